@@ -1,0 +1,12 @@
+"""Rows of text to learn from and to be judged on: reading, checking, cleaning, splitting, writing.
+
+A row is a dict, either ``{"prompt": str, "completion": str}`` or
+``{"messages": [{"role": str, "content": str}, ...]}``. This room runs on the host alone and never
+imports jax.
+"""
+
+from ._atomic import write_atomic as write_atomic
+from ._dataset import Dataset as Dataset
+from ._problem import DatasetError as DatasetError
+from ._problem import Problem as Problem
+from ._sanitizer import DatasetSanitizer as DatasetSanitizer

@@ -1,0 +1,155 @@
+"""JSON Lines, read strictly: nothing is guessed, rounded or dropped in silence."""
+
+import gzip
+import io
+import json
+import math
+import os
+import reprlib
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ._json_values import TOO_DEEP, is_too_deep, json_fault
+from ._problem import DatasetError, Problem
+from ._rows import Fault, describe, row_faults
+
+BOM = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+EXPECTED_FILE = "expected a JSONL file: UTF-8, one JSON object per line"
+
+
+class _DuplicateKeyError(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    items = dict(pairs)
+    if len(items) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise _DuplicateKeyError(f"the key {repeated!r} occurs twice in one object")
+    return items
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"the number {reprlib.repr(digits)} is beyond the range of a float")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+# msgspec is fast, strict and exact, but keeps the last of two equal keys and explains little; the
+# standard parser, made as strict but for lone surrogates, sees the keys and says what is wrong.
+_decode = msgspec.json.Decoder().decode
+_decode_unique = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse
+).decode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of a JSONL file, plain or gzip.
+
+    Raises:
+        DatasetError: A line is not a row; every such line is listed.
+        OSError: The file cannot be read; a missing one is a `FileNotFoundError`.
+    """
+    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    try:
+        with open(path, "rb") as file:
+            for number, row, faults in _numbered_rows(file):
+                problems += [Problem(code, message, line=number) for code, message in faults]
+                rows.append(row)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        reason = f"{error.strerror}; {EXPECTED_FILE}"
+        raise type(error)(error.errno, reason, os.fspath(path)) from None
+    if problems:
+        raise DatasetError.listing(os.fspath(path), problems)
+    return rows
+
+
+def encode_row(row: object, index: int) -> bytes:
+    """One line of JSONL, newline included.
+
+    Args:
+        row: The row.
+        index: Its index, for the error.
+
+    Raises:
+        DatasetError: The row is not a dict of JSON values; the text names row and field.
+    """
+    if not isinstance(row, dict):
+        fault = f"found {describe(row)}, expected a dict"
+    elif is_too_deep(row):
+        fault = TOO_DEEP
+    else:
+        fault = json_fault(row)
+    if fault is not None:
+        problem = Problem("not_json", fault, row=index)
+        raise DatasetError(f"cannot be written as JSON: {problem}", [problem])
+    return f"{_encode(row)}\n".encode()
+
+
+def _numbered_rows(file: io.BufferedReader) -> Iterator[tuple[int, Any, list[Fault]]]:
+    """Number, value and faults of each line that is not blank."""
+    stream, number = file, 0
+    head = file.peek(2)[:2]
+    if head in UTF16_MARKS:
+        yield 1, None, [("invalid_utf8", f"the file is UTF-16 or UTF-32; {EXPECTED_FILE}")]
+        return
+    if head == GZIP_MAGIC:
+        stream = gzip.GzipFile(fileobj=file)
+    try:
+        for number, raw in enumerate(stream, start=1):
+            line = raw.removeprefix(BOM) if number == 1 else raw
+            line = line.rstrip(b" \t\r\n")
+            if line:
+                yield number, *_decode_line(line)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield number + 1, None, [("damaged_gzip", f"the gzip file is damaged here: {error}")]
+
+
+def _decode_line(line: bytes) -> tuple[Any, list[Fault]]:
+    try:
+        try:
+            row = _decode(line)
+        except ValueError as error:  # msgspec's errors and UnicodeDecodeError are both of this kind
+            return None, [_explain(line, error)]
+    except RecursionError:  # from either parser
+        return None, [("too_deep", TOO_DEEP)]
+    if is_too_deep(row):
+        return None, [("too_deep", TOO_DEEP)]
+    faults = list(row_faults(row))
+    try:
+        _decode_unique(line.decode())
+    except _DuplicateKeyError as error:
+        faults.append(("duplicate_key", str(error)))
+    return row, faults
+
+
+def _explain(line: bytes, error: ValueError) -> Fault:
+    """Why the fast parser refused a line, in the words of the standard one."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as decoding:
+        byte = f"0x{line[decoding.start]:02x}"
+        return "invalid_utf8", f"byte {decoding.start + 1} ({byte}) is not UTF-8: {decoding.reason}"
+    try:
+        value = _decode_unique(text)
+    except _DuplicateKeyError as parsing:
+        return "duplicate_key", str(parsing)
+    except json.JSONDecodeError as parsing:
+        found = repr(text[parsing.pos : parsing.pos + 20]) if text[parsing.pos :] else "end of line"
+        return "invalid_json", f"{parsing.msg} at character {parsing.pos + 1}, found {found}"
+    except ValueError as parsing:
+        return "invalid_json", str(parsing)
+    return "invalid_json", json_fault(value) or str(error)
