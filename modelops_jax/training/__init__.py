@@ -1,0 +1,36 @@
+"""Fine-tuning: rows to tokens, the loss, the step, the loop and its checkpoints."""
+
+from ._batches import Batch as Batch
+from ._batches import epoch_batches as epoch_batches
+from ._batches import make_batch as make_batch
+from ._batches import micro_batches as micro_batches
+from ._checkpoint import Checkpoint as Checkpoint
+from ._checkpoint import latest_checkpoint as latest_checkpoint
+from ._checkpoint import load_checkpoint as load_checkpoint
+from ._checkpoint import save_checkpoint as save_checkpoint
+from ._config import ConfigError as ConfigError
+from ._config import DataConfig as DataConfig
+from ._config import RunConfig as RunConfig
+from ._config import TrainingConfig as TrainingConfig
+from ._config import config_from_dict as config_from_dict
+from ._config import load_config as load_config
+from ._fit import FitResult as FitResult
+from ._fit import TrainingDiverged as TrainingDiverged
+from ._fit import fit as fit
+from ._loss import LossSums as LossSums
+from ._loss import add_sums as add_sums
+from ._loss import next_token_loss as next_token_loss
+from ._loss import zero_sums as zero_sums
+from ._optimizer import learning_rate_schedule as learning_rate_schedule
+from ._optimizer import make_optimizer as make_optimizer
+from ._rows import TokenizedRow as TokenizedRow
+from ._rows import render_prompt as render_prompt
+from ._rows import tokenize_row as tokenize_row
+from ._step import Objective as Objective
+from ._step import TrainState as TrainState
+from ._step import evaluate_loss as evaluate_loss
+from ._step import gradient_sums as gradient_sums
+from ._step import train_step as train_step
+from ._tokenized import OverlongRowsWarning as OverlongRowsWarning
+from ._tokenized import TokenizedDataset as TokenizedDataset
+from ._tokenized import tokenize as tokenize

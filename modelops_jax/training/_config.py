@@ -1,0 +1,277 @@
+"""Everything a run decides, in one TOML file."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from modelops_jax.models import LoraConfig, Model
+
+# Below this, all weights are trained: it takes seconds, and a model that small is a random start.
+SMALL_MODEL_PARAMETERS = 10_000_000
+
+
+class ConfigError(ValueError):
+    """A configuration names an unknown key, or gives a key a value it cannot take."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. Every field is a key of the TOML file's `[training]` table.
+
+    Args:
+        epochs: Passes over the training rows.
+        max_steps: Stop after so many optimizer steps, whatever `epochs` says.
+        batch_size: Rows in one optimizer step.
+        micro_batch_size: Rows in one forward and backward pass; the gradients of a step are the
+            same whatever it is. All rows of the step by default.
+        max_length: Longest row, in tokens; the model's context by default.
+        overlong: What to do with a longer row: "error" refuses the data, "drop" leaves it out
+            and says so.
+        learning_rate: Peak of the schedule.
+        warmup_steps: Steps in which the rate rises linearly from 0; then it follows a cosine.
+        final_rate_ratio: Share of the peak that the cosine ends at.
+        weight_decay: AdamW's decoupled decay, on matrices only.
+        adam_b1: Decay of the first moment.
+        adam_b2: Decay of the second moment.
+        adam_epsilon: Added to the root of the second moment.
+        max_grad_norm: Larger gradients are scaled down to this global norm.
+        seed: Decides the row order and the adapters' start.
+        eval_every: Steps between evaluations on the held-out rows; once at the end by default.
+        log_every: Steps between records of the history.
+        checkpoint_every: Steps between checkpoints; once at the end by default.
+        target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
+            this: 0.1 means that each was predicted with a probability over 0.9.
+        remat: "layer" keeps only each layer's input for the backward pass and computes the rest
+            again; "none" keeps all.
+        lora: Low-rank adapters to train; without them all weights are trained.
+
+    Raises:
+        ConfigError: A value is out of its range.
+
+    Example:
+        >>> from modelops_jax.training import TrainingConfig
+        >>> TrainingConfig(batch_size=0)
+        Traceback (most recent call last):
+        ...
+        modelops_jax.training._config.ConfigError: training.batch_size must be at least 1, found 0
+    """
+
+    epochs: int = 3
+    max_steps: int | None = None
+    batch_size: int = 8
+    micro_batch_size: int | None = None
+    max_length: int | None = None
+    overlong: Literal["error", "drop"] = "error"
+    learning_rate: float = 2e-4
+    warmup_steps: int = 0
+    final_rate_ratio: float = 0.0
+    weight_decay: float = 0.0
+    adam_b1: float = 0.9
+    adam_b2: float = 0.999
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    eval_every: int | None = None
+    log_every: int = 1
+    checkpoint_every: int | None = None
+    target_worst_loss: float | None = None
+    remat: Literal["none", "layer"] = "layer"
+    lora: LoraConfig | None = None
+
+    def __post_init__(self):
+        at_least_one = (
+            "epochs max_steps batch_size micro_batch_size max_length"
+            " eval_every log_every checkpoint_every"
+        )
+        for name in at_least_one.split():
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"training.{name} must be at least 1, found {value}")
+        for name in "learning_rate adam_epsilon max_grad_norm target_worst_loss".split():
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"training.{name} must be positive and finite, found {value}")
+        for name in "warmup_steps weight_decay seed".split():
+            if getattr(self, name) < 0:
+                raise ConfigError(
+                    f"training.{name} must be 0 or positive, found {getattr(self, name)}"
+                )
+        for name in "adam_b1 adam_b2".split():
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} must be in [0, 1), found {getattr(self, name)}")
+        if not 0 <= self.final_rate_ratio <= 1:
+            raise ConfigError(
+                f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
+            )
+
+    @classmethod
+    def default_for(cls, model: Model) -> "TrainingConfig":
+        """Settings for a model of which nothing else is known.
+
+        A small model, such as the preset `tiny`, is trained in all its weights until it predicts
+        every trained token with a probability over 0.9, or for 2,000 steps. A larger one gets
+        rank-16 adapters and three epochs.
+
+        Args:
+            model: The base model.
+        """
+        if sum(leaf.size for leaf in jax.tree.leaves(model.params)) < SMALL_MODEL_PARAMETERS:
+            return cls(
+                epochs=2000,
+                max_steps=2000,
+                learning_rate=2e-3,
+                warmup_steps=20,
+                final_rate_ratio=1.0,
+                target_worst_loss=0.1,
+                remat="none",
+            )
+        return cls(warmup_steps=5, lora=LoraConfig())
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which rows. Every field is a key of the TOML file's `[data]` table.
+
+    Args:
+        train: JSONL file of training rows.
+        eval: JSONL file of held-out rows, on which the loss is measured while training.
+        eval_fraction: Share of `train` to hold out where there is no `eval` file.
+        test: JSONL file of rows that training never sees, for a recipe's last evaluation.
+
+    Raises:
+        ConfigError: `eval` and `eval_fraction` are both given, or the fraction is not in (0, 1).
+    """
+
+    train: Path
+    eval: Path | None = None
+    eval_fraction: float | None = None
+    test: Path | None = None
+
+    def __post_init__(self):
+        if self.eval is not None and self.eval_fraction is not None:
+            raise ConfigError("data.eval and data.eval_fraction are both given; keep one")
+        if self.eval_fraction is not None and not 0 < self.eval_fraction < 1:
+            raise ConfigError(f"data.eval_fraction must be in (0, 1), found {self.eval_fraction}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """One run: which model, which rows, how to train, and where the results go.
+
+    Args:
+        model: Name or path of the base model, as `modelops_jax.models.load` takes it.
+        output: Folder of the run's checkpoints and results.
+        data: The `[data]` table.
+        training: The `[training]` table, with `[training.lora]` inside.
+    """
+
+    model: str
+    output: Path
+    data: DataConfig
+    training: TrainingConfig = TrainingConfig()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's TOML file; paths in it are relative to the working directory.
+
+    Args:
+        path: The TOML file.
+        overrides: Settings such as `"training.batch_size=4"`, which win over the file; the value
+            is read as TOML, and as a plain string where it is none.
+
+    Returns:
+        The checked configuration, with every default filled in.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ConfigError: The file is no TOML, misses a key, has an unknown one (the message names the
+            nearest known key), or has a value of the wrong type.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no configuration file {str(path)!r}; expected a TOML file")
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"override {override!r} is not of the form key=value")
+        *parents, last = key.strip().split(".")
+        table = tables
+        for parent in parents:
+            table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"override {override!r}: {parent!r} is a value, not a table")
+        try:
+            table[last] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            table[last] = text
+    return _build(RunConfig, tables, prefix="", source=str(path))
+
+
+def config_from_dict(tables: Mapping[str, Any]) -> TrainingConfig:
+    """A `TrainingConfig` from the nested dictionary that `dataclasses.asdict` makes of one."""
+    return _build(TrainingConfig, tables, prefix="training.", source="configuration")
+
+
+def _build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> Any:
+    """Make a configuration dataclass from a TOML table, checking keys and types."""
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(f"{source}: unknown key {prefix + key!r}; {hint}")
+        values[key] = _convert(hints[key], value, name=prefix + key, source=source)
+    for name, field in known.items():
+        if name not in values and field.default is dataclasses.MISSING:
+            raise ConfigError(f"{source}: missing key {prefix + name!r}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
+    """Check one TOML value against its field's type, turning tables into dataclasses."""
+    if isinstance(hint, types.UnionType):
+        choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+        if value is None and len(choices) < len(typing.get_args(hint)):
+            return None
+        (hint,) = choices
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, Mapping):
+            return _build(hint, value, prefix=f"{name}.", source=source)
+        expected = "a table"
+    elif typing.get_origin(hint) is Literal:
+        if value in typing.get_args(hint):
+            return value
+        expected = "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
+    elif typing.get_origin(hint) is tuple:
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        expected = "a list of strings"
+    elif hint is Path:
+        if isinstance(value, str | Path) and str(value):
+            return Path(value).expanduser()
+        expected = "a path"
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        expected = "a number"
+    else:
+        if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+            return value
+        expected = {int: "an integer", str: "a string"}[hint]
+    raise ConfigError(f"{source}: {name} must be {expected}, found {value!r}")

@@ -1,0 +1,110 @@
+"""From a row of text to token ids and the positions that are trained.
+
+The loss is on the completion, or on every assistant turn, and on the token that ends it. The
+trained positions are known by construction: each piece of text is tokenised by itself, exactly
+as a prompt is when the model generates, so no token is ever looked for by its id.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from modelops_jax.models import Tokenizer
+
+Message = Mapping[str, Any]
+
+
+class TokenizedRow(NamedTuple):
+    """Token ids of one row, and which of them the loss is on."""
+
+    token_ids: Int[np.ndarray, " tokens"]
+    trained: Bool[np.ndarray, " tokens"]
+
+
+def render_prompt(tokenizer: Tokenizer, prompt: str) -> str | list[dict[str, str]]:
+    """What the prompt of a prompt/completion row is given to `Model.generate` as.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        prompt: The row's prompt.
+
+    Returns:
+        A conversation of one user message if the model has a chat template, else the prompt.
+    """
+    if tokenizer.chat_template is None:
+        return prompt
+    return [{"role": "user", "content": prompt}]
+
+
+def tokenize_row(tokenizer: Tokenizer, row: Mapping[str, Any]) -> TokenizedRow:
+    """Tokenise a prompt/completion row or a conversation.
+
+    Args:
+        tokenizer: The model's tokenizer. With a chat template, prompt and completion become a
+            user and an assistant message; without one they are joined as they are and the
+            end-of-sequence token is added.
+        row: A valid row of a `Dataset`.
+
+    Returns:
+        The ids and the trained positions.
+
+    Raises:
+        ValueError: The row is a conversation and the model has no chat template, or the template
+            does not render the conversation up to a turn as a beginning of the whole.
+    """
+    if "messages" in row:
+        if tokenizer.chat_template is None:
+            raise ValueError("the row is a conversation, but the model has no chat template")
+        return _join(tokenizer, _conversation_pieces(tokenizer, row["messages"]))
+    if tokenizer.chat_template is not None:
+        messages = [
+            {"role": "user", "content": row["prompt"]},
+            {"role": "assistant", "content": row["completion"]},
+        ]
+        return _join(tokenizer, _conversation_pieces(tokenizer, messages))
+    prompt = tokenizer.encode(row["prompt"], add_special_tokens=True)
+    answer = [*tokenizer.encode(row["completion"]), tokenizer.eos_id]
+    return TokenizedRow(
+        np.asarray([*prompt, *answer], np.int32),
+        np.asarray([False] * len(prompt) + [True] * len(answer)),
+    )
+
+
+def _conversation_pieces(
+    tokenizer: Tokenizer, messages: Sequence[Message]
+) -> list[tuple[str, bool]]:
+    """The rendered conversation cut into (text, whether it is trained)."""
+    whole = tokenizer.render_chat(messages, add_generation_prompt=False)
+    pieces, end = [], 0
+    for index, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = tokenizer.render_chat(messages[:index], add_generation_prompt=True)
+        through = tokenizer.render_chat(messages[: index + 1], add_generation_prompt=False)
+        if not (whole.startswith(through) and through.startswith(before) and len(before) >= end):
+            raise ValueError(
+                f"messages[{index}]: the chat template does not render the conversation up to "
+                "this turn as a beginning of the whole, so its tokens cannot be told apart"
+            )
+        # The white space a template puts after the end-of-turn token belongs to the next turn:
+        # generation has stopped by then. The message's own white space stays trained.
+        written = through[len(before) :]
+        trimmed = len(written.rstrip())
+        if written.startswith(message["content"]):
+            trimmed = max(trimmed, len(message["content"]))
+        pieces += [(whole[end : len(before)], False), (written[:trimmed], True)]
+        end = len(before) + trimmed
+    return pieces
+
+
+def _join(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> TokenizedRow:
+    """Tokenise the pieces one by one. What follows the last trained one is not needed."""
+    ids: list[int] = []
+    trained: list[bool] = []
+    for text, is_trained in pieces:
+        piece = tokenizer.encode(text)
+        ids += piece
+        trained += [is_trained] * len(piece)
+    return TokenizedRow(np.asarray(ids, np.int32), np.asarray(trained, bool))

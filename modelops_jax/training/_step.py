@@ -1,0 +1,128 @@
+"""The compiled parts of a training step.
+
+Gradients are summed over the step's micro-batches and divided once, by the number of trained
+tokens of the whole step, so that accumulation equals the full batch whatever the masks are.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from modelops_jax.models import Adapters, LlamaConfig, Params
+
+from ._batches import Batch
+from ._loss import LossSums, add_sums, next_token_loss, zero_sums
+
+
+class TrainState(NamedTuple):
+    """What a step changes: the trained weights and the optimizer's state."""
+
+    trainable: Any
+    optimizer: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """How trained and frozen weights make the loss. `lora_scale` is None in full fine-tuning."""
+
+    config: LlamaConfig
+    lora_scale: float | None
+    dtype: Any
+    remat: str
+
+    def __call__(self, trainable: Any, frozen: Params | None, batch: Batch):
+        """The summed loss of a batch, and all its sums."""
+        if self.lora_scale is None:
+            params, adapters = trainable, None
+        else:
+            params, adapters = frozen, Adapters(trainable, self.lora_scale)
+        assert params is not None
+        return next_token_loss(
+            params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
+        )
+
+
+@functools.partial(jax.jit, static_argnames="objective", donate_argnames="gradients")
+def _accumulate(
+    trainable: Any,
+    frozen: Params | None,
+    batch: Batch,
+    gradients: Any,
+    sums: LossSums,
+    *,
+    objective: Objective,
+) -> tuple[Any, LossSums]:
+    new, batch_sums = jax.grad(objective, has_aux=True)(trainable, frozen, batch)
+    return jax.tree.map(jnp.add, gradients, new), add_sums(sums, batch_sums)
+
+
+@functools.partial(jax.jit, static_argnames="optimizer", donate_argnames="state")
+def _update(
+    state: TrainState,
+    gradients: Any,
+    sums: LossSums,
+    *,
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    count = sums.count.astype(jnp.float32)
+    gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
+    updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
+    return TrainState(optax.apply_updates(state.trainable, updates), optimizer_state)
+
+
+@functools.partial(jax.jit, static_argnames="objective")
+def _measure(
+    trainable: Any, frozen: Params | None, batch: Batch, sums: LossSums, *, objective: Objective
+) -> LossSums:
+    return add_sums(sums, objective(trainable, frozen, batch)[1])
+
+
+def gradient_sums(
+    objective: Objective, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
+) -> tuple[Any, LossSums]:
+    """Gradients of the summed loss over micro-batches, and the loss sums."""
+    gradients = jax.tree.map(jnp.zeros_like, trainable)
+    sums = zero_sums()
+    for batch in batches:
+        gradients, sums = _accumulate(
+            trainable, frozen, batch, gradients, sums, objective=objective
+        )
+    return gradients, sums
+
+
+def train_step(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    frozen: Params | None,
+    batches: Iterable[Batch],
+) -> tuple[TrainState, LossSums]:
+    """One optimizer step over micro-batches; `state` is consumed.
+
+    Args:
+        objective: The loss.
+        optimizer: From `make_optimizer`.
+        state: Trained weights and optimizer state.
+        frozen: Weights the loss needs and the step leaves alone, or None.
+        batches: Padded rows; shapes may differ.
+
+    Returns:
+        The new state, and the loss sums of the step before it, still on the device.
+    """
+    gradients, sums = gradient_sums(objective, state.trainable, frozen, batches)
+    return _update(state, gradients, sums, optimizer=optimizer), sums
+
+
+def evaluate_loss(
+    objective: Objective, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
+) -> LossSums:
+    """The loss sums over held-out batches, on the device."""
+    sums = zero_sums()
+    for batch in batches:
+        sums = _measure(trainable, frozen, batch, sums, objective=objective)
+    return sums
