@@ -1,0 +1,90 @@
+"""One measured system: a number, its interval, and how many rows stand behind it."""
+
+import math
+from dataclasses import dataclass
+
+from modelops_jax.evaluation import EvaluationResult
+from modelops_jax.metrics import Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One system's score on some rows.
+
+    Args:
+        name: the system, as a reader should see it.
+        value: its score, a fraction from 0 to 1; 1 is best.
+        rows: how many rows it was measured on, at least 1.
+        interval: the interval of `value`, when there is one.
+        note: one sentence a reader needs to judge the number fairly.
+
+    Raises:
+        ValueError: for a value or an interval outside [0, 1], or no rows.
+
+    Example:
+        >>> from modelops_jax.metrics import Interval
+        >>> interval = Interval(low=0.918, high=0.965, level=0.95, method="bootstrap")
+        >>> Score(name="fine-tuned", value=0.9425, rows=400, interval=interval).describe()
+        '0.943 (95 % interval 0.918 to 0.965, 400 rows)'
+    """
+
+    name: str
+    value: float
+    rows: int
+    interval: Interval | None = None
+    note: str = ""
+
+    def __post_init__(self):
+        bounds = () if self.interval is None else (self.interval.low, self.interval.high)
+        for number in (self.value, *bounds):
+            if not (math.isfinite(number) and 0.0 <= number <= 1.0):
+                raise ValueError(
+                    f"score {self.name!r}: found {number!r}, expected fractions from 0 to 1"
+                )
+        if bounds and bounds[0] > bounds[1]:
+            raise ValueError(f"score {self.name!r}: the interval {bounds} is upside down")
+        if self.rows < 1:
+            raise ValueError(f"score {self.name!r}: found rows={self.rows}, expected at least 1")
+
+    @classmethod
+    def from_result(
+        cls, name: str, result: EvaluationResult, metric: str, *, note: str = ""
+    ) -> "Score":
+        """Take one metric, with its interval if there is one, out of an evaluation.
+
+        Args:
+            name: the system, as a reader should see it.
+            result: what `ModelEvaluator.evaluate` returned.
+            metric: the metric's name in `result.metrics`.
+            note: one sentence a reader needs to judge the number fairly.
+
+        Raises:
+            ValueError: for a metric that the evaluation does not hold.
+        """
+        if metric not in result.metrics:
+            raise ValueError(
+                f"metric {metric!r} is not in the evaluation, which holds {sorted(result.metrics)}"
+            )
+        return cls(
+            name=name,
+            value=result.metrics[metric],
+            rows=result.sample_count,
+            interval=result.intervals.get(metric),
+            note=note,
+        )
+
+    def describe(self) -> str:
+        """The number, its interval and its rows in one phrase."""
+        rows = f"{self.rows:,} row" + ("" if self.rows == 1 else "s")
+        if self.interval is None:
+            return f"{self.value:.3f} ({rows})"
+        return (
+            f"{self.value:.3f} ({self.interval.level * 100:g} % interval "
+            f"{self.interval.low:.3f} to {self.interval.high:.3f}, {rows})"
+        )
+
+    def overlaps(self, other: "Score") -> bool | None:
+        """Whether the two intervals share a value; None when either has no interval."""
+        if self.interval is None or other.interval is None:
+            return None
+        return self.interval.low <= other.interval.high and other.interval.low <= self.interval.high

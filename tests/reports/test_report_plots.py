@@ -1,0 +1,88 @@
+"""The pictures show the numbers where the scale says they are."""
+
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from modelops_jax.metrics import Interval
+from modelops_jax.reports import Score
+from modelops_jax.reports._plots import loss_plot, score_plot
+
+
+def xs(path: str) -> list[float]:
+    """The horizontal coordinates of a path's points."""
+    return [float(x) for x in re.findall(r"[ML] (-?[\d.]+) -?[\d.]+", path)]
+
+
+def test_whiskers_end_at_the_interval():
+    """The whisker's ends divide the axis from 0 to 1 as the interval's bounds do."""
+    interval = Interval(low=0.25, high=0.75, level=0.95, method="any")
+    scores = [Score(name="only", value=0.5, rows=4, interval=interval)]
+    root = ElementTree.fromstring(score_plot(scores, metric="exact match", highlight=0))
+    ticks = {
+        element.text: float(element.attrib["x"])
+        for element in root.iter("text")
+        if element.text in ("0", "0.25", "0.75", "1")
+    }
+    lines = [xs(element.attrib["d"]) for element in root.iter("path")]
+    widths = [(min(line), max(line)) for line in lines if len(line) == 2]
+    expected = (ticks["0.25"], ticks["0.75"])
+    assert any(pair == pytest.approx(expected, abs=1e-3) for pair in widths)
+    middle = (ticks["0"] + ticks["1"]) / 2
+    marks = [float(element.attrib["x"]) for element in root.iter("use")]
+    assert any(mark == pytest.approx(middle, abs=1e-3) for mark in marks)
+
+
+def test_description_has_every_score_in_full():
+    """Who cannot see the picture hears the same numbers, and names that were too long for it."""
+    name = "A system with a name that is much too long for one line of the picture"
+    scores = [Score(name=name, value=0.125, rows=8), Score(name="other", value=1.0, rows=9)]
+    root = ElementTree.fromstring(score_plot(scores, metric="accuracy", highlight=1))
+    description = root.findtext("desc") or ""
+    assert f"{name} 0.125 (8 rows)" in description
+    assert "other 1.000 (9 rows)" in description
+    assert root.attrib["role"] == "img"
+    assert any(str(element.text).endswith("…") for element in root.iter("text"))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_numbers_stay_inside_the_picture(value: float):
+    """The number beside a whisker is on the side where it fits, at both ends of the axis."""
+    interval = Interval(
+        low=max(0.0, value - 0.05), high=min(1.0, value + 0.05), level=0.9, method=""
+    )
+    scores = [Score(name="system", value=value, rows=1, interval=interval)]
+    root = ElementTree.fromstring(score_plot(scores, metric="accuracy", highlight=0))
+    width = float(root.attrib["viewBox"].split()[2])
+    (label,) = [text for text in root.iter("text") if str(text.text).startswith(f"{value:.3f} (")]
+    x, room = float(label.attrib["x"]), 150
+    assert "end" in label.attrib["style"] or x + room < width
+    assert "end" not in label.attrib["style"] or x - room > 0
+
+
+def test_series_differ_by_more_than_colour():
+    """The held-out curve is dashed and has marks; the training curve has neither."""
+    history = [{"step": step, "loss": 1 / step, "eval_loss": 2 / step} for step in range(1, 9)]
+    root = ElementTree.fromstring(loss_plot(history))
+    dashed = [path for path in root.iter("path") if "stroke-dasharray" in path.get("style", "")]
+    assert len(dashed) == 2  # the curve and its sample in the legend
+    texts = [element.text for element in root.iter("text")]
+    assert {"train", "held-out", "step"} <= set(texts)
+    assert "train from 1.000 at step 1 to 0.125 at step 8" in (root.findtext("desc") or "")
+
+
+@pytest.mark.parametrize(
+    "history", [[], [{"step": 1}], [{"step": 1, "loss": math.nan}], [{"step": 1, "loss": None}]]
+)
+def test_no_finite_loss_gives_no_picture(history: list):
+    """An empty picture says less than a sentence."""
+    assert loss_plot(history) == ""
+
+
+def test_a_loss_that_is_not_finite_is_left_out():
+    """One bad step does not cost the reader the others."""
+    history = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": math.inf}, {"step": 3, "loss": 1.0}]
+    root = ElementTree.fromstring(loss_plot(history))
+    assert "train from 3.000 at step 1 to 1.000 at step 3" in (root.findtext("desc") or "")
