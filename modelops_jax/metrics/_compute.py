@@ -1,0 +1,191 @@
+"""One pass for many metrics, from the host.
+
+The union of the metrics' statistics is updated block by block by one jitted function and
+fetched once. Rows are padded, with weight 0, to a few sizes, so that the number of compilations
+is bounded whatever the number of rows.
+"""
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._metric import Metric, raise_invalid
+from ._statistic import Statistic, check_rows, check_shapes, float_type, update_all
+
+# Sizes that fewer rows than the last are padded to; more rows go through blocks of the last.
+BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one pass found."""
+
+    values: dict[str, Any]
+    """By metric: a float64, or a NumPy array where the metric has an entry per class."""
+
+    undefined: dict[str, int]
+    """By metric: how many entries that went into the value were undefined."""
+
+    rows: int
+    """Rows of positive weight."""
+
+    states: Mapping[Statistic, Any] = field(repr=False)
+    """The concrete state of every statistic, in NumPy."""
+
+
+def compute(
+    metrics: Mapping[str, Metric], y_true: Any, y_pred: Any, *, weight: Any = None
+) -> Report:
+    """Compute many metrics in one pass over the rows.
+
+    float64 and integer input is computed in float64, whatever JAX's own setting; float32 and
+    narrower in float32 with compensated sums. Counts are exact integers.
+
+    Args:
+        metrics: the metrics under the names their results will have.
+        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence.
+        y_pred: predicted labels, values or scores, shape (n,).
+        weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
+            good as absent, whatever it holds.
+
+    Returns:
+        The values, and what was undefined about them. Nothing in it lives on a device.
+
+    Raises:
+        ValueError: shapes that are not one axis of one length; labels outside the classes,
+            values or scores that are not finite, negative weights: with the argument and how
+            many.
+        TypeError: labels that are not integers, or input that is not numbers.
+
+    Example:
+        >>> from modelops_jax.metrics import compute, metric
+        >>> report = compute(
+        ...     {"accuracy": metric("accuracy_score", num_classes=3),
+        ...      "f1": metric("f1_score", average="macro", num_classes=3)},
+        ...     [0, 1, 2, 2], [0, 1, 2, 1],
+        ... )
+        >>> {name: round(float(value), 4) for name, value in report.values.items()}
+        {'accuracy': 0.75, 'f1': 0.7778}
+    """
+    columns = {"y_true": numbers(y_true, "y_true"), "y_pred": numbers(y_pred, "y_pred")}
+    columns["weight"] = None if weight is None else numbers(weight, "weight")
+    check_shapes(**columns)
+    statistics = tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
+    states = _states(statistics, **columns)
+    for statistic, state in states.items():
+        raise_invalid(statistic, state)
+    outcomes = {
+        name: metric.finalize([states[statistic] for statistic in metric.statistics])
+        for name, metric in metrics.items()
+    }
+    weights = columns["weight"]
+    return Report(
+        values={name: outcome.value for name, outcome in outcomes.items()},
+        undefined={name: outcome.undefined for name, outcome in outcomes.items()},
+        rows=np.shape(columns["y_true"])[0] if weights is None else int(np.count_nonzero(weights)),
+        states=states,
+    )
+
+
+def numbers(values: Any, name: str) -> Any:
+    """The values as a NumPy array, or as they are where they live on an accelerator.
+
+    Raises:
+        TypeError: values that are not numbers or booleans.
+    """
+    on_accelerator = isinstance(values, jax.Array) and any(
+        device.platform != "cpu" for device in values.devices()
+    )
+    array: Any = values if on_accelerator else np.asarray(values)
+    if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):
+        return array.astype(np.int64)  # an empty list says nothing about what it does not hold
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
+        raise TypeError(
+            f"{name} must hold numbers or booleans, not {array.dtype}: encode other labels first"
+        )
+    return array
+
+
+def precision_scope(*columns: Any) -> contextlib.AbstractContextManager[Any]:
+    """64-bit types for the work on these columns, if one of them is an integer or a float64."""
+    wide = any(
+        column is not None and (column.dtype.itemsize == 8 or column.dtype.kind in "iu")
+        for column in columns
+    )
+    return jax.enable_x64(True) if wide else contextlib.nullcontext()
+
+
+def _states(
+    statistics: tuple[Statistic, ...], y_true: Any, y_pred: Any, weight: Any
+) -> dict[Statistic, Any]:
+    kept = [statistic for statistic in statistics if statistic.keeps_rows]
+    streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
+    states: dict[Statistic, Any] = {}
+    if streamed:
+        # Constants inside a user's jitted function are computed now, not traced.
+        with jax.ensure_compile_time_eval(), precision_scope(y_true, y_pred, weight):
+            states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
+    if kept:
+        columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
+        rows = check_rows(*columns, xp=np)
+        states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
+    return {statistic: states[statistic] for statistic in statistics}
+
+
+def _stream(
+    statistics: tuple[Statistic, ...], y_true: Any, y_pred: Any, weight: Any
+) -> tuple[Any, ...]:
+    weighted = weight is not None and weight.dtype != bool
+    dtype = float_type(y_true, y_pred, weight if weighted else None)
+    states = _identities(statistics, weighted, dtype)
+    size = BUCKETS[-1]
+    whole = y_true.shape[0] // size * size
+    for start in range(0, whole, size):
+        block = [None if c is None else c[start : start + size] for c in (y_true, y_pred, weight)]
+        states = _update(statistics, dtype, states, *block, None)
+    left = y_true.shape[0] - whole
+    if left or not whole:
+        bucket = next(bucket for bucket in BUCKETS if bucket >= left)
+        block = [
+            None if c is None else _padded(c[whole:], bucket) for c in (y_true, y_pred, weight)
+        ]
+        states = _update(statistics, dtype, states, *block, np.int32(left))
+    return jax.device_get(states)
+
+
+@functools.lru_cache(maxsize=256)
+def _identities(statistics: tuple[Statistic, ...], weighted: bool, dtype: Any) -> tuple[Any, ...]:
+    return jax.device_get(tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics))
+
+
+def _padded(column: Any, size: int) -> np.ndarray:
+    column = np.asarray(column)
+    padded = np.zeros(size, column.dtype)
+    padded[: column.shape[0]] = column
+    return padded
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _update(
+    statistics: tuple[Statistic, ...],
+    dtype: Any,
+    states: Any,
+    y_true: Any,
+    y_pred: Any,
+    weight: Any,
+    filled: Any,
+) -> tuple[Any, ...]:
+    """Update every statistic over one block, of which the first `filled` rows count."""
+    if weight is not None and weight.dtype != bool:
+        weight = weight.astype(dtype)
+    if filled is not None:
+        inside = jnp.arange(y_true.shape[0], dtype=jnp.int32) < filled
+        weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
+    return update_all(statistics, states, y_true, y_pred, weight)

@@ -1,0 +1,232 @@
+"""Counts of rows by (true class, predicted class): exact integers, or compensated weights."""
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Bool, Int
+
+from ._exact import ExactCount
+from ._pair import Pair, sum_columns
+from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+
+# Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
+# it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
+_FEW_CELLS = 8
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Counts:
+    """Rows by cell, and how many rows could not be used because of each argument."""
+
+    cells: ExactCount | Pair
+    invalid: ExactCount
+
+
+@dataclass(frozen=True)
+class CellStatistic(SummedStatistic):
+    """A statistic that puts every row into one cell of a table."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the table."""
+
+    @abc.abstractmethod
+    def cell(
+        self, y_true: Any, y_pred: Any
+    ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
+        """The flat index of each row's cell, and where each argument has no cell (None: never)."""
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Counts:
+        cells = Pair.zeros(self.shape, dtype) if weighted else ExactCount.zeros(self.shape)
+        return Counts(cells, ExactCount.zeros((3,)))
+
+    def complaints(self) -> dict[str, str]:
+        return {"weight": WEIGHT_COMPLAINT}
+
+    def merge(self, left: Counts, right: Counts) -> Counts:
+        if type(left.cells) is not type(right.cells):
+            raise TypeError(
+                "a weighted and an unweighted state cannot be merged: make the identity with "
+                "weighted=True where the rows carry float weights"
+            )
+        return Counts(left.cells + right.cells, left.invalid + right.invalid)  # pyright: ignore[reportOperatorIssue] # the types are equal
+
+    def collect(self, state: Counts, axis_name: str) -> Counts:
+        if isinstance(state.cells, Pair):
+            return super().collect(state, axis_name)
+        return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))
+
+    def of_rows(self, rows: Rows) -> Counts:
+        few = math.prod(self.shape) <= _FEW_CELLS
+        if rows.weight is None:
+            cells, bad_true, bad_pred = self._by_columns(rows) if few else self._by_scatter(rows)
+            counts = ExactCount.of(cells.reshape(self.shape))
+            invalid = jnp.stack([bad_true, bad_pred, jnp.zeros_like(bad_true)])
+            return Counts(counts, ExactCount.of(invalid))
+        return self._weighted(rows, few)
+
+    def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
+        cells = math.prod(self.shape)
+        weight = jnp.ones((), float_type()) if rows.weight is None else rows.weight[:, None]
+        return jax.nn.one_hot(self.slots(rows), cells, dtype=weight.dtype) * weight
+
+    def of_column_sums(self, sums: Any, state: Counts) -> Counts:
+        return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
+
+    def slots(self, rows: Rows) -> Int[jax.Array, " n"]:
+        """The cell of each row, counted on past the table for rows that have none.
+
+        With K cells: K for a row of weight 0, K + 1 where y_true is invalid, K + 2 where y_pred
+        is, K + 3 where both are.
+        """
+        cells = math.prod(self.shape)
+        index, bad_true, bad_pred = self.cell(rows.y_true, rows.y_pred)
+        if bad_true is not None and bad_pred is not None:
+            outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
+            index = jnp.where(outside > 0, cells + outside, index)
+        return index if rows.keep is None else jnp.where(rows.keep, index, cells)
+
+    def _by_columns(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
+        cells = math.prod(self.shape)
+
+        def columns(y_true: Any, y_pred: Any, keep: Any = None) -> tuple[jax.Array, ...]:
+            slot = self.slots(Rows(y_true, y_pred, keep, None, None))
+            counted = [slot == k for k in range(cells)]
+            counted += [slot == cells + k for k in (1, 2, 3)] if self.checks_labels else []
+            return tuple(column.astype(jnp.int32) for column in counted)
+
+        given = (rows.y_true, rows.y_pred) + (() if rows.keep is None else (rows.keep,))
+        sums = sum_columns(columns, given)
+        zero = jnp.zeros_like(sums[0])
+        only_true, only_pred, both = sums[cells:] or (zero, zero, zero)
+        return jnp.stack(sums[:cells]), only_true + both, only_pred + both
+
+    def _by_scatter(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
+        cells = math.prod(self.shape)
+        slots = self.slots(rows)
+        table = jnp.zeros_like(slots, shape=(cells + 4,)).at[slots].add(1, mode="promise_in_bounds")
+        _, only_true, only_pred, both = (table[cells + k] for k in range(4))
+        return table[:cells], only_true + both, only_pred + both
+
+    def _weighted(self, rows: Rows, few: bool) -> Counts:
+        cells = math.prod(self.shape)
+        weight, slots = rows.weight, self.slots(rows)
+        assert weight is not None
+        if few:
+
+            def columns(slot: jax.Array, weight: jax.Array) -> tuple[jax.Array, ...]:
+                zero = jnp.zeros_like(weight)
+                return tuple(jnp.where(slot == k, weight, zero) for k in range(cells))
+
+            sums = sum_columns(columns, (slots, weight))
+            table = jax.tree.map(lambda *parts: jnp.stack(parts), *sums)
+        else:
+            table = _scatter_weights(slots, weight, cells)
+        bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
+        invalid = count_true(jnp, slots, bad_true, bad_pred, rows.bad_weight)
+        return Counts(jax.tree.map(lambda part: part.reshape(self.shape), table), invalid)
+
+    @property
+    def checks_labels(self) -> bool:
+        """Whether a label can be outside the table."""
+        return False
+
+
+def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
+    """Sum weights by slot: short runs of plain additions, their results compensated.
+
+    A run is as long as the table, so that the cost stays linear in the rows.
+    """
+    run = max(256, cells)
+    runs = max(1, -(-slots.shape[0] // run))
+    missing = runs * run - slots.shape[0]
+    slots = jnp.pad(slots, (0, missing), constant_values=cells).reshape(runs, run)
+    weight = jnp.pad(weight, (0, missing)).reshape(runs, run)
+    empty = jnp.zeros_like(weight, shape=(cells + 4,))
+
+    def step(total: Pair, chunk: tuple[jax.Array, jax.Array]) -> tuple[Pair, None]:
+        slot, value = chunk
+        return total + empty.at[slot].add(value, mode="promise_in_bounds"), None
+
+    total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
+    return jax.tree.map(lambda part: part[:cells], total)
+
+
+def require_labels(labels: Any, name: str) -> None:
+    """Refuse anything but integers and booleans.
+
+    Raises:
+        TypeError: naming the argument and its type.
+    """
+    if labels.dtype != bool and not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{name} must hold integer or boolean labels, not {labels.dtype}")
+
+
+def as_codes(labels: Any, name: str) -> jax.Array:
+    """Labels as signed integers, of 32 bits unless they came with 64."""
+    require_labels(labels, name)
+    wide = labels.dtype.itemsize == 8
+    return labels.astype(jnp.int64 if wide else jnp.int32)
+
+
+@dataclass(frozen=True)
+class ConfusionCounts(CellStatistic):
+    """Rows by (true class, predicted class), classes 0 to `num_classes` - 1."""
+
+    num_classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.num_classes, self.num_classes)
+
+    @property
+    def checks_labels(self) -> bool:
+        return True
+
+    def complaints(self) -> dict[str, str]:
+        outside = f"labels outside 0 to {self.num_classes - 1}"
+        return {"y_true": outside, "y_pred": outside, **super().complaints()}
+
+    def cell(self, y_true: Any, y_pred: Any) -> Any:
+        true, pred = as_codes(y_true, "y_true"), as_codes(y_pred, "y_pred")
+        bad_true = (true < 0) | (true >= self.num_classes)
+        bad_pred = (pred < 0) | (pred >= self.num_classes)
+        index = true.astype(jnp.int32) * self.num_classes + pred.astype(jnp.int32)
+        return index, bad_true, bad_pred
+
+
+@dataclass(frozen=True)
+class OneVsRestCounts(CellStatistic):
+    """Rows by (is the true label the positive class, is the predicted one)."""
+
+    positive_class: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (2, 2)
+
+    def cell(self, y_true: Any, y_pred: Any) -> Any:
+        true = as_codes(y_true, "y_true") == self.positive_class
+        pred = as_codes(y_pred, "y_pred") == self.positive_class
+        return 2 * true.astype(jnp.int32) + pred.astype(jnp.int32), None, None
+
+
+@dataclass(frozen=True)
+class MatchCounts(CellStatistic):
+    """Rows by whether the predicted label is the true one; any integers are labels."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (2,)
+
+    def cell(self, y_true: Any, y_pred: Any) -> Any:
+        true, pred = as_codes(y_true, "y_true"), as_codes(y_pred, "y_pred")
+        wide = jnp.promote_types(true.dtype, pred.dtype)
+        return (true.astype(wide) == pred.astype(wide)).astype(jnp.int32), None, None

@@ -1,0 +1,65 @@
+"""Counts that stay exact past 2**24 and past 2**31 without 64-bit integers.
+
+A count is `high * 2**16 + low` in two uint32. Because `low` stays below 2**16, up to 65,536
+normalised counts can be added limb by limb (a `psum` over a mesh, say) before the carry has to
+be taken, and the largest count is 2**48.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_BITS = 16
+_MASK = (1 << _BITS) - 1
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ExactCount:
+    """Non-negative integers as two uint32 limbs of base 2**16."""
+
+    low: Any
+    high: Any
+
+    @classmethod
+    def of(cls, count: Any) -> "ExactCount":
+        """Non-negative int32 counts of one block."""
+        bits = count.astype(np.uint32)
+        return cls(bits & np.uint32(_MASK), bits >> np.uint32(_BITS))
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...]) -> "ExactCount":
+        """The identity of `+`."""
+        return cls(jnp.zeros(shape, jnp.uint32), jnp.zeros(shape, jnp.uint32))
+
+    def __add__(self, other: "ExactCount") -> "ExactCount":
+        """Add, and carry."""
+        return _carried(self.low + other.low, self.high + other.high)
+
+    def psum(self, axis_name: str) -> "ExactCount":
+        """Add over a mesh axis of at most 65,536 devices."""
+        return _carried(lax.psum(self.low, axis_name), lax.psum(self.high, axis_name))
+
+    def integers(self) -> Any:
+        """The counts as integers: int64 for concrete NumPy limbs, int32 under tracing."""
+        if isinstance(self.low, np.ndarray | np.generic):
+            return np.int64(self.high) * (_MASK + 1) + np.int64(self.low)
+        return ((self.high << np.uint32(_BITS)) | self.low).astype(jnp.int32)
+
+    def value(self) -> Any:
+        """The counts as floats: float64 (exact) for NumPy limbs, float32 under tracing.
+
+        Under tracing a program that has 64-bit types enabled gets float64 too.
+        """
+        if isinstance(self.low, np.ndarray | np.generic):
+            return self.integers().astype(np.float64)
+        dtype = jnp.zeros(()).dtype
+        return self.high.astype(dtype) * dtype.type(_MASK + 1) + self.low.astype(dtype)
+
+
+def _carried(low: jax.Array, high: jax.Array) -> ExactCount:
+    return ExactCount(low & np.uint32(_MASK), high + (low >> np.uint32(_BITS)))

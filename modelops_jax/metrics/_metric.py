@@ -1,0 +1,118 @@
+"""A metric: statistics, and the finalizer that turns their states into a value."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._counts import CellStatistic
+from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
+
+
+class Outcome(NamedTuple):
+    """What a finalizer gives."""
+
+    value: Any
+    undefined: Any  # how many entries that went into the value were undefined
+
+
+# (namespace, one state per statistic) -> outcome; a frozen dataclass, so that metrics hash.
+Finalizer = Callable[..., Outcome]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its configuration bound.
+
+    The static description of a computation: hashable, comparable, safe to close over or to pass
+    as a static argument. A state is a tuple with one entry per statistic.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from modelops_jax.metrics import metric
+        >>> mse = metric("mean_squared_error")
+        >>> state = mse.identity()
+        >>> for y_true, y_pred in [([1.0, 2.0], [1.0, 4.0]), ([3.0, 4.0], [3.0, 4.0])]:
+        ...     state = mse.update(state, jnp.array(y_true), jnp.array(y_pred))
+        >>> float(mse.finalize(state).value)
+        1.0
+    """
+
+    name: str
+    statistics: tuple[Statistic, ...]
+    finalizer: Finalizer = field(repr=False)
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> tuple[Any, ...]:
+        """The state of no rows; `weighted` where float weights will come (see `Statistic`)."""
+        return tuple(s.identity(weighted=weighted, dtype=dtype) for s in self.statistics)
+
+    def update(
+        self, states: Sequence[Any], y_true: Any, y_pred: Any, weight: Any = None
+    ) -> tuple[Any, ...]:
+        """The state after one more block of rows."""
+        return update_all(self.statistics, states, y_true, y_pred, weight)
+
+    def merge(self, left: Sequence[Any], right: Sequence[Any]) -> tuple[Any, ...]:
+        """The state of the rows of both."""
+        triples = zip(self.statistics, left, right, strict=True)
+        return tuple(statistic.merge(one, two) for statistic, one, two in triples)
+
+    def collect(self, states: Sequence[Any], axis_name: str) -> tuple[Any, ...]:
+        """Merge the states of the devices along a mesh axis, inside `shard_map`."""
+        pairs = zip(self.statistics, states, strict=True)
+        return tuple(statistic.collect(state, axis_name) for statistic, state in pairs)
+
+    def finalize(self, states: Sequence[Any]) -> Outcome:
+        """The value of the rows seen so far.
+
+        Returns:
+            The value and the number of undefined entries: NumPy float64 from concrete states,
+            JAX arrays under tracing, where invalid rows make the value nan.
+
+        Raises:
+            ValueError: concrete states that counted invalid rows.
+        """
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(states)):
+            outcome = self.finalizer(jnp, *states)
+            invalid = sum(jnp.sum(state.invalid.value()) for state in states)
+            return outcome._replace(value=_poisoned(outcome.value, invalid > 0))
+        concrete = jax.device_get(tuple(states))
+        for statistic, state in zip(self.statistics, concrete, strict=True):
+            raise_invalid(statistic, state)
+        value, undefined = self.finalizer(np, *concrete)
+        return Outcome(np.asarray(value)[()], int(undefined))
+
+    @property
+    def resampling(self) -> str | None:
+        """How an interval resamples this metric's statistics.
+
+        "cells": multinomial draws over a table of counts; "rows": resampling weights times
+        per-row values; None: this statistic has no bootstrap.
+        """
+        if all(isinstance(statistic, CellStatistic) for statistic in self.statistics):
+            return "cells"
+        if all(isinstance(statistic, SummedStatistic) for statistic in self.statistics):
+            return "rows"
+        return None
+
+
+def raise_invalid(statistic: Statistic, state: Any) -> None:
+    """Refuse a concrete state that counted rows it could not use.
+
+    Raises:
+        ValueError: naming the argument, how many of its rows are invalid, and why.
+    """
+    complaints = statistic.complaints()
+    counts = zip(ARGUMENTS, state.invalid.integers().tolist(), strict=True)
+    found = [f"{argument}: {count:,} {complaints[argument]}" for argument, count in counts if count]
+    if found:
+        raise ValueError("; ".join(found))
+
+
+def _poisoned(value: Any, invalid: Any) -> Any:
+    """nan where rows were invalid; an integer cannot be nan, so an impossible count of -1."""
+    wrong = jnp.nan if jnp.issubdtype(value.dtype, jnp.floating) else -1
+    return jnp.where(invalid, jnp.full_like(value, wrong), value)

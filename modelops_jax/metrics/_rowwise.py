@@ -1,0 +1,252 @@
+"""Weighted means and variances of a number computed from each row."""
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._exact import ExactCount
+from ._pair import Pair, sum_columns, two_sum
+from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, float_type
+
+# (y_true, y_pred) of one dtype and shape -> one number a row. A module-level function, so that
+# equal statistics compare equal.
+RowFunction = Callable[[Any, Any], Any]
+
+
+def squared_error(y_true: Any, y_pred: Any) -> Any:
+    """`(y_true - y_pred) ** 2`."""
+    return jnp.square(y_true - y_pred)
+
+
+def absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """`|y_true - y_pred|`."""
+    return jnp.abs(y_true - y_pred)
+
+
+def relative_length(y_true: Any, y_pred: Any) -> Any:
+    """`y_pred / y_true`; of an empty reference 1 if the prediction is empty too, else 0."""
+    empty = y_true == 0
+    both = (empty & (y_pred == 0)).astype(y_true.dtype)
+    return jnp.where(empty, both, y_pred / jnp.where(empty, jnp.ones_like(y_true), y_true))
+
+
+def target(y_true: Any, y_pred: Any) -> Any:
+    """`y_true`."""
+    return y_true
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RowSum:
+    """What a weighted mean needs."""
+
+    rows: ExactCount  # rows of positive weight
+    weight: Pair
+    total: Pair
+    invalid: ExactCount
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Moments:
+    """What a weighted variance needs: sums of powers are never formed, only centred ones."""
+
+    rows: ExactCount
+    weight: Pair
+    mean: Pair
+    squares: Pair  # sum of weight * (value - mean) ** 2
+    invalid: ExactCount
+
+
+@dataclass(frozen=True)
+class RowStatistic(SummedStatistic):
+    """A statistic of one number computed from each row."""
+
+    row: RowFunction
+
+    @abc.abstractmethod
+    def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
+        """The quantities to sum over rows, before weighting."""
+
+    @abc.abstractmethod
+    def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
+        """The state of a block from the weighted sums of its columns."""
+
+    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
+        """A number near the mean of the block's values, if the columns need one."""
+        return None
+
+    def complaints(self) -> dict[str, str]:
+        return {
+            "y_true": "values that are not finite",
+            "y_pred": "values that are not finite",
+            "weight": WEIGHT_COMPLAINT,
+        }
+
+    def row_columns(self, rows: Rows, state: Any) -> jax.Array:
+        part = _Prepared(rows)
+        found = self.columns(part.values(self.row), self.centre_of(state))
+        weighted = (jnp.where(part.keep, column * part.weight, 0) for column in found)
+        return jnp.stack([part.weight, *weighted], axis=1)
+
+    def of_column_sums(self, sums: Any, state: Any) -> Any:
+        weight, *columns = (Pair.of(column) for column in sums.T)
+        return self.state(state.rows, weight, columns, self.centre_of(state), state.invalid)
+
+    def centre_of(self, state: Any) -> Any:
+        """The mean in a state, where the columns need one."""
+        return None
+
+    def of_rows(self, rows: Rows) -> Any:
+        return self.of_rows_together([self], rows)[0]
+
+    @classmethod
+    def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
+        return blocks_of_rows(statistics, rows)
+
+
+@dataclass(frozen=True)
+class RowMean(RowStatistic):
+    """The weighted mean of `row(y_true, y_pred)`."""
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> RowSum:
+        return RowSum(
+            ExactCount.zeros(()),
+            Pair.zeros((), dtype),
+            Pair.zeros((), dtype),
+            ExactCount.zeros((3,)),
+        )
+
+    def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
+        return (values,)
+
+    def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
+        return RowSum(rows, weight, sums[0], invalid)
+
+    def merge(self, left: RowSum, right: RowSum) -> RowSum:
+        return RowSum(
+            left.rows + right.rows,
+            left.weight + right.weight,
+            left.total + right.total,
+            left.invalid + right.invalid,
+        )
+
+
+@dataclass(frozen=True)
+class RowVariance(RowStatistic):
+    """The weighted mean and centred sum of squares of `row(y_true, y_pred)`."""
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Moments:
+        zero = Pair.zeros((), dtype)
+        return Moments(ExactCount.zeros(()), zero, zero, zero, ExactCount.zeros((3,)))
+
+    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
+        # Measured from one of the values, so that equal values have exactly their value as mean
+        # and exactly zero squares, and large offsets cost no digits.
+        values = jax.lax.stop_gradient(values)
+        if values.shape[0] == 0:
+            return jnp.sum(values)
+        origin = values[jnp.argmax(keep)]
+        total = jnp.sum(weight)
+        share = weight / jnp.where(total > 0, total, jnp.ones_like(total))
+        return origin + jnp.sum(share * (values - origin))
+
+    def centre_of(self, state: Moments) -> Any:
+        return state.mean.high
+
+    def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
+        from_centre = values - centre
+        return from_centre, jnp.square(from_centre)
+
+    def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
+        shift, squares = sums
+        total = weight.value()
+        offset = shift.value() / jnp.where(total > 0, total, jnp.ones_like(total))
+        # The centre is not quite the mean: by the parallel-axis rule that is worth this much.
+        centred = squares + -(total * jnp.square(offset))
+        return Moments(rows, weight, Pair(*two_sum(centre, offset)), centred, invalid)
+
+    def merge(self, left: Moments, right: Moments) -> Moments:
+        """Chan's rule, with means carried as pairs.
+
+        A mean rounded to one float is off by an ulp of the offset, which at an offset of 1e6 and
+        a scale of 1e-6 would be felt in the squares.
+        """
+        left_weight, right_weight = left.weight.value(), right.weight.value()
+        total = left_weight + right_weight
+        share = right_weight / jnp.where(total > 0, total, jnp.ones_like(total))
+        delta = (right.mean.high - left.mean.high) + (right.mean.low - left.mean.low)
+        mean = left.mean + delta * share
+        squares = left.squares + right.squares + jnp.square(delta) * (left_weight * share)
+
+        def choose(merged: Any, alone_right: Any, alone_left: Any) -> Any:
+            kept = jnp.where(right_weight > 0, merged, alone_left)
+            return jnp.where(left_weight > 0, kept, alone_right)
+
+        return Moments(
+            left.rows + right.rows,
+            left.weight + right.weight,
+            jax.tree.map(choose, mean, right.mean, left.mean),
+            jax.tree.map(choose, squares, right.squares, left.squares),
+            left.invalid + right.invalid,
+        )
+
+
+def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[Any]:
+    """The states of row statistics over one block, from one reading of the rows."""
+    whole = _Prepared(rows)
+    centres = [
+        statistic.centre(whole.values(statistic.row), whole.keep, whole.weight)
+        for statistic in statistics
+    ]
+    leaves, structure = jax.tree.flatten(rows)
+
+    def columns(*chunk: Any) -> tuple[Any, ...]:
+        part = _Prepared(jax.tree.unflatten(structure, chunk))
+        found = [flag.astype(jnp.int32) for flag in part.flags()] + [part.weight]
+        for statistic, centre in zip(statistics, centres, strict=True):
+            for column in statistic.columns(part.values(statistic.row), centre):
+                found.append(jnp.where(part.keep, column * part.weight, jnp.zeros_like(column)))
+        return tuple(found)
+
+    count, *bad = (found := sum_columns(columns, tuple(leaves)))[:4]
+    weight, *sums = found[4:]
+    kept, invalid = ExactCount.of(count), ExactCount.of(jnp.stack(bad))
+    states = []
+    for statistic, centre in zip(statistics, centres, strict=True):
+        width = len(statistic.columns(weight.high, centre))
+        own, sums = sums[:width], sums[width:]
+        states.append(statistic.state(kept, weight, own, centre, invalid))
+    return states
+
+
+class _Prepared:
+    """Rows in the float type of the computation, with rows that do not count replaced by zeros.
+
+    Replaced before any arithmetic: nan times a weight of 0 is nan, in values and in gradients.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+        true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+        asked = jnp.ones_like(true, dtype=jnp.bool_) if rows.keep is None else rows.keep
+        self._bad_true = asked & ~jnp.isfinite(true)
+        self._bad_pred = asked & ~jnp.isfinite(pred)
+        self._bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
+        self.keep = asked & ~self._bad_true & ~self._bad_pred
+        zero = jnp.zeros_like(true)
+        self._true, self._pred = jnp.where(self.keep, true, zero), jnp.where(self.keep, pred, zero)
+        given = jnp.ones_like(true) if rows.weight is None else rows.weight.astype(dtype)
+        self.weight = jnp.where(self.keep, given, zero)
+
+    def flags(self) -> tuple[Any, ...]:
+        """Rows that count, then rows each argument spoils."""
+        return self.keep, self._bad_true, self._bad_pred, self._bad_weight
+
+    def values(self, row: RowFunction) -> Any:
+        """The number of each row."""
+        return row(self._true, self._pred)

@@ -1,0 +1,179 @@
+"""Exact area under the ROC curve: the rows themselves are the statistic.
+
+The area is the chance that a positive row's score is above a negative row's, ties counting one
+half, so it depends on all pairs; its smallest exact statistic is the list of scores. The state
+therefore grows with the rows, and merging concatenates.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ._counts import require_labels
+from ._exact import ExactCount
+from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, count_true, float_type
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Scores:
+    """Scored rows. `weight` is boolean for rows that count or not, a float for weighted rows."""
+
+    score: Any
+    positive: Any
+    weight: Any
+    invalid: ExactCount
+
+
+@dataclass(frozen=True)
+class ScoreRows(Statistic):
+    """Every row's score, label and weight."""
+
+    keeps_rows: ClassVar[bool] = True
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Scores:
+        return Scores(
+            jnp.zeros((0,), dtype),
+            jnp.zeros((0,), jnp.bool_),
+            jnp.zeros((0,), dtype if weighted else jnp.bool_),
+            ExactCount.zeros((3,)),
+        )
+
+    def complaints(self) -> dict[str, str]:
+        return {
+            "y_true": "labels other than 0 and 1",
+            "y_pred": "scores that are not finite",
+            "weight": WEIGHT_COMPLAINT,
+        }
+
+    def of_rows(self, rows: Rows) -> Scores:
+        xp = np if isinstance(rows.y_true, np.ndarray) else jnp
+        label, score = rows.y_true, rows.y_pred
+        require_labels(label, "y_true")
+        if not jnp.issubdtype(score.dtype, jnp.floating):
+            score = score.astype(float_type(score) if xp is jnp else np.float64)
+        asked = xp.ones_like(label, dtype=bool) if rows.keep is None else rows.keep
+        bad_label = asked & (label != 0) & (label != 1)
+        bad_score = asked & ~xp.isfinite(score)
+        keep = asked & ~bad_label & ~bad_score
+        weight = keep if rows.weight is None else xp.where(keep, rows.weight, 0)
+        invalid = count_true(xp, keep, bad_label, bad_score, rows.bad_weight)
+        return Scores(xp.where(keep, score, 0), keep & (label == 1), weight, invalid)
+
+    def merge(self, left: Scores, right: Scores) -> Scores:
+        if (left.weight.dtype == jnp.bool_) != (right.weight.dtype == jnp.bool_):
+            raise TypeError(
+                "a weighted and an unweighted state cannot be merged: make the identity with "
+                "weighted=True where the rows carry float weights"
+            )
+
+        def join(first: Any, second: Any) -> jax.Array:
+            dtype = jnp.promote_types(first.dtype, second.dtype)
+            return jnp.concatenate([first.astype(dtype), second.astype(dtype)])
+
+        return Scores(
+            join(left.score, right.score),
+            join(left.positive, right.positive),
+            join(left.weight, right.weight),
+            left.invalid + right.invalid,
+        )
+
+
+def pair_area_on_host(state: Scores) -> tuple[float, bool]:
+    """The area from concrete scores, in NumPy, and whether it is undefined.
+
+    Without weights the pairs are counted in integers and divided once.
+    """
+    counts = np.asarray(state.weight) > 0
+    positive = np.asarray(state.positive) & counts
+    negative = counts & ~positive
+    score = np.asarray(state.score)
+    if not positive.any() or not negative.any():
+        return float("nan"), True
+    high, low = score[positive], score[negative]
+    if state.weight.dtype == np.bool_:
+        high.sort()
+        low.sort()
+        below = np.searchsorted(low, high, side="left").sum(dtype=np.int64)
+        upto = np.searchsorted(low, high, side="right").sum(dtype=np.int64)
+        return (int(below) + int(upto)) / (2 * high.size * low.size), False
+    weight = np.asarray(state.weight, np.float64)
+    order = np.argsort(low)
+    up, down = weight[positive], weight[negative][order]
+    low = low[order]
+    passed = np.concatenate([np.zeros(1), _running_sum(down)])
+    # In order of score the look-ups walk through memory once instead of jumping about.
+    order = np.argsort(high)
+    high, up = high[order], up[order]
+    below = passed[np.searchsorted(low, high, side="left")]
+    upto = passed[np.searchsorted(low, high, side="right")]
+    return float(np.sum(up * (below + upto)) / (2 * np.sum(up) * np.sum(down))), False
+
+
+def _running_sum(values: np.ndarray, run: int = 1024) -> np.ndarray:
+    """Cumulative sums whose error grows with the run, not with the whole length."""
+    padded = np.pad(values, (0, -values.size % run)).reshape(-1, run)
+    within = np.cumsum(padded, axis=1)
+    before = np.concatenate([np.zeros(1), np.cumsum(within[:-1, -1])])
+    return (within + before[:, None]).reshape(-1)[: values.size]
+
+
+def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
+    """The area under tracing, and whether it is undefined.
+
+    Works on unsigned integers in the order of the scores: XLA sorts floats on a CPU some ten
+    times more slowly. One sort of `score | label | row` puts the negatives of a tie before its
+    positives, so the negatives up to a positive are a running sum and those below its tie are
+    the running maximum of that sum at the ties' beginnings. 64-bit types are enabled for these
+    lines only: pairs are counted in int64 (weights in float64) and none of it leaves them.
+    """
+    score = lax.stop_gradient(state.score)
+    given = score.dtype
+    score = score.astype(jnp.promote_types(given, jnp.float32))
+    weighted = state.weight.dtype != jnp.bool_
+    with jax.enable_x64(True):
+        tie, row = _ascending(score, state.positive)
+        weight = lax.stop_gradient(state.weight)[row]
+        weight = weight.astype(jnp.float64 if weighted else jnp.int32)
+        is_positive = state.positive[row]
+        zero = jnp.zeros_like(weight)
+        down, up = jnp.where(is_positive, zero, weight), jnp.where(is_positive, weight, zero)
+        upto = jnp.cumsum(down, dtype=down.dtype)
+        before = jnp.concatenate([zero[:1], upto[:-1]])
+        begins = jnp.concatenate([jnp.ones_like(is_positive[:1]), tie[1:] != tie[:-1]])
+        below = lax.cummax(jnp.where(begins, before, zero))
+        wide = jnp.float64 if weighted else jnp.int64
+        pairs = jnp.sum(up.astype(wide) * (below.astype(wide) + upto.astype(wide)))
+        positives = jnp.sum(up, dtype=wide).astype(jnp.float64)
+        negatives = jnp.sum(down, dtype=wide).astype(jnp.float64)
+        undefined = (positives == 0) | (negatives == 0)
+        whole = jnp.where(undefined, jnp.ones_like(positives), 2.0 * positives * negatives)
+        area = jnp.where(
+            undefined, jnp.full_like(whole, jnp.nan), pairs.astype(jnp.float64) / whole
+        )
+        area = area.astype(score.dtype)
+    return area, undefined
+
+
+def _ascending(score: jax.Array, positive: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Sort keys in ascending order of score, negatives first within a tie, and their rows."""
+    score = jnp.where(score == 0, jnp.zeros_like(score), score)  # -0.0 ties with 0.0
+    rows = lax.iota(jnp.uint32, score.shape[0]) | (positive.astype(jnp.uint32) << jnp.uint32(31))
+    keep = jnp.uint32((1 << 31) - 1)
+    if score.dtype == jnp.float64:
+        key, rows = lax.sort((_ordered_bits(score, jnp.uint64), rows), num_keys=2)
+        return key, (rows & keep).astype(jnp.int32)
+    key = _ordered_bits(score, jnp.uint32).astype(jnp.uint64)
+    packed = lax.sort((key << jnp.uint64(32)) | rows.astype(jnp.uint64))
+    return packed >> jnp.uint64(32), (packed.astype(jnp.uint32) & keep).astype(jnp.int32)
+
+
+def _ordered_bits(score: jax.Array, unsigned: Any) -> jax.Array:
+    """Unsigned integers in the order of finite floats: flip a negative's bits, else its sign."""
+    bits = lax.bitcast_convert_type(score, unsigned)
+    sign = unsigned(1 << (jnp.iinfo(unsigned).bits - 1))
+    return jnp.where(bits & sign != 0, ~bits, bits | sign)

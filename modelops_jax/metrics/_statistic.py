@@ -1,0 +1,220 @@
+"""The form every metric takes: a statistic with an identity, an update and a merge.
+
+Everything else follows from that one shape. Streaming is `update`, sharding is `merge`, masks,
+padding and sample weights are the one `weight`, and a row of weight 0 is the identity.
+
+Inside a jitted program a failure is data: a statistic counts the rows it could not use, per
+argument, and the finalizer turns such a count into nan (traced) or an exception (concrete).
+"""
+
+import abc
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ._exact import ExactCount
+
+# The arguments whose invalid rows a state counts, in the order of its `invalid` field.
+ARGUMENTS = ("y_true", "y_pred", "weight")
+WEIGHT_COMPLAINT = "weights that are negative or not finite"
+
+
+class Rows(NamedTuple):
+    """One block of rows whose shapes and weight have been checked."""
+
+    y_true: Any
+    y_pred: Any
+    keep: Any  # boolean: rows that count at all; None: every row
+    weight: Any  # float, 0 where a row does not count; None: every kept row weighs one
+    bad_weight: Any  # boolean: weights that are negative or not finite; None: no row
+
+
+@dataclass(frozen=True)
+class Statistic(abc.ABC):
+    """A sufficient statistic: static configuration here, numbers in the states it makes.
+
+    Two metrics share the statistic of one pass when their statistics are equal, which compares
+    configuration and never data.
+    """
+
+    # A statistic whose state is the rows themselves is made from all of them at once.
+    keeps_rows: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Any:
+        """The state of no rows.
+
+        Args:
+            weighted: whether the rows to come carry float weights. A boolean weight is a mask
+                and needs no weighted state.
+            dtype: the float type of the state's sums.
+        """
+
+    @abc.abstractmethod
+    def of_rows(self, rows: Rows) -> Any:
+        """The state of one block of checked rows."""
+
+    @abc.abstractmethod
+    def merge(self, left: Any, right: Any) -> Any:
+        """The state of the rows of both, whichever order they came in."""
+
+    @abc.abstractmethod
+    def complaints(self) -> dict[str, str]:
+        """What makes a row invalid, by argument, for the message of the exception."""
+
+    def block(self, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+        """The state of one block.
+
+        Args:
+            y_true: reference values, shape (n,).
+            y_pred: predicted values, shape (n,).
+            weight: None, a boolean mask or non-negative numbers, shape (n,).
+
+        Returns:
+            A pytree.
+
+        Raises:
+            ValueError: shapes that differ or are not of one axis (while tracing, too).
+        """
+        return self.of_rows(check_rows(y_true, y_pred, weight))
+
+    def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+        """The state after one more block."""
+        return self.merge(state, self.block(y_true, y_pred, weight))
+
+    def collect(self, state: Any, axis_name: str) -> Any:
+        """Merge the states that the devices of a mesh axis hold, on every one of them."""
+
+        def gather(leaf: jax.Array) -> jax.Array:
+            varies = axis_name in jax.typeof(leaf).vma
+            return lax.all_gather(leaf, axis_name, to="invarying" if varies else "varying")
+
+        return self.fold(jax.tree.map(gather, state))
+
+    def fold(self, states: Any) -> Any:
+        """Merge states stacked along a leading axis, in order."""
+        size = jax.tree.leaves(states)[0].shape[0]
+        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(size)]
+        return functools.reduce(self.merge, parts)
+
+    @classmethod
+    def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
+        """The states of several statistics of this class over one block.
+
+        A class whose statistics can share one reading of the rows overrides this.
+        """
+        return [statistic.of_rows(rows) for statistic in statistics]
+
+
+class SummedStatistic(Statistic):
+    """A statistic whose state is a function of sums over rows, and can therefore be resampled."""
+
+    @abc.abstractmethod
+    def row_columns(self, rows: Rows, state: Any) -> Any:
+        """What each row adds to the sums, weight included, shape (n, k).
+
+        `state` is the state of all rows, to centre by.
+        """
+
+    @abc.abstractmethod
+    def of_column_sums(self, sums: Any, state: Any) -> Any:
+        """The states whose sums are these, shape (resamples, k)."""
+
+
+def update_all(
+    statistics: Sequence[Statistic],
+    states: Sequence[Any],
+    y_true: Any,
+    y_pred: Any,
+    weight: Any = None,
+) -> tuple[Any, ...]:
+    """Update several statistics over one block, reading the rows as few times as possible."""
+    blocks = block_all(statistics, check_rows(y_true, y_pred, weight))
+    return tuple(
+        statistic.merge(state, block)
+        for statistic, state, block in zip(statistics, states, blocks, strict=True)
+    )
+
+
+def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[Any, ...]:
+    """The states of several statistics over one block of checked rows."""
+    groups: dict[type[Statistic], list[Statistic]] = {}
+    for statistic in statistics:
+        groups.setdefault(type(statistic), []).append(statistic)
+    states: dict[Statistic, Any] = {}
+    for kind, members in groups.items():
+        states.update(zip(members, kind.of_rows_together(members, rows), strict=True))
+    return tuple(states[statistic] for statistic in statistics)
+
+
+def check_rows(y_true: Any, y_pred: Any, weight: Any, xp: Any = jnp) -> Rows:
+    """Refuse shapes that do not fit, and split a weight into a mask and numbers.
+
+    Args:
+        y_true: reference values, shape (n,).
+        y_pred: predicted values, shape (n,).
+        weight: None, a boolean mask or numbers, shape (n,).
+        xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
+
+    Raises:
+        ValueError: an argument that is not one axis long, or lengths that differ.
+        TypeError: a weight that is neither boolean nor real.
+    """
+    check_shapes(y_true, y_pred, weight)
+    y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
+    if weight is None:
+        return Rows(y_true, y_pred, None, None, None)
+    weight = xp.asarray(weight)
+    if weight.dtype == bool:
+        return Rows(y_true, y_pred, weight, None, None)
+    if not (
+        jnp.issubdtype(weight.dtype, jnp.floating) or jnp.issubdtype(weight.dtype, jnp.integer)
+    ):
+        raise TypeError(f"weight must hold booleans or real numbers, not {weight.dtype}")
+    weight = weight.astype(float_type(weight))
+    bad = ~(xp.isfinite(weight) & (weight >= 0))
+    keep = ~bad & (weight > 0)
+    return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad)
+
+
+def check_shapes(y_true: Any, y_pred: Any, weight: Any = None) -> None:
+    """Refuse anything but one axis of one length: nothing is ever broadcast or squeezed.
+
+    Raises:
+        ValueError: naming the arguments and their shapes.
+    """
+    shapes = {"y_true": np.shape(y_true), "y_pred": np.shape(y_pred)}
+    if weight is not None:
+        shapes["weight"] = np.shape(weight)
+    found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if any(len(shape) != 1 for shape in shapes.values()):
+        raise ValueError(f"expected arrays of one axis, shape (n,); found {found}")
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"expected arrays of one length; found {found}")
+
+
+def float_type(*values: jax.Array | None) -> Any:
+    """The float type to compute in: the widest input, at least float32; float32 for integers.
+
+    With 64-bit types enabled integers are computed in float64.
+    """
+    default = jnp.zeros(()).dtype
+    types = [
+        value.dtype if jnp.issubdtype(value.dtype, jnp.floating) else default
+        for value in values
+        if value is not None
+    ]
+    return functools.reduce(jnp.promote_types, types, jnp.dtype(jnp.float32))
+
+
+def count_true(xp: Any, like: Any, *flags: Any) -> ExactCount:
+    """How often each flag is set, as a vector; None counts 0. `like` is any of the block's rows."""
+    none = xp.zeros_like(like[:0], dtype=bool)
+    counts = [xp.sum(none if flag is None else flag, dtype=np.int32) for flag in flags]
+    return ExactCount.of(xp.stack(counts))
