@@ -60,8 +60,10 @@ def render(report: FineTuningReport) -> str:
             for label, key in (("train", "loss"), ("held-out", "eval_loss"))
             if (series := curve(report.history, key))
         ],
-        interval_kinds=sorted(
-            {(kind.level, kind.method) for score in report.scores if (kind := score.interval)}
+        interval_kinds=dict.fromkeys(
+            (kind.level, kind.method, kind.n_resamples, kind.seed)
+            for score in report.scores
+            if (kind := score.interval)
         ),
         confusions={caption: _cells(matrix) for caption, matrix in report.confusions.items()},
     )

@@ -61,10 +61,18 @@ class FineTuningReport:
 
     def findings(self) -> list[str]:
         """How the base model and each baseline stand to the fine-tuned model, wins included."""
-        return [
+        sentences = [
             f"{sentence_case(score.name)} scores {score.value:.3f}, {self._against_after(score)}."
             for score in (self.before, *self.baselines)
         ]
+        for score in self.scores:
+            if (limit := score.limit()) is not None:
+                side = "below" if score.value == 0 else "above"
+                sentences.append(
+                    f"{sentence_case(score.name)}: all {score.rows:,} rows agree, which leaves the "
+                    f"bootstrap no width; they fit any true value {side} {limit:.3f}."
+                )
+        return sentences
 
     def _against_after(self, score: Score) -> str:
         """How a score stands to the fine-tuned model's, in words."""

@@ -22,10 +22,8 @@ class Score:
         ValueError: for a value or an interval outside [0, 1], or no rows.
 
     Example:
-        >>> from modelops_jax.metrics import Interval
-        >>> interval = Interval(low=0.918, high=0.965, level=0.95, method="bootstrap")
-        >>> Score(name="fine-tuned", value=0.9425, rows=400, interval=interval).describe()
-        '0.943 (95 % interval 0.918 to 0.965, 400 rows)'
+        >>> Score(name="fine-tuned", value=0.9425, rows=400).describe()
+        '0.943 (400 rows)'
     """
 
     name: str
@@ -82,6 +80,23 @@ class Score:
             f"{self.value:.3f} ({self.interval.level * 100:g} % interval "
             f"{self.interval.low:.3f} to {self.interval.high:.3f}, {rows})"
         )
+
+    def limit(self) -> float | None:
+        """How far the true value may be from a score of exactly 0 or 1 whose interval is a point.
+
+        Resampling rows that all say the same can only say it again, so a bootstrap interval has
+        no width there. The limit is the exact one-sided one of the interval's level: beyond it,
+        such rows would be less likely than 1 - level.
+
+        Returns:
+            The largest true value behind a 0, the smallest behind a 1; None for other scores.
+
+        Source: Clopper and Pearson, Biometrika 26 (1934), 404-413.
+        """
+        if self.interval is None or self.interval.low != self.interval.high:
+            return None
+        reach = 1 - (1 - self.interval.level) ** (1 / self.rows)
+        return {0.0: reach, 1.0: 1 - reach}.get(self.value)
 
     def overlaps(self, other: "Score") -> bool | None:
         """Whether the two intervals share a value; None when either has no interval."""

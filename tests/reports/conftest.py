@@ -14,7 +14,7 @@ def report() -> FineTuningReport:
     """A run as the spam recipe makes it, with numbers that are easy to find on the page."""
 
     def score(name: str, value: float, low: float, high: float, rows: int, note: str = "") -> Score:
-        interval = Interval(low=low, high=high, level=0.95, method="percentile bootstrap")
+        interval = Interval(low, high, 0.95, "multinomial percentile", 1000, 7)
         return Score(name=name, value=value, rows=rows, interval=interval, note=note)
 
     references = [LABELS[row % 2] for row in range(40)]

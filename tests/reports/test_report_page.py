@@ -102,6 +102,7 @@ def test_every_number_is_on_the_page(report: FineTuningReport, tmp_path: Path):
         "TF-IDF + logistic regression scores 0.968, 0.031 above the fine-tuned model; "
         "the intervals overlap.",
         "Last train loss 0.625 at step 3, last held-out loss 0.875 at step 4.",
+        "95 %, bootstrap (multinomial percentile), 1,000 resamples of the rows, seed 7.",
         "Seed 17",
         "Training time 2 min 31 s",
         "19 95.0 % ✓",

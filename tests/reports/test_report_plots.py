@@ -18,7 +18,7 @@ def xs(path: str) -> list[float]:
 
 def test_whiskers_end_at_the_interval():
     """The whisker's ends divide the axis from 0 to 1 as the interval's bounds do."""
-    interval = Interval(low=0.25, high=0.75, level=0.95, method="any")
+    interval = Interval(0.25, 0.75, 0.95, "any", 9, 0)
     scores = [Score(name="only", value=0.5, rows=4, interval=interval)]
     root = ElementTree.fromstring(score_plot(scores, metric="exact match", highlight=0))
     ticks = {
@@ -50,9 +50,7 @@ def test_description_has_every_score_in_full():
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_numbers_stay_inside_the_picture(value: float):
     """The number beside a whisker is on the side where it fits, at both ends of the axis."""
-    interval = Interval(
-        low=max(0.0, value - 0.05), high=min(1.0, value + 0.05), level=0.9, method=""
-    )
+    interval = Interval(max(0.0, value - 0.05), min(1.0, value + 0.05), 0.9, "any", 9, 0)
     scores = [Score(name="system", value=value, rows=1, interval=interval)]
     root = ElementTree.fromstring(score_plot(scores, metric="accuracy", highlight=0))
     width = float(root.attrib["viewBox"].split()[2])

@@ -18,7 +18,7 @@ def test_a_score_is_a_fraction(value: float):
     with pytest.raises(ValueError, match=r"score 'mine': found .*, expected fractions from 0 to 1"):
         Score(name="mine", value=value, rows=1)
     with pytest.raises(ValueError, match="expected fractions"):
-        Score(name="mine", value=0.5, rows=1, interval=Interval(0.0, value, 0.95, "any"))
+        Score(name="mine", value=0.5, rows=1, interval=Interval(0.0, value, 0.95, "any", 9, 0))
 
 
 def test_a_score_has_rows_behind_it():
@@ -29,7 +29,7 @@ def test_a_score_has_rows_behind_it():
 
 def test_score_from_an_evaluation():
     """The score takes the metric, its interval and the number of rows; a typo names the choices."""
-    interval = Interval(0.4, 0.6, 0.95, "any")
+    interval = Interval(0.4, 0.6, 0.95, "any", 9, 0)
     result = EvaluationResult(
         {"exact_match": 0.5, "length_ratio": 1.0},
         TaskType.TEXT_GENERATION,
@@ -54,14 +54,31 @@ def test_score_from_an_evaluation():
 )
 def test_findings_say_who_wins(value: float, bounds: tuple[float, float] | None, expected: str):
     """A baseline that wins is named as plainly as one that loses."""
-    interval = bounds and Interval(*bounds, 0.95, "any")
+    interval = bounds and Interval(*bounds, 0.95, "any", 9, 0)
     report = FineTuningReport(
         title="Any",
         before=Score(name="before", value=0.0, rows=9),
-        after=Score(name="after", value=0.5, rows=9, interval=Interval(0.4, 0.6, 0.95, "any")),
+        after=Score(
+            name="after", value=0.5, rows=9, interval=Interval(0.4, 0.6, 0.95, "any", 9, 0)
+        ),
         baselines=[Score(name="rival", value=value, rows=9, interval=interval or None)],
     )
     assert expected in report.findings()[-1]
+
+
+@pytest.mark.parametrize(("value", "rows"), [(0.0, 100), (1.0, 7), (0.0, 1)])
+def test_a_point_interval_is_explained(report: FineTuningReport, value: float, rows: int):
+    """At the limit, rows that all say the same have the probability that the level leaves."""
+    point = Score(
+        name="sure", value=value, rows=rows, interval=Interval(value, value, 0.95, "any", 9, 0)
+    )
+    limit = point.limit()
+    assert limit is not None
+    assert (1 - limit if value == 0 else limit) ** rows == pytest.approx(0.05)
+    finding = dataclasses.replace(report, baselines=[point]).findings()[-1]
+    assert f"all {rows} rows agree" in finding
+    assert f"{'below' if value == 0 else 'above'} {limit:.3f}" in finding
+    assert report.after.limit() is None
 
 
 def test_difference_is_of_the_printed_numbers(report: FineTuningReport):
