@@ -10,7 +10,6 @@ import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from ._exact import ExactCount
 from ._metric import Metric
 from ._pair import Pair
 from ._statistic import Statistic, SummedStatistic, check_rows, float_type
+from ._types import Column, DType, State, Vector
 
 # Rows whose resampling weights come from one key, whatever the blocks the rows arrive in.
 _GROUP = 512
@@ -34,10 +34,10 @@ _DRAWN_CELLS = 1 << 24
 class Interval:
     """A confidence interval, and all that is needed to get it again."""
 
-    low: Any
+    low: float | np.ndarray
     """Lower end: a float, or an array for a metric with an entry per class."""
 
-    high: Any
+    high: float | np.ndarray
     """Upper end."""
 
     level: float
@@ -52,10 +52,10 @@ class Interval:
 
 def bootstrap_intervals(
     metrics: Mapping[str, Metric],
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     level: float = 0.95,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -100,7 +100,7 @@ def bootstrap_intervals(
     found = count_intervals(by_cells, states, level=level, n_resamples=n_resamples, seed=seed)
     if by_rows:
         statistics = tuple(dict.fromkeys(s for m in by_rows.values() for s in m.statistics))
-        own = {statistic: states[statistic] for statistic in statistics}
+        own = {s: states[s] for s in statistics if isinstance(s, SummedStatistic)}
         resampled = _resample_rows(own, y_true, y_pred, weight, n_resamples, seed)
         for name, metric in by_rows.items():
             values = metric.finalizer(np, *(resampled[s] for s in metric.statistics)).value
@@ -111,7 +111,7 @@ def bootstrap_intervals(
 
 def count_intervals(
     metrics: Mapping[str, Metric],
-    states: Mapping[Statistic, Any],
+    states: Mapping[Statistic, State],
     *,
     level: float = 0.95,
     n_resamples: int = 1000,
@@ -172,6 +172,7 @@ def _check(metrics: Mapping[str, Metric], level: float, n_resamples: int) -> Non
 
 
 def _draw_tables(state: Counts, n_resamples: int, seed: int) -> Iterator[Counts]:
+    assert isinstance(state.cells, ExactCount)
     counts = state.cells.integers()
     filled = np.flatnonzero(counts)
     total = int(counts.sum())
@@ -188,30 +189,34 @@ def _draw_tables(state: Counts, n_resamples: int, seed: int) -> Iterator[Counts]
 
 
 def _resample_rows(
-    states: Mapping[Statistic, Any],
-    y_true: Any,
-    y_pred: Any,
-    weight: Any,
+    states: Mapping[SummedStatistic, State],
+    y_true: Vector,
+    y_pred: Vector,
+    weight: Vector | None,
     n_resamples: int,
     seed: int,
-) -> dict[Statistic, Any]:
+) -> dict[Statistic, State]:
     """The states of every resample, in NumPy."""
     statistics = tuple(states)
-    named = {"y_true": y_true, "y_pred": y_pred, "weight": weight}
-    columns = [None if v is None else np.asarray(numbers(v, name)) for name, v in named.items()]
+    true, pred = np.asarray(numbers(y_true, "y_true")), np.asarray(numbers(y_pred, "y_pred"))
+    weights = None if weight is None else np.asarray(numbers(weight, "weight"))
+    columns = (true, pred, weights)
     with jax.ensure_compile_time_eval(), precision_scope(*columns):
-        dtype = float_type(*(c for c in columns if c is not None and c.dtype != bool))
+        dtype = float_type(
+            true, pred, None if weights is None or weights.dtype == bool else weights
+        )
         key = jax.random.key(seed)
-        sums: Any = None
-        for start in range(0, max(1, columns[0].shape[0]), _BLOCK):
+        sums: tuple[Pair, ...] | None = None
+        for start in range(0, max(1, true.shape[0]), _BLOCK):
             block = [None if c is None else c[start : start + _BLOCK] for c in columns]
-            filled = block[0].shape[0]
+            filled = min(_BLOCK, true.shape[0] - start)
             size = _GROUP if filled <= _GROUP else _BLOCK
             block = [None if c is None else np.pad(c, (0, size - filled)) for c in block]
             sums = _add_block(
                 statistics, dtype, n_resamples, tuple(states.values()), sums, key,
-                np.int32(start // _GROUP), np.int32(filled), *block,
+                np.asarray(start // _GROUP, np.int32), np.asarray(filled, np.int32), *block,
             )  # fmt: skip
+        assert sums is not None
         resampled = tuple(
             statistic.of_column_sums(total.value(), state)
             for (statistic, state), total in zip(states.items(), sums, strict=True)
@@ -222,16 +227,16 @@ def _resample_rows(
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _add_block(
     statistics: tuple[SummedStatistic, ...],
-    dtype: Any,
+    dtype: DType,
     n_resamples: int,
-    states: tuple[Any, ...],
-    sums: Any,
+    states: tuple[State, ...],
+    sums: tuple[Pair, ...] | None,
     key: jax.Array,
-    group: jax.Array,
-    filled: jax.Array,
-    y_true: jax.Array,
-    y_pred: jax.Array,
-    weight: jax.Array | None,
+    group: Column,
+    filled: Column,
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
 ) -> tuple[Pair, ...]:
     """Add one block's resampled column sums, shape (resamples, columns), to those so far."""
     size = y_true.shape[0]
@@ -269,7 +274,7 @@ def _poisson(key: jax.Array, n_resamples: int) -> jax.Array:
     return draws
 
 
-def _ends(values: np.ndarray, level: float) -> tuple[Any, Any]:
+def _ends(values: np.ndarray, level: float) -> tuple[float | np.ndarray, float | np.ndarray]:
     """The two quantiles over resamples, of those in which the value is defined."""
     never = np.isnan(values).all(axis=0)
     tails = [(1 - level) / 2, (1 + level) / 2]

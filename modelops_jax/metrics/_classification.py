@@ -15,6 +15,7 @@ from ._finalizers import (
     Table,
 )
 from ._metric import Metric
+from ._types import Value, Vector
 
 
 def accuracy_score_metric(*, num_classes: int | None = None) -> Metric:
@@ -85,13 +86,13 @@ def _confusion(num_classes: int) -> ConfusionCounts:
 
 
 def accuracy_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     num_classes: int | None = None,
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Accuracy: the weighted share of rows whose predicted label is the true one.
 
     Args:
@@ -120,13 +121,13 @@ def accuracy_score(
 
 
 def confusion_matrix(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
     num_classes: int,
-    weight: Any = None,
+    weight: Vector | None = None,
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Confusion matrix: how many rows of each true class (row) got each predicted one (column).
 
     Args:
@@ -158,17 +159,17 @@ def confusion_matrix(
 
 
 def precision_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
     zero_division: float = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Precision: TP / (TP + FP), the share of rows predicted as a class that are of it.
 
     Args:
@@ -214,17 +215,17 @@ def precision_score(
 
 
 def recall_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
     zero_division: float = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Recall: TP / (TP + FN), the share of rows of a class that are predicted as it.
 
     Args:
@@ -265,17 +266,17 @@ def recall_score(
 
 
 def f1_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
     zero_division: float = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """F1: 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
 
     Args:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ._metric import Metric, raise_invalid
 from ._statistic import Statistic, check_rows, check_shapes, float_type, update_all
+from ._types import Column, DType, State, Vector
 
 # Sizes that fewer rows than the last are padded to; more rows go through blocks of the last.
 BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
@@ -26,7 +27,7 @@ BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
 class Report:
     """What one pass found."""
 
-    values: dict[str, Any]
+    values: dict[str, np.number | np.ndarray]
     """By metric: a float64, or a NumPy array where the metric has an entry per class."""
 
     undefined: dict[str, int]
@@ -35,12 +36,12 @@ class Report:
     rows: int
     """Rows of positive weight."""
 
-    states: Mapping[Statistic, Any] = field(repr=False)
+    states: Mapping[Statistic, State] = field(repr=False)
     """The concrete state of every statistic, in NumPy."""
 
 
 def compute(
-    metrics: Mapping[str, Metric], y_true: Any, y_pred: Any, *, weight: Any = None
+    metrics: Mapping[str, Metric], y_true: Vector, y_pred: Vector, *, weight: Vector | None = None
 ) -> Report:
     """Compute many metrics in one pass over the rows.
 
@@ -73,27 +74,26 @@ def compute(
         >>> {name: round(float(value), 4) for name, value in report.values.items()}
         {'accuracy': 0.75, 'f1': 0.7778}
     """
-    columns = {"y_true": numbers(y_true, "y_true"), "y_pred": numbers(y_pred, "y_pred")}
-    columns["weight"] = None if weight is None else numbers(weight, "weight")
-    check_shapes(**columns)
+    true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
+    weights = None if weight is None else numbers(weight, "weight")
+    check_shapes(true, pred, weights)
     statistics = tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
-    states = _states(statistics, **columns)
+    states = _states(statistics, true, pred, weights)
     for statistic, state in states.items():
         raise_invalid(statistic, state)
     outcomes = {
         name: metric.finalize([states[statistic] for statistic in metric.statistics])
         for name, metric in metrics.items()
     }
-    weights = columns["weight"]
     return Report(
         values={name: outcome.value for name, outcome in outcomes.items()},
         undefined={name: outcome.undefined for name, outcome in outcomes.items()},
-        rows=np.shape(columns["y_true"])[0] if weights is None else int(np.count_nonzero(weights)),
+        rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
         states=states,
     )
 
 
-def numbers(values: Any, name: str) -> Any:
+def numbers(values: Vector, name: str) -> Column:
     """The values as a NumPy array, or as they are where they live on an accelerator.
 
     Raises:
@@ -113,7 +113,7 @@ def numbers(values: Any, name: str) -> Any:
     return array
 
 
-def precision_scope(*columns: Any) -> contextlib.AbstractContextManager[Any]:
+def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManager[Any]:
     """64-bit types for the work on these columns, if one of them is an integer or a float64."""
     wide = any(
         column is not None and (column.dtype.itemsize == 8 or column.dtype.kind in "iu")
@@ -123,11 +123,11 @@ def precision_scope(*columns: Any) -> contextlib.AbstractContextManager[Any]:
 
 
 def _states(
-    statistics: tuple[Statistic, ...], y_true: Any, y_pred: Any, weight: Any
-) -> dict[Statistic, Any]:
+    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+) -> dict[Statistic, State]:
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
-    states: dict[Statistic, Any] = {}
+    states: dict[Statistic, State] = {}
     if streamed:
         # Constants inside a user's jitted function are computed now, not traced.
         with jax.ensure_compile_time_eval(), precision_scope(y_true, y_pred, weight):
@@ -140,32 +140,33 @@ def _states(
 
 
 def _stream(
-    statistics: tuple[Statistic, ...], y_true: Any, y_pred: Any, weight: Any
-) -> tuple[Any, ...]:
+    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+) -> tuple[State, ...]:
+    columns = (y_true, y_pred, weight)
     weighted = weight is not None and weight.dtype != bool
     dtype = float_type(y_true, y_pred, weight if weighted else None)
     states = _identities(statistics, weighted, dtype)
     size = BUCKETS[-1]
     whole = y_true.shape[0] // size * size
     for start in range(0, whole, size):
-        block = [None if c is None else c[start : start + size] for c in (y_true, y_pred, weight)]
+        block = [None if c is None else c[start : start + size] for c in columns]
         states = _update(statistics, dtype, states, *block, None)
     left = y_true.shape[0] - whole
     if left or not whole:
         bucket = next(bucket for bucket in BUCKETS if bucket >= left)
-        block = [
-            None if c is None else _padded(c[whole:], bucket) for c in (y_true, y_pred, weight)
-        ]
-        states = _update(statistics, dtype, states, *block, np.int32(left))
+        block = [None if c is None else _padded(c[whole:], bucket) for c in columns]
+        states = _update(statistics, dtype, states, *block, np.asarray(left, np.int32))
     return jax.device_get(states)
 
 
 @functools.lru_cache(maxsize=256)
-def _identities(statistics: tuple[Statistic, ...], weighted: bool, dtype: Any) -> tuple[Any, ...]:
+def _identities(
+    statistics: tuple[Statistic, ...], weighted: bool, dtype: DType
+) -> tuple[State, ...]:
     return jax.device_get(tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics))
 
 
-def _padded(column: Any, size: int) -> np.ndarray:
+def _padded(column: Column, size: int) -> np.ndarray:
     column = np.asarray(column)
     padded = np.zeros(size, column.dtype)
     padded[: column.shape[0]] = column
@@ -175,13 +176,13 @@ def _padded(column: Any, size: int) -> np.ndarray:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _update(
     statistics: tuple[Statistic, ...],
-    dtype: Any,
-    states: Any,
-    y_true: Any,
-    y_pred: Any,
-    weight: Any,
-    filled: Any,
-) -> tuple[Any, ...]:
+    dtype: DType,
+    states: tuple[State, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    filled: Column | None,
+) -> tuple[State, ...]:
     """Update every statistic over one block, of which the first `filled` rows count."""
     if weight is not None and weight.dtype != bool:
         weight = weight.astype(dtype)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._counts import CellStatistic
 from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
@@ -75,7 +76,7 @@ class Metric:
         Raises:
             ValueError: concrete states that counted invalid rows.
         """
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(states)):
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(states)):
             outcome = self.finalizer(jnp, *states)
             invalid = sum(jnp.sum(state.invalid.value()) for state in states)
             return outcome._replace(value=_poisoned(outcome.value, invalid > 0))

@@ -1,11 +1,10 @@
 """Scores of how well numbers rank the rows."""
 
-from typing import Any
-
 from ._call import call
 from ._finalizers import PairArea
 from ._metric import Metric
 from ._scores import ScoreRows
+from ._types import Value, Vector
 
 
 def roc_auc_score_metric() -> Metric:
@@ -14,8 +13,8 @@ def roc_auc_score_metric() -> Metric:
 
 
 def roc_auc_score(
-    y_true: Any, y_score: Any, *, weight: Any = None, axis_name: str | None = None
-) -> Any:
+    y_true: Vector, y_score: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
     """Exact area under the ROC curve.
 
     The chance that a positive row's score is above a negative row's, ties counting one half.

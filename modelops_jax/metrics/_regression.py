@@ -1,7 +1,5 @@
 """Errors (lower is better) and scores (higher is better) of predicted numbers."""
 
-from typing import Any
-
 from ._call import call
 from ._finalizers import R2, Mean
 from ._metric import Metric
@@ -13,6 +11,7 @@ from ._rowwise import (
     squared_error,
     target,
 )
+from ._types import Value, Vector
 
 
 def mean_squared_error_metric() -> Metric:
@@ -41,8 +40,8 @@ def length_ratio_metric() -> Metric:
 
 
 def mean_squared_error(
-    y_true: Any, y_pred: Any, *, weight: Any = None, axis_name: str | None = None
-) -> Any:
+    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
     """Mean squared error: the weighted mean of `(y_true - y_pred) ** 2`.
 
     Args:
@@ -69,8 +68,8 @@ def mean_squared_error(
 
 
 def mean_absolute_error(
-    y_true: Any, y_pred: Any, *, weight: Any = None, axis_name: str | None = None
-) -> Any:
+    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
     """Mean absolute error: the weighted mean of `|y_true - y_pred|`.
 
     Args:
@@ -97,8 +96,8 @@ def mean_absolute_error(
 
 
 def root_mean_squared_error(
-    y_true: Any, y_pred: Any, *, weight: Any = None, axis_name: str | None = None
-) -> Any:
+    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
     """Root of the mean squared error.
 
     Args:
@@ -126,13 +125,13 @@ def root_mean_squared_error(
 
 
 def r2_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Vector,
+    y_pred: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     force_finite: bool = True,
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Coefficient of determination: `1 - sum w (y - p)^2 / sum w (y - mean y)^2`.
 
     Args:
@@ -162,12 +161,12 @@ def r2_score(
 
 
 def length_ratio(
-    reference_lengths: Any,
-    prediction_lengths: Any,
+    reference_lengths: Vector,
+    prediction_lengths: Vector,
     *,
-    weight: Any = None,
+    weight: Vector | None = None,
     axis_name: str | None = None,
-) -> Any:
+) -> Value:
     """Mean over examples of prediction length / reference length.
 
     Args:

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
+from ._types import Column
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
 ARGUMENTS = ("y_true", "y_pred", "weight")
@@ -199,7 +200,7 @@ def check_shapes(y_true: Any, y_pred: Any, weight: Any = None) -> None:
         raise ValueError(f"expected arrays of one length; found {found}")
 
 
-def float_type(*values: jax.Array | None) -> Any:
+def float_type(*values: Column | None) -> Any:
     """The float type to compute in: the widest input, at least float32; float32 for integers.
 
     With 64-bit types enabled integers are computed in float64.

@@ -1,0 +1,22 @@
+"""Types that several files of this room share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+# One axis of labels, values, scores or weights, as callers have it.
+Vector = jax.Array | np.ndarray | Sequence[Any]
+
+# The same once it is an array: NumPy on the host, JAX on a device or under tracing.
+Column = jax.Array | np.ndarray
+
+# What a metric gives: NumPy from concrete input, JAX under tracing.
+Value = jax.Array | np.ndarray | np.number
+
+# A pytree of arrays, of the class that its statistic makes.
+State = Any
+
+# A NumPy or JAX float type.
+DType = Any
