@@ -1,0 +1,144 @@
+"""A job's folder: what it was asked, what it decided, what it logged, what it made.
+
+request.json    base model, resolved model and configuration as they were given
+train.jsonl     the rows; eval.jsonl as well when rows were given for evaluation
+config.json     the configuration in full, and the environment of the latest attempt
+metrics.jsonl   one record per logged step of every attempt
+traceback.txt   of every attempt that failed
+model/          the trained weights, a Hugging Face folder; there once all of it is there
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelops_jax.data import Dataset, write_atomic
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a job was asked to do, as its folder keeps it.
+
+    Attributes:
+        base_model: the name as it was given.
+        resolved_model: what that name stands for; `modelops_jax.models.load` takes it.
+        config: the training configuration's fields; None for the model's default.
+    """
+
+    base_model: str
+    resolved_model: str
+    config: dict[str, Any] | None
+
+
+class JobFolder:
+    """The files of one job.
+
+    Args:
+        path: the folder; it is created by `write_inputs`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.train_path = path / "train.jsonl"
+        self.eval_path = path / "eval.jsonl"
+        self.config_path = path / "config.json"
+        self.metrics_path = path / "metrics.jsonl"
+        self.checkpoints_path = path / "checkpoints"
+        self.traceback_path = path / "traceback.txt"
+        self.model_path = path / "model"
+        self._request_path = path / "request.json"
+
+    def write_inputs(self, request: JobRequest, train: Dataset, evaluation: Dataset | None) -> None:
+        """Make the folder and write everything that a run of the job needs."""
+        # It exists when an earlier call could not write everything.
+        self.path.mkdir(parents=True, exist_ok=True)
+        train.to_jsonl(self.train_path)
+        if evaluation is not None:
+            evaluation.to_jsonl(self.eval_path)
+        write_atomic(self._request_path, _json(vars(request)))
+
+    def read_request(self) -> JobRequest:
+        """What the job was asked to do."""
+        return JobRequest(**json.loads(self._request_path.read_bytes()))
+
+    def read_train(self) -> Dataset:
+        """The rows to train on."""
+        return Dataset.from_file(self.train_path)
+
+    def read_eval(self) -> Dataset | None:
+        """The rows to evaluate on, if any were given."""
+        return Dataset.from_file(self.eval_path) if self.eval_path.exists() else None
+
+    def write_config(self, config: dict[str, Any], environment: dict[str, object]) -> None:
+        """Keep the configuration in full, and what it ran in."""
+        write_atomic(self.config_path, _json({"training": config, "environment": environment}))
+
+    def read_config(self) -> dict[str, Any] | None:
+        """The configuration that an earlier attempt kept, if there was one."""
+        if not self.config_path.exists():
+            return None
+        return json.loads(self.config_path.read_bytes())["training"]
+
+    @contextmanager
+    def open_metrics(self, attempt: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """Open the log of training records for appending.
+
+        Args:
+            attempt: written into every record, so that a restart can be told from its forerunner.
+
+        Returns:
+            A function that appends one record and hands it to the operating system at once.
+        """
+        with open(self.metrics_path, "ab+") as file:
+            # A killed attempt may have left half a line, which would spoil the next one.
+            file.seek(0)
+            file.truncate(_end_of_last_line(file.read()))
+
+            def append(record: dict[str, Any]) -> None:
+                line = json.dumps({"attempt": attempt, **record}) + "\n"
+                file.write(line.encode())
+                file.flush()
+
+            yield append
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The records of the run, oldest first; steps that an attempt repeated count once."""
+        if not self.metrics_path.exists():
+            return []
+        written = self.metrics_path.read_bytes()
+        run: list[dict[str, Any]] = []
+        for line in written[: _end_of_last_line(written)].splitlines():
+            record = json.loads(line)
+            if run and record["attempt"] != run[-1]["attempt"]:
+                run = [earlier for earlier in run if earlier["step"] < record["step"]]
+            run.append(record)
+        return run
+
+    def write_traceback(self, text: str) -> None:
+        """Keep the traceback of a failure."""
+        self.traceback_path.write_text(text, "utf-8", errors="backslashreplace")
+
+    def publish_model(self, save: Callable[[Path], object]) -> None:
+        """Put the trained weights in `model/`; the checkpoints have served then.
+
+        Args:
+            save: writes the weights to the folder it is given, all of them or none.
+        """
+        # An attempt that died between saving and `completed` left a folder that nobody uses.
+        if self.model_path.exists():
+            shutil.rmtree(self.model_path)
+        save(self.model_path)
+        if self.checkpoints_path.exists():
+            shutil.rmtree(self.checkpoints_path)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _end_of_last_line(written: bytes) -> int:
+    return written.rfind(b"\n") + 1

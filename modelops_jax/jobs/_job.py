@@ -1,0 +1,313 @@
+"""The job as its user holds it."""
+
+import dataclasses
+import os
+import secrets
+import string
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modelops_jax.data import Dataset, DatasetError
+from modelops_jax.models import Model, SubstitutedModelWarning, load, resolve
+from modelops_jax.training import TrainingConfig
+
+from ._errors import JobStateError
+from ._folder import JobFolder, JobRequest
+from ._home import resolve_home
+from ._interrupt import unwatch, watch
+from ._launch import interrupt_all, launch, running_here, settle
+from ._predict import Prompt, predict
+from ._records import JobEvent, JobRecord
+from ._states import JobStatus
+from ._store import JobStore
+from ._train import train
+
+_WAIT_SECONDS = 0.5
+_ID_CHARACTERS = string.digits + string.ascii_lowercase
+
+
+class FineTuningJob:
+    """Fine-tunes a base model on a dataset, in the background, and keeps a record of it.
+
+    A job is a row in a store and a folder, both under `home`; nothing is written before `run()`.
+    Its states are `pending`, `running`, `completed`, `failed`, `cancelled` and `interrupted`. The
+    store is the truth: any process can load the job by its id, watch it and cancel it.
+
+    A script that ends waits for its jobs. Ctrl-C stops them at their next step and makes them
+    `interrupted`; so does the death of the process, which the next look at the job finds out.
+    `run()` on an interrupted job goes on from the last checkpoint in its folder: after Ctrl-C that
+    is the step it stopped at; after a crash it is the last one that `config.checkpoint_every` asked
+    for, or else the beginning.
+
+    Args:
+        base_model: a folder or `.gguf` file, a preset's name, or another name that
+            `modelops_jax.models.resolve` knows.
+        dataset: the rows to train on; copied into the job's folder by `run()`.
+        config: how to train; `TrainingConfig.default_for(model)` when None.
+        eval_dataset: rows to measure the loss on while training.
+        home: where jobs are kept; by default the MODELOPS_HOME variable or, without it, the
+            platform's data folder. It has to be on a local disk.
+
+    Example:
+        >>> import tempfile, warnings
+        >>> from modelops_jax.data import Dataset
+        >>> rows = Dataset([{"prompt": "Hello", "completion": "Hi there!"}])
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     job = FineTuningJob("tiny", rows, home=home)
+        ...     before = job.status
+        ...     job_id = job.run(wait=True)
+        ...     before, job.status, job.predict(["Hello"])
+        ('pending', 'completed', ['Hi there!'])
+    """
+
+    def __init__(
+        self,
+        base_model: str | os.PathLike[str] = "gpt-3.5-turbo",
+        dataset: Dataset | None = None,
+        *,
+        config: TrainingConfig | None = None,
+        eval_dataset: Dataset | None = None,
+        home: str | os.PathLike[str] | None = None,
+    ):
+        self.base_model = os.fspath(base_model)
+        self._dataset = dataset
+        self._eval_dataset = eval_dataset
+        self._config = config
+        self._store = JobStore(resolve_home(home))
+        self._job_id = _new_id()
+        self._stored = False
+        self._storing = threading.Lock()
+        self._model: Model | None = None
+
+    @classmethod
+    def load(cls, job_id: str, home: str | os.PathLike[str] | None = None) -> "FineTuningJob":
+        """Find a job that this or another process has run.
+
+        Args:
+            job_id: as `run()` returned it.
+            home: as for the job's own `home`.
+
+        Raises:
+            JobNotFoundError: no such job there.
+        """
+        store = JobStore(resolve_home(home))
+        job = cls(store.read(job_id).base_model, home=store.home)
+        job._job_id = job_id
+        job._stored = True
+        return job
+
+    @property
+    def job_id(self) -> str:
+        """`ft-YYYYMMDDHHMMSS-xxxxxx`: ids sort by the time (UTC) their jobs were made."""
+        return self._job_id
+
+    @property
+    def folder(self) -> Path:
+        """Where the job's rows, configuration, log and weights are, from `run()` on."""
+        return self._folder.path
+
+    @property
+    def status(self) -> str:
+        """The job's status as it is now; the same as `refresh_status()`."""
+        return self.refresh_status()
+
+    @property
+    def error(self) -> str | None:
+        """What made the job fail, type and message; None unless it is `failed`."""
+        return self.record().error if self._stored else None
+
+    def run(self, wait: bool = False) -> str:
+        """Start the job in a background thread.
+
+        On a job that runs already, here or in another process, this starts nothing. On an
+        `interrupted` one it goes on from the last checkpoint. A failure while training does not
+        raise: it makes the job `failed`, is logged, and is there as `error`.
+
+        Args:
+            wait: return only when the job has ended, and show its progress. Without it nothing is
+                printed while the job trains.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            DatasetError: the dataset is missing or empty, or has rows of a wrong shape.
+            UnknownModelError: no model has the name `base_model`.
+            JobStateError: the job is completed, failed or cancelled; these are final.
+
+        Warns:
+            SubstitutedModelWarning: the name is a hosted model's, and a local preset stands in.
+        """
+        with self._storing:
+            if not self._stored:
+                self._create()
+                self._stored = True
+        watch(interrupt_all)
+        trainer = partial(train, progress="auto" if wait else "off")
+        # A start that somebody else was faster with has changed the status: look again.
+        while (record := settle(self._store, self.job_id)).status != JobStatus.RUNNING:
+            if record.status.is_final:
+                raise JobStateError(
+                    f"job {self.job_id} is {record.status}, which is final; "
+                    "make a new FineTuningJob to train again"
+                )
+            if launch(self._store, self._folder, record, trainer) is not None:
+                break
+        if wait:
+            self.wait()
+        return self.job_id
+
+    def refresh_status(self) -> str:
+        """Read the job's status from the store, after checking that a running job's worker lives.
+
+        Returns:
+            "pending", "running", "completed", "failed", "cancelled" or "interrupted".
+        """
+        if not self._stored:
+            return JobStatus.PENDING.value
+        return settle(self._store, self.job_id).status.value
+
+    def wait(self, timeout: float | None = None) -> str:
+        """Wait until the job does not run any more, wherever it runs.
+
+        Args:
+            timeout: give up after so many seconds; the job runs on.
+
+        Returns:
+            The status then: "running" after a timeout, at once "pending" for a job never started.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (status := self.refresh_status()) == JobStatus.RUNNING:
+            pause = _WAIT_SECONDS
+            if deadline is not None:
+                pause = min(pause, deadline - time.monotonic())
+            if pause <= 0:
+                return status
+            runner = running_here(self._store, self.job_id)
+            if runner is None:
+                time.sleep(pause)
+            else:
+                runner.thread.join(pause)
+        unwatch()
+        return status
+
+    def cancel(self) -> None:
+        """Ask for the job to stop: a running one does so at its next step, for good.
+
+        A job that waits to be run (again) is cancelled at once, and one that is cancelled stays
+        so. If training ends before the request is seen, the job completes.
+
+        Raises:
+            JobStateError: the job is completed or failed, or was never run.
+        """
+        if not self._stored:
+            raise JobStateError(f"job {self.job_id} was never run, so there is nothing to cancel")
+        while (record := settle(self._store, self.job_id)).status != JobStatus.CANCELLED:
+            if record.status == JobStatus.RUNNING:
+                done = self._store.request_cancel(self.job_id)
+            else:
+                done = self._store.transition(record, JobStatus.CANCELLED, "cancelled before a run")
+            if done:
+                break
+        runner = running_here(self._store, self.job_id)
+        if runner is not None:
+            runner.cancel()
+
+    def record(self) -> JobRecord:
+        """The job's row in the store: times, owner, and the model that was really used.
+
+        Raises:
+            JobStateError: the job was never run, so the store does not have it.
+        """
+        if not self._stored:
+            raise JobStateError(f"job {self.job_id} was never run, so it has no record yet")
+        return settle(self._store, self.job_id)
+
+    def events(self) -> list[JobEvent]:
+        """The job's history, oldest first; empty before `run()`."""
+        return self._store.events(self.job_id) if self._stored else []
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The training records so far, oldest first.
+
+        Returns:
+            Dicts with "attempt", "step", "loss" (nats per trained token), "learning_rate" and more,
+            as `modelops_jax.training.fit` logs them; empty before the first step.
+        """
+        return self._folder.read_metrics() if self._stored else []
+
+    def predict(self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None) -> list[str]:
+        """Answer prompts with the trained model, greedily.
+
+        Args:
+            prompts: strings, each put to the model as a training row's prompt was, or lists of
+                messages.
+            max_new_tokens: longest answer; by default twice the longest one in the training rows.
+
+        Returns:
+            One answer for each prompt.
+
+        Raises:
+            JobStateError: the job is not completed.
+            ValueError: a prompt is longer than the model's context.
+        """
+        status = self.refresh_status()
+        if status != JobStatus.COMPLETED:
+            why = f" ({self.error})" if status == JobStatus.FAILED else ""
+            raise JobStateError(
+                f"job {self.job_id} is {status}{why}; only a completed job can predict"
+            )
+        if self._model is None:
+            self._model = load(self._folder.model_path)
+        return predict(
+            self._model, prompts, learnt=self._folder.read_train(), max_new_tokens=max_new_tokens
+        )
+
+    def __repr__(self) -> str:
+        return f"FineTuningJob({self.job_id!r}, base_model={self.base_model!r})"
+
+    @property
+    def _folder(self) -> JobFolder:
+        return JobFolder(self._store.home / "jobs" / self.job_id)
+
+    def _create(self) -> None:
+        """Write the job's inputs to its folder, then its row; everything is checked first."""
+        rows = _checked("dataset", self._dataset)
+        held_out = None
+        if self._eval_dataset is not None:
+            held_out = _checked("eval_dataset", self._eval_dataset)
+        resolved = resolve(self.base_model)
+        if resolved.warning is not None:
+            warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=3)
+        config = None if self._config is None else dataclasses.asdict(self._config)
+        self._folder.write_inputs(
+            JobRequest(self.base_model, resolved.name, config), rows, held_out
+        )
+        self._store.create(
+            self.job_id,
+            base_model=self.base_model,
+            resolved_model=resolved.name,
+            substitution=resolved.warning,
+        )
+
+
+def _new_id() -> str:
+    random = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(6))
+    return f"ft-{datetime.now(UTC):%Y%m%d%H%M%S}-{random}"
+
+
+def _checked(argument: str, dataset: Dataset | None) -> Dataset:
+    if dataset is None:
+        raise DatasetError(f"{argument}: found None, expected a Dataset to train on")
+    if len(dataset) == 0:
+        raise DatasetError(f"{argument}: found no rows, expected at least one")
+    problems = dataset.problems()
+    if problems:
+        raise DatasetError.listing(argument, problems)
+    return dataset

@@ -1,0 +1,70 @@
+"""Prompts to a fine-tuned model, put as its training rows were."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelops_jax.data import Dataset
+from modelops_jax.models import Model
+from modelops_jax.training import render_prompt
+
+Prompt = str | list[dict[str, str]]
+
+
+def predict(
+    model: Model, prompts: Sequence[Prompt], *, learnt: Dataset, max_new_tokens: int | None
+) -> list[str]:
+    """Answer each prompt greedily.
+
+    Args:
+        model: the fine-tuned model.
+        prompts: strings (rendered as a prompt/completion row's prompt is) or lists of messages.
+        learnt: the rows it was trained on.
+        max_new_tokens: longest answer. When None it is room for twice the longest one in `learnt`,
+            or what the prompt leaves of the context: a model that never ends its turn stops there.
+
+    Raises:
+        TypeError: `prompts` is a string.
+        ValueError: a prompt fills the model's context.
+    """
+    if isinstance(prompts, str):
+        raise TypeError(f"prompts: found the string {prompts!r}, expected a list of prompts")
+    rendered = [
+        render_prompt(model.tokenizer, prompt) if isinstance(prompt, str) else prompt
+        for prompt in prompts
+    ]
+    if max_new_tokens is not None:
+        return model.generate(rendered, max_new_tokens=max_new_tokens)
+    # No answer has more tokens than bytes, and one more token ends it.
+    wanted = 2 * (1 + max(_answer_bytes(row) for row in learnt))
+    context = model.config.max_position
+    by_limit = defaultdict(list)
+    for index, prompt in enumerate(rendered):
+        length = _prompt_length(model, prompt)
+        if length >= context:
+            raise ValueError(
+                f"prompts[{index}] has {length} tokens, which leaves no room for an answer in the "
+                f"model's context of {context}"
+            )
+        by_limit[min(wanted, context - length)].append(index)
+    answers = [""] * len(rendered)
+    for limit, indices in by_limit.items():
+        batch = model.generate([rendered[index] for index in indices], max_new_tokens=limit)
+        for index, answer in zip(indices, batch, strict=True):
+            answers[index] = answer
+    return answers
+
+
+def _answer_bytes(row: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of the longest thing that a row teaches the model to say."""
+    if "messages" not in row:
+        return len(row["completion"].encode())
+    spoken = [message for message in row["messages"] if message["role"] == "assistant"]
+    return max(len(message["content"].encode()) for message in spoken)
+
+
+def _prompt_length(model: Model, prompt: Prompt) -> int:
+    if isinstance(prompt, str):
+        return len(model.tokenizer.encode(prompt, add_special_tokens=True))
+    text = model.tokenizer.render_chat(prompt, add_generation_prompt=True)
+    return len(model.tokenizer.encode(text))

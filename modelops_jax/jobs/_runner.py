@@ -1,0 +1,155 @@
+"""One attempt of one job: a thread that trains, and one that keeps its lease."""
+
+import logging
+import sqlite3
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from ._errors import JobError
+from ._folder import JobFolder
+from ._lease import HEARTBEAT_SECONDS
+from ._records import JobRecord
+from ._states import JobStatus
+from ._store import CANCEL, JobStore
+
+POLL_SECONDS = 0.5
+
+_logger = logging.getLogger(__name__)
+
+
+@runtime_checkable  # the tests check annotations at run time
+class Trained(Protocol):
+    """What training hands back."""
+
+    @property
+    def model(self) -> Any:
+        """Has `save(path)`, which writes a whole new folder or nothing."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training ended early because `stop()` said so."""
+        ...
+
+
+Record = dict[str, Any]
+TrainFunction = Callable[[JobFolder, Callable[[Record], None], Callable[[], bool]], Trained]
+
+
+class JobRunner:
+    """Trains one attempt of a job in a thread that the interpreter waits for at its end.
+
+    Args:
+        store: where the job's row is.
+        folder: the job's folder.
+        record: the row as `running`, with this process as the owner.
+        train: called as `train(folder, on_record, stop)` in the thread.
+        on_end: called with this runner as the thread's last act.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        folder: JobFolder,
+        record: JobRecord,
+        train: TrainFunction,
+        on_end: Callable[["JobRunner"], None],
+    ):
+        self.store = store
+        self.folder = folder
+        self.record = record
+        self.model: Any | None = None
+        self._train = train
+        self._on_end = on_end
+        # Plain attributes: a signal handler sets the first, and must not take an Event's lock.
+        self._interrupted = False
+        self._cancelled = False
+        self._lost = False
+        self._ended = threading.Event()
+        # Not a daemon: a script that ends waits for its job.
+        self.thread = threading.Thread(target=self._run, name=record.job_id)
+
+    def interrupt(self) -> bool:
+        """Stop at the next step and become `interrupted`; tell whether this was the first call."""
+        first = not self._interrupted
+        self._interrupted = True
+        return first
+
+    def cancel(self) -> None:
+        """Stop at the next step and become `cancelled`."""
+        self._cancelled = True
+
+    def _stop(self) -> bool:
+        return self._interrupted or self._cancelled or self._lost
+
+    def _run(self) -> None:
+        lease = threading.Thread(
+            target=self._keep_lease, name=f"{self.record.job_id}-lease", daemon=True
+        )
+        lease.start()
+        try:
+            self._finish(*self._attempt())
+        finally:
+            self._ended.set()
+            lease.join()
+            self._on_end(self)
+
+    def _attempt(self) -> tuple[JobStatus, str, str | None]:
+        """Train and save; give the status to go to, the event's text and the error."""
+        try:
+            with self.folder.open_metrics(self.record.attempt) as log:
+                result = self._train(self.folder, log, self._stop)
+            if result.stopped:
+                return self._stopped_as()
+            self._check_lease()
+            self.folder.publish_model(result.model.save)
+            self.model = result.model
+            return JobStatus.COMPLETED, f"weights in {self.folder.model_path}", None
+        except Exception as error:  # whatever training raises is the job's failure
+            name = type(error).__name__
+            text = f"{name}: {error}" if str(error) else name
+            self.folder.write_traceback(traceback.format_exc())
+            return JobStatus.FAILED, text, text
+
+    def _stopped_as(self) -> tuple[JobStatus, str, str | None]:
+        if self._cancelled:
+            return JobStatus.CANCELLED, "stopped as asked", None
+        return JobStatus.INTERRUPTED, "stopped by Ctrl-C; run() goes on from its checkpoint", None
+
+    def _finish(self, status: JobStatus, message: str, error: str | None) -> None:
+        job_id = self.record.job_id
+        if self.store.transition(self.record, status, message, error=error) is None:
+            now = self.store.read(job_id)
+            _logger.error(
+                "job %s: attempt %d ended as %s, but the job is %s in attempt %d by then; "
+                "its result is not kept",
+                *(job_id, self.record.attempt, status, now.status, now.attempt),
+            )
+        elif error is not None:
+            # Nobody may be waiting for this thread, so a failure must not be silent.
+            _logger.error("job %s failed: %s (see %s)", job_id, error, self.folder.traceback_path)
+
+    def _check_lease(self) -> None:
+        if not self.store.beat(self.record.job_id, self.record.attempt):
+            raise JobError(f"attempt {self.record.attempt} is no longer the one that runs")
+
+    def _keep_lease(self) -> None:
+        last_beat = time.monotonic()
+        while not self._ended.wait(POLL_SECONDS):
+            try:
+                record = self.store.read(self.record.job_id)
+                if time.monotonic() - last_beat >= HEARTBEAT_SECONDS:
+                    self.store.beat(record.job_id, self.record.attempt)
+                    last_beat = time.monotonic()
+            except sqlite3.OperationalError as error:
+                # A full disk or a long lock need not last; the next round tries again.
+                _logger.warning("job %s: cannot reach the store: %s", self.record.job_id, error)
+                continue
+            if (record.status, record.attempt) != (JobStatus.RUNNING, self.record.attempt):
+                self._lost = True
+                return
+            if record.requested_action == CANCEL:
+                self._cancelled = True

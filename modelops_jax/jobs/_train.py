@@ -1,0 +1,46 @@
+"""What a job's thread does: from the inputs in its folder to a trained model."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+from modelops_jax.models import load
+from modelops_jax.training import FitResult, TrainingConfig, config_from_dict, fit
+
+from ._environment import fingerprint
+from ._folder import JobFolder
+
+
+def train(
+    folder: JobFolder,
+    on_record: Callable[[dict[str, Any]], None],
+    stop: Callable[[], bool],
+    *,
+    progress: Literal["auto", "off"],
+) -> FitResult:
+    """Fine-tune as a job's folder says, and write down there what was decided.
+
+    An earlier attempt's decisions and its newest checkpoint are taken up.
+
+    Args:
+        folder: holds the request and the rows; nothing else is read, so it reproduces the run.
+        on_record: called with every logged record.
+        stop: polled at every step.
+        progress: of `modelops_jax.training.fit`.
+    """
+    request = folder.read_request()
+    model = load(request.resolved_model)
+    fields = folder.read_config() or request.config
+    config = TrainingConfig.default_for(model) if fields is None else config_from_dict(fields)
+    folder.write_config(dataclasses.asdict(config), fingerprint())
+    return fit(
+        model,
+        folder.read_train(),
+        config=config,
+        eval=folder.read_eval(),
+        folder=folder.checkpoints_path,
+        resume=True,
+        callback=on_record,
+        stop=stop,
+        progress=progress,
+    )

@@ -1,0 +1,275 @@
+"""FineTuningJob from end to end, on the preset that ships with the package."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelops_jax.data import Dataset, DatasetError
+from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
+from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
+from modelops_jax.training import TrainingConfig, config_from_dict, fit
+
+HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
+# Far too many steps to end by itself in a test; adapters make small checkpoints.
+ENDLESS = TrainingConfig(epochs=100_000, batch_size=1, remat="none", lora=LoraConfig(rank=2))
+
+# The snippet of the documentation; only its import line is ours.
+DOCUMENTED = """
+from modelops_jax import FineTuningJob, Dataset
+
+# Create and run a fine-tuning job
+dataset = Dataset(data=[{"prompt": "Hello", "completion": "Hi there!"}])
+job = FineTuningJob(base_model="gpt-3.5-turbo", dataset=dataset)
+job_id = job.run()
+print(f"Job {job_id}: {job.refresh_status()}")
+"""
+
+# A script that begins a job which cannot end in time, and says so at its third step.
+SCRIPT = """
+import sys, time
+from modelops_jax.data import Dataset
+from modelops_jax.jobs import FineTuningJob
+from modelops_jax.models import LoraConfig
+from modelops_jax.training import TrainingConfig
+rows = Dataset([{"prompt": "Hello", "completion": "Hi there!"}])
+config = TrainingConfig(
+    epochs=100_000, batch_size=1, checkpoint_every=1, remat="none", lora=LoraConfig(rank=2)
+)
+job = FineTuningJob("tiny", rows, config=config)
+print(job.run(), flush=True)
+while len(job.metrics()) < 3:
+    time.sleep(0.01)
+print("training", flush=True)
+time.sleep(600)
+"""
+
+PREDICT = """
+import sys
+from modelops_jax.jobs import FineTuningJob
+job = FineTuningJob.load(sys.argv[1])
+print([job.status, *job.predict(["Hello"])])
+"""
+
+
+def hello(**arguments: Any) -> FineTuningJob:
+    """A job on the documented row."""
+    return FineTuningJob("tiny", Dataset(HELLO), **arguments)
+
+
+def test_the_documented_script(start_python: Callable, home: Path):
+    """As a script it prints, warns, waits for its job at its end, and another process predicts."""
+    script = start_python(DOCUMENTED)
+    output, errors = script.communicate(timeout=120)
+    assert script.returncode == 0, errors
+    match = re.fullmatch(r"Job (ft-\d{14}-[0-9a-z]{6}): running\n", output)
+    assert match, output
+    assert "SubstitutedModelWarning: 'gpt-3.5-turbo' is a hosted model" in errors
+    job = FineTuningJob.load(match[1])
+    assert (job.status, job.error) == ("completed", None)
+    record = job.record()
+    assert (record.base_model, record.resolved_model) == ("gpt-3.5-turbo", "tiny")
+    assert [event.kind for event in job.events()] == [
+        "pending",
+        "substituted",
+        "running",
+        "completed",
+    ]
+    assert job.folder == home / "jobs" / match[1]
+    other = start_python(PREDICT, match[1])
+    assert other.communicate(timeout=60)[0] == "['completed', 'Hi there!']\n"
+
+
+def test_the_life_of_a_job(capfd: pytest.CaptureFixture[str]):
+    """Pending, running, completed; then it predicts, and cannot run again."""
+    job = hello(eval_dataset=Dataset(HELLO))
+    assert (job.status, job.error, job.events(), job.metrics()) == ("pending", None, [], [])
+    assert job.wait() == "pending"
+    assert not job.folder.exists()
+    assert job.run() == job.job_id
+    assert job.run() == job.job_id
+    with pytest.raises(JobStateError, match="is running; only a completed job can predict"):
+        job.predict(["Hello"])
+    assert job.wait() == "completed"
+    assert job.record().attempt == 1
+    assert job.predict(["Hello"]) == ["Hi there!"]
+    assert job.predict([]) == []
+    message = [{"role": "user", "content": "Hello"}]
+    assert job.predict([message, "Hello"], max_new_tokens=3) == ["Hi ", "Hi "]
+    with pytest.raises(JobStateError, match="is completed, which is final"):
+        job.run()
+    with pytest.raises(JobStateError, match="is completed, which is final"):
+        job.cancel()
+    losses = [record["loss"] for record in job.metrics() if "loss" in record]
+    assert losses[-1] < 0.1 < losses[0]
+    assert "eval_loss" in job.metrics()[-1]
+    assert capfd.readouterr() == ("", "")
+    assert sorted(path.name for path in job.folder.iterdir()) == [
+        "config.json",
+        "eval.jsonl",
+        "metrics.jsonl",
+        "model",
+        "request.json",
+        "train.jsonl",
+    ]
+
+
+def test_the_folder_reproduces_the_run():
+    """Training on what the folder keeps gives the logged losses again."""
+    config = TrainingConfig(epochs=2, batch_size=2, learning_rate=1e-3, seed=7)
+    rows = Dataset([{"prompt": str(n), "completion": str(n * n)} for n in range(5)])
+    job = FineTuningJob("tiny", rows, config=config)
+    job.run()
+    rows.data.clear()
+    assert job.wait() == "completed"
+    kept = json.loads((job.folder / "config.json").read_text())
+    assert config_from_dict(kept["training"]) == config
+    assert kept["environment"]["cpu_count"] == os.cpu_count()
+    again = fit(
+        load(job.record().resolved_model),
+        Dataset.from_file(job.folder / "train.jsonl"),
+        config=config,
+        progress="off",
+    )
+    assert [record["loss"] for record in again.history] == [
+        record["loss"] for record in job.metrics()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (None, "dataset: found None, expected a Dataset"),
+        (Dataset(), "dataset: found no rows, expected at least one"),
+        (Dataset([*HELLO, {"prompt": "Hello"}]), r"dataset: 1 problem\n  row 1: found keys"),
+    ],
+)
+def test_bad_rows_are_refused_before_anything_is_written(
+    dataset: Dataset | None, message: str, home: Path
+):
+    """The error says what is wrong, and leaves a pending job and an empty home."""
+    job = FineTuningJob("tiny", dataset)
+    with pytest.raises(DatasetError, match=message):
+        job.run()
+    held_out = Dataset() if dataset is None else dataset
+    with pytest.raises(DatasetError, match="eval_dataset: "):
+        hello(eval_dataset=held_out).run()
+    assert job.status == "pending"
+    assert list(home.iterdir()) == []
+
+
+def test_a_stand_in_is_warned_about_once(capfd: pytest.CaptureFixture[str]):
+    """The warning points at the caller's line; run(wait=True) shows progress and returns late."""
+    job = FineTuningJob(dataset=Dataset(HELLO), config=TrainingConfig(max_steps=1))
+    with pytest.warns(SubstitutedModelWarning, match="preset 'tiny'") as caught:
+        assert job.run(wait=True) == job.job_id
+    assert [warning.filename for warning in caught] == [__file__]
+    assert job.status == "completed"
+    assert "loss" in capfd.readouterr().err
+
+
+def test_an_unknown_base_model_is_refused_at_run(home: Path):
+    """The models' own error, before a thread starts."""
+    job = FineTuningJob("no-such-model", Dataset(HELLO))
+    with pytest.raises(UnknownModelError, match="unknown model 'no-such-model'"):
+        job.run()
+    assert job.status == "pending"
+    assert list(home.iterdir()) == []
+
+
+def test_an_unknown_job_is_refused():
+    """Loading by a wrong id names the id and the store."""
+    with pytest.raises(JobNotFoundError, match="no job 'ft-nope'"):
+        FineTuningJob.load("ft-nope")
+
+
+def test_a_job_that_never_ran_has_no_record():
+    """There is nothing to cancel, to read or to predict with."""
+    job = hello()
+    with pytest.raises(JobStateError, match="never run, so there is nothing to cancel"):
+        job.cancel()
+    with pytest.raises(JobStateError, match="has no record yet"):
+        job.record()
+    with pytest.raises(JobStateError, match="is pending; only a completed job can predict"):
+        job.predict(["Hello"])
+
+
+def test_a_failure_is_told(caplog: pytest.LogCaptureFixture):
+    """A row longer than the context fails the job; the error is in the job and in the log."""
+    job = FineTuningJob("tiny", Dataset([{"prompt": "x" * 5000, "completion": "y"}]))
+    job.run()
+    assert job.wait() == "failed"
+    assert job.error is not None
+    assert job.error in caplog.text
+    with pytest.raises(JobStateError, match=re.escape(f"is failed ({job.error}); only")):
+        job.predict(["Hello"])
+    with pytest.raises(JobStateError, match="is failed, which is final"):
+        job.run()
+
+
+def test_a_job_is_cancelled_at_its_next_step():
+    """Cancelling is final and can be said twice."""
+    job = hello(config=ENDLESS)
+    job.run()
+    assert job.wait(timeout=0.1) == "running"
+    job.cancel()
+    assert job.wait(timeout=60) == "cancelled"
+    job.cancel()
+    with pytest.raises(JobStateError, match="is cancelled, which is final"):
+        job.run()
+
+
+def test_a_killed_job_is_interrupted_and_goes_on(start_python: Callable):
+    """Another process sees it run, then sees it lost, and finishes it from its checkpoint."""
+    script = start_python(SCRIPT)
+    job_id = script.stdout.readline().strip()
+    assert script.stdout.readline() == "training\n", script.stderr.read()
+    job = FineTuningJob.load(job_id)
+    assert job.status == "running"
+    assert job.run() == job_id
+    assert job.record().attempt == 1
+    script.kill()
+    assert job.wait(timeout=10) == "interrupted"
+    before = job.metrics()
+    job.run()
+    while len(job.metrics()) <= len(before):
+        assert job.wait(timeout=0.02) == "running"
+    job.cancel()
+    assert job.wait(timeout=60) == "cancelled"
+    records = job.metrics()
+    # Every step once; the restart began after the last checkpoint, not at the beginning.
+    assert [record["step"] for record in records] == list(range(1, len(records) + 1))
+    first_again = next(record["step"] for record in records if record["attempt"] == 2)
+    assert len(before) <= first_again <= len(before) + 1
+    kinds = [event.kind for event in job.events()]
+    assert kinds == [
+        *("pending", "running", "interrupted", "running"),
+        *("cancel_requested", "cancelled"),
+    ]
+
+
+def test_ctrl_c_keeps_the_step_it_stopped_at():
+    """KeyboardInterrupt reaches the caller; the job goes on later from exactly that step."""
+    job = hello(config=ENDLESS)
+    job.run()
+    while not job.metrics():
+        assert job.wait(timeout=0.02) == "running"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert job.wait(timeout=60) == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    (checkpoint,) = (job.folder / "checkpoints").glob("step-*")
+    stopped_at = int(checkpoint.name.removeprefix("step-"))
+    assert job.metrics()[-1]["step"] == stopped_at
+    job.run()
+    while job.metrics()[-1]["attempt"] == 1:
+        assert job.wait(timeout=0.02) == "running"
+    job.cancel()
+    assert job.wait(timeout=60) == "cancelled"
+    attempts = {record["step"]: record["attempt"] for record in job.metrics()}
+    assert (attempts[stopped_at], attempts[stopped_at + 1]) == (1, 2)

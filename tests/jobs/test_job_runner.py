@@ -1,0 +1,310 @@
+"""One attempt: what becomes of a job when training ends, breaks, is stopped or is killed."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from modelops_jax.jobs import JobRecord, JobStatus
+from modelops_jax.jobs._folder import JobFolder
+from modelops_jax.jobs._interrupt import unwatch, watch
+from modelops_jax.jobs._launch import interrupt_all, launch, running_here, settle
+from modelops_jax.jobs._runner import JobRunner, TrainFunction
+from modelops_jax.jobs._store import JobStore
+
+Eventually = Callable[[Callable[[], bool]], None]
+
+# A process that trains job ft-1 until it is stopped. Its arguments: the home folder, then what the
+# main thread does meanwhile.
+WORKER = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from modelops_jax.jobs._folder import JobFolder
+from modelops_jax.jobs._interrupt import watch
+from modelops_jax.jobs._interrupt import unwatch, watch
+from modelops_jax.jobs._launch import interrupt_all, launch
+from modelops_jax.jobs._store import JobStore
+
+home = Path(sys.argv[1])
+store, folder = JobStore(home), JobFolder(home / "jobs" / "ft-1")
+
+def train(folder, on_record, stop):
+    for step in range(1, 100_000):
+        if stop():
+            return SimpleNamespace(model=None, stopped=True)
+        on_record({"step": step})
+        if step == 3:
+            print("training", flush=True)
+        time.sleep(0.01)
+
+watch(interrupt_all)
+launch(store, folder, store.read("ft-1"), train)
+if sys.argv[2] == "work":
+    time.sleep(600)
+"""
+
+
+class Model:
+    """Weights that are one file."""
+
+    def save(self, path: Path) -> None:
+        """Write them."""
+        path.mkdir()
+        (path / "weights").write_text("trained")
+
+
+class Result(NamedTuple):
+    """What a trainer hands back."""
+
+    model: Any
+    stopped: bool
+
+
+class Trainer:
+    """Trains until it is told to go on, and keeps to `stop`."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def __call__(self, folder: JobFolder, on_record: Callable, stop: Callable) -> Result:
+        on_record({"step": 1, "loss": 1.0})
+        while not self.go_on.wait(0.005):
+            if stop():
+                return Result(Model(), stopped=True)
+        return Result(Model(), stopped=False)
+
+
+def begin(store: JobStore, folder: JobFolder, train: TrainFunction) -> JobRunner:
+    """Start job ft-1."""
+    runner = launch(store, folder, store.read("ft-1"), train)
+    assert runner is not None
+    return runner
+
+
+@pytest.mark.usefixtures("pending")
+def test_training_that_ends_makes_the_job_completed(store: JobStore, folder: JobFolder):
+    """Weights, log and row are all there."""
+    trainer = Trainer()
+    runner = begin(store, folder, trainer)
+    assert settle(store, "ft-1").status == "running"
+    assert running_here(store, "ft-1") is runner
+    trainer.go_on.set()
+    runner.thread.join()
+    assert settle(store, "ft-1").status == "completed"
+    assert running_here(store, "ft-1") is None
+    assert (folder.model_path / "weights").read_text() == "trained"
+    assert folder.read_metrics() == [{"attempt": 1, "step": 1, "loss": 1.0}]
+    assert isinstance(runner.model, Model)
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(RuntimeError("no memory"), "RuntimeError: no memory"), (OSError(), "OSError")],
+)
+def test_training_that_raises_makes_the_job_failed(
+    store: JobStore,
+    folder: JobFolder,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    text: str,
+):
+    """The error is in the row and in the events, its traceback in the folder, its news logged."""
+
+    def train(*_: object) -> Result:
+        raise error
+
+    begin(store, folder, train).thread.join()
+    record = settle(store, "ft-1")
+    assert (record.status, record.error) == ("failed", text)
+    assert store.events("ft-1")[-1].message == text
+    assert "Traceback" in folder.traceback_path.read_text()
+    assert "raise error" in folder.traceback_path.read_text()
+    assert [(entry.levelno, text in entry.message) for entry in caplog.records] == [
+        (logging.ERROR, True)
+    ]
+
+
+@pytest.mark.usefixtures("pending")
+def test_weights_that_cannot_be_saved_make_the_job_failed(store: JobStore, folder: JobFolder):
+    """A job is completed only when its weights are there."""
+
+    class Unsavable(Model):
+        def save(self, path: Path) -> None:
+            raise OSError("no space left")
+
+    begin(store, folder, lambda *_: Result(Unsavable(), stopped=False)).thread.join()
+    assert settle(store, "ft-1").error == "OSError: no space left"
+
+
+@pytest.mark.usefixtures("pending")
+def test_a_cancel_request_in_the_store_stops_training(store: JobStore, folder: JobFolder):
+    """Whoever writes the request, the owner answers it at its next step."""
+    runner = begin(store, folder, Trainer())
+    store.request_cancel("ft-1")
+    runner.thread.join(10)
+    record = store.read("ft-1")
+    assert (record.status, record.requested_action) == ("cancelled", None)
+    assert not folder.model_path.exists()
+
+
+@pytest.mark.usefixtures("pending")
+def test_an_interrupt_stops_training_and_the_job_can_run_again(store: JobStore, folder: JobFolder):
+    """Interrupted is not lost: the next attempt is the second."""
+    runner = begin(store, folder, Trainer())
+    assert interrupt_all()
+    assert not interrupt_all()
+    runner.thread.join(10)
+    assert store.read("ft-1").status == "interrupted"
+    again = Trainer()
+    again.go_on.set()
+    begin(store, folder, again).thread.join()
+    record = store.read("ft-1")
+    assert (record.status, record.attempt) == ("completed", 2)
+
+
+@pytest.mark.usefixtures("pending")
+def test_an_attempt_that_lost_its_job_writes_nothing(
+    store: JobStore, folder: JobFolder, caplog: pytest.LogCaptureFixture
+):
+    """Somebody took it for dead and started another attempt: the first one's result is dropped."""
+    trainer = Trainer()
+    runner = begin(store, folder, trainer)
+    store.transition(store.read("ft-1"), JobStatus.INTERRUPTED, "taken for dead")
+    second = store.transition(
+        store.read("ft-1"), JobStatus.RUNNING, "elsewhere", owner=store.read("ft-1").owner
+    )
+    trainer.go_on.set()
+    runner.thread.join(10)
+    assert store.read("ft-1") == second
+    assert not folder.model_path.exists()
+    assert "its result is not kept" in caplog.text
+
+
+@pytest.mark.usefixtures("pending")
+def test_an_attempt_that_lost_its_job_stops(store: JobStore, folder: JobFolder):
+    """It does not train on for nobody."""
+    runner = begin(store, folder, Trainer())
+    store.transition(store.read("ft-1"), JobStatus.INTERRUPTED, "taken for dead")
+    runner.thread.join(10)
+    assert not runner.thread.is_alive()
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_without_a_result_leaves_no_running_job(
+    store: JobStore, folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+):
+    """The store could not be written at the end: the next look finds the job interrupted."""
+    trainer = Trainer()
+    runner = begin(store, folder, trainer)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "transition", fail)
+        trainer.go_on.set()
+        runner.thread.join(10)
+    assert store.read("ft-1").status == "running"
+    assert settle(store, "ft-1").status == "interrupted"
+    assert store.events("ft-1")[-1].message == "its thread ended without a result"
+
+
+def test_a_second_start_loses(store: JobStore, folder: JobFolder, pending: JobRecord):
+    """A start on an old look does nothing."""
+    trainer = Trainer()
+    runner = begin(store, folder, trainer)
+    assert launch(store, folder, pending, trainer) is None
+    trainer.go_on.set()
+    runner.thread.join()
+    assert store.read("ft-1").attempt == 1
+
+
+@pytest.mark.usefixtures("pending", "folder")
+def test_a_killed_process_leaves_an_interrupted_job(
+    home: Path, store: JobStore, folder: JobFolder, start_python: Callable
+):
+    """kill -9 in the middle: running before, interrupted after, nothing acknowledged is lost."""
+    worker = start_python(WORKER, home, "work")
+    assert worker.stdout.readline() == "training\n", worker.stderr.read()
+    assert settle(store, "ft-1").status == "running"
+    worker.kill()
+    # The process is a zombie until it is waited for; the job is lost from now on.
+    worker.wait()
+    record = settle(store, "ft-1")
+    assert record.status == "interrupted"
+    assert record.owner is not None
+    assert record.owner.pid == worker.pid
+    events = store.events("ft-1")
+    assert [event.kind for event in events] == ["pending", "running", "interrupted"]
+    assert events[-1].message == f"process {worker.pid} is gone"
+    steps = [record["step"] for record in folder.read_metrics()]
+    assert steps[:3] == [1, 2, 3]
+    assert steps == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.usefixtures("pending", "folder")
+def test_another_process_can_ask_for_a_cancel(
+    home: Path, store: JobStore, start_python: Callable, eventually: Eventually
+):
+    """The request is in the store, and the process that trains answers it."""
+    worker = start_python(WORKER, home, "end")
+    assert worker.stdout.readline() == "training\n", worker.stderr.read()
+    assert store.request_cancel("ft-1")
+    eventually(lambda: settle(store, "ft-1").status == "cancelled")
+    assert worker.wait(timeout=30) == 0
+
+
+@pytest.mark.usefixtures("pending", "folder")
+def test_cancel_asked_of_a_process_that_dies_is_still_granted(
+    home: Path, store: JobStore, start_python: Callable
+):
+    """A dead worker cannot answer, so the next look does."""
+    worker = start_python(WORKER, home, "work")
+    assert worker.stdout.readline() == "training\n", worker.stderr.read()
+    worker.send_signal(signal.SIGSTOP)
+    store.request_cancel("ft-1")
+    assert settle(store, "ft-1").status == "running"
+    worker.kill()
+    worker.wait()
+    assert settle(store, "ft-1").status == "cancelled"
+
+
+@pytest.mark.usefixtures("pending", "folder")
+@pytest.mark.parametrize("main", ["work", "end"])
+def test_ctrl_c_interrupts_the_job_and_ends_the_script(
+    home: Path, store: JobStore, start_python: Callable, main: str
+):
+    """In the script's own code and while Python waits for the thread after its last line."""
+    worker = start_python(WORKER, home, main)
+    assert worker.stdout.readline() == "training\n", worker.stderr.read()
+    worker.send_signal(signal.SIGINT)
+    _, errors = worker.communicate(timeout=30)
+    assert ("KeyboardInterrupt" in errors) == (main == "work"), errors
+    assert "Exception ignored" not in errors
+    record = store.read("ft-1")
+    assert record.status == "interrupted"
+    assert store.events("ft-1")[-1].message.startswith("stopped by Ctrl-C")
+
+
+def test_ctrl_c_is_given_back(eventually: Eventually):
+    """The handler that was there is called after ours, and is there again afterwards."""
+    calls: list[str] = []
+    before = signal.signal(signal.SIGINT, lambda *_: calls.append("theirs"))
+    try:
+        theirs = signal.getsignal(signal.SIGINT)
+        for _ in range(2):
+            watch(lambda: calls.append("ours") is None)
+        signal.raise_signal(signal.SIGINT)
+        eventually(lambda: len(calls) == 2)
+        unwatch()
+        assert signal.getsignal(signal.SIGINT) is theirs
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert calls == ["ours", "theirs"]
