@@ -1,0 +1,30 @@
+"""Evaluating predictions: metric functions and classes, evaluators, results.
+
+This is the host's shell around `modelops_jax.metrics`: it takes labels and texts of any type,
+refuses what has no meaning with an error that says where, and warns where a value has no
+definition. Metric functions take `(predictions, references)`, metric objects `(y_true, y_pred)`.
+"""
+
+from modelops_jax.metrics import Interval as Interval
+
+from ._classification import AccuracyMetric as AccuracyMetric
+from ._classification import F1Metric as F1Metric
+from ._classification import PrecisionMetric as PrecisionMetric
+from ._classification import RecallMetric as RecallMetric
+from ._confusion_matrix import ConfusionMatrix as ConfusionMatrix
+from ._errors import MetricError as MetricError
+from ._errors import MetricTypeError as MetricTypeError
+from ._errors import MetricValueError as MetricValueError
+from ._errors import UndefinedMetricWarning as UndefinedMetricWarning
+from ._evaluator import Evaluator as Evaluator
+from ._model_evaluator import ModelEvaluator as ModelEvaluator
+from ._model_evaluator import create_evaluator as create_evaluator
+from ._ranking import AUCROCMetric as AUCROCMetric
+from ._regression import MAEMetric as MAEMetric
+from ._regression import MSEMetric as MSEMetric
+from ._regression import R2Metric as R2Metric
+from ._regression import RMSEMetric as RMSEMetric
+from ._result import EvaluationResult as EvaluationResult
+from ._task_type import TaskType as TaskType
+from ._text_metrics import exact_match_metric as exact_match_metric
+from ._text_metrics import length_ratio_metric as length_ratio_metric

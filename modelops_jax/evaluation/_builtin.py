@@ -1,0 +1,198 @@
+"""What the built-in metrics share: rows are read once, and counted in one pass for all of them.
+
+A built-in metric says how it reads its two arguments (its reader) and which metric of
+`modelops_jax.metrics` it is on what was read. Metrics of one reader are computed together.
+"""
+
+import abc
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._errors import UndefinedMetricWarning
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The value of one metric, and what must be said with it.
+
+    Args:
+        value: the value; nan where it is undefined and no convention gives a number.
+        rule: the rule that gave the value, where the metric has no definition on the rows.
+        interval: its confidence interval, if one was asked for and there is one.
+        facts: what the metric decided from the rows, for the metadata of a result.
+    """
+
+    value: float
+    rule: str | None = None
+    interval: numeric.Interval | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Which intervals to compute."""
+
+    level: float
+    seed: int
+
+
+class Pair(abc.ABC):
+    """Both arguments, read and checked, as the numbers a pass takes."""
+
+    @property
+    @abc.abstractmethod
+    def y_true(self) -> np.ndarray:
+        """Reference side, one number a row."""
+
+    @property
+    @abc.abstractmethod
+    def y_pred(self) -> np.ndarray:
+        """Predicted side, one number a row."""
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        """Compute metrics of this kind of pair in one pass over its rows.
+
+        Args:
+            metrics: `OnePassMetric`s, or what else the kind of pair knows to compute.
+            confidence: which intervals to add.
+
+        Returns:
+            For each metric its value, or the mistake in its configuration these rows reveal.
+        """
+        if not len(self.y_true):
+            return {name: _of_no_rows(name, metric) for name, metric in metrics.items()}
+        bound: dict[str, numeric.Metric] = {}
+        outcomes: dict[str, Computed | Exception] = {}
+        for name, metric in metrics.items():
+            try:
+                bound[name] = metric.bind(self)
+            except ValueError as error:
+                outcomes[name] = error
+        report = numeric.compute(bound, self.y_true, self.y_pred)
+        intervals = self.intervals(bound, confidence)
+        for name in bound:
+            metric = metrics[name]
+            outcomes[name] = Computed(
+                value=float(report.values[name]),
+                rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
+                interval=intervals.get(name),
+                facts=metric.facts(self),
+            )
+        return outcomes
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        """Give the intervals of the metrics that have a bootstrap, if asked for."""
+        resampled = {name: metric for name, metric in bound.items() if metric.resampling}
+        if confidence is None or not resampled:
+            return {}
+        return numeric.bootstrap_intervals(
+            resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
+        )
+
+
+def _of_no_rows(name: str, metric: "BuiltIn") -> Computed:
+    """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
+    value = metric.value_of_no_rows
+    return Computed(value, rule=f"{name}: there are no rows, so the value is {value}")
+
+
+# Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.
+Reader = Callable[[Any, Any], Pair]
+
+
+class BuiltIn(abc.ABC):
+    """A metric of this package; its subclasses are what users construct."""
+
+    value_of_no_rows: ClassVar[float] = math.nan
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """The key of the value in a result."""
+
+    @property
+    @abc.abstractmethod
+    def reader(self) -> Reader:
+        """How the arguments are read."""
+
+    def rule(self, pair: Any) -> str:
+        """Say which rule gives the value on rows, at least one, on which it is undefined."""
+        raise AssertionError(f"{self.name} is defined on all rows")
+
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        """Give what the metric decided from the rows."""
+        return {}
+
+    def compute(self, y_true: Any, y_pred: Any) -> float:
+        """Compute the metric.
+
+        Args:
+            y_true: what is right, one entry per row.
+            y_pred: what was predicted, of the same length.
+
+        Returns:
+            The value, a Python float. float64 and integer input is computed in float64.
+
+        Raises:
+            TypeError: entries of the wrong kind, naming the argument and the index.
+            ValueError: two lengths, more than one axis, or entries that no definition covers.
+
+        Warns:
+            UndefinedMetricWarning: the metric has no definition on these rows; the message says
+                which rule gave the value.
+        """
+        (outcome,) = compute_together({self.name: self}, y_true, y_pred).values()
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome.rule is not None:
+            warnings.warn(outcome.rule, UndefinedMetricWarning, stacklevel=2)
+        return outcome.value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class OnePassMetric(BuiltIn):
+    """A built-in metric that is one metric of `modelops_jax.metrics` on the rows of its pair."""
+
+    @abc.abstractmethod
+    def bind(self, pair: Any) -> numeric.Metric:
+        """Give the numeric metric that this is on these rows.
+
+        Raises:
+            ValueError: the metric's configuration does not fit the rows.
+        """
+
+
+def compute_together(
+    metrics: Mapping[str, BuiltIn],
+    y_true: Any,
+    y_pred: Any,
+    confidence: Confidence | None = None,
+) -> dict[str, Computed | Exception]:
+    """Compute built-in metrics, reading the arguments once per reader.
+
+    Returns:
+        For each metric its value, or the mistake of the caller that kept it from one.
+    """
+    readers: dict[Reader, dict[str, BuiltIn]] = {}
+    for name, metric in metrics.items():
+        readers.setdefault(metric.reader, {})[name] = metric
+    outcomes: dict[str, Computed | Exception] = {}
+    for read, members in readers.items():
+        try:
+            outcomes.update(read(y_true, y_pred).compute(members, confidence))
+        except (TypeError, ValueError) as error:
+            outcomes.update(dict.fromkeys(members, error))
+    return {name: outcomes[name] for name in metrics}

@@ -1,0 +1,302 @@
+"""Metrics of predicted labels: accuracy, precision, recall and F1."""
+
+import abc
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import Computed, Confidence, OnePassMetric, Pair, Reader
+from ._labels import CodedLabels, encode_labels, shorten
+from ._per_class import LARGEST_TABLE, values_by_class
+from ._vectors import check_same_length
+
+Average = Literal["binary", "micro", "macro", "weighted", "auto"]
+
+
+@dataclass(frozen=True)
+class LabelPair(Pair):
+    """True and predicted labels over one set of classes.
+
+    Args:
+        labels: both vectors, coded.
+        num_classes: the classes of the table that all metrics of the pass are to share; None
+            where none of them needs a table.
+    """
+
+    labels: CodedLabels
+    num_classes: int | None = None
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.labels.codes["y_true"]
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.labels.codes["y_pred"]
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        averaged = {name: metric for name, metric in metrics.items() if metric.averages(self)}
+        if not averaged:
+            return super().compute(metrics, confidence)
+        classes = len(self.labels.classes)
+        if classes <= LARGEST_TABLE:
+            # Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
+            size = max(2, 1 << (classes - 1).bit_length())
+            return super(LabelPair, replace(self, num_classes=size)).compute(metrics, confidence)
+        rest = {name: metric for name, metric in metrics.items() if name not in averaged}
+        outcomes = super().compute(rest, confidence)
+        names = {f"{metric.quantity}_score" for metric in averaged.values()}
+        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes)
+        for name, metric in averaged.items():
+            mean = metric.mean(self, values[f"{metric.quantity}_score"])
+            rule = f"{name}: {metric.rule(self)}" if metric.missing(self) else None
+            outcomes[name] = Computed(mean, rule, facts=metric.facts(self))
+        return outcomes
+
+    def without_rows(self, side: str) -> tuple[Hashable, ...]:
+        """The classes that do not occur in `"y_true"` or `"y_pred"`."""
+        classes = self.labels.classes
+        counts = np.bincount(self.labels.codes[side], minlength=len(classes))
+        return tuple(classes[position] for position in np.flatnonzero(counts == 0))
+
+
+def read_labels(y_true: Any, y_pred: Any) -> LabelPair:
+    """Read two vectors of labels of one kind and one length."""
+    labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
+    check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
+    return LabelPair(labels)
+
+
+class _LabelMetric(OnePassMetric):
+    """A metric of true and predicted labels."""
+
+    value_of_no_rows = 0.0
+
+    @property
+    def reader(self) -> Reader:
+        return read_labels
+
+    def averages(self, pair: LabelPair) -> bool:
+        """Whether it is a mean over classes on these rows, and so needs every class's counts."""
+        return False
+
+    def facts(self, pair: LabelPair) -> Mapping[str, Any]:
+        classes = pair.labels.classes
+        return {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
+
+
+class AccuracyMetric(_LabelMetric):
+    """Accuracy: the share of rows whose predicted label is the true one.
+
+    In [0, 1]; best 1. No rows: 0.0 with an `UndefinedMetricWarning`.
+
+    Example:
+        >>> from modelops_jax.evaluation import AccuracyMetric
+        >>> AccuracyMetric().compute(["ham", "spam", "ham"], ["ham", "ham", "ham"])
+        0.6666666666666666
+    """
+
+    @property
+    def name(self) -> str:
+        """`"accuracy"`."""
+        return "accuracy"
+
+    def bind(self, pair: LabelPair) -> numeric.Metric:
+        return numeric.metric("accuracy_score", num_classes=pair.num_classes)
+
+
+class _ClassRatio(_LabelMetric):
+    """Precision, recall or F1."""
+
+    def __init__(self, positive_class: Hashable = 1, *, average: Average = "binary") -> None:
+        hash(positive_class)
+        if average not in get_args(Average):
+            choices = ", ".join(map(repr, get_args(Average)))
+            raise ValueError(f"average is {average!r}; choose one of: {choices}")
+        if average != "binary" and positive_class != 1:
+            raise ValueError(
+                f"positive_class={positive_class!r} has no meaning with average={average!r}; "
+                "it is for average='binary'"
+            )
+        self.positive_class = positive_class
+        self.average: Average = average
+
+    @property
+    @abc.abstractmethod
+    def quantity(self) -> str:
+        """`"precision"`, `"recall"` or `"f1"`."""
+
+    @property
+    def name(self) -> str:
+        """`"precision"`, `"recall"` or `"f1"`."""
+        return self.quantity
+
+    def decided(self, labels: CodedLabels) -> str:
+        """The average, `"auto"` being settled by the labels."""
+        if self.average != "auto":
+            return self.average
+        return "binary" if labels.is_binary else "macro"
+
+    def averages(self, pair: LabelPair) -> bool:
+        return self.decided(pair.labels) in ("macro", "weighted")
+
+    def bind(self, pair: LabelPair) -> numeric.Metric:
+        average, num_classes = self.decided(pair.labels), pair.num_classes
+        name = f"{self.quantity}_score"
+        if average != "binary":
+            return numeric.metric(name, average=average, num_classes=num_classes)
+        position = pair.labels.position(self.positive_class)
+        if position is None:
+            return numeric.metric(name, positive_class=-1)  # a class that no row has
+        return numeric.metric(name, positive_class=position, num_classes=num_classes)
+
+    def mean(self, pair: LabelPair, values: np.ndarray) -> float:
+        """The mean of one value per class, alike or by the classes' true rows."""
+        if self.decided(pair.labels) == "macro":
+            return math.fsum(values) / len(values)
+        support = np.bincount(pair.y_true, minlength=len(values))
+        return math.fsum(support * values) / len(pair.y_true)
+
+    @abc.abstractmethod
+    def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:
+        """The classes whose value is 0/0."""
+
+    @property
+    @abc.abstractmethod
+    def missing_because(self) -> str:
+        """What is wrong with a class whose value is 0/0."""
+
+    def rule(self, pair: LabelPair) -> str:
+        if not self.averages(pair):
+            return (
+                f"the class {self.positive_class!r} is {self.missing_because}, so 0/0 counts as 0.0"
+            )
+        missing, classes = self.missing(pair), pair.labels.classes
+        return (
+            f"{len(missing)} of {len(classes)} classes ({shorten(missing)}) "
+            f"are {self.missing_because}, so 0/0 counts as 0.0 in the mean"
+        )
+
+    def facts(self, pair: LabelPair) -> Mapping[str, Any]:
+        average = self.decided(pair.labels)
+        positive = {"positive_class": self.positive_class} if average == "binary" else {}
+        return {**super().facts(pair), "averaging": average, **positive}
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(positive_class={self.positive_class!r}, "
+            f"average={self.average!r})"
+        )
+
+
+class PrecisionMetric(_ClassRatio):
+    """Precision: of the rows predicted as a class, the share that is of it, TP / (TP + FP).
+
+    In [0, 1]; best 1. Where nothing is predicted as the class 0/0 counts as 0.0, and no rows at
+    all give 0.0, each with an `UndefinedMetricWarning`.
+
+    Args:
+        positive_class: the class of `average="binary"`, any hashable label; all other labels
+            are its opposite. Names that do not occur are an error.
+        average: `"binary"` (of the positive class), `"micro"` (of all classes' counts together),
+            `"macro"` (mean over the classes that occur in either list), `"weighted"` (mean
+            weighted by the classes' true rows), or `"auto"` (binary with positive class 1 if all
+            labels are 0, 1 or bools, else macro).
+
+    Raises:
+        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        TypeError: `positive_class` is not hashable.
+
+    Example:
+        >>> from modelops_jax.evaluation import PrecisionMetric
+        >>> PrecisionMetric().compute([0, 1, 1, 0], [1, 1, 0, 0])
+        0.5
+        >>> PrecisionMetric(positive_class="spam").compute(["ham", "spam"], ["spam", "spam"])
+        0.5
+    """
+
+    @property
+    def quantity(self) -> str:
+        return "precision"
+
+    def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:
+        return pair.without_rows("y_pred")
+
+    @property
+    def missing_because(self) -> str:
+        return "never predicted"
+
+
+class RecallMetric(_ClassRatio):
+    """Recall: of the rows of a class, the share that is predicted as it, TP / (TP + FN).
+
+    In [0, 1]; best 1. Where no true label is the class 0/0 counts as 0.0, and no rows at all
+    give 0.0, each with an `UndefinedMetricWarning`.
+
+    Args:
+        positive_class: as in `PrecisionMetric`.
+        average: as in `PrecisionMetric`.
+
+    Raises:
+        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        TypeError: `positive_class` is not hashable.
+
+    Example:
+        >>> from modelops_jax.evaluation import RecallMetric
+        >>> RecallMetric().compute([0, 1, 1, 0], [1, 1, 0, 0])
+        0.5
+        >>> RecallMetric(average="macro").compute(["a", "b", "c"], ["a", "b", "b"])
+        0.6666666666666666
+    """
+
+    @property
+    def quantity(self) -> str:
+        return "recall"
+
+    def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:
+        return pair.without_rows("y_true")
+
+    @property
+    def missing_because(self) -> str:
+        return "never the true label"
+
+
+class F1Metric(_ClassRatio):
+    """F1: the harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN).
+
+    In [0, 1]; best 1. Where the class occurs in neither list 0/0 counts as 0.0, and no rows at
+    all give 0.0, each with an `UndefinedMetricWarning`.
+
+    Args:
+        positive_class: as in `PrecisionMetric`.
+        average: as in `PrecisionMetric`.
+
+    Raises:
+        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        TypeError: `positive_class` is not hashable.
+
+    Example:
+        >>> from modelops_jax.evaluation import F1Metric
+        >>> F1Metric().compute([0, 1, 1, 0], [1, 1, 0, 0])
+        0.5
+        >>> round(F1Metric(average="macro").compute([0, 1, 2, 2], [0, 1, 2, 1]), 4)
+        0.7778
+    """
+
+    @property
+    def quantity(self) -> str:
+        return "f1"
+
+    def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:
+        return ()  # every class of a mean occurs in one of the lists
+
+    @property
+    def missing_because(self) -> str:
+        return "in neither list"

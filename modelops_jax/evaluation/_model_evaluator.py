@@ -1,0 +1,235 @@
+"""`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from modelops_jax.metrics import Interval
+
+from ._builtin import BuiltIn, Computed, Confidence, compute_together
+from ._call import call_metric
+from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
+from ._errors import UndefinedMetricWarning
+from ._multilabel import LabelRatio, SubsetAccuracy
+from ._ranking import AUCROCMetric
+from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
+from ._result import EvaluationResult
+from ._task_type import TaskType
+from ._text_metrics import ExactMatch, LengthRatio
+from ._vectors import count_rows
+
+
+@runtime_checkable
+class NamedMetric(Protocol):
+    """What `ModelEvaluator.add_metric` takes."""
+
+    @property
+    def name(self) -> str:
+        """The key of the value in a result."""
+        ...
+
+    def compute(self, y_true: Any, y_pred: Any) -> float:
+        """Compute the value."""
+        ...
+
+
+def _of_labels(average: Average) -> list[BuiltIn]:
+    return [
+        AccuracyMetric(),
+        *(kind(average=average) for kind in (PrecisionMetric, RecallMetric, F1Metric)),
+    ]
+
+
+def _of_label_sets() -> list[BuiltIn]:
+    ratios = [
+        LabelRatio(quantity, average)
+        for average in ("micro", "macro")
+        for quantity in ("precision", "recall", "f1")
+    ]
+    return [SubsetAccuracy(), *ratios]
+
+
+_DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
+    TaskType.CLASSIFICATION: lambda: _of_labels("auto"),
+    TaskType.BINARY_CLASSIFICATION: lambda: _of_labels("binary"),
+    TaskType.MULTICLASS_CLASSIFICATION: lambda: _of_labels("macro"),
+    TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
+    TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
+    TaskType.RANKING: lambda: [AUCROCMetric()],
+    TaskType.TEXT_GENERATION: lambda: [ExactMatch(), LengthRatio()],
+}
+
+
+class ModelEvaluator:
+    """Evaluate a model's predictions with the metrics of its task.
+
+    | task | y_true | y_pred | metrics |
+    |---|---|---|---|
+    | CLASSIFICATION | labels | labels | accuracy, precision, recall, f1 |
+    | BINARY_CLASSIFICATION | labels, 1 is positive | labels | the same four |
+    | MULTICLASS_CLASSIFICATION | labels | labels | the same four, macro-averaged |
+    | MULTILABEL_CLASSIFICATION | 0/1 matrix (rows, labels) | the same | subset_accuracy; \
+precision, recall and f1, each `_micro` and `_macro` |
+    | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
+    | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together |
+    | TEXT_GENERATION | references | predictions | exact_match, length_ratio |
+
+    CLASSIFICATION decides by the labels of the whole evaluation: if all are 0, 1 or bools it is
+    binary with positive class 1, else precision, recall and F1 are means over the classes that
+    occur in either list; `metadata["averaging"]` says which. All built-in metrics of one kind of
+    input are computed in one pass.
+
+    Args:
+        task_type: the task, or its name ("binary", "multiclass", "regression", ...).
+
+    Raises:
+        ValueError: an unknown task; the message names the choices.
+
+    Example:
+        >>> from modelops_jax.evaluation import ModelEvaluator, TaskType
+        >>> evaluator = ModelEvaluator(TaskType.CLASSIFICATION)
+        >>> print(evaluator.evaluate(["ham", "spam", "spam"], ["ham", "ham", "spam"]))
+        classification, 3 rows
+          accuracy   0.6667
+          precision  0.7500
+          recall     0.7500
+          f1         0.6667
+    """
+
+    def __init__(self, task_type: TaskType | str) -> None:
+        self.task_type = TaskType(task_type)
+        self._metrics: dict[str, Any] = {m.name: m for m in _DEFAULTS[self.task_type]()}
+
+    @property
+    def metrics(self) -> tuple[NamedMetric, ...]:
+        """The metrics of an evaluation, in order."""
+        return tuple(self._metrics.values())
+
+    def add_metric(self, metric: NamedMetric) -> "ModelEvaluator":
+        """Add a metric to those of the task.
+
+        Args:
+            metric: an object with a `name` and `compute(y_true, y_pred)`, which gets both as they
+                were given and returns one number.
+
+        Returns:
+            This evaluator.
+
+        Raises:
+            TypeError: no such object, or a class instead of an instance.
+            ValueError: a metric of that name is there already.
+
+        Example:
+            >>> from modelops_jax.evaluation import AUCROCMetric, ModelEvaluator
+            >>> evaluator = ModelEvaluator("binary").add_metric(AUCROCMetric())
+            >>> [metric.name for metric in evaluator.metrics]
+            ['accuracy', 'precision', 'recall', 'f1', 'auc_roc']
+        """
+        if isinstance(metric, type):
+            raise TypeError(f"the metric is the class {metric.__name__}; expected an instance")
+        if not isinstance(metric, NamedMetric) or not isinstance(metric.name, str):
+            raise TypeError(
+                f"the metric is a {type(metric).__name__}; expected an object with a name, a "
+                "string, and compute(y_true, y_pred)"
+            )
+        if metric.name in self._metrics:
+            raise ValueError(
+                f"a metric named {metric.name!r} is there already; "
+                f"the names are: {', '.join(self._metrics)}"
+            )
+        self._metrics[metric.name] = metric
+        return self
+
+    def evaluate(
+        self,
+        y_true: Iterable[Any],
+        y_pred: Iterable[Any],
+        *,
+        confidence: float | None = None,
+        seed: int = 0,
+    ) -> EvaluationResult:
+        """Compute all metrics.
+
+        Args:
+            y_true: what is right, one entry per row (see the table of the class).
+            y_pred: what was predicted, of the same length.
+            confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
+                Intervals are percentile bootstraps of independent rows. AUROC, multilabel
+                precision, recall and F1, means over more than 128 classes and added metrics of
+                your own have none.
+            seed: of the bootstrap; the same seed gives the same intervals.
+
+        Returns:
+            Values, intervals, the number of rows and what was decided on the way.
+
+        Raises:
+            TypeError: entries of the wrong kind, naming the argument and the index.
+            ValueError: two lengths, more axes than the task has, entries that no definition
+                covers, or a confidence outside (0, 1).
+            MetricError: an added metric of your own raised; the error names it.
+
+        Warns:
+            UndefinedMetricWarning: a metric has no definition on these rows; the message, which
+                `metadata["undefined"]` keeps, says which rule gave the value.
+        """
+        if confidence is not None and not 0 < confidence < 1:
+            raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
+        rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
+        wanted = None if confidence is None else Confidence(confidence, seed)
+        computed: dict[str, Computed] = {}
+        for name, outcome in compute_together(built_in, y_true, y_pred, wanted).items():
+            if isinstance(outcome, Exception):
+                raise outcome
+            computed[name] = outcome
+        for name, metric in self._metrics.items():
+            if name not in computed:
+                computed[name] = Computed(_custom(name, metric, y_true, y_pred))
+        rules = {name: c.rule for name, c in computed.items() if c.rule is not None}
+        for rule in rules.values():
+            warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
+        intervals: dict[str, Interval] = {}
+        metadata: dict[str, Any] = {}
+        for name, outcome in computed.items():
+            metadata |= outcome.facts or {}
+            if outcome.interval is not None:
+                intervals[name] = outcome.interval
+        if rules:
+            metadata["undefined"] = rules
+        return EvaluationResult(
+            metrics={name: computed[name].value for name in self._metrics},
+            task_type=self.task_type,
+            sample_count=rows,
+            metadata=metadata,
+            intervals=intervals,
+        )
+
+    def __repr__(self) -> str:
+        return f"ModelEvaluator({self.task_type}, metrics={list(self._metrics)})"
+
+
+def create_evaluator(task: TaskType | str) -> ModelEvaluator:
+    """Make an evaluator with the default metrics of a task.
+
+    Args:
+        task: a `TaskType` or its name: classification, binary, multiclass, multilabel,
+            regression, ranking or text_generation.
+
+    Returns:
+        A `ModelEvaluator`, to which metrics can be added.
+
+    Raises:
+        ValueError: an unknown task; the message names the choices.
+
+    Example:
+        >>> from modelops_jax.evaluation import TaskType, create_evaluator
+        >>> create_evaluator(TaskType.REGRESSION).evaluate([1.0, 2.0], [1.0, 4.0]).metrics["mse"]
+        2.0
+        >>> create_evaluator("binary").evaluate([1, 0, 1], [1, 0, 0]).metrics["recall"]
+        0.5
+    """
+    return ModelEvaluator(task)
+
+
+def _custom(name: str, metric: NamedMetric, y_true: Any, y_pred: Any) -> float:
+    return call_metric(name, lambda: metric.compute(y_true, y_pred))

@@ -1,0 +1,86 @@
+"""Real numbers as a person passes them, as float32 or float64 vectors without a lossy cast."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ._vectors import as_vector, first_index_of
+
+_EXACT = 2**53
+
+
+def as_values(values: Any, name: str) -> np.ndarray:
+    """Give measured or predicted values as a float vector.
+
+    float32 and narrower floats come back as float32, everything else as float64.
+
+    Raises:
+        TypeError: entries that are no real numbers.
+        ValueError: not flat; NaN or infinity, naming the first; integers beyond 2**53 that
+            float64 cannot hold.
+    """
+    vector = _as_floats(as_vector(values, name), name)
+    _refuse(~np.isfinite(vector), vector, name, "a finite number")
+    return vector
+
+
+def as_scores(values: Any, name: str) -> np.ndarray:
+    """Give scores as a float vector; infinities are fine, for only the order counts.
+
+    Raises:
+        TypeError: entries that are no real numbers.
+        ValueError: not flat; NaN; integers beyond 2**53 that float64 cannot hold.
+    """
+    vector = _as_floats(as_vector(values, name), name)
+    _refuse(np.isnan(vector), vector, name, "a number")
+    return vector
+
+
+def _as_floats(values: "np.ndarray | list[Any]", name: str) -> np.ndarray:
+    if isinstance(values, list):
+        values = _array_of(values, name)
+    if values.dtype.kind in "iu":
+        if values.size and max(int(values.max()), -int(values.min())) > _EXACT:
+            index = int(np.argmax((values > _EXACT) | (values < -_EXACT)))
+            raise ValueError(_too_wide(int(values[index]), index, name))
+        return values.astype(np.float64)
+    if values.dtype == bool:
+        return values.astype(np.float64)
+    if values.dtype == np.float64:
+        return values
+    if jnp.issubdtype(values.dtype, jnp.floating) and values.dtype.itemsize <= 4:
+        return values.astype(np.float32)
+    raise TypeError(f"{name} has dtype {values.dtype}; expected real numbers of at most 64 bits")
+
+
+def _array_of(values: list[Any], name: str) -> np.ndarray:
+    kinds = set(map(type, values))
+    wrong = [kind for kind in kinds if not issubclass(kind, int | float)]
+    if wrong:
+        index = min(first_index_of(kind, values) for kind in wrong)
+        raise TypeError(
+            f"{name} has {values[index]!r} ({type(values[index]).__name__}) at index {index}; "
+            "expected real numbers"
+        )
+    integers = [value for value in values if isinstance(value, int)] if kinds != {float} else []
+    if integers and max(max(integers), -min(integers)) > _EXACT:
+        index = next(i for i, v in enumerate(values) if isinstance(v, int) and abs(v) > _EXACT)
+        raise ValueError(_too_wide(values[index], index, name))
+    return np.array(values, dtype=np.float64)
+
+
+def _too_wide(value: int, index: int, name: str) -> str:
+    return (
+        f"{name} has {value} at index {index}; expected integers of at most 2**53 in size, which "
+        "float64 holds exactly (subtract a common offset first)"
+    )
+
+
+def _refuse(bad: np.ndarray, values: np.ndarray, name: str, expected: str) -> None:
+    if bad.any():
+        index = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} has {values[index]} at index {index} ({int(bad.sum())} such entries in all); "
+            f"expected {expected}"
+        )

@@ -1,0 +1,113 @@
+"""Metrics of scores that should order the rows."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import OnePassMetric, Pair, Reader
+from ._labels import CodedLabels, encode_labels, shorten
+from ._numbers import as_values
+from ._vectors import check_same_length
+
+
+@dataclass(frozen=True)
+class ScorePair(Pair):
+    """Labels of at most two classes, and a score for each row."""
+
+    labels: CodedLabels
+    positive: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.positive
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.scores
+
+
+@dataclass(frozen=True)
+class ScoreReader:
+    """Reads labels, of which one is the positive class, and finite scores."""
+
+    positive_class: Hashable
+
+    def __call__(self, y_true: Any, y_pred: Any) -> ScorePair:
+        """Read both.
+
+        Raises:
+            TypeError: labels of two kinds, or scores that are no numbers.
+            ValueError: two lengths, more than two classes, two classes without the positive one,
+                or scores that are not finite.
+        """
+        labels = encode_labels({"y_true": y_true})
+        scores = as_values(y_pred, "y_pred")
+        check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
+        if len(labels.classes) > 2:
+            raise ValueError(
+                f"y_true has {len(labels.classes)} classes, {shorten(labels.classes)}; the area "
+                "under the ROC curve is defined for two"
+            )
+        position = labels.position(self.positive_class)
+        if position is None and len(labels.classes) == 2:
+            raise ValueError(
+                f"positive_class={self.positive_class!r} is not one of the two labels "
+                f"{shorten(labels.classes)}; pass positive_class=<the label to count as positive>"
+            )
+        return ScorePair(labels, labels.codes["y_true"] == position, scores)
+
+
+class AUCROCMetric(OnePassMetric):
+    """Exact area under the ROC curve.
+
+    The chance that a row of the positive class has a higher score than one of the other class,
+    ties counting one half. Only the order of the scores matters: logits serve as well as
+    probabilities. `compute(y_true, y_pred)` takes labels of two classes, of any type, and scores
+    (not predicted labels).
+
+    In [0, 1]; best 1, chance 0.5. Undefined, nan with an `UndefinedMetricWarning`, unless both
+    classes occur.
+
+    Args:
+        positive_class: the label whose rows should have the high scores.
+
+    Raises:
+        TypeError: `positive_class` is not hashable.
+
+    Example:
+        >>> from modelops_jax.evaluation import AUCROCMetric
+        >>> AUCROCMetric().compute([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        0.75
+        >>> AUCROCMetric(positive_class="spam").compute(["ham", "spam"], [-3.0, 2.5])
+        1.0
+    """
+
+    def __init__(self, positive_class: Hashable = 1) -> None:
+        hash(positive_class)
+        self.positive_class = positive_class
+
+    @property
+    def name(self) -> str:
+        """`"auc_roc"`."""
+        return "auc_roc"
+
+    @property
+    def reader(self) -> Reader:
+        return ScoreReader(self.positive_class)
+
+    def bind(self, pair: ScorePair) -> numeric.Metric:
+        return numeric.metric("roc_auc_score")
+
+    def rule(self, pair: ScorePair) -> str:
+        return (
+            f"y_true holds only the label {pair.labels.classes[0]!r} and two classes are needed, "
+            "so the value is nan"
+        )
+
+    def __repr__(self) -> str:
+        return f"AUCROCMetric(positive_class={self.positive_class!r})"

@@ -1,0 +1,139 @@
+"""Metrics of predicted numbers: MSE, MAE, RMSE and R2."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import OnePassMetric, Pair, Reader
+from ._numbers import as_values
+from ._vectors import check_same_length
+
+
+@dataclass(frozen=True)
+class ValuePair(Pair):
+    """Measured and predicted values as float vectors."""
+
+    measured: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.measured
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.predicted
+
+
+def read_values(y_true: Any, y_pred: Any) -> ValuePair:
+    """Read two vectors of finite real numbers of one length."""
+    measured, predicted = as_values(y_true, "y_true"), as_values(y_pred, "y_pred")
+    check_same_length(measured, predicted, ("y_true", "y_pred"))
+    return ValuePair(measured, predicted)
+
+
+class _MeanOfErrors(OnePassMetric):
+    """A metric of the errors of single rows."""
+
+    @property
+    def reader(self) -> Reader:
+        return read_values
+
+
+class MSEMetric(_MeanOfErrors):
+    """Mean squared error: the mean of `(y_true - y_pred) ** 2`.
+
+    In [0, inf); best 0. No rows: nan with an `UndefinedMetricWarning`.
+
+    Example:
+        >>> from modelops_jax.evaluation import MSEMetric
+        >>> MSEMetric().compute([3.0, -0.5, 2.0, 7.0], [2.5, 0.0, 2.0, 8.0])
+        0.375
+    """
+
+    @property
+    def name(self) -> str:
+        """`"mse"`."""
+        return "mse"
+
+    def bind(self, pair: ValuePair) -> numeric.Metric:
+        return numeric.metric("mean_squared_error")
+
+
+class MAEMetric(_MeanOfErrors):
+    """Mean absolute error: the mean of `|y_true - y_pred|`.
+
+    In [0, inf), in the unit of the values; best 0. No rows: nan with an
+    `UndefinedMetricWarning`.
+
+    Example:
+        >>> from modelops_jax.evaluation import MAEMetric
+        >>> MAEMetric().compute([3.0, -0.5, 2.0, 7.0], [2.5, 0.0, 2.0, 8.0])
+        0.5
+    """
+
+    @property
+    def name(self) -> str:
+        """`"mae"`."""
+        return "mae"
+
+    def bind(self, pair: ValuePair) -> numeric.Metric:
+        return numeric.metric("mean_absolute_error")
+
+
+class RMSEMetric(_MeanOfErrors):
+    """Root of the mean squared error.
+
+    In [0, inf), in the unit of the values; best 0. No rows: nan with an
+    `UndefinedMetricWarning`.
+
+    Example:
+        >>> from modelops_jax.evaluation import RMSEMetric
+        >>> RMSEMetric().compute([0.0, 0.0], [3.0, 3.0])
+        3.0
+    """
+
+    @property
+    def name(self) -> str:
+        """`"rmse"`."""
+        return "rmse"
+
+    def bind(self, pair: ValuePair) -> numeric.Metric:
+        return numeric.metric("root_mean_squared_error")
+
+
+class R2Metric(OnePassMetric):
+    """Coefficient of determination: `1 - sum((y - p) ** 2) / sum((y - mean(y)) ** 2)`.
+
+    In (-inf, 1]; best 1, and 0 is as good as always predicting the mean. Undefined, with an
+    `UndefinedMetricWarning`: nan for fewer than two rows; for targets that are all equal, 1.0 if
+    every prediction is exact and 0.0 if not.
+
+    Example:
+        >>> from modelops_jax.evaluation import R2Metric
+        >>> round(R2Metric().compute([3.0, -0.5, 2.0, 7.0], [2.5, 0.0, 2.0, 8.0]), 6)
+        0.948608
+    """
+
+    @property
+    def name(self) -> str:
+        """`"r2"`."""
+        return "r2"
+
+    @property
+    def reader(self) -> Reader:
+        return read_values
+
+    def bind(self, pair: ValuePair) -> numeric.Metric:
+        return numeric.metric("r2_score")
+
+    def rule(self, pair: ValuePair) -> str:
+        if len(pair.measured) < 2:
+            return "there is one row and two are needed, so the value is nan"
+        return (
+            "all values of y_true are equal, so the value is 1.0 for exact predictions and 0.0 "
+            "for any other"
+        )
