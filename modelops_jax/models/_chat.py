@@ -1,0 +1,147 @@
+"""Chat templates: messages to the text a model was trained on.
+
+Templates are jinja2 programs that come with the weights, so they are foreign code: they run in
+jinja2's immutable sandbox, with the few helpers that transformers gives them.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import jinja2
+import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from ._errors import ChatTemplateError
+
+Messages = Sequence[Mapping[str, Any]]
+"""A conversation: mappings with the keys `role` and `content`."""
+
+
+class _GenerationBlock(jinja2.ext.Extension):
+    """`{% generation %}...{% endgeneration %}` marks the assistant's words; here it prints them."""
+
+    tags = {"generation"}  # noqa: RUF012 - the base class declares it without ClassVar
+
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("_body"), [], [], body).set_lineno(line)
+
+    def _body(self, caller: Callable[[], str]) -> str:
+        return caller()
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    # jinja2's own filter escapes HTML, which a prompt is not.
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
+
+
+def _now(pattern: str) -> str:
+    return datetime.now().strftime(pattern)
+
+
+@functools.lru_cache(maxsize=32)
+def _compile(template: str) -> jinja2.Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=[_GenerationBlock, jinja2.ext.loopcontrols],
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _now
+    try:
+        return environment.from_string(template)
+    except jinja2.TemplateSyntaxError as error:
+        raise ChatTemplateError(
+            f"the chat template is not valid jinja2, line {error.lineno}: {error.message}"
+        ) from error
+
+
+def check_messages(messages: Any) -> None:
+    """Refuse what is not a conversation.
+
+    Raises:
+        ChatTemplateError: Not a non-empty list of {"role": str, "content": str}; the message has
+            the index and what was found.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+        raise ChatTemplateError(
+            f"expected a non-empty list of messages, found {type(messages).__name__} {messages!r}"
+        )
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise ChatTemplateError(
+                f"messages[{index}] is a {type(message).__name__}; "
+                'expected {"role": str, "content": str}'
+            )
+        for key in ("role", "content"):
+            if not isinstance(message.get(key), str):
+                raise ChatTemplateError(
+                    f"messages[{index}][{key!r}] is {message.get(key)!r}; expected a string"
+                )
+
+
+def render_chat(
+    template: str,
+    messages: Messages,
+    *,
+    add_generation_prompt: bool,
+    special_tokens: Mapping[str, str],
+) -> str:
+    """The text of a conversation under a template.
+
+    Args:
+        template: jinja2 source.
+        messages: The conversation, oldest message first.
+        add_generation_prompt: End with the words that open the assistant's next turn.
+        special_tokens: Names such as `eos_token` that the template may use, and their text.
+
+    Returns:
+        The text, special tokens included.
+
+    Raises:
+        ChatTemplateError: The template is invalid or refuses the messages; the message is its own.
+
+    Example:
+        >>> render_chat(
+        ...     "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}",
+        ...     [{"role": "user", "content": "Hello"}],
+        ...     add_generation_prompt=False,
+        ...     special_tokens={"eos_token": "</s>"},
+        ... )
+        '[user] Hello</s>'
+    """
+    check_messages(messages)
+    compiled = _compile(template)
+    try:
+        return compiled.render(
+            messages=messages,
+            tools=None,
+            documents=None,
+            add_generation_prompt=add_generation_prompt,
+            **special_tokens,
+        )
+    except Exception as error:  # whatever a foreign program raises is that program's refusal
+        raise ChatTemplateError(f"the chat template refused the messages: {error}") from error

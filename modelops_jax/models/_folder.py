@@ -1,0 +1,49 @@
+"""A folder that is there whole or not at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a hidden folder beside `path` to fill; sync it and rename it to `path` at the end.
+
+    If the block raises, the hidden folder is removed and `path` never exists; a killed process may
+    leave the hidden folder behind.
+
+    Args:
+        path: The folder to make, with its parents. It may exist only if it is empty.
+
+    Raises:
+        FileExistsError: `path` exists and is not an empty folder: nothing is ever overwritten.
+    """
+    target = Path(path).absolute()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise FileExistsError(
+            f"{target} exists and is not an empty folder; choose another path or remove it first"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = target.with_name(f".{target.name[:32]}.{secrets.token_hex(8)}.tmp")
+    hidden.mkdir()
+    try:
+        yield hidden
+        for entry in hidden.iterdir():
+            _sync(entry)
+        _sync(hidden)
+        os.replace(hidden, target)
+    except BaseException:
+        shutil.rmtree(hidden)
+        raise
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""Reading a GGUF file: configuration, dequantised weights and tokenizer of a Llama model.
+
+llama.cpp rotates neighbouring pairs (x[2i], x[2i+1]) and therefore stores the rows of each query
+and key head interleaved; we rotate (x[i], x[i + head_dim/2]) and put the rows back in order. Read
+without that step the weights still give fluent, worse text, and nothing else tells.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+from ._errors import CheckpointError
+from ._gguf_tokenizer import tokenizer_from_gguf
+from ._llama import LlamaConfig, Params
+from ._stacked import StackedWeights
+from ._tokenizer import Tokenizer
+
+_TOP_LEVEL = {
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "output": "lm_head",
+}
+_IN_LAYER = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+
+
+def read_gguf(
+    path: str | os.PathLike[str], dtype: np.dtype
+) -> tuple[LlamaConfig, Params, Tokenizer]:
+    """Read a Llama model from a GGUF file.
+
+    Args:
+        path: The file; any quantisation that the `gguf` package can undo.
+        dtype: Type of the parameters.
+
+    Returns:
+        Configuration, parameters and tokenizer.
+
+    Raises:
+        CheckpointError: The file is damaged, of another architecture, scales its rotary
+            frequencies, or has tensors left over or missing.
+    """
+    path = Path(path)
+    try:
+        reader = gguf.GGUFReader(path)
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        raise CheckpointError(f"{path} is not a whole GGUF file: {error}") from error
+    metadata = {key: field.contents() for key, field in reader.fields.items()}
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    config = _config(metadata, tensors, str(path))
+    weights = StackedWeights(config, dtype, str(path))
+    for name, tensor in tensors.items():
+        try:
+            array = gguf.dequantize(tensor.data, tensor.tensor_type)
+        except NotImplementedError as error:
+            raise CheckpointError(
+                f"{path}: tensor {name!r} is quantised as {tensor.tensor_type.name}, "
+                "which the gguf package cannot undo"
+            ) from error
+        if name.endswith(("attn_q.weight", "attn_k.weight")):
+            array = _half_split(array, config.head_dim)
+        weights.put(_checkpoint_name(name), array)
+    return config, weights.finish(), tokenizer_from_gguf(metadata, str(path))
+
+
+def _config(
+    metadata: Mapping[str, Any], tensors: Mapping[str, gguf.ReaderTensor], source: str
+) -> LlamaConfig:
+    architecture = metadata.get("general.architecture")
+    if architecture != "llama":
+        raise CheckpointError(
+            f"{source}: general.architecture is {architecture!r}; only 'llama' is supported"
+        )
+
+    def need(key: str) -> Any:
+        name = f"llama.{key}"
+        if name not in metadata:
+            raise CheckpointError(f"{source}: the metadata has no {name!r}")
+        return metadata[name]
+
+    if "token_embd.weight" not in tensors:
+        raise CheckpointError(f"{source}: tensors missing: token_embd.weight")
+    width, heads = need("embedding_length"), need("attention.head_count")
+    head_dim = metadata.get("llama.attention.key_length", width // heads)
+    for key, allowed in (
+        ("attention.value_length", (None, head_dim)),
+        ("rope.dimension_count", (None, head_dim)),
+        ("rope.scaling.type", (None, "none")),
+        ("rope.scale_linear", (None, 1.0)),
+        ("expert_count", (None, 0)),
+    ):
+        found = metadata.get(f"llama.{key}")
+        if found not in allowed:
+            raise CheckpointError(
+                f"{source}: llama.{key} is {found!r}; supported: {allowed[1]!r} or absent"
+            )
+    if "rope_freqs.weight" in tensors:
+        raise CheckpointError(
+            f"{source}: tensor 'rope_freqs.weight' scales the rotary frequencies (as Llama 3.1 "
+            "does), which is not supported"
+        )
+    return LlamaConfig(
+        # A tensor's shape is stored innermost first: (width, vocabulary).
+        vocab_size=int(tensors["token_embd.weight"].shape[1]),
+        hidden_size=width,
+        intermediate_size=need("feed_forward_length"),
+        num_layers=need("block_count"),
+        num_heads=heads,
+        num_kv_heads=metadata.get("llama.attention.head_count_kv", heads),
+        head_dim=head_dim,
+        max_position=need("context_length"),
+        rope_theta=float(metadata.get("llama.rope.freq_base", 10000.0)),
+        rms_norm_eps=float(need("attention.layer_norm_rms_epsilon")),
+        tie_word_embeddings="output.weight" not in tensors,
+    )
+
+
+def _checkpoint_name(name: str) -> str:
+    """Hugging Face's name of a GGUF tensor; an unknown name stays as it is."""
+    stem, _, suffix = name.rpartition(".")
+    block, _, rest = stem.partition(".")
+    layer, _, part = rest.partition(".")
+    if block == "blk" and part in _IN_LAYER:
+        return f"model.layers.{layer}.{_IN_LAYER[part]}.{suffix}"
+    return f"{_TOP_LEVEL[stem]}.{suffix}" if stem in _TOP_LEVEL else name
+
+
+def _half_split(rows: np.ndarray, head_dim: int) -> np.ndarray:
+    """Rows of each head from (0, h, 1, h+1, ...), with h = head_dim / 2, to (0, 1, ..., h, ...)."""
+    if rows.shape[0] % head_dim:
+        return rows  # the wrong shape is reported with the tensor's name when it is put in place
+    heads = rows.reshape(-1, head_dim // 2, 2, *rows.shape[1:])
+    return heads.swapaxes(1, 2).reshape(rows.shape)

@@ -1,0 +1,121 @@
+"""The tokenizer inside a GGUF file: byte-level BPE rebuilt from its token and merge lists.
+
+A GGUF file names its pre-tokenizer (the rule that cuts text into words before merging) instead of
+holding it. A wrong rule gives wrong ids without any other sign, so only known names are read.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+from ._errors import CheckpointError
+from ._tokenizer import Tokenizer
+
+# Token types of the format.
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+
+_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_LLAMA_3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_QWEN_2 = _LLAMA_3.replace(r"\p{N}{1,3}", r"\p{N}")
+
+
+class _Rule(NamedTuple):
+    """How one family of models cuts text."""
+
+    patterns: tuple[str, ...]
+    normalize: bool = False
+    ignore_merges: bool = False
+    add_bos: bool = False
+
+
+_RULES = {
+    # What a converter writes when it did not recognise the model.
+    "default": _Rule((r"[\p{P}\$\+<=>\^~\|]+", _WORDS, r"\p{N}+", r"[0-9][0-9][0-9]")),
+    "gpt-2": _Rule((_WORDS,)),
+    "smollm": _Rule((r"\p{N}", _WORDS)),
+    "llama-bpe": _Rule((_LLAMA_3,), ignore_merges=True, add_bos=True),
+    "qwen2": _Rule((_QWEN_2,), normalize=True),
+}
+# What follows `tokenizer.ggml.` in the metadata's keys.
+_STOP_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+
+
+def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
+    """Build the tokenizer that a GGUF file describes.
+
+    Args:
+        metadata: The file's key/value pairs.
+        source: The file, for messages.
+
+    Raises:
+        CheckpointError: A key is missing, or the kind of tokenizer is not supported.
+    """
+
+    def need(key: str) -> Any:
+        name = f"tokenizer.ggml.{key}"
+        if name not in metadata:
+            raise CheckpointError(f"{source}: the metadata has no {name!r}")
+        return metadata[name]
+
+    kind, pre = need("model"), metadata.get("tokenizer.ggml.pre", "default")
+    if kind != "gpt2":
+        raise CheckpointError(
+            f"{source}: tokenizer.ggml.model is {kind!r}; only byte-level BPE ('gpt2') is read"
+        )
+    rule = _RULES.get(pre)
+    if rule is None:
+        raise CheckpointError(
+            f"{source}: tokenizer.ggml.pre is {pre!r}; supported are {', '.join(sorted(_RULES))}"
+        )
+    tokens, types, merges = need("tokens"), need("token_type"), need("merges")
+    try:
+        backend = _byte_level_bpe(tokens, merges, rule)
+    except Exception as error:  # the package raises bare Exception for a merge it cannot place
+        raise CheckpointError(f"{source}: the tokenizer's merges are damaged: {error}") from error
+    for special, wanted in ((True, CONTROL), (False, USER_DEFINED)):
+        added = [
+            tokenizers.AddedToken(token, special=special, normalized=False)
+            for token, type_ in zip(tokens, types, strict=True)
+            if type_ == wanted
+        ]
+        (backend.add_special_tokens if special else backend.add_tokens)(added)
+    eos_id = need("eos_token_id")
+    bos_id = metadata.get("tokenizer.ggml.bos_token_id")
+    if metadata.get("tokenizer.ggml.add_bos_token", rule.add_bos):
+        if bos_id is None:
+            raise CheckpointError(f"{source}: the metadata has no 'tokenizer.ggml.bos_token_id'")
+        bos = tokens[bos_id]
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, bos_id)]
+        )
+    stops = (metadata.get(f"tokenizer.ggml.{key}") for key in _STOP_KEYS)
+    return Tokenizer(
+        backend,
+        bos_id=bos_id,
+        eos_id=eos_id,
+        pad_id=metadata.get("tokenizer.ggml.padding_token_id", eos_id),
+        stop_ids=tuple(dict.fromkeys(id_ for id_ in stops if id_ is not None)),
+        chat_template=metadata.get("tokenizer.chat_template"),
+    )
+
+
+def _byte_level_bpe(tokens: list[str], merges: list[str], rule: _Rule) -> tokenizers.Tokenizer:
+    vocab = {token: id_ for id_, token in enumerate(tokens)}
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
+    backend = tokenizers.Tokenizer(
+        models.BPE(vocab=vocab, merges=pairs, ignore_merges=rule.ignore_merges)
+    )
+    if rule.normalize:
+        backend.normalizer = normalizers.NFC()
+    splits = [
+        pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in rule.patterns
+    ]
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*splits, bytes_])
+    backend.decoder = decoders.ByteLevel()
+    return backend

@@ -1,0 +1,131 @@
+"""Reading and writing the folder of a Hugging Face model: weights as safetensors."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401 - names bfloat16 to NumPy, which safetensors then reads and writes
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ._errors import CheckpointError
+from ._folder import new_folder
+from ._hf_config import read_config, write_config
+from ._json_file import read_json
+from ._llama import LlamaConfig, Params
+from ._stacked import StackedWeights, checkpoint_tensors
+from ._tokenizer import Tokenizer
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_READABLE = ("F64", "F32", "F16", "BF16")
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+# Old checkpoints store the rotary frequencies, which follow from the configuration.
+_DERIVED = ".rotary_emb.inv_freq"
+
+
+def read_folder(
+    folder: str | os.PathLike[str], dtype: np.dtype
+) -> tuple[LlamaConfig, Params, Tokenizer]:
+    """Read a Llama model from a Hugging Face folder.
+
+    Args:
+        folder: Holds config.json, one or several safetensors files, and the tokenizer.
+        dtype: Type of the parameters, whatever the files store.
+
+    Returns:
+        Configuration, parameters and tokenizer.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, the model is not supported, or tensors are
+            left over or missing.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    tokenizer = Tokenizer.from_folder(folder)
+    weights = StackedWeights(config, dtype, str(folder))
+    tied_head = None
+    for file in weight_files(folder):
+        for name, tensor in _tensors(file):
+            if config.tie_word_embeddings and name == HEAD:
+                tied_head = tensor
+            elif not name.endswith(_DERIVED):
+                weights.put(name, tensor)
+    if tied_head is not None and not np.array_equal(
+        tied_head.astype(dtype), weights.get(EMBEDDING)
+    ):
+        raise CheckpointError(
+            f"{folder}: tie_word_embeddings is true, but {HEAD!r} is not {EMBEDDING!r}"
+        )
+    return config, weights.finish(), tokenizer
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: the single one, or the shards its index names.
+
+    Raises:
+        CheckpointError: There are none, or a shard is missing.
+    """
+    if (folder / SINGLE).exists():
+        return [folder / SINGLE]
+    if not (folder / INDEX).exists():
+        pickled = sorted(path.name for path in folder.glob("pytorch_model*.bin"))
+        hint = f"; {pickled[0]} is a pickle and is not read" if pickled else ""
+        raise CheckpointError(f"{folder} has neither {SINGLE} nor {INDEX}{hint}")
+    names = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise CheckpointError(f"{folder / INDEX}: expected 'weight_map' from tensor to file")
+    shards = sorted(set(names.values()))
+    for shard in shards:
+        if Path(shard).name != shard:
+            raise CheckpointError(f"{folder / INDEX}: {shard!r} is not the name of a file")
+        if not (folder / shard).exists():
+            raise CheckpointError(f"{folder} has no {shard}, which {INDEX} names")
+    return [folder / shard for shard in shards]
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+    try:
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            for name in opened.keys():
+                stored = opened.get_slice(name).get_dtype()
+                if stored not in _READABLE:
+                    raise CheckpointError(
+                        f"{file}: tensor {name!r} is of type {stored}; "
+                        f"read are {', '.join(_READABLE)}"
+                    )
+                yield name, opened.get_tensor(name)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{file} is not a whole safetensors file: {error}") from error
+
+
+def write_folder(
+    path: str | os.PathLike[str], config: LlamaConfig, params: Params, tokenizer: Tokenizer
+) -> None:
+    """Write a folder that transformers loads to the same logits and token ids.
+
+    The folder appears whole or not at all.
+
+    Args:
+        path: The folder to make; it may exist only if it is empty.
+        config: The architecture.
+        params: Parameters, written in their own type.
+        tokenizer: Written with its chat template.
+
+    Raises:
+        FileExistsError: `path` exists and is not an empty folder.
+    """
+    tensors = dict(checkpoint_tensors(params))
+    with new_folder(path) as folder:
+        safetensors.numpy.save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
+        write_config(
+            folder,
+            config,
+            tensors[EMBEDDING].dtype,
+            bos_id=tokenizer.bos_id,
+            eos_id=tokenizer.eos_id,
+        )
+        tokenizer.save(folder)
+        # The safetensors package makes its file for its owner alone.
+        shutil.copymode(folder / "config.json", folder / SINGLE)

@@ -1,0 +1,123 @@
+"""`config.json` of a Hugging Face folder, to and from `LlamaConfig`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._errors import CheckpointError
+from ._json_file import read_json, write_json
+from ._llama import LlamaConfig
+
+# Fields that change the computation, and the values that leave it as it is here. None stands for
+# an absent field too.
+_ONLY: dict[str, tuple[Any, ...]] = {
+    "model_type": ("llama",),
+    "hidden_act": (None, "silu"),
+    "attention_bias": (None, False),
+    "mlp_bias": (None, False),
+    "sliding_window": (None,),
+    "partial_rotary_factor": (None, 1.0),
+    "quantization_config": (None,),
+}
+
+
+def read_config(folder: Path) -> LlamaConfig:
+    """Read the configuration of a Llama model.
+
+    `rope_theta` is read from the top level and, as transformers 5 writes it, from
+    `rope_parameters`. Absent fields have transformers' defaults.
+
+    Raises:
+        CheckpointError: A field is missing, malformed, or asks for something not supported; the
+            message names it.
+    """
+    path = folder / "config.json"
+    raw = read_json(path)
+    architectures = raw.get("architectures") or ["LlamaForCausalLM"]
+    if architectures != ["LlamaForCausalLM"]:
+        raise CheckpointError(
+            f"{path}: architectures is {architectures!r}; only ['LlamaForCausalLM'] is supported"
+        )
+    for field, allowed in _ONLY.items():
+        if raw.get(field) not in allowed:
+            raise CheckpointError(
+                f"{path}: {field} is {raw.get(field)!r}; supported: {allowed[-1]!r}"
+            )
+
+    def number(field: str, kind: type, default: Any = None) -> Any:
+        value = raw.get(field)
+        value = default if value is None else value
+        if isinstance(value, bool) != (kind is bool) or not isinstance(
+            value, (int, float) if kind is float else kind
+        ):
+            raise CheckpointError(f"{path}: {field} is {value!r}; expected {kind.__name__}")
+        return kind(value)
+
+    width, heads = number("hidden_size", int), number("num_attention_heads", int)
+    rope_theta = _rope_theta(path, raw)
+    try:
+        return LlamaConfig(
+            vocab_size=number("vocab_size", int),
+            hidden_size=width,
+            intermediate_size=number("intermediate_size", int),
+            num_layers=number("num_hidden_layers", int),
+            num_heads=heads,
+            num_kv_heads=number("num_key_value_heads", int, heads),
+            head_dim=number("head_dim", int, width // max(heads, 1)),
+            max_position=number("max_position_embeddings", int, 2048),
+            rope_theta=rope_theta,
+            rms_norm_eps=number("rms_norm_eps", float, 1e-6),
+            tie_word_embeddings=number("tie_word_embeddings", bool, False),
+        )
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _rope_theta(path: Path, raw: dict[str, Any]) -> float:
+    theta = raw.get("rope_theta")
+    for field in ("rope_scaling", "rope_parameters"):
+        rope = raw.get(field) or {}
+        if not isinstance(rope, dict):
+            raise CheckpointError(f"{path}: {field} is {rope!r}; expected an object")
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
+            raise CheckpointError(f"{path}: {field} is {rope!r}; only plain rotary is supported")
+        theta = rope.get("rope_theta", theta)
+    if theta is None:
+        return 10000.0
+    if isinstance(theta, bool) or not isinstance(theta, int | float):
+        raise CheckpointError(f"{path}: rope_theta is {theta!r}; expected a number")
+    return float(theta)
+
+
+def write_config(
+    folder: Path, config: LlamaConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
+) -> None:
+    """Write `config.json` so that transformers 4 and 5 build the same model."""
+    write_json(
+        folder / "config.json",
+        {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "intermediate_size": config.intermediate_size,
+            "num_hidden_layers": config.num_layers,
+            "num_attention_heads": config.num_heads,
+            "num_key_value_heads": config.num_kv_heads,
+            "head_dim": config.head_dim,
+            "hidden_act": "silu",
+            "max_position_embeddings": config.max_position,
+            "rope_theta": config.rope_theta,
+            "rms_norm_eps": config.rms_norm_eps,
+            "tie_word_embeddings": config.tie_word_embeddings,
+            "attention_bias": False,
+            "mlp_bias": False,
+            "bos_token_id": bos_id,
+            "eos_token_id": eos_id,
+            "torch_dtype": dtype.name,
+        },
+    )

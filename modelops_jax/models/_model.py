@@ -1,0 +1,267 @@
+"""A loaded model: parameters, tokenizer, and what one does with them."""
+
+import dataclasses
+import functools
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
+from ._generate import Progress, generate
+from ._gguf import read_gguf
+from ._hf import read_folder, write_folder
+from ._llama import LlamaConfig, Params, forward, unembed
+from ._presets import make_preset
+from ._resolve import resolve
+from ._score import score
+from ._tokenizer import Tokenizer
+
+
+@functools.partial(jax.jit, static_argnames=("config", "dtype"))
+def _logits(
+    params: Params, token_ids: Int[Array, "batch length"], *, config: LlamaConfig, dtype: Any
+) -> Float[Array, "batch length vocabulary"]:
+    return unembed(params, forward(params, config, token_ids, dtype=dtype)[0])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A language model in memory; `load` makes one.
+
+    Args:
+        config: The architecture.
+        params: The parameter tree; `forward` and `unembed` are the functions over it.
+        tokenizer: Text to token ids and back.
+        name: The name or path it was loaded by, after aliases.
+    """
+
+    config: LlamaConfig
+    params: Params = dataclasses.field(repr=False)
+    tokenizer: Tokenizer
+    name: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the parameters, in which activations are computed too."""
+        return self.params["model"]["embed_tokens"]["weight"].dtype
+
+    def logits(self, token_ids: Any) -> Float[Array, "batch length vocabulary"]:
+        """Logits of the next token after each token.
+
+        Args:
+            token_ids: Integers of shape (batch, length), rows of one length, on the host. Inside
+                your own `jit` use `forward` and `unembed`.
+
+        Returns:
+            float32 logits of shape (batch, length, vocabulary).
+
+        Raises:
+            TypeError: `token_ids` are not integers.
+            ValueError: Not two axes, a row longer than the context, or an id outside the
+                vocabulary.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> load("tiny").logits([[72, 105]]).shape
+            (1, 2, 260)
+        """
+        ids = np.asarray(token_ids)
+        if not np.issubdtype(ids.dtype, np.integer):
+            raise TypeError(f"token_ids must be integers, found {ids.dtype}")
+        if ids.ndim != 2 or not ids.size:
+            raise ValueError(f"token_ids must have shape (batch, length), found {ids.shape}")
+        if ids.shape[1] > self.config.max_position:
+            raise ValueError(
+                f"token_ids has rows of {ids.shape[1]} tokens; the model's context is "
+                f"{self.config.max_position}"
+            )
+        if ids.min() < 0 or ids.max() >= self.config.vocab_size:
+            raise ValueError(
+                f"token_ids range from {ids.min()} to {ids.max()}; the vocabulary has "
+                f"{self.config.vocab_size} ids, from 0"
+            )
+        ids = jnp.asarray(ids.astype(np.int32))
+        return _logits(self.params, ids, config=self.config, dtype=self.dtype)
+
+    def generate(
+        self,
+        prompts: Sequence[Any],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """Continue each prompt until the model ends its turn or `max_new_tokens` are there.
+
+        Args:
+            prompts: Strings, which are taken as they are, and lists of messages
+                `{"role": str, "content": str}`, which go through the chat template.
+            max_new_tokens: Most tokens to append to a prompt.
+            temperature: 0 takes the likeliest token each time; 1 samples from the model.
+            top_k: Sample among the k likeliest tokens.
+            top_p: Sample from the smallest set of tokens with this probability.
+            seed: The same seed gives the same samples.
+            progress: Called with the numbers of finished and of all prompts.
+
+        Returns:
+            The continuations, without the prompt and without special tokens.
+
+        Raises:
+            TypeError: A prompt is neither a string nor a list of messages.
+            ValueError: A prompt is empty, or leaves no room in the context.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> len(load("tiny").generate(["Hello", "Goodbye"], max_new_tokens=4))
+            2
+        """
+        ids = generate(
+            self.params,
+            self.config,
+            self._prompt_ids(prompts),
+            max_new_tokens=max_new_tokens,
+            stop_ids=self.tokenizer.stop_ids,
+            pad_id=self.tokenizer.pad_id,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            dtype=self.dtype,
+            progress=progress,
+        )
+        return [self.tokenizer.decode(row) for row in ids]
+
+    def score(
+        self, prompts: Sequence[Any], completions: Sequence[str]
+    ) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
+        """Log-likelihood of each completion after its prompt.
+
+        Args:
+            prompts: Strings or lists of messages, as for `generate`.
+            completions: Text, tokenized on its own; the end of the turn is not added.
+
+        Returns:
+            Log-likelihoods in nats, at most 0, and the numbers of tokens they are sums over.
+
+        Raises:
+            TypeError: A prompt is neither a string nor a list of messages, or a completion is not
+                a string.
+            ValueError: The lists differ in length, a prompt is empty, or a pair is longer than
+                the context.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> log_likelihood, tokens = load("tiny").score(["Hello"], [" you"])
+            >>> tokens.tolist(), bool(log_likelihood[0] < 0)
+            ([4], True)
+        """
+        _check_list("completions", completions)
+        for index, completion in enumerate(completions):
+            if not isinstance(completion, str):
+                raise TypeError(
+                    f"completions[{index}] is a {type(completion).__name__}; expected a string"
+                )
+        return score(
+            self.params,
+            self.config,
+            self._prompt_ids(prompts),
+            [self.tokenizer.encode(completion) for completion in completions],
+            pad_id=self.tokenizer.pad_id,
+            dtype=self.dtype,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a Hugging Face folder, which `load` and transformers read; whole or not at all.
+
+        Args:
+            path: The folder to make; it may exist only if it is empty.
+
+        Raises:
+            FileExistsError: `path` exists and is not an empty folder.
+        """
+        write_folder(path, self.config, self.params, self.tokenizer)
+
+    def _prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
+        _check_list("prompts", prompts)
+        return [self._encode_prompt(index, prompt) for index, prompt in enumerate(prompts)]
+
+    def _encode_prompt(self, index: int, prompt: Any) -> list[int]:
+        try:
+            if isinstance(prompt, str):
+                return self.tokenizer.encode(prompt, add_special_tokens=True)
+            if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
+                # The template writes the special tokens itself.
+                text = self.tokenizer.render_chat(prompt, add_generation_prompt=True)
+                return self.tokenizer.encode(text)
+        except ChatTemplateError as error:
+            raise ChatTemplateError(f"prompts[{index}]: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"prompts[{index}]: {error}") from error
+        hint = " (is it one conversation? then wrap it in a list)"
+        raise TypeError(
+            f"prompts[{index}] is a {type(prompt).__name__}; expected a string or a list of "
+            f"messages{hint if isinstance(prompt, Mapping) else ''}"
+        )
+
+
+def _check_list(name: str, value: Any) -> None:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a list, found {type(value).__name__}")
+
+
+def load(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Model:
+    """Load a model by name or path; see `resolve` for what a name may be.
+
+    Args:
+        name_or_path: A Hugging Face folder, a `.gguf` file, an alias, a preset such as "tiny", a
+            packaged model such as "smollm2-135m-instruct", or a Hugging Face id.
+        dtype: Floating type of parameters and activations; float32 by default, whatever the file
+            stores.
+
+    Returns:
+        The model, on JAX's default device.
+
+    Raises:
+        UnknownModelError: Nothing has this name; the message lists what was tried.
+        CheckpointError: The files are damaged, incomplete or not supported.
+        TypeError: `dtype` is not a floating type.
+
+    Warns:
+        SubstitutedModelWarning: A preset stands in for a hosted model.
+
+    Example:
+        >>> from modelops_jax.models import load
+        >>> model = load("tiny")
+        >>> model.config.num_layers
+        4
+    """
+    kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
+    if not jnp.issubdtype(kind, jnp.floating):
+        raise TypeError(f"dtype must be a floating type, found {kind}")
+    resolved = resolve(name_or_path)
+    if resolved.warning:
+        warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
+    if resolved.kind == "preset":
+        parts = make_preset(resolved.location, kind)
+    elif resolved.kind == "gguf":
+        parts = read_gguf(resolved.location, kind)
+    else:
+        parts = read_folder(resolved.location, kind)
+    config, params, tokenizer = parts
+    if tokenizer.vocab_size > config.vocab_size:
+        # An id past the embeddings would be clamped silently on the device.
+        raise CheckpointError(
+            f"{Path(resolved.location)}: the tokenizer has {tokenizer.vocab_size} ids, the "
+            f"embeddings only {config.vocab_size}"
+        )
+    return Model(config, params, tokenizer, resolved.name)

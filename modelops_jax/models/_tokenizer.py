@@ -1,0 +1,233 @@
+"""Text to token ids and back, over the `tokenizers` package.
+
+A tokenizer is kept as Hugging Face keeps it: `tokenizer.json` (the algorithm and the vocabulary),
+`tokenizer_config.json` (which tokens begin, end and pad, and the chat template) and
+`generation_config.json` (which tokens end a turn).
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from ._chat import Messages, render_chat
+from ._errors import ChatTemplateError, CheckpointError
+from ._json_file import read_json, write_json
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A vocabulary, its special tokens and its chat template.
+
+    Args:
+        backend: The `tokenizers` object that does the work.
+        bos_id: Token that begins a text, if the model has one.
+        eos_id: Token that ends a text or a turn.
+        pad_id: Token that fills rows. Often the same as `eos_id`, so mask by position.
+        stop_ids: Tokens that end a generated answer, `eos_id` among them.
+        chat_template: jinja2 source, if the model is one to chat with.
+
+    Example:
+        >>> from modelops_jax.models import load
+        >>> tokenizer = load("tiny").tokenizer
+        >>> tokenizer.encode("Hi!")
+        [72, 105, 33]
+        >>> tokenizer.decode([72, 105, 33, tokenizer.eos_id])
+        'Hi!'
+    """
+
+    backend: tokenizers.Tokenizer = dataclasses.field(repr=False)
+    bos_id: int | None
+    eos_id: int
+    pad_id: int
+    stop_ids: tuple[int, ...]
+    chat_template: str | None = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def vocab_size(self) -> int:
+        """One more than the largest token id."""
+        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        """Token ids of a text. Special tokens written out in the text count as such.
+
+        Args:
+            text: Any Unicode text.
+            add_special_tokens: Also add what this model puts around a text, such as a first token.
+
+        Raises:
+            TypeError: `text` is not a string.
+            ValueError: `text` has a lone surrogate, which no encoding can carry.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
+                "it is half of a character and cannot be tokenized"
+            ) from error
+        return self.backend.encode(text, add_special_tokens=add_special_tokens).ids
+
+    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+        """Text of token ids; bytes that are no whole character become U+FFFD.
+
+        Args:
+            ids: Token ids.
+            skip_special_tokens: Leave out tokens such as the end of a turn.
+        """
+        return self.backend.decode(
+            [int(token) for token in ids], skip_special_tokens=skip_special_tokens
+        )
+
+    def render_chat(self, messages: Messages, *, add_generation_prompt: bool) -> str:
+        """The text of a conversation under this model's chat template.
+
+        Args:
+            messages: Mappings with the keys `role` and `content`, oldest first.
+            add_generation_prompt: End with the words that open the assistant's next turn.
+
+        Returns:
+            The text, special tokens included: encode it without adding them again.
+
+        Raises:
+            ChatTemplateError: The model has no template, or it refuses the messages.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> tokenizer = load("tiny").tokenizer
+            >>> tokenizer.render_chat(
+            ...     [{"role": "user", "content": "Hello"}], add_generation_prompt=True
+            ... )
+            '<|im_start|>user\\nHello<|im_end|>\\n<|im_start|>assistant\\n'
+        """
+        if self.chat_template is None:
+            raise ChatTemplateError(
+                "this model has no chat template; give it plain text instead of messages"
+            )
+        return render_chat(
+            self.chat_template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            special_tokens=self._special_tokens(),
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the three files into an existing folder, so that transformers reads them too."""
+        folder = Path(folder)
+        self.backend.save(str(folder / "tokenizer.json"))
+        config: dict[str, Any] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+            **self._special_tokens(),
+        }
+        if self.chat_template is not None:
+            config["chat_template"] = self.chat_template
+        write_json(folder / "tokenizer_config.json", config)
+        stops = list(self.stop_ids)
+        generation: dict[str, Any] = {
+            "eos_token_id": stops if len(stops) > 1 else self.eos_id,
+            "pad_token_id": self.pad_id,
+        }
+        if self.bos_id is not None:
+            generation["bos_token_id"] = self.bos_id
+        write_json(folder / "generation_config.json", generation)
+
+    @classmethod
+    def from_folder(cls, folder: str | os.PathLike[str]) -> "Tokenizer":
+        """Read a tokenizer from the folder of a Hugging Face model.
+
+        The chat template comes from `chat_template.jinja` if there is one. A model that names no
+        padding token pads with the end token.
+
+        Raises:
+            CheckpointError: A file is missing or damaged, a named token is not in the vocabulary,
+                or no token ends a text; the message names the file and the field.
+        """
+        folder = Path(folder)
+        backend = _read_backend(folder / "tokenizer.json")
+        path = folder / "tokenizer_config.json"
+        config = read_json(path) if path.exists() else {}
+        named = {key: _named_token(backend, path, config, key) for key in SPECIAL_TOKENS}
+        ends = _end_ids(folder / "generation_config.json") or _end_ids(folder / "config.json")
+        eos_id = named["eos_token"]
+        if eos_id is None:
+            if not ends:
+                raise CheckpointError(
+                    f"{folder}: no token ends a text; expected 'eos_token' in "
+                    "tokenizer_config.json or 'eos_token_id' in generation_config.json"
+                )
+            eos_id = ends[0]
+        pad_id = named["pad_token"]
+        return cls(
+            backend,
+            bos_id=named["bos_token"],
+            eos_id=eos_id,
+            pad_id=eos_id if pad_id is None else pad_id,
+            stop_ids=tuple(dict.fromkeys((eos_id, *ends))),
+            chat_template=_chat_template(folder, config),
+        )
+
+    def _special_tokens(self) -> dict[str, str]:
+        ids = zip(SPECIAL_TOKENS, (self.bos_id, self.eos_id, self.pad_id), strict=True)
+        named = ((key, self.backend.id_to_token(id_)) for key, id_ in ids if id_ is not None)
+        return {key: token for key, token in named if token is not None}
+
+
+SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
+
+
+def _read_backend(path: Path) -> tokenizers.Tokenizer:
+    if not path.exists():
+        raise CheckpointError(
+            f"{path.parent} has no tokenizer.json; other forms of tokenizer are not read. "
+            "transformers' AutoTokenizer writes one with save_pretrained"
+        )
+    try:
+        backend = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the package raises bare Exception for a damaged file
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    # Left in the file by whoever saved it; how long a row may be is our caller's business.
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
+
+
+def _named_token(
+    backend: tokenizers.Tokenizer, path: Path, config: dict[str, Any], key: str
+) -> int | None:
+    value = config.get(key)
+    # Older files keep the token's flags with its text.
+    text = value.get("content") if isinstance(value, dict) else value
+    if text is None:
+        return None
+    token = backend.token_to_id(text) if isinstance(text, str) else None
+    if token is None:
+        raise CheckpointError(f"{path}: {key} {text!r} is not in the vocabulary of tokenizer.json")
+    return token
+
+
+def _end_ids(path: Path) -> tuple[int, ...]:
+    if not path.exists():
+        return ()
+    value = read_json(path).get("eos_token_id")
+    ids = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(id_, int) and id_ >= 0 for id_ in ids):
+        raise CheckpointError(f"{path}: eos_token_id is {value!r}; expected token ids")
+    return tuple(ids)
+
+
+def _chat_template(folder: Path, config: dict[str, Any]) -> str | None:
+    path = folder / "chat_template.jinja"
+    if path.exists():
+        return path.read_text(encoding="utf-8")
+    value = config.get("chat_template")
+    if isinstance(value, list):
+        # Several templates by name; the one without a purpose of its own is called default.
+        value = {entry["name"]: entry["template"] for entry in value}.get("default")
+    return value
