@@ -17,6 +17,7 @@ from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, flo
 # Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
 # it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
 _FEW_CELLS = 8
+_IN_BOUNDS = "promise_in_bounds"
 
 
 @jax.tree_util.register_dataclass
@@ -64,13 +65,24 @@ class CellStatistic(SummedStatistic):
         return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))
 
     def of_rows(self, rows: Rows) -> Counts:
-        few = math.prod(self.shape) <= _FEW_CELLS
-        if rows.weight is None:
-            cells, bad_true, bad_pred = self._by_columns(rows) if few else self._by_scatter(rows)
-            counts = ExactCount.of(cells.reshape(self.shape))
-            invalid = jnp.stack([bad_true, bad_pred, jnp.zeros_like(bad_true)])
-            return Counts(counts, ExactCount.of(invalid))
-        return self._weighted(rows, few)
+        cells = math.prod(self.shape)
+        if rows.weight is not None:
+            return self._weighted(rows)
+        if cells <= _FEW_CELLS:
+            slots = self.slots(rows)
+            seen = [slots == cell for cell in range(cells)]
+            seen += [slots == cells + k for k in (1, 2, 3)] if self.checks_labels else []
+            counts = jnp.stack(sum_columns(seen))
+            outside = counts[cells:] if self.checks_labels else jnp.zeros_like(counts, shape=(3,))
+        else:
+            slots = self.slots(rows)
+            empty = jnp.zeros_like(slots, shape=(cells + 4,))
+            counts = empty.at[slots].add(1, mode=_IN_BOUNDS)
+            outside = counts[cells + 1 :]
+        only_true, only_pred, both = outside
+        invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
+        table = counts[:cells].reshape(self.shape)
+        return Counts(ExactCount.of(table), ExactCount.of(invalid))
 
     def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
         cells = math.prod(self.shape)
@@ -93,39 +105,12 @@ class CellStatistic(SummedStatistic):
             index = jnp.where(outside > 0, cells + outside, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
 
-    def _by_columns(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
-        cells = math.prod(self.shape)
-
-        def columns(y_true: Any, y_pred: Any, keep: Any = None) -> tuple[jax.Array, ...]:
-            slot = self.slots(Rows(y_true, y_pred, keep, None, None))
-            counted = [slot == k for k in range(cells)]
-            counted += [slot == cells + k for k in (1, 2, 3)] if self.checks_labels else []
-            return tuple(column.astype(jnp.int32) for column in counted)
-
-        given = (rows.y_true, rows.y_pred) + (() if rows.keep is None else (rows.keep,))
-        sums = sum_columns(columns, given)
-        zero = jnp.zeros_like(sums[0])
-        only_true, only_pred, both = sums[cells:] or (zero, zero, zero)
-        return jnp.stack(sums[:cells]), only_true + both, only_pred + both
-
-    def _by_scatter(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
-        cells = math.prod(self.shape)
-        slots = self.slots(rows)
-        table = jnp.zeros_like(slots, shape=(cells + 4,)).at[slots].add(1, mode="promise_in_bounds")
-        _, only_true, only_pred, both = (table[cells + k] for k in range(4))
-        return table[:cells], only_true + both, only_pred + both
-
-    def _weighted(self, rows: Rows, few: bool) -> Counts:
+    def _weighted(self, rows: Rows) -> Counts:
         cells = math.prod(self.shape)
         weight, slots = rows.weight, self.slots(rows)
-        assert weight is not None
-        if few:
-
-            def columns(slot: jax.Array, weight: jax.Array) -> tuple[jax.Array, ...]:
-                zero = jnp.zeros_like(weight)
-                return tuple(jnp.where(slot == k, weight, zero) for k in range(cells))
-
-            sums = sum_columns(columns, (slots, weight))
+        if cells <= _FEW_CELLS:
+            none = jnp.zeros_like(weight)
+            sums = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
             table = jax.tree.map(lambda *parts: jnp.stack(parts), *sums)
         else:
             table = _scatter_weights(slots, weight, cells)
@@ -153,7 +138,7 @@ def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     def step(total: Pair, chunk: tuple[jax.Array, jax.Array]) -> tuple[Pair, None]:
         slot, value = chunk
-        return total + empty.at[slot].add(value, mode="promise_in_bounds"), None
+        return total + empty.at[slot].add(value, mode=_IN_BOUNDS), None
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)

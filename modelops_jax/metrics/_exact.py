@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ._pair import Pair, two_sum
+from ._types import DType
+
 _BITS = 16
 _MASK = (1 << _BITS) - 1
 
@@ -43,6 +46,11 @@ class ExactCount:
     def psum(self, axis_name: str) -> "ExactCount":
         """Add over a mesh axis of at most 65,536 devices."""
         return _carried(lax.psum(self.low, axis_name), lax.psum(self.high, axis_name))
+
+    def pair(self, dtype: DType) -> Pair:
+        """The counts as compensated floats."""
+        high = self.high.astype(dtype) * dtype.type(_MASK + 1)
+        return Pair(*two_sum(high, self.low.astype(dtype)))
 
     def integers(self) -> Any:
         """The counts as integers: int64 for concrete NumPy limbs, int32 under tracing."""

@@ -4,7 +4,7 @@ A running float32 sum of ones stops at 2**24; the pair carries the rounding erro
 addition beside it, so a sum over rows, batches or shards keeps about twice the digits.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-Chunk = tuple[jax.Array, ...]
-
-# Rows reduced side by side: wide enough that a step of the loop costs more than its overhead,
-# narrow enough that the accumulators stay in the cache. Few rows take few lanes.
-_WIDE = 8192
-_NARROW = 64
+# Rows summed plainly: few enough for their rounding errors and for exact counts in float32.
+_RUN = 2048
+# Runs' sums added side by side.
+_LANES = 32
 
 
 @jax.tree_util.register_dataclass
@@ -62,62 +60,49 @@ def two_sum(left: Any, right: Any) -> tuple[Any, Any]:
     return total, (left - (total - part)) + (right - part)
 
 
-def sum_columns(columns: Callable[..., Chunk], rows: Chunk) -> tuple[Any, ...]:
-    """Sum the columns computed from each row, reading the rows once.
+def sum_columns(columns: Sequence[jax.Array]) -> list[Any]:
+    """Sum each column over its rows, with an error that does not grow with their number.
+
+    Short runs are summed plainly, which XLA vectorises and fuses with what computes the column;
+    the runs' sums are added up with their rounding errors.
 
     Args:
-        columns: maps a chunk of every array in `rows` to arrays of the chunk's length. Row-wise:
-            an output row depends on its own input row only, and a row of zeros gives finite
-            values.
-        rows: arrays of one common length.
+        columns: floats, or booleans to count, each of shape (n,) with n below 2**31.
 
     Returns:
-        For each column its sum: a `Pair` for floats, an int32 scalar for integers.
+        For each column its sum: a `Pair` for floats, an int32 scalar for booleans.
     """
-    count = rows[0].shape[0]
-    lanes = _WIDE if count > 2 * _WIDE else _NARROW
-    steps = count // lanes
-    tail = count - steps * lanes
-    sums = _start(
-        columns(*(jnp.pad(row[steps * lanes :], (0, lanes - tail)) for row in rows)), tail
-    )
-    if steps:
-        chunks = tuple(row[: steps * lanes].reshape(steps, lanes) for row in rows)
-        sums = _accumulate(columns, sums, chunks)
-    while lanes > _NARROW:
-        chunks = jax.tree.map(lambda total: total.reshape(-1, _NARROW), sums)
-        first, rest = (jax.tree.map(lambda c, s=s: c[s], chunks) for s in (0, slice(1, None)))
-        sums = _accumulate(lambda *chunk: chunk, first, rest)
-        lanes = _NARROW
+    return [_count(column) if column.dtype == bool else _sum(column) for column in columns]
+
+
+def _run_sums(column: jax.Array) -> jax.Array:
+    """Sums of runs of rows, shape (runs,)."""
+    runs = column.shape[0] // _RUN
+    # Sliced rather than padded: a padded operand keeps XLA from vectorising the sum.
+    rest = jnp.sum(column[runs * _RUN :])[None]
+    if not runs:
+        return rest
+    return jnp.concatenate([jnp.sum(column[: runs * _RUN].reshape(runs, _RUN), axis=1), rest])
+
+
+def _count(column: jax.Array) -> jax.Array:
+    # A run's count is exact in float32, whose sums XLA vectorises on a CPU; integers' it does not.
+    return jnp.sum(_run_sums(column.astype(jnp.float32)).astype(jnp.int32), dtype=jnp.int32)
+
+
+def _sum(column: jax.Array) -> Pair:
+    sums = _run_sums(column)
+    steps = -(-sums.shape[0] // _LANES)
+    sums = jnp.pad(sums, (0, steps * _LANES - sums.shape[0])).reshape(steps, _LANES)
+    total = Pair.of(sums[0])
+    if steps > 1:
+        total, _ = lax.scan(lambda total, chunk: (total + chunk, None), total, sums[1:])
+    lanes = _LANES
     while lanes > 1:
         lanes //= 2
-        sums = tuple(_halve(total, lanes) for total in sums)
-    return jax.tree.map(lambda total: total[0], sums)
-
-
-def _start(values: Chunk, filled: int) -> tuple[Any, ...]:
-    """Accumulators that hold the first `filled` lanes of `values`.
-
-    They are selected from `values`, not made of fresh zeros, so that inside `shard_map` they
-    vary over the mesh just as the chunks that will be added to them do.
-    """
-
-    def start(value: jax.Array) -> Any:
-        inside = jnp.arange(value.shape[0], dtype=jnp.int32) < filled
-        value = jnp.where(inside, value, jnp.zeros_like(value))
-        return Pair.of(value) if jnp.issubdtype(value.dtype, jnp.floating) else value
-
-    return tuple(start(value) for value in values)
-
-
-def _accumulate(columns: Callable[..., Any], sums: tuple[Any, ...], chunks: Any) -> tuple[Any, ...]:
-    def step(sums: tuple[Any, ...], chunk: Chunk) -> tuple[tuple[Any, ...], None]:
-        return tuple(a + b for a, b in zip(sums, columns(*chunk), strict=True)), None
-
-    return lax.scan(step, sums, chunks)[0]
-
-
-def _halve(total: Any, lanes: int) -> Any:
-    left = jax.tree.map(lambda part: part[:lanes], total)
-    right = jax.tree.map(lambda part: part[lanes:], total)
-    return left + right
+        left, right = (
+            jax.tree.map(lambda part, half=half: part[half], total)
+            for half in (slice(lanes), slice(lanes, None))
+        )
+        total = left + right
+    return Pair(total.high[0], total.low[0])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ._exact import ExactCount
 from ._pair import Pair, sum_columns, two_sum
 from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, float_type
+from ._types import State
 
 # (y_true, y_pred) of one dtype and shape -> one number a row. A module-level function, so that
 # equal statistics compare equal.
@@ -196,31 +197,28 @@ class RowVariance(RowStatistic):
         )
 
 
-def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[Any]:
-    """The states of row statistics over one block, from one reading of the rows."""
-    whole = _Prepared(rows)
-    centres = [
-        statistic.centre(whole.values(statistic.row), whole.keep, whole.weight)
-        for statistic in statistics
-    ]
-    leaves, structure = jax.tree.flatten(rows)
-
-    def columns(*chunk: Any) -> tuple[Any, ...]:
-        part = _Prepared(jax.tree.unflatten(structure, chunk))
-        found = [flag.astype(jnp.int32) for flag in part.flags()] + [part.weight]
-        for statistic, centre in zip(statistics, centres, strict=True):
-            for column in statistic.columns(part.values(statistic.row), centre):
-                found.append(jnp.where(part.keep, column * part.weight, jnp.zeros_like(column)))
-        return tuple(found)
-
-    count, *bad = (found := sum_columns(columns, tuple(leaves)))[:4]
-    weight, *sums = found[4:]
-    kept, invalid = ExactCount.of(count), ExactCount.of(jnp.stack(bad))
-    states = []
-    for statistic, centre in zip(statistics, centres, strict=True):
-        width = len(statistic.columns(weight.high, centre))
-        own, sums = sums[:width], sums[width:]
+def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
+    """The states of row statistics over one block, sharing what they have in common."""
+    part = _Prepared(rows)
+    columns: list[jax.Array] = [part.keep, *part.bad]
+    centres, widths = [], []
+    for statistic in statistics:
+        values = part.values(statistic.row)
+        centre = statistic.centre(values, part.keep, part.weight)
+        found = statistic.columns(values, centre)
+        columns += [jnp.where(part.keep, c * part.weight, jnp.zeros_like(c)) for c in found]
+        centres.append(centre)
+        widths.append(len(found))
+    if rows.weight is not None:
+        columns.append(part.weight)
+    sums = sum_columns(columns)
+    kept, invalid = ExactCount.of(sums[0]), ExactCount.of(jnp.stack(sums[1:4]))
+    weight = kept.pair(part.weight.dtype) if rows.weight is None else sums.pop()
+    states, first = [], 4
+    for statistic, centre, width in zip(statistics, centres, widths, strict=True):
+        own = sums[first : first + width]
         states.append(statistic.state(kept, weight, own, centre, invalid))
+        first += width
     return states
 
 
@@ -234,18 +232,14 @@ class _Prepared:
         dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
         true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
         asked = jnp.ones_like(true, dtype=jnp.bool_) if rows.keep is None else rows.keep
-        self._bad_true = asked & ~jnp.isfinite(true)
-        self._bad_pred = asked & ~jnp.isfinite(pred)
-        self._bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
-        self.keep = asked & ~self._bad_true & ~self._bad_pred
+        bad_true, bad_pred = asked & ~jnp.isfinite(true), asked & ~jnp.isfinite(pred)
+        bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
+        self.bad = (bad_true, bad_pred, bad_weight)
+        self.keep = asked & ~bad_true & ~bad_pred
         zero = jnp.zeros_like(true)
         self._true, self._pred = jnp.where(self.keep, true, zero), jnp.where(self.keep, pred, zero)
         given = jnp.ones_like(true) if rows.weight is None else rows.weight.astype(dtype)
         self.weight = jnp.where(self.keep, given, zero)
-
-    def flags(self) -> tuple[Any, ...]:
-        """Rows that count, then rows each argument spoils."""
-        return self.keep, self._bad_true, self._bad_pred, self._bad_weight
 
     def values(self, row: RowFunction) -> Any:
         """The number of each row."""

@@ -19,10 +19,11 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
-from ._types import Column
+from ._types import Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
 ARGUMENTS = ("y_true", "y_pred", "weight")
+_SHORTEST_BLOCK, _LONGEST_BLOCK = 1 << 15, 1 << 17
 WEIGHT_COMPLAINT = "weights that are negative or not finite"
 
 
@@ -137,21 +138,56 @@ def update_all(
 ) -> tuple[Any, ...]:
     """Update several statistics over one block, reading the rows as few times as possible."""
     blocks = block_all(statistics, check_rows(y_true, y_pred, weight))
-    return tuple(
-        statistic.merge(state, block)
-        for statistic, state, block in zip(statistics, states, blocks, strict=True)
-    )
+    return tuple(_merge_all(statistics, states, blocks))
 
 
-def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[Any, ...]:
-    """The states of several statistics over one block of checked rows."""
+def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
+    """The states of several statistics over any number of checked rows.
+
+    Many rows are read in blocks that stay in the cache: on a CPU, XLA writes the intermediate
+    columns of a longer array to memory.
+    """
+    kept = {s: s.of_rows(rows) for s in statistics if s.keeps_rows}
+    summed = [statistic for statistic in statistics if not statistic.keeps_rows]
+    states = kept | dict(zip(summed, _blocks(summed, rows), strict=True))
+    return tuple(states[statistic] for statistic in statistics)
+
+
+def _blocks(statistics: Sequence[Statistic], rows: Rows) -> Sequence[State]:
+    count = rows.y_true.shape[0]
+    size = _block_size(count)
+    whole = count // size * size
+    if not statistics or whole <= size:
+        return _one_block(statistics, rows)
+
+    def step(states: Sequence[State], block: Rows) -> tuple[Sequence[State], None]:
+        return _merge_all(statistics, states, _one_block(statistics, block)), None
+
+    blocks = jax.tree.map(lambda column: column[:whole].reshape(-1, size), rows)
+    rest = jax.tree.map(lambda column: column[whole:], rows)
+    return lax.scan(step, _one_block(statistics, rest), blocks)[0]
+
+
+def _block_size(count: int) -> int:
+    """Rows a block: a divisor of the count if there is one, which saves copying the rows."""
+    fewest, most = -(-count // _LONGEST_BLOCK), count // _SHORTEST_BLOCK
+    return next((count // k for k in range(fewest, most) if count % k == 0), _SHORTEST_BLOCK)
+
+
+def _one_block(statistics: Sequence[Statistic], rows: Rows) -> list[State]:
     groups: dict[type[Statistic], list[Statistic]] = {}
     for statistic in statistics:
         groups.setdefault(type(statistic), []).append(statistic)
-    states: dict[Statistic, Any] = {}
+    states: dict[Statistic, State] = {}
     for kind, members in groups.items():
         states.update(zip(members, kind.of_rows_together(members, rows), strict=True))
-    return tuple(states[statistic] for statistic in statistics)
+    return [states[statistic] for statistic in statistics]
+
+
+def _merge_all(
+    statistics: Sequence[Statistic], left: Sequence[State], right: Sequence[State]
+) -> list[State]:
+    return [s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True)]
 
 
 def check_rows(y_true: Any, y_pred: Any, weight: Any, xp: Any = jnp) -> Rows:
