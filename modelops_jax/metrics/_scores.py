@@ -17,6 +17,8 @@ from ._counts import require_labels
 from ._exact import ExactCount
 from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, count_true, float_type
 
+_LABEL_BIT = np.uint32(31)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -125,26 +127,29 @@ def _running_sum(values: np.ndarray, run: int = 1024) -> np.ndarray:
 def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
     """The area under tracing, and whether it is undefined.
 
-    Works on unsigned integers in the order of the scores: XLA sorts floats on a CPU some ten
-    times more slowly. One sort of `score | label | row` puts the negatives of a tie before its
-    positives, so the negatives up to a positive are a running sum and those below its tie are
-    the running maximum of that sum at the ties' beginnings. 64-bit types are enabled for these
-    lines only: pairs are counted in int64 (weights in float64) and none of it leaves them.
+    Sorts unsigned integers in the order of the scores: XLA sorts floats on a CPU several times
+    more slowly. Below a score's bits come its label, so that the negatives of a tie precede its
+    positives, and what finds its weight. Then the negatives up to a positive are a running sum,
+    and those below its tie are that sum's value where the tie begins. 64-bit types are enabled
+    for these lines only: pairs are counted in int64 (weighed in float64) and none of it leaves.
     """
-    score = lax.stop_gradient(state.score)
-    given = score.dtype
-    score = score.astype(jnp.promote_types(given, jnp.float32))
-    weighted = state.weight.dtype != jnp.bool_
+    score, weight = lax.stop_gradient(state.score), lax.stop_gradient(state.weight)
+    score = score.astype(jnp.promote_types(score.dtype, jnp.float32))
+    weighted = weight.dtype != bool
+    if weighted:
+        tag = lax.iota(jnp.uint32, score.shape[0])
+    else:
+        tag = weight.astype(jnp.uint32)
+    tag = tag | (state.positive.astype(jnp.uint32) << _LABEL_BIT)
     with jax.enable_x64(True):
-        tie, row = _ascending(score, state.positive)
-        weight = lax.stop_gradient(state.weight)[row]
-        weight = weight.astype(jnp.float64 if weighted else jnp.int32)
-        is_positive = state.positive[row]
+        tie, tag = _ascending(score, tag)
+        positive, tag = tag >> _LABEL_BIT != 0, tag & np.uint32((1 << 31) - 1)
+        weight = weight[tag].astype(jnp.float64) if weighted else tag.astype(jnp.int32)
         zero = jnp.zeros_like(weight)
-        down, up = jnp.where(is_positive, zero, weight), jnp.where(is_positive, weight, zero)
+        up, down = jnp.where(positive, weight, zero), jnp.where(positive, zero, weight)
         upto = jnp.cumsum(down, dtype=down.dtype)
         before = jnp.concatenate([zero[:1], upto[:-1]])
-        begins = jnp.concatenate([jnp.ones_like(is_positive[:1]), tie[1:] != tie[:-1]])
+        begins = jnp.concatenate([jnp.ones_like(positive[:1]), tie[1:] != tie[:-1]])
         below = lax.cummax(jnp.where(begins, before, zero))
         wide = jnp.float64 if weighted else jnp.int64
         pairs = jnp.sum(up.astype(wide) * (below.astype(wide) + upto.astype(wide)))
@@ -152,24 +157,20 @@ def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
         negatives = jnp.sum(down, dtype=wide).astype(jnp.float64)
         undefined = (positives == 0) | (negatives == 0)
         whole = jnp.where(undefined, jnp.ones_like(positives), 2.0 * positives * negatives)
-        area = jnp.where(
-            undefined, jnp.full_like(whole, jnp.nan), pairs.astype(jnp.float64) / whole
-        )
-        area = area.astype(score.dtype)
+        share = pairs.astype(jnp.float64) / whole
+        area = jnp.where(undefined, jnp.full_like(whole, jnp.nan), share).astype(score.dtype)
     return area, undefined
 
 
-def _ascending(score: jax.Array, positive: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Sort keys in ascending order of score, negatives first within a tie, and their rows."""
+def _ascending(score: jax.Array, tag: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Sort by score, then tag: unsigned integers that tell scores apart, and the tags."""
     score = jnp.where(score == 0, jnp.zeros_like(score), score)  # -0.0 ties with 0.0
-    rows = lax.iota(jnp.uint32, score.shape[0]) | (positive.astype(jnp.uint32) << jnp.uint32(31))
-    keep = jnp.uint32((1 << 31) - 1)
     if score.dtype == jnp.float64:
-        key, rows = lax.sort((_ordered_bits(score, jnp.uint64), rows), num_keys=2)
-        return key, (rows & keep).astype(jnp.int32)
+        key, tag = lax.sort((_ordered_bits(score, jnp.uint64), tag), num_keys=2)
+        return key, tag
     key = _ordered_bits(score, jnp.uint32).astype(jnp.uint64)
-    packed = lax.sort((key << jnp.uint64(32)) | rows.astype(jnp.uint64))
-    return packed >> jnp.uint64(32), (packed.astype(jnp.uint32) & keep).astype(jnp.int32)
+    packed = lax.sort((key << np.uint64(32)) | tag.astype(jnp.uint64))
+    return packed >> np.uint64(32), packed.astype(jnp.uint32)
 
 
 def _ordered_bits(score: jax.Array, unsigned: Any) -> jax.Array:
