@@ -46,7 +46,7 @@ def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
             ours = index == highlight
             colour = INK["accent"] if ours else INK["muted"]
             weight = "bold" if ours else "normal"
-            low, high = _bounds(score)
+            low, high = score.bounds or (score.value, score.value)
             line = index + 0.72
             axes.text(0, index + 0.4, f"name {index}", weight=weight)
             # The numbers stand on the side of the whisker where there is room.
@@ -160,16 +160,11 @@ def curve(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, f
     ]
 
 
-def _bounds(score: Score) -> tuple[float, float]:
-    if score.interval is None:
-        return score.value, score.value
-    return score.interval.low, score.interval.high
-
-
 def _numbers(score: Score) -> str:
-    if score.interval is None:
+    if score.bounds is None:
         return f"{score.value:.3f}"
-    return f"{score.value:.3f} ({score.interval.low:.3f}\N{EN DASH}{score.interval.high:.3f})"
+    low, high = score.bounds
+    return f"{score.value:.3f} ({low:.3f}\N{EN DASH}{high:.3f})"
 
 
 def _short(name: str) -> str:

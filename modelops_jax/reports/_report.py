@@ -59,6 +59,12 @@ class FineTuningReport:
         """Every score, the fine-tuned model's second."""
         return [self.before, self.after, *self.baselines]
 
+    @property
+    def interval_title(self) -> str:
+        """What to call the intervals: by their level, when they share one."""
+        levels = {score.interval.level for score in self.scores if score.interval}
+        return f"{levels.pop() * 100:g} % interval" if len(levels) == 1 else "interval"
+
     def findings(self) -> list[str]:
         """How the base model and each baseline stand to the fine-tuned model, wins included."""
         sentences = [

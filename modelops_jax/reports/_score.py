@@ -33,13 +33,13 @@ class Score:
     note: str = ""
 
     def __post_init__(self):
-        bounds = () if self.interval is None else (self.interval.low, self.interval.high)
-        for number in (self.value, *bounds):
+        bounds = self.bounds
+        for number in (self.value, *(bounds or ())):
             if not (math.isfinite(number) and 0.0 <= number <= 1.0):
                 raise ValueError(
                     f"score {self.name!r}: found {number!r}, expected fractions from 0 to 1"
                 )
-        if bounds and bounds[0] > bounds[1]:
+        if bounds is not None and bounds[0] > bounds[1]:
             raise ValueError(f"score {self.name!r}: the interval {bounds} is upside down")
         if self.rows < 1:
             raise ValueError(f"score {self.name!r}: found rows={self.rows}, expected at least 1")
@@ -71,15 +71,19 @@ class Score:
             note=note,
         )
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The interval's two ends, when there is an interval."""
+        return self.interval and (float(self.interval.low), float(self.interval.high))
+
     def describe(self) -> str:
         """The number, its interval and its rows in one phrase."""
         rows = f"{self.rows:,} row" + ("" if self.rows == 1 else "s")
-        if self.interval is None:
+        if self.interval is None or self.bounds is None:
             return f"{self.value:.3f} ({rows})"
-        return (
-            f"{self.value:.3f} ({self.interval.level * 100:g} % interval "
-            f"{self.interval.low:.3f} to {self.interval.high:.3f}, {rows})"
-        )
+        low, high = self.bounds
+        level = f"{self.interval.level * 100:g} %"
+        return f"{self.value:.3f} ({level} interval {low:.3f} to {high:.3f}, {rows})"
 
     def limit(self) -> float | None:
         """How far the true value may be from a score of exactly 0 or 1 whose interval is a point.
@@ -100,6 +104,6 @@ class Score:
 
     def overlaps(self, other: "Score") -> bool | None:
         """Whether the two intervals share a value; None when either has no interval."""
-        if self.interval is None or other.interval is None:
+        if self.bounds is None or other.bounds is None:
             return None
-        return self.interval.low <= other.interval.high and other.interval.low <= self.interval.high
+        return self.bounds[0] <= other.bounds[1] and other.bounds[0] <= self.bounds[1]

@@ -19,11 +19,10 @@ def print_summary(report: FineTuningReport, *, console: Console | None = None) -
     table = Table(title=Text(printable(report.title)), title_justify="left")
     table.add_column("System", overflow="fold")
     table.add_column(Text(printable(sentence_case(report.metric))), justify="right", no_wrap=True)
-    table.add_column("Interval", no_wrap=True)
+    table.add_column(sentence_case(report.interval_title), no_wrap=True)
     table.add_column("Rows", justify="right", no_wrap=True)
     for score in report.scores:
-        bounds = score.interval
-        interval = f"{bounds.low:.3f} to {bounds.high:.3f}" if bounds else "none"
+        interval = "{:.3f} to {:.3f}".format(*score.bounds) if score.bounds else "none"
         style = "bold" if score is report.after else ""
         name = Text(printable(score.name))
         table.add_row(name, f"{score.value:.3f}", interval, f"{score.rows:,}", style=style)

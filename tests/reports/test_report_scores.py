@@ -103,10 +103,18 @@ def test_terminal_table_has_every_number(report: FineTuningReport):
         assert f"{score.value:.3f}" in line
         assert f"{score.interval.low:.3f} to {score.interval.high:.3f}" in line
         assert str(score.rows) in line
+    assert "95 % interval" in shown
     assert r"[bold]\x1b[31m" in shown
     assert "\x1b" not in shown
     for finding in report.findings()[:3]:
         assert " ".join(finding.split()) in " ".join(shown.split())
+
+
+def test_intervals_of_two_levels_are_not_called_by_one(report: FineTuningReport):
+    """A heading never gives one level to intervals of another."""
+    other = Score(name="other", value=0.5, rows=9, interval=Interval(0.4, 0.6, 0.9, "any", 9, 0))
+    assert report.interval_title == "95 % interval"
+    assert dataclasses.replace(report, baselines=[other]).interval_title == "interval"
 
 
 def test_environment_facts_are_words():
