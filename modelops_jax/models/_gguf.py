@@ -56,9 +56,9 @@ def read_gguf(
     path = Path(path)
     try:
         reader = gguf.GGUFReader(path)
+        metadata = {key: field.contents() for key, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise CheckpointError(f"{path} is not a whole GGUF file: {error}") from error
-    metadata = {key: field.contents() for key, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     config = _config(metadata, tensors, str(path))
     weights = StackedWeights(config, dtype, str(path))

@@ -142,13 +142,13 @@ class Model:
         return [self.tokenizer.decode(row) for row in ids]
 
     def score(
-        self, prompts: Sequence[Any], completions: Sequence[str]
+        self, prompts: Sequence[Any], completions: Sequence[Any]
     ) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
         """Log-likelihood of each completion after its prompt.
 
         Args:
             prompts: Strings or lists of messages, as for `generate`.
-            completions: Text, tokenized on its own; the end of the turn is not added.
+            completions: Strings, tokenized on their own; the end of the turn is not added.
 
         Returns:
             Log-likelihoods in nats, at most 0, and the numbers of tokens they are sums over.

@@ -107,7 +107,7 @@ def test_a_wrong_prompt_is_named(model: Model, prompts: Any, error: type[Excepti
 def test_wrong_completions_are_named(model: Model):
     """A completion that is no string, lists of different length, and a pair that is too long."""
     with pytest.raises(TypeError, match=r"completions\[1\] is a int"):
-        model.score(["a", "b"], ["c", 1])  # pyright: ignore[reportArgumentType] - the mistake
+        model.score(["a", "b"], ["c", 1])
     with pytest.raises(ValueError, match="2 prompts but 1 completions"):
         model.score(["a", "b"], ["c"])
     with pytest.raises(ValueError, match=r"prompts\[0\] .*65 tokens.*context is 64"):
