@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ._batching import LENGTH_STEP, batches, common_prefix, round_up
 from ._llama import KeyValues, LlamaConfig, Params, Past, forward, unembed
@@ -47,7 +47,7 @@ def _decode(
     token_ids: Int[Array, "batch tokens"],
     lengths: Int[Array, " batch"],
     prefix: KeyValues | None,
-    row_keys: PRNGKeyArray,
+    row_keys: Key[Array, " batch"],
     limit: Int[Array, ""],
     *,
     config: LlamaConfig,

@@ -71,10 +71,10 @@ class LlamaConfig:
 
 
 class KeyValues(NamedTuple):
-    """Keys and values of every layer, each of shape (L, B, S, K, C)."""
+    """Keys and values of every layer, each of shape (L, B, S, K, C); of one layer without the L."""
 
-    keys: Float[Array, "layers batch slots kv_heads head_dim"]
-    values: Float[Array, "layers batch slots kv_heads head_dim"]
+    keys: Float[Array, "*layers batch slots kv_heads head_dim"]
+    values: Float[Array, "*layers batch slots kv_heads head_dim"]
 
 
 def param_shapes(config: LlamaConfig) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Past(NamedTuple):
 
 def attend(
     query: Float[Array, "batch tokens heads head_dim"],
-    sources: Sequence[tuple[Array, Array, Bool[Array, "#batch #tokens slots"]]],
+    sources: Sequence[tuple[Array, Array, Bool[Array, "#batch #tokens _"]]],
 ) -> Float[Array, "batch tokens width"]:
     """Grouped-query attention over several sources of (keys, values, mask) under one softmax.
 

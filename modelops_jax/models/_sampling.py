@@ -2,12 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 
 
 def sample(
     logits: Float[Array, "batch vocabulary"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " batch"],
     *,
     temperature: float,
     top_k: int | None,

@@ -2,23 +2,18 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 ProgressMode = Literal["auto", "off"]
+Reporter = Callable[[Mapping[str, Any]], None]
+"""Takes the records of a run as they come."""
+
 # Where no terminal can redraw a line, a line is written at most so often.
 SECONDS_BETWEEN_LINES = 5.0
-
-
-class Reporter(Protocol):
-    """Takes the records of a run as they come."""
-
-    def __call__(self, record: Mapping[str, Any]) -> None:
-        """Show one record."""
-        ...
 
 
 def _summary(record: Mapping[str, Any]) -> str:
