@@ -72,7 +72,7 @@ class CellStatistic(SummedStatistic):
             slots = self.slots(rows)
             seen = [slots == cell for cell in range(cells)]
             seen += [slots == cells + k for k in (1, 2, 3)] if self.checks_labels else []
-            counts = jnp.stack(sum_columns(seen))
+            counts, _ = sum_columns(seen)
             outside = counts[cells:] if self.checks_labels else jnp.zeros_like(counts, shape=(3,))
         else:
             slots = self.slots(rows)
@@ -110,8 +110,7 @@ class CellStatistic(SummedStatistic):
         weight, slots = rows.weight, self.slots(rows)
         if cells <= _FEW_CELLS:
             none = jnp.zeros_like(weight)
-            sums = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
-            table = jax.tree.map(lambda *parts: jnp.stack(parts), *sums)
+            _, table = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
         else:
             table = _scatter_weights(slots, weight, cells)
         bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
@@ -213,5 +212,5 @@ class MatchCounts(CellStatistic):
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
         true, pred = as_codes(y_true, "y_true"), as_codes(y_pred, "y_pred")
-        wide = jnp.promote_types(true.dtype, pred.dtype)
+        wide = max(true.dtype, pred.dtype, key=lambda dtype: dtype.itemsize)
         return (true.astype(wide) == pred.astype(wide)).astype(jnp.int32), None, None

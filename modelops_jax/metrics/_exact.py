@@ -43,6 +43,13 @@ class ExactCount:
         """Add, and carry."""
         return _carried(self.low + other.low, self.high + other.high)
 
+    def total(self) -> "ExactCount":
+        """Add along the first axis, of at most 65,536 entries."""
+        return _carried(
+            jnp.sum(self.low, axis=0, dtype=jnp.uint32),
+            jnp.sum(self.high, axis=0, dtype=jnp.uint32),
+        )
+
     def psum(self, axis_name: str) -> "ExactCount":
         """Add over a mesh axis of at most 65,536 devices."""
         return _carried(lax.psum(self.low, axis_name), lax.psum(self.high, axis_name))

@@ -11,12 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 # Rows summed plainly: few enough for their rounding errors and for exact counts in float32.
 _RUN = 2048
-# Runs' sums added side by side.
-_LANES = 32
 
 
 @jax.tree_util.register_dataclass
@@ -43,6 +40,10 @@ class Pair:
         total, error = two_sum(self.high, high)
         return Pair(total, self.low + error if low is None else self.low + low + error)
 
+    def __getitem__(self, index: Any) -> "Pair":
+        """Some of the values."""
+        return Pair(self.high[index], self.low[index])
+
     def value(self) -> Any:
         """The value in one float: float64 for concrete NumPy parts, the parts' dtype otherwise."""
         if isinstance(self.high, np.ndarray | np.generic):
@@ -60,49 +61,41 @@ def two_sum(left: Any, right: Any) -> tuple[Any, Any]:
     return total, (left - (total - part)) + (right - part)
 
 
-def sum_columns(columns: Sequence[jax.Array]) -> list[Any]:
-    """Sum each column over its rows, with an error that does not grow with their number.
+def sum_columns(columns: Sequence[jax.Array]) -> tuple[jax.Array, Pair]:
+    """Sum columns over their rows, with an error that hardly grows with the number of rows.
 
     Short runs are summed plainly, which XLA vectorises and fuses with what computes the column;
-    the runs' sums are added up with their rounding errors.
+    the sums of the runs are added up with their rounding errors.
 
     Args:
-        columns: floats, or booleans to count, each of shape (n,) with n below 2**31.
+        columns: booleans to count, then floats of one type, each of shape (n,) with n < 2**31.
 
     Returns:
-        For each column its sum: a `Pair` for floats, an int32 scalar for booleans.
+        The counts, int32 of shape (booleans,), and the sums, of shape (floats,).
     """
-    return [_count(column) if column.dtype == bool else _sum(column) for column in columns]
+    flags = [column for column in columns if column.dtype == bool]
+    floats = [column for column in columns if column.dtype != bool]
+    none = jnp.zeros_like(columns[0], shape=(0,))
+    # A run's count is exact in float32, whose sums XLA vectorises on a CPU; integers' it does not.
+    counted = [_run_sums(flag.astype(jnp.float32)) for flag in flags]
+    counts = none.astype(jnp.int32)
+    if flags:
+        counts = jnp.sum(jnp.stack(counted).astype(jnp.int32), axis=1, dtype=jnp.int32)
+    if not floats:
+        return counts, Pair.of(none.astype(jnp.float32))
+    sums = jnp.stack([_run_sums(column) for column in floats])
+    width = 1 << (sums.shape[1] - 1).bit_length()
+    total = Pair.of(jnp.pad(sums, ((0, 0), (0, width - sums.shape[1]))))
+    while width > 1:
+        width //= 2
+        total = total[:, :width] + total[:, width:]
+    return counts, total[:, 0]
 
 
 def _run_sums(column: jax.Array) -> jax.Array:
     """Sums of runs of rows, shape (runs,)."""
-    runs = column.shape[0] // _RUN
+    runs, left = divmod(column.shape[0], _RUN)
     # Sliced rather than padded: a padded operand keeps XLA from vectorising the sum.
-    rest = jnp.sum(column[runs * _RUN :])[None]
-    if not runs:
-        return rest
-    return jnp.concatenate([jnp.sum(column[: runs * _RUN].reshape(runs, _RUN), axis=1), rest])
-
-
-def _count(column: jax.Array) -> jax.Array:
-    # A run's count is exact in float32, whose sums XLA vectorises on a CPU; integers' it does not.
-    return jnp.sum(_run_sums(column.astype(jnp.float32)).astype(jnp.int32), dtype=jnp.int32)
-
-
-def _sum(column: jax.Array) -> Pair:
-    sums = _run_sums(column)
-    steps = -(-sums.shape[0] // _LANES)
-    sums = jnp.pad(sums, (0, steps * _LANES - sums.shape[0])).reshape(steps, _LANES)
-    total = Pair.of(sums[0])
-    if steps > 1:
-        total, _ = lax.scan(lambda total, chunk: (total + chunk, None), total, sums[1:])
-    lanes = _LANES
-    while lanes > 1:
-        lanes //= 2
-        left, right = (
-            jax.tree.map(lambda part, half=half: part[half], total)
-            for half in (slice(lanes), slice(lanes, None))
-        )
-        total = left + right
-    return Pair(total.high[0], total.low[0])
+    whole = column[: runs * _RUN].reshape(runs, _RUN).sum(axis=1)
+    rest = column[runs * _RUN :].sum()[None]
+    return jnp.concatenate([whole, rest]) if left and runs else whole if runs else rest

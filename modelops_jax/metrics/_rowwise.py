@@ -211,12 +211,12 @@ def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State
         widths.append(len(found))
     if rows.weight is not None:
         columns.append(part.weight)
-    sums = sum_columns(columns)
-    kept, invalid = ExactCount.of(sums[0]), ExactCount.of(jnp.stack(sums[1:4]))
-    weight = kept.pair(part.weight.dtype) if rows.weight is None else sums.pop()
-    states, first = [], 4
+    counts, sums = sum_columns(columns)
+    kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
+    weight = kept.pair(part.weight.dtype) if rows.weight is None else sums[-1]
+    states, first = [], 0
     for statistic, centre, width in zip(statistics, centres, widths, strict=True):
-        own = sums[first : first + width]
+        own = [sums[first + column] for column in range(width)]
         states.append(statistic.state(kept, weight, own, centre, invalid))
         first += width
     return states

@@ -74,7 +74,7 @@ class ScoreRows(Statistic):
             )
 
         def join(first: Any, second: Any) -> jax.Array:
-            dtype = jnp.promote_types(first.dtype, second.dtype)
+            dtype = max(first.dtype, second.dtype, key=lambda dtype: dtype.itemsize)
             return jnp.concatenate([first.astype(dtype), second.astype(dtype)])
 
         return Scores(
@@ -83,6 +83,11 @@ class ScoreRows(Statistic):
             join(left.weight, right.weight),
             left.invalid + right.invalid,
         )
+
+    def fold(self, states: Scores) -> Scores:
+        # Merging one by one would change shapes at each step.
+        columns = (states.score, states.positive, states.weight)
+        return Scores(*(column.reshape(-1) for column in columns), states.invalid.total())
 
 
 def pair_area_on_host(state: Scores) -> tuple[float, bool]:
@@ -134,7 +139,7 @@ def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
     for these lines only: pairs are counted in int64 (weighed in float64) and none of it leaves.
     """
     score, weight = lax.stop_gradient(state.score), lax.stop_gradient(state.weight)
-    score = score.astype(jnp.promote_types(score.dtype, jnp.float32))
+    score = score.astype(float_type(score))
     weighted = weight.dtype != bool
     if weighted:
         tag = lax.iota(jnp.uint32, score.shape[0])

@@ -8,7 +8,6 @@ argument, and the finalizer turns such a count into nan (traced) or an exception
 """
 
 import abc
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -84,7 +83,7 @@ class Statistic(abc.ABC):
         Raises:
             ValueError: shapes that differ or are not of one axis (while tracing, too).
         """
-        return self.of_rows(check_rows(y_true, y_pred, weight))
+        return block_all((self,), check_rows(y_true, y_pred, weight))[0]
 
     def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
         """The state after one more block."""
@@ -93,17 +92,22 @@ class Statistic(abc.ABC):
     def collect(self, state: Any, axis_name: str) -> Any:
         """Merge the states that the devices of a mesh axis hold, on every one of them."""
 
+        size, here = lax.axis_size(axis_name), lax.axis_index(axis_name)
+
         def gather(leaf: jax.Array) -> jax.Array:
-            varies = axis_name in jax.typeof(leaf).vma
-            return lax.all_gather(leaf, axis_name, to="invarying" if varies else "varying")
+            # Each device adds its state to its own row of zeros. Unlike an `all_gather` the sum
+            # is known to be the same everywhere, so that `out_specs=P()` is accepted.
+            number = leaf.astype(jnp.uint8) if leaf.dtype == bool else leaf
+            table = jnp.zeros((size, *leaf.shape), number.dtype).at[here].set(number)
+            return lax.psum(table, axis_name).astype(leaf.dtype)
 
         return self.fold(jax.tree.map(gather, state))
 
     def fold(self, states: Any) -> Any:
         """Merge states stacked along a leading axis, in order."""
-        size = jax.tree.leaves(states)[0].shape[0]
-        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(size)]
-        return functools.reduce(self.merge, parts)
+        first = jax.tree.map(lambda leaf: leaf[0], states)
+        rest = jax.tree.map(lambda leaf: leaf[1:], states)
+        return lax.scan(lambda left, right: (self.merge(left, right), None), first, rest)[0]
 
     @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
@@ -247,7 +251,7 @@ def float_type(*values: Column | None) -> Any:
         for value in values
         if value is not None
     ]
-    return functools.reduce(jnp.promote_types, types, jnp.dtype(jnp.float32))
+    return max([jnp.dtype(jnp.float32), *types], key=lambda dtype: dtype.itemsize)
 
 
 def count_true(xp: Any, like: Any, *flags: Any) -> ExactCount:

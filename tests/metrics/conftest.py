@@ -1,0 +1,101 @@
+"""The metrics under test, with configurations, and rows for each kind of input."""
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from modelops_jax.metrics import METRICS, Metric, metric
+
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A metric of the table in one configuration."""
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """A name for the test report."""
+        return "-".join([self.name, *(f"{v}" for v in self.config.values())])
+
+    @property
+    def metric(self) -> Metric:
+        """The metric with its configuration bound."""
+        return metric(self.name, **self.config)
+
+    def __call__(self, y_true: Any, y_pred: Any, weight: Any = None, **options: Any) -> Any:
+        """The plain function."""
+        return METRICS[self.name].function(y_true, y_pred, weight=weight, **self.config, **options)
+
+    def rows(self, count: int, seed: int = 0, dtype: Any = np.float64) -> tuple[Any, Any]:
+        """Random `(y_true, y_pred)` of the kind this metric takes, with ties and all classes."""
+        random = np.random.default_rng(seed)
+        inputs = METRICS[self.name].inputs
+        if inputs == "labels":
+            y_true = random.integers(0, CLASSES, count)
+            y_pred = np.where(
+                random.random(count) < 0.5, y_true, random.integers(0, CLASSES, count)
+            )
+            return y_true.astype(np.int32), y_pred.astype(np.int32)
+        if inputs == "scores":
+            y_true = random.integers(0, 2, count)
+            score = np.round(random.normal(size=count) + y_true, 1)
+            return y_true.astype(np.int32), score.astype(dtype)
+        if inputs == "lengths":
+            lengths = random.integers(0, 30, (2, count)).astype(dtype)
+            return lengths[0], lengths[1]
+        y_true = random.normal(size=count)
+        return y_true.astype(dtype), (y_true + random.normal(size=count)).astype(dtype)
+
+
+CASES = [
+    Case("accuracy_score"),
+    Case("accuracy_score", {"num_classes": CLASSES}),
+    Case("confusion_matrix", {"num_classes": CLASSES}),
+    Case("precision_score"),
+    Case("precision_score", {"average": "macro", "num_classes": CLASSES}),
+    Case("recall_score"),
+    Case("recall_score", {"average": None, "num_classes": CLASSES}),
+    Case("f1_score", {"positive_class": 2, "num_classes": CLASSES}),
+    Case("f1_score", {"average": "micro"}),
+    Case("f1_score", {"average": "weighted", "num_classes": CLASSES}),
+    Case("roc_auc_score"),
+    Case("mean_squared_error"),
+    Case("mean_absolute_error"),
+    Case("root_mean_squared_error"),
+    Case("r2_score"),
+    Case("length_ratio"),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a `case` over the whole table, less those excused from its law."""
+    if "case" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("parametrize")
+        assert marker is None, "a test over the table takes no parameters of its own"
+        law = getattr(metafunc.function, "law", None)
+        cases = [case for case in CASES if law not in METRICS[case.name].excused]
+        metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[Case]:
+    """Every configuration under test."""
+    return CASES
+
+
+@pytest.fixture(params=["standard", "strict"])
+def flags(request: pytest.FixtureRequest):
+    """JAX as users have it, and with every silent promotion an error."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "strict":
+            stack.enter_context(jax.numpy_dtype_promotion("strict"))
+            stack.enter_context(jax.numpy_rank_promotion("raise"))
+        yield request.param

@@ -1,0 +1,211 @@
+"""Laws that every metric of the table obeys, under JAX's standard and its strict flags."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelops_jax.metrics import LAWS, METRICS, compute
+
+pytestmark = pytest.mark.usefixtures("flags")
+
+COUNT = 97
+
+
+def holds(law: str) -> Callable[[Any], Any]:
+    """Mark a test as the one of a law, so that excused metrics are left out."""
+
+    def mark(test: Any) -> Any:
+        test.law = law
+        return test
+
+    return mark
+
+
+def close(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
+    """Equal relative to max(1, |value|)."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    assert np.all(error <= tolerance), (found, expected)
+
+
+@holds("permutation")
+def test_the_order_of_the_rows_does_not_matter(case):
+    """A permutation of the rows gives the same value."""
+    y_true, y_pred = case.rows(COUNT)
+    order = np.random.default_rng(1).permutation(COUNT)
+    close(case(y_true[order], y_pred[order]), case(y_true, y_pred))
+
+
+@holds("repetition")
+def test_an_integer_weight_is_that_many_copies(case):
+    """Weight k counts the row k times; weight 0 counts it not at all."""
+    y_true, y_pred = case.rows(COUNT)
+    weight = np.random.default_rng(2).integers(0, 4, COUNT)
+    repeated = case(np.repeat(y_true, weight), np.repeat(y_pred, weight))
+    close(case(y_true, y_pred, weight), repeated)
+    close(case(y_true, y_pred, weight.astype(np.float64)), repeated)
+
+
+@holds("zero_weight")
+def test_a_row_of_weight_zero_is_absent_whatever_it_holds(case):
+    """nan, infinity and unknown labels do no harm in rows that a mask or a 0 leaves out."""
+    y_true, y_pred = case.rows(COUNT)
+    keep = np.random.default_rng(3).random(COUNT) < 0.7
+    spoiled = (np.array(y_true), np.array(y_pred))
+    for column in spoiled:
+        column[~keep] = np.nan if column.dtype.kind == "f" else -7
+    expected = case(y_true[keep], y_pred[keep])
+    close(case(*spoiled, keep), expected)
+    close(case(*spoiled, keep.astype(np.float64)), expected)
+    narrow = [np.float32(c) if c.dtype.kind == "f" else c for c in spoiled]
+    close(jax.jit(lambda *rows: case(*rows))(*narrow, keep), expected, 1e-6)
+
+
+@holds("merge")
+def test_merged_parts_are_the_whole(case):
+    """States of parts, one of them without rows, merge to the state of all in any order."""
+    metric, size = case.metric, 32
+    y_true, y_pred = case.rows(3 * size, dtype=np.float32)
+    weight = np.random.default_rng(4).random(3 * size).astype(np.float32)
+    weight[size : 2 * size] = 0
+    update = jax.jit(metric.update)
+    empty = metric.identity(weighted=True)
+    first, none, last = (
+        tuple(jnp.asarray(column[start : start + size]) for column in (y_true, y_pred, weight))
+        for start in (0, size, 2 * size)
+    )
+    parts = [update(empty, *rows) for rows in (first, none, last)]
+    merged = metric.merge(metric.merge(parts[0], parts[1]), parts[2])
+    other_way = metric.merge(parts[2], metric.merge(parts[1], parts[0]))
+    streamed = metric.merge(update(empty, *last), update(empty, *first))
+    for states in (merged, other_way, streamed):
+        close(metric.finalize(states).value, case(y_true, y_pred, weight), 1e-6)
+
+
+@holds("padding")
+def test_rows_added_with_weight_zero_change_nothing(case):
+    """Padding leaves the value as it is, to the last bit."""
+    y_true, y_pred = case.rows(COUNT)
+    padded = [np.concatenate([c, np.zeros(31, c.dtype)]) for c in (y_true, y_pred)]
+    mask = np.arange(COUNT + 31) < COUNT
+    np.testing.assert_array_equal(case(*padded, mask), case(y_true, y_pred))
+
+
+@holds("jit")
+def test_traced_and_concrete_agree(case):
+    """Inside a user's jit the value is that of the host path, in the user's precision."""
+    y_true, y_pred = case.rows(COUNT, dtype=np.float32)
+    weight = np.random.default_rng(5).random(COUNT).astype(np.float32)
+    traced = jax.jit(lambda *rows: case(*rows))
+    for given in ((y_true, y_pred), (y_true, y_pred, weight)):
+        found = traced(*given)
+        assert found.dtype in (jnp.float32, jnp.int32)
+        close(found, case(*given), 1e-6)
+
+
+@holds("vmap")
+def test_a_batch_gives_what_a_loop_gives(case):
+    """vmap over a leading axis is the loop over it."""
+    batches = [case.rows(COUNT, seed, np.float32) for seed in range(3)]
+    y_true, y_pred = (np.stack(column) for column in zip(*batches, strict=True))
+    found = jax.jit(jax.vmap(lambda *rows: case(*rows)))(y_true, y_pred)
+    close(found, [case(*batch) for batch in batches], 1e-6)
+
+
+@holds("traces")
+def test_one_trace_for_every_size_of_a_bucket(case):
+    """Sizes that share a bucket share a program; twenty sizes up to 1,000 need at most two."""
+    if any(statistic.keeps_rows for statistic in case.metric.statistics):
+        return  # nothing is traced: NumPy ranks concrete scores
+    y_true, y_pred = case.rows(1000)
+    compute({"it": case.metric}, y_true[:600], y_pred[:600])
+    compute({"it": case.metric}, y_true[:1], y_pred[:1])
+    with jax.no_tracing():
+        for count in range(1, 1000, 53):
+            compute({"it": case.metric}, y_true[:count], y_pred[:count])
+
+
+@holds("gradient")
+def test_the_derivative_is_that_of_finite_differences(case):
+    """The gradient by y_pred agrees with central differences, masked nan rows and all."""
+    y_true, y_pred = case.rows(9, dtype=np.float64)
+    y_pred = y_pred + 0.37  # away from the kink of the absolute error
+    weight = np.linspace(0.5, 2, 9)
+    weight[4], y_true[4] = 0, np.nan
+    with jax.enable_x64(True):
+        found = jax.jit(jax.grad(lambda p: case(y_true, p, weight)))(y_pred)
+    step = 1e-5
+    expected = []
+    for row in np.eye(9) * step:
+        rise = case(y_true, y_pred + row, weight) - case(y_true, y_pred - row, weight)
+        expected.append(rise / (2 * step))
+    close(found, expected, 1e-8)
+
+
+SHARDED = """
+import json, runpy, sys
+import jax, numpy as np
+from jax.sharding import AxisType, PartitionSpec as P
+
+cases = runpy.run_path(sys.argv[1])["CASES"]
+if sys.argv[2] == "strict":
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
+count = 8 * 13
+weight = np.random.default_rng(6).random(count).astype(np.float32)
+weight[13:26] = 0  # a shard with nothing in it
+keep = weight > 0
+rows = [case.rows(count, dtype=np.float32) for case in cases]
+given = [weight, None] if sys.argv[2] == "standard" else [keep]
+
+def values(rows, given):
+    return [
+        [case(*columns, w, axis_name="rows") for w in given]
+        for case, columns in zip(cases, rows, strict=True)
+    ]
+
+whole = jax.shard_map(values, mesh=mesh, in_specs=P("rows"), out_specs=P())
+found = jax.jit(whole)(rows, given)
+expected = [[case(*columns, w) for w in given] for case, columns in zip(cases, rows)]
+print(json.dumps([[case.id, jax.tree.map(lambda x: np.asarray(x).tolist(), [a, b])]
+                  for case, a, b in zip(cases, found, expected)]))
+"""
+
+
+def test_shards_give_what_one_device_gives(flags, cases):
+    """Eight devices, one of them without rows, merged over the mesh axis, equal one device."""
+    conftest = pathlib.Path(__file__).with_name("conftest.py")
+    done = subprocess.run(
+        [sys.executable, "-c", SHARDED, str(conftest), flags],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads(done.stdout)
+    assert [name for name, _ in results] == [case.id for case in cases]
+    for _, (found, expected) in results:
+        for one, other in zip(found, expected, strict=True):
+            close(one, other, 1e-6)
+
+
+def test_every_law_of_the_table_has_its_test():
+    """LAWS names exactly the laws that this file tests."""
+    tested = {getattr(value, "law", None) for value in globals().values()} - {None}
+    assert tested | {"sharded"} == set(LAWS)
+
+
+def test_every_metric_of_the_table_has_a_case(cases):
+    """No metric escapes the laws by having no configuration to run them on."""
+    assert {case.name for case in cases} == set(METRICS)
