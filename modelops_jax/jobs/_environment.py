@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 import jax
 
-_PACKAGES = ("modelops-jax", "jax", "jaxlib", "numpy", "optax", "safetensors", "tokenizers")
+from modelops_jax._version import __version__
+
+_DEPENDENCIES = ("jax", "jaxlib", "numpy", "optax", "safetensors", "tokenizers")
 
 
 def fingerprint() -> dict[str, object]:
@@ -29,5 +31,8 @@ def fingerprint() -> dict[str, object]:
         "cpu_count": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {
+            "modelops-jax": __version__,
+            **{name: version(name) for name in _DEPENDENCIES},
+        },
     }

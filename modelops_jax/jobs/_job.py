@@ -21,7 +21,7 @@ from ._errors import JobStateError
 from ._folder import JobFolder, JobRequest
 from ._home import resolve_home
 from ._interrupt import unwatch, watch
-from ._launch import interrupt_all, launch, running_here, settle
+from ._launch import anything_runs_here, interrupt_all, launch, running_here, settle
 from ._predict import Prompt, predict
 from ._records import JobEvent, JobRecord
 from ._states import JobStatus
@@ -55,15 +55,14 @@ class FineTuningJob:
             platform's data folder. It has to be on a local disk.
 
     Example:
-        >>> import tempfile, warnings
+        >>> import tempfile
         >>> from modelops_jax.data import Dataset
         >>> rows = Dataset([{"prompt": "Hello", "completion": "Hi there!"}])
         >>> with tempfile.TemporaryDirectory() as home:
         ...     job = FineTuningJob("tiny", rows, home=home)
-        ...     before = job.status
-        ...     job_id = job.run(wait=True)
-        ...     before, job.status, job.predict(["Hello"])
-        ('pending', 'completed', ['Hi there!'])
+        ...     job_id = job.run()
+        ...     job.status, job.wait(), job.predict(["Hello"])
+        ('running', 'completed', ['Hi there!'])
     """
 
     def __init__(
@@ -173,7 +172,7 @@ class FineTuningJob:
             return JobStatus.PENDING.value
         return settle(self._store, self.job_id).status.value
 
-    def wait(self, timeout: float | None = None) -> str:
+    def wait(self, timeout: int | float | None = None) -> str:
         """Wait until the job does not run any more, wherever it runs.
 
         Args:
@@ -183,18 +182,21 @@ class FineTuningJob:
             The status then: "running" after a timeout, at once "pending" for a job never started.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while (status := self.refresh_status()) == JobStatus.RUNNING:
+        while True:
+            status, runner = self.refresh_status(), running_here(self.job_id)
+            if status != JobStatus.RUNNING and runner is None:
+                break
             pause = _WAIT_SECONDS
             if deadline is not None:
                 pause = min(pause, deadline - time.monotonic())
             if pause <= 0:
-                return status
-            runner = running_here(self._store, self.job_id)
+                break
             if runner is None:
                 time.sleep(pause)
             else:
                 runner.thread.join(pause)
-        unwatch()
+        if not anything_runs_here():
+            unwatch()
         return status
 
     def cancel(self) -> None:
@@ -215,7 +217,7 @@ class FineTuningJob:
                 done = self._store.transition(record, JobStatus.CANCELLED, "cancelled before a run")
             if done:
                 break
-        runner = running_here(self._store, self.job_id)
+        runner = running_here(self.job_id)
         if runner is not None:
             runner.cancel()
 
@@ -255,7 +257,8 @@ class FineTuningJob:
 
         Raises:
             JobStateError: the job is not completed.
-            ValueError: a prompt is longer than the model's context.
+            TypeError: `prompts` is no list of strings and lists.
+            ValueError: a prompt is longer than the model's context, or a list is no conversation.
         """
         status = self.refresh_status()
         if status != JobStatus.COMPLETED:

@@ -1,7 +1,6 @@
 """The jobs that this process trains, and telling lost ones from living ones."""
 
 import threading
-from pathlib import Path
 
 from ._folder import JobFolder
 from ._lease import why_lost
@@ -11,7 +10,7 @@ from ._runner import JobRunner, TrainFunction
 from ._states import JobStatus
 from ._store import CANCEL, JobStore
 
-_active: dict[tuple[Path, str], JobRunner] = {}
+_active: dict[str, JobRunner] = {}
 # Held from the transition to `running` until the runner is in `_active`, so that no thread of this
 # process takes the job for lost in between.
 _launching = threading.Lock()
@@ -41,8 +40,8 @@ def launch(
         if record is None:
             return None
         runner = JobRunner(store, folder, record, train, _forget)
-        runner.thread.start()
-        _active[store.home, record.job_id] = runner
+        runner.start()
+        _active[record.job_id] = runner
         return runner
 
 
@@ -60,7 +59,7 @@ def settle(store: JobStore, job_id: str) -> JobRecord:
         record = store.read(job_id)
         if record.status != JobStatus.RUNNING:
             return record
-        here = running_here(store, job_id)
+        here = running_here(job_id)
         reason = why_lost(record, now=store.now(), trains_here=here is not None)
     if reason is None:
         return record
@@ -69,10 +68,15 @@ def settle(store: JobStore, job_id: str) -> JobRecord:
     return store.transition(record, to, reason) or store.read(job_id)
 
 
-def running_here(store: JobStore, job_id: str) -> JobRunner | None:
+def running_here(job_id: str) -> JobRunner | None:
     """The runner of a job whose thread lives in this process."""
-    runner = _active.get((store.home, job_id))
+    runner = _active.get(job_id)
     return runner if runner is not None and runner.thread.is_alive() else None
+
+
+def anything_runs_here() -> bool:
+    """Whether any thread of this process trains a job."""
+    return any(runner.thread.is_alive() for runner in list(_active.values()))
 
 
 def interrupt_all() -> bool:
@@ -82,4 +86,4 @@ def interrupt_all() -> bool:
 
 def _forget(runner: JobRunner) -> None:
     with _launching:
-        _active.pop((runner.store.home, runner.record.job_id), None)
+        _active.pop(runner.record.job_id, None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Model
+from modelops_jax.models import ChatTemplateError, Model
 from modelops_jax.training import render_prompt
 
 Prompt = str | list[dict[str, str]]
@@ -24,7 +24,8 @@ def predict(
             or what the prompt leaves of the context: a model that never ends its turn stops there.
 
     Raises:
-        TypeError: `prompts` is a string.
+        TypeError: `prompts` is a string, or a prompt is neither a string nor a list.
+        ChatTemplateError: a list is no conversation that the model's template accepts.
         ValueError: a prompt fills the model's context.
     """
     if isinstance(prompts, str):
@@ -40,7 +41,7 @@ def predict(
     context = model.config.max_position
     by_limit = defaultdict(list)
     for index, prompt in enumerate(rendered):
-        length = _prompt_length(model, prompt)
+        length = _prompt_length(model, index, prompt)
         if length >= context:
             raise ValueError(
                 f"prompts[{index}] has {length} tokens, which leaves no room for an answer in the "
@@ -63,8 +64,16 @@ def _answer_bytes(row: Mapping[str, Any]) -> int:
     return max(len(message["content"].encode()) for message in spoken)
 
 
-def _prompt_length(model: Model, prompt: Prompt) -> int:
+def _prompt_length(model: Model, index: int, prompt: Prompt) -> int:
     if isinstance(prompt, str):
         return len(model.tokenizer.encode(prompt, add_special_tokens=True))
-    text = model.tokenizer.render_chat(prompt, add_generation_prompt=True)
+    if not isinstance(prompt, list):
+        raise TypeError(
+            f"prompts[{index}] is a {type(prompt).__name__}, expected a string or a list of "
+            "messages (one conversation goes in a list of its own)"
+        )
+    try:
+        text = model.tokenizer.render_chat(prompt, add_generation_prompt=True)
+    except ChatTemplateError as error:
+        raise ChatTemplateError(f"prompts[{index}]: {error}") from error
     return len(model.tokenizer.encode(text))

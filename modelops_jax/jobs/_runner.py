@@ -61,7 +61,6 @@ class JobRunner:
         self.store = store
         self.folder = folder
         self.record = record
-        self.model: Any | None = None
         self._train = train
         self._on_end = on_end
         # Plain attributes: a signal handler sets the first, and must not take an Event's lock.
@@ -71,6 +70,15 @@ class JobRunner:
         self._ended = threading.Event()
         # Not a daemon: a script that ends waits for its job.
         self.thread = threading.Thread(target=self._run, name=record.job_id)
+        self._lease = threading.Thread(
+            target=self._keep_lease, name=f"{record.job_id}-lease", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to train."""
+        # Both from here: once a script has reached its end, Python 3.12 lets no thread start.
+        self._lease.start()
+        self.thread.start()
 
     def interrupt(self) -> bool:
         """Stop at the next step and become `interrupted`; tell whether this was the first call."""
@@ -86,15 +94,11 @@ class JobRunner:
         return self._interrupted or self._cancelled or self._lost
 
     def _run(self) -> None:
-        lease = threading.Thread(
-            target=self._keep_lease, name=f"{self.record.job_id}-lease", daemon=True
-        )
-        lease.start()
         try:
             self._finish(*self._attempt())
         finally:
             self._ended.set()
-            lease.join()
+            self._lease.join()
             self._on_end(self)
 
     def _attempt(self) -> tuple[JobStatus, str, str | None]:
@@ -106,7 +110,6 @@ class JobRunner:
                 return self._stopped_as()
             self._check_lease()
             self.folder.publish_model(result.model.save)
-            self.model = result.model
             return JobStatus.COMPLETED, f"weights in {self.folder.model_path}", None
         except Exception as error:  # whatever training raises is the job's failure
             name = type(error).__name__
@@ -115,7 +118,8 @@ class JobRunner:
             return JobStatus.FAILED, text, text
 
     def _stopped_as(self) -> tuple[JobStatus, str, str | None]:
-        if self._cancelled:
+        # A request that came while the job was stopping for Ctrl-C counts too.
+        if self._cancelled or self.store.read(self.record.job_id).requested_action == CANCEL:
             return JobStatus.CANCELLED, "stopped as asked", None
         return JobStatus.INTERRUPTED, "stopped by Ctrl-C; run() goes on from its checkpoint", None
 
@@ -131,6 +135,8 @@ class JobRunner:
         elif error is not None:
             # Nobody may be waiting for this thread, so a failure must not be silent.
             _logger.error("job %s failed: %s (see %s)", job_id, error, self.folder.traceback_path)
+        elif status == JobStatus.INTERRUPTED:
+            _logger.warning("job %s is interrupted: %s", job_id, message)
 
     def _check_lease(self) -> None:
         if not self.store.beat(self.record.job_id, self.record.attempt):

@@ -12,12 +12,12 @@ import pytest
 
 from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
-from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
+from modelops_jax.models import SubstitutedModelWarning, UnknownModelError, load
 from modelops_jax.training import TrainingConfig, config_from_dict, fit
 
 HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
-# Far too many steps to end by itself in a test; adapters make small checkpoints.
-ENDLESS = TrainingConfig(epochs=100_000, batch_size=1, remat="none", lora=LoraConfig(rank=2))
+# Far too many steps to end by itself in a test.
+ENDLESS = TrainingConfig(epochs=100_000, batch_size=1, remat="none")
 
 # The snippet of the documentation; only its import line is ours.
 DOCUMENTED = """
@@ -35,12 +35,9 @@ SCRIPT = """
 import sys, time
 from modelops_jax.data import Dataset
 from modelops_jax.jobs import FineTuningJob
-from modelops_jax.models import LoraConfig
 from modelops_jax.training import TrainingConfig
 rows = Dataset([{"prompt": "Hello", "completion": "Hi there!"}])
-config = TrainingConfig(
-    epochs=100_000, batch_size=1, checkpoint_every=1, remat="none", lora=LoraConfig(rank=2)
-)
+config = TrainingConfig(epochs=100_000, batch_size=1, checkpoint_every=1, remat="none")
 job = FineTuningJob("tiny", rows, config=config)
 print(job.run(), flush=True)
 while len(job.metrics()) < 3:
@@ -69,7 +66,8 @@ def test_the_documented_script(start_python: Callable, home: Path):
     assert script.returncode == 0, errors
     match = re.fullmatch(r"Job (ft-\d{14}-[0-9a-z]{6}): running\n", output)
     assert match, output
-    assert "SubstitutedModelWarning: 'gpt-3.5-turbo' is a hosted model" in errors
+    # Line 7 is where the script calls run().
+    assert "<string>:7: SubstitutedModelWarning: 'gpt-3.5-turbo' is a hosted model" in errors
     job = FineTuningJob.load(match[1])
     assert (job.status, job.error) == ("completed", None)
     record = job.record()
@@ -121,7 +119,7 @@ def test_the_life_of_a_job(capfd: pytest.CaptureFixture[str]):
 
 def test_the_folder_reproduces_the_run():
     """Training on what the folder keeps gives the logged losses again."""
-    config = TrainingConfig(epochs=2, batch_size=2, learning_rate=1e-3, seed=7)
+    config = TrainingConfig(epochs=2, batch_size=2, learning_rate=1e-3, seed=7, remat="none")
     rows = Dataset([{"prompt": str(n), "completion": str(n * n)} for n in range(5)])
     job = FineTuningJob("tiny", rows, config=config)
     job.run()
@@ -164,11 +162,11 @@ def test_bad_rows_are_refused_before_anything_is_written(
 
 
 def test_a_stand_in_is_warned_about_once(capfd: pytest.CaptureFixture[str]):
-    """The warning points at the caller's line; run(wait=True) shows progress and returns late."""
-    job = FineTuningJob(dataset=Dataset(HELLO), config=TrainingConfig(max_steps=1))
+    """Training in the thread does not repeat it; run(wait=True) shows progress and returns late."""
+    job = FineTuningJob(dataset=Dataset(HELLO), config=TrainingConfig(max_steps=1, remat="none"))
     with pytest.warns(SubstitutedModelWarning, match="preset 'tiny'") as caught:
         assert job.run(wait=True) == job.job_id
-    assert [warning.filename for warning in caught] == [__file__]
+    assert len(caught) == 1
     assert job.status == "completed"
     assert "loss" in capfd.readouterr().err
 

@@ -92,14 +92,13 @@ def test_training_that_ends_makes_the_job_completed(store: JobStore, folder: Job
     trainer = Trainer()
     runner = begin(store, folder, trainer)
     assert settle(store, "ft-1").status == "running"
-    assert running_here(store, "ft-1") is runner
+    assert running_here("ft-1") is runner
     trainer.go_on.set()
     runner.thread.join()
     assert settle(store, "ft-1").status == "completed"
-    assert running_here(store, "ft-1") is None
+    assert running_here("ft-1") is None
     assert (folder.model_path / "weights").read_text() == "trained"
     assert folder.read_metrics() == [{"attempt": 1, "step": 1, "loss": 1.0}]
-    assert isinstance(runner.model, Model)
 
 
 @pytest.mark.usefixtures("pending")
@@ -288,6 +287,7 @@ def test_ctrl_c_interrupts_the_job_and_ends_the_script(
     _, errors = worker.communicate(timeout=30)
     assert ("KeyboardInterrupt" in errors) == (main == "work"), errors
     assert "Exception ignored" not in errors
+    assert "job ft-1 is interrupted: stopped by Ctrl-C" in errors
     record = store.read("ft-1")
     assert record.status == "interrupted"
     assert store.events("ft-1")[-1].message.startswith("stopped by Ctrl-C")
