@@ -69,7 +69,7 @@ class Pair(abc.ABC):
             For each metric its value, or the mistake in its configuration these rows reveal.
         """
         if not len(self.y_true):
-            return {name: _of_no_rows(name, metric) for name, metric in metrics.items()}
+            return {name: self._of_no_rows(name, metric) for name, metric in metrics.items()}
         bound: dict[str, numeric.Metric] = {}
         outcomes: dict[str, Computed | Exception] = {}
         for name, metric in metrics.items():
@@ -100,11 +100,11 @@ class Pair(abc.ABC):
             resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
         )
 
-
-def _of_no_rows(name: str, metric: "BuiltIn") -> Computed:
-    """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
-    value = metric.value_of_no_rows
-    return Computed(value, rule=f"{name}: there are no rows, so the value is {value}")
+    def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:
+        """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
+        value = metric.value_of_no_rows
+        rule = f"{name}: there are no rows, so the value is {value}"
+        return Computed(value, rule, facts=metric.facts(self))
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.

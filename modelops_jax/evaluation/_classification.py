@@ -49,7 +49,7 @@ class LabelPair(Pair):
         if classes <= LARGEST_TABLE:
             # Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
             size = max(2, 1 << (classes - 1).bit_length())
-            return super(LabelPair, replace(self, num_classes=size)).compute(metrics, confidence)
+            return Pair.compute(replace(self, num_classes=size), metrics, confidence)
         rest = {name: metric for name, metric in metrics.items() if name not in averaged}
         outcomes = super().compute(rest, confidence)
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
@@ -89,7 +89,8 @@ class _LabelMetric(OnePassMetric):
 
     def facts(self, pair: LabelPair) -> Mapping[str, Any]:
         classes = pair.labels.classes
-        return {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
+        listed = {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
+        return {"num_classes": len(classes), **listed}
 
 
 class AccuracyMetric(_LabelMetric):
@@ -115,7 +116,7 @@ class AccuracyMetric(_LabelMetric):
 class _ClassRatio(_LabelMetric):
     """Precision, recall or F1."""
 
-    def __init__(self, positive_class: Hashable = 1, *, average: Average = "binary") -> None:
+    def __init__(self, positive_class: Hashable = 1, *, average: Average | str = "binary") -> None:
         hash(positive_class)
         if average not in get_args(Average):
             choices = ", ".join(map(repr, get_args(Average)))
@@ -126,7 +127,7 @@ class _ClassRatio(_LabelMetric):
                 "it is for average='binary'"
             )
         self.positive_class = positive_class
-        self.average: Average = average
+        self.average = average
 
     @property
     @abc.abstractmethod

@@ -26,7 +26,7 @@ class Evaluator:
     `lambda predictions, references: r2_score(references, predictions)`.
 
     Functions see float64 input in float64: JAX's 64-bit types are enabled around their calls
-    where predictions or references hold float64 or Python floats.
+    where predictions or references are 64-bit arrays or lists of Python numbers.
 
     Args:
         metrics: name of each score -> its metric. Left out: `exact_match` and `length_ratio`.

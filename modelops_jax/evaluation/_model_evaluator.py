@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from modelops_jax.metrics import Interval
-
 from ._builtin import BuiltIn, Computed, Confidence, compute_together
 from ._call import call_metric
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
@@ -145,7 +143,7 @@ precision, recall and f1, each `_micro` and `_macro` |
         y_true: Iterable[Any],
         y_pred: Iterable[Any],
         *,
-        confidence: float | None = None,
+        confidence: float | int | None = None,
         seed: int = 0,
     ) -> EvaluationResult:
         """Compute all metrics.
@@ -182,18 +180,20 @@ precision, recall and f1, each `_micro` and `_macro` |
             if isinstance(outcome, Exception):
                 raise outcome
             computed[name] = outcome
+        metadata: dict[str, Any] = {}
+        for outcome in computed.values():
+            metadata |= outcome.facts or {}
+        if self.task_type is TaskType.BINARY_CLASSIFICATION and metadata["num_classes"] > 2:
+            raise ValueError(
+                f"the labels have {metadata['num_classes']} classes; a binary task has two, of "
+                "which 1 is the positive one (TaskType.MULTICLASS_CLASSIFICATION takes any number)"
+            )
         for name, metric in self._metrics.items():
             if name not in computed:
                 computed[name] = Computed(_custom(name, metric, y_true, y_pred))
         rules = {name: c.rule for name, c in computed.items() if c.rule is not None}
         for rule in rules.values():
             warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
-        intervals: dict[str, Interval] = {}
-        metadata: dict[str, Any] = {}
-        for name, outcome in computed.items():
-            metadata |= outcome.facts or {}
-            if outcome.interval is not None:
-                intervals[name] = outcome.interval
         if rules:
             metadata["undefined"] = rules
         return EvaluationResult(
@@ -201,7 +201,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             task_type=self.task_type,
             sample_count=rows,
             metadata=metadata,
-            intervals=intervals,
+            intervals={name: c.interval for name, c in computed.items() if c.interval is not None},
         )
 
     def __repr__(self) -> str:

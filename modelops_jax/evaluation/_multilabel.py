@@ -51,8 +51,8 @@ class IndicatorPair(Pair):
             return super().compute(metrics, confidence)
         outcomes = super().compute(rest, confidence) if rest else {}
         names = sorted({metric.numeric_name for metric in ratios.values()})
-        _, label = np.nonzero(self.true | self.pred)
-        true, pred = self.true[self.true | self.pred], self.pred[self.true | self.pred]
+        row, label = np.nonzero(self.true | self.pred)
+        true, pred = self.true[row, label], self.pred[row, label]
         together = numeric.compute({name: numeric.metric(name) for name in names}, true, pred)
         labels = self.true.shape[1]
         by_label = values_by_class(
@@ -66,7 +66,7 @@ class IndicatorPair(Pair):
                 undefined = metric.missing(self)
                 value = math.fsum(by_label[metric.numeric_name]) / labels
             rule = f"{name}: {metric.rule(self)}" if undefined else None
-            outcomes[name] = Computed(value, rule, facts={"labels": labels})
+            outcomes[name] = Computed(value, rule, facts=metric.facts(self))
         return outcomes
 
 
@@ -130,6 +130,9 @@ class LabelRatio(BuiltIn):
     @property
     def reader(self) -> Reader:
         return read_indicators
+
+    def facts(self, pair: IndicatorPair) -> Mapping[str, Any]:
+        return {"labels": pair.true.shape[1]}
 
     def missing(self, pair: IndicatorPair) -> int:
         """The number of labels whose value is 0/0."""

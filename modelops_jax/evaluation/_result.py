@@ -17,9 +17,10 @@ class EvaluationResult:
         metrics: name of each metric -> its value (nan where it is undefined).
         task_type: the task that was evaluated.
         sample_count: number of rows.
-        metadata: what was decided on the way, JSON-ready: for classification `averaging`
-            (`"binary"` or `"macro"`), `classes` and `confusion_matrix`; `undefined`, the metrics
-            without a definition on this input with the rule that gave their value.
+        metadata: what was decided on the way: for labels `num_classes`, `classes` (up to 128),
+            `averaging` ("binary" or "macro") and `positive_class` where there is one; for
+            multilabel rows `labels`, their number; `undefined`, the metrics without a definition
+            on these rows with the rule that gave their value.
         intervals: name -> confidence interval, for the metrics that have one; empty unless asked
             for.
 
@@ -39,7 +40,10 @@ class EvaluationResult:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the result as plain dicts, lists, numbers and strings, ready for JSON."""
+        """Give the result as plain dicts and lists of plain values, ready for JSON.
+
+        nan stays nan, and labels of other types than JSON has stay what they are.
+        """
         return {
             "metrics": dict(self.metrics),
             "task_type": self.task_type.value,

@@ -1,8 +1,7 @@
 """Metrics of texts: exact match and length ratio."""
 
-import operator
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import Computed, OnePassMetric, Pair, Reader
 from ._errors import UndefinedMetricWarning
-from ._texts import read_texts
+from ._texts import Texts, read_texts
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,6 @@ class MatchPair(Pair):
     """For each row whether prediction and reference are the same text."""
 
     matches: np.ndarray
-
-    @classmethod
-    def of(cls, predictions: Sequence[str], references: Sequence[str]) -> "MatchPair":
-        """Compare texts of one number, without their surrounding white space."""
-        stripped = map(str.strip, predictions), map(str.strip, references)
-        return cls(np.fromiter(map(operator.eq, *stripped), np.bool_, len(references)))
 
     @property
     def y_true(self) -> np.ndarray:
@@ -43,15 +36,6 @@ class LengthPair(Pair):
     references: np.ndarray
     predictions: np.ndarray
 
-    @classmethod
-    def of(cls, predictions: Sequence[str], references: Sequence[str]) -> "LengthPair":
-        """Measure texts of one number."""
-        rows = len(references)
-        return cls(
-            np.fromiter(map(len, references), np.int32, rows),
-            np.fromiter(map(len, predictions), np.int32, rows),
-        )
-
     @property
     def y_true(self) -> np.ndarray:
         return self.references
@@ -61,12 +45,21 @@ class LengthPair(Pair):
         return self.predictions
 
 
+def _matches(texts: Texts) -> MatchPair:
+    return MatchPair(texts.matches())
+
+
+def _lengths(texts: Texts) -> LengthPair:
+    predictions, references = texts.lengths()
+    return LengthPair(references, predictions)
+
+
 def _read_matches(y_true: Any, y_pred: Any) -> MatchPair:
-    return MatchPair.of(*read_texts(y_pred, y_true, ("y_pred", "y_true")))
+    return _matches(read_texts(y_pred, y_true, ("y_pred", "y_true")))
 
 
 def _read_lengths(y_true: Any, y_pred: Any) -> LengthPair:
-    return LengthPair.of(*read_texts(y_pred, y_true, ("y_pred", "y_true")))
+    return _lengths(read_texts(y_pred, y_true, ("y_pred", "y_true")))
 
 
 class ExactMatch(OnePassMetric):
@@ -104,7 +97,7 @@ class LengthRatio(OnePassMetric):
         return numeric.metric("length_ratio")
 
 
-def exact_match_metric(predictions: Iterable[str], references: Iterable[str]) -> float:
+def exact_match_metric(predictions: Iterable[Any], references: Iterable[Any]) -> float:
     """Share of predictions that equal their reference, surrounding white space left aside.
 
     Args:
@@ -127,10 +120,11 @@ def exact_match_metric(predictions: Iterable[str], references: Iterable[str]) ->
         >>> exact_match_metric(["4", " Paris\\n", "5"], ["4", "Paris", "6"])
         0.6666666666666666
     """
-    return _share(ExactMatch(), MatchPair.of(*read_texts(predictions, references)))
+    texts = read_texts(predictions, references, ("predictions", "references"))
+    return _compute(ExactMatch(), _matches(texts))
 
 
-def length_ratio_metric(predictions: Iterable[str], references: Iterable[str]) -> float:
+def length_ratio_metric(predictions: Iterable[Any], references: Iterable[Any]) -> float:
     """Mean over examples of len(prediction) / len(reference), in characters.
 
     An empty reference counts 1.0 if its prediction is empty too and 0.0 if not.
@@ -155,10 +149,11 @@ def length_ratio_metric(predictions: Iterable[str], references: Iterable[str]) -
         >>> length_ratio_metric(["ab", "abcd", ""], ["abcd", "abcd", ""])
         0.8333333333333334
     """
-    return _share(LengthRatio(), LengthPair.of(*read_texts(predictions, references)))
+    texts = read_texts(predictions, references, ("predictions", "references"))
+    return _compute(LengthRatio(), _lengths(texts))
 
 
-def _share(metric: OnePassMetric, pair: Pair) -> float:
+def _compute(metric: OnePassMetric, pair: Pair) -> float:
     outcome = pair.compute({metric.name: metric}, None)[metric.name]
     assert isinstance(outcome, Computed)
     if outcome.rule is not None:

@@ -1,0 +1,406 @@
+"""`ModelEvaluator` and `create_evaluator`: each task's metrics, decisions, intervals, result."""
+
+import json
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+
+import modelops_jax.metrics as numeric
+from modelops_jax.evaluation import (
+    AUCROCMetric,
+    EvaluationResult,
+    F1Metric,
+    Interval,
+    MetricValueError,
+    ModelEvaluator,
+    MSEMetric,
+    TaskType,
+    UndefinedMetricWarning,
+    create_evaluator,
+)
+
+# Its inferred types do not know every value that its documentation allows.
+sk: Any = sklearn.metrics
+RNG = np.random.default_rng(11)
+TASKS = {
+    "classification": TaskType.CLASSIFICATION,
+    "binary": TaskType.BINARY_CLASSIFICATION,
+    "multiclass": TaskType.MULTICLASS_CLASSIFICATION,
+    "multilabel": TaskType.MULTILABEL_CLASSIFICATION,
+    "regression": TaskType.REGRESSION,
+    "ranking": TaskType.RANKING,
+    "text_generation": TaskType.TEXT_GENERATION,
+}
+
+
+def test_every_task_has_a_name():
+    """A task is made from itself, its value, or its own name in any case."""
+    assert TASKS == {member.value: member for member in TaskType}
+    for name, task in TASKS.items():
+        for given in (task, name, name.upper(), task.name, task.name.lower()):
+            assert create_evaluator(given).task_type is task
+            assert create_evaluator(given).metrics
+
+
+def test_unknown_task_names_the_choices():
+    """An unknown task is a ValueError with every choice in it."""
+    for make in (create_evaluator, ModelEvaluator, TaskType):
+        with pytest.raises(ValueError, match="unknown task type 'poetry'") as caught:
+            make("poetry")
+        assert all(name in str(caught.value) for name in TASKS)
+
+
+def expect(result: EvaluationResult, expected: dict[str, float]) -> None:
+    """All metrics, in order, to 1e-12."""
+    assert list(result.metrics) == list(expected)
+    for name, value in expected.items():
+        assert abs(result.metrics[name] - value) <= 1e-12 * max(1, abs(value)), name
+        assert type(result.metrics[name]) is float
+
+
+@pytest.mark.parametrize("convert", [list, np.asarray, jnp.asarray, lambda y: np.asarray(y, bool)])
+def test_labels_zero_and_one_are_binary(convert):
+    """Labels within {0, 1} and bools are a binary task with positive class 1."""
+    y_true, y_pred = RNG.integers(0, 2, (2, 300)).tolist()
+    result = ModelEvaluator(TaskType.CLASSIFICATION).evaluate(convert(y_true), convert(y_pred))
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(y_true, y_pred, average="binary")
+    expect(
+        result,
+        {
+            "accuracy": sk.accuracy_score(y_true, y_pred),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        },
+    )
+    assert result.metadata == {
+        "num_classes": 2,
+        "classes": [0, 1],
+        "averaging": "binary",
+        "positive_class": 1,
+    }
+    assert result.sample_count == 300
+    assert result.task_type is TaskType.CLASSIFICATION
+
+
+@pytest.mark.parametrize("task", [TaskType.CLASSIFICATION, TaskType.MULTICLASS_CLASSIFICATION])
+@pytest.mark.parametrize("names", [["0", "1"], [1, 2], [-1, 1], [0, 1, 2], ["a", "b", "c", "d"]])
+def test_other_labels_are_macro_averaged(task, names):
+    """Any other labels are averaged over the classes that occur in either list."""
+    codes = RNG.integers(0, len(names), (2, 400))
+    y_true, y_pred = ([names[code] for code in side] for side in codes)
+    result = ModelEvaluator(task).evaluate(y_true, y_pred)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(*codes, average="macro")
+    expect(
+        result,
+        {
+            "accuracy": sk.accuracy_score(*codes),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        },
+    )
+    assert result.metadata == {
+        "num_classes": len(names),
+        "classes": sorted(names),
+        "averaging": "macro",
+    }
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_class_of_one_list_only_is_a_class(side):
+    """A label that only occurs in one list counts as a class, wherever it is."""
+    sides = [["a", "b", "a"], ["a", "b", "c"]]
+    y_true, y_pred = sides[side], sides[1 - side]
+    with pytest.warns(UndefinedMetricWarning):
+        result = ModelEvaluator("classification").evaluate(y_true, y_pred)
+    assert result.metadata["classes"] == ["a", "b", "c"]
+    expected = sk.f1_score(y_true, y_pred, average="macro", zero_division=0)
+    assert result.metrics["f1"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_multiclass_of_zero_and_one_is_macro_averaged():
+    """The task says what to do, not the labels, where it is not the undecided one."""
+    y_true, y_pred = [0, 1, 1, 0, 1], [0, 1, 0, 0, 1]
+    result = create_evaluator("multiclass").evaluate(y_true, y_pred)
+    expected = sk.f1_score(y_true, y_pred, average="macro")
+    assert result.metrics["f1"] == pytest.approx(expected, rel=1e-12)
+    assert result.metadata["averaging"] == "macro"
+
+
+def test_binary_task_needs_its_positive_class():
+    """Names have no class 1: an error that says so, not four times 0.0."""
+    with pytest.raises(ValueError, match="positive_class=1 does not occur among the labels 'ham'"):
+        create_evaluator("binary").evaluate(["ham", "spam"], ["ham", "ham"])
+
+
+def test_binary_task_has_two_classes():
+    """A third label is a mistake, not one more negative class."""
+    with pytest.raises(ValueError, match="the labels have 3 classes; a binary task has two"):
+        create_evaluator("binary").evaluate([0, 1, 2], [0, 1, 1])
+    result = create_evaluator("binary").evaluate([-1, 1, 1], [1, 1, -1])
+    assert result.metrics["precision"] == 0.5
+
+
+def test_many_classes_from_free_text():
+    """Predictions that are all different are as many classes, and no obstacle."""
+    y_true = ["yes", "no"] * 500
+    y_pred = ["yes", "no"] * 400 + [f"answer {i}" for i in range(200)]
+    with pytest.warns(UndefinedMetricWarning, match="200 of 202 classes"):
+        result = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.95)
+    expected = sk.f1_score(y_true, y_pred, average="macro", zero_division=0)
+    assert result.metrics["f1"] == pytest.approx(expected, rel=1e-12)
+    assert result.metrics["accuracy"] == 0.8
+    assert set(result.intervals) == {"accuracy"}
+
+
+def test_regression():
+    """MSE, MAE, RMSE and R2 equal scikit-learn, lists and arrays alike."""
+    y_true = RNG.normal(size=200)
+    y_pred = y_true + RNG.normal(size=200)
+    for convert in (list, np.asarray):
+        expect(
+            create_evaluator("regression").evaluate(convert(y_true), convert(y_pred)),
+            {
+                "mse": sk.mean_squared_error(y_true, y_pred),
+                "mae": sk.mean_absolute_error(y_true, y_pred),
+                "rmse": sk.root_mean_squared_error(y_true, y_pred),
+                "r2": sk.r2_score(y_true, y_pred),
+            },
+        )
+
+
+def test_ranking():
+    """Relevance labels against scores: the area under the ROC curve of all rows together."""
+    y_true, scores = RNG.integers(0, 2, 200), RNG.normal(size=200)
+    expect(
+        create_evaluator("ranking").evaluate(y_true, scores),
+        {"auc_roc": sk.roc_auc_score(y_true, scores)},
+    )
+
+
+@pytest.mark.parametrize("labels", [1, 3, 200])
+@pytest.mark.parametrize("convert", [np.asarray, lambda y: y.tolist(), lambda y: y.astype(float)])
+def test_multilabel(labels, convert):
+    """Subset accuracy and the micro and macro ratios equal scikit-learn's."""
+    y_true, y_pred = RNG.random((2, 120, labels)) < 0.4
+    result = create_evaluator("multilabel").evaluate(convert(y_true), convert(y_pred))
+    expected = {"subset_accuracy": sk.accuracy_score(y_true, y_pred)}
+    for average in ("micro", "macro"):
+        given = {"average": average, "zero_division": 0}
+        if labels == 1:  # scikit-learn takes one column for a binary task
+            given = {"average": "binary", "zero_division": 0}
+        expected[f"precision_{average}"] = sk.precision_score(y_true, y_pred, **given)
+        expected[f"recall_{average}"] = sk.recall_score(y_true, y_pred, **given)
+        expected[f"f1_{average}"] = sk.f1_score(y_true, y_pred, **given)
+    expect(result, expected)
+    assert result.metadata == {"labels": labels}
+
+
+def test_multilabel_without_a_label():
+    """A label nobody has is 0/0 = 0 in the macro mean, as in scikit-learn, with a warning."""
+    y_true = np.array([[1, 0, 0], [1, 0, 1]])
+    y_pred = np.array([[1, 0, 1], [0, 0, 0]])
+    with pytest.warns(UndefinedMetricWarning) as caught:
+        result = create_evaluator("multilabel").evaluate(y_true, y_pred)
+    for quantity, oracle in (("precision", sk.precision_score), ("f1", sk.f1_score)):
+        expected = oracle(y_true, y_pred, average="macro", zero_division=0)
+        assert result.metrics[f"{quantity}_macro"] == pytest.approx(expected, rel=1e-12)
+    assert [str(warning.message) for warning in caught] == [
+        "precision_macro: 1 of 3 labels are predicted for no row, so 0/0 counts as 0.0",
+        "recall_macro: 1 of 3 labels are true of no row, so 0/0 counts as 0.0",
+        "f1_macro: 1 of 3 labels are true of no row and predicted for none, so 0/0 counts as 0.0",
+    ]
+    with pytest.warns(UndefinedMetricWarning) as caught:
+        nothing = create_evaluator("multilabel").evaluate(y_true, np.zeros((2, 3), int))
+    assert nothing.metrics["precision_micro"] == 0.0
+    assert str(caught[0].message).startswith("precision_micro: 3 of 3 labels are predicted for no")
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "error", "message"),
+    [
+        ([[1, 0]], [[1, 0, 1]], ValueError, r"shape \(1, 2\) and y_pred has shape \(1, 3\)"),
+        ([[1, 0], [1]], [[1, 0], [1, 0]], ValueError, "y_true has 1 labels in row 1 and 2 in row"),
+        ([[1, 0]], [[1, 2]], ValueError, "y_pred has 2 in row 0, label 1; expected 0 or 1"),
+        ([1, 0], [1, 0], ValueError, "y_true has 1 as row 0; expected a list of 0 and 1"),
+        (np.array([1, 0]), np.array([1, 0]), ValueError, r"y_true has shape \(2,\)"),
+        ([["a"]], [["a"]], TypeError, "y_true has dtype <U1"),
+        (np.zeros((2, 0)), np.zeros((2, 0)), ValueError, "at least one label"),
+        ([[0.5]], [[1]], ValueError, r"y_true has 0\.5 in row 0, label 0"),
+    ],
+)
+def test_multilabel_refusals(y_true, y_pred, error, message):
+    """What is no matrix of 0 and 1 is an error that says where."""
+    with pytest.raises(error, match=message):
+        create_evaluator("multilabel").evaluate(y_true, y_pred)
+
+
+def test_text_generation_takes_references_first():
+    """As in every task y_true is what is right."""
+    result = create_evaluator("text_generation").evaluate(["ab", "cd "], ["abc", " cd"])
+    assert result.metrics == {"exact_match": 0.5, "length_ratio": 1.25}
+    with pytest.raises(TypeError, match="y_pred has 3"):
+        create_evaluator("text_generation").evaluate(["a"], [3])
+
+
+@pytest.mark.parametrize("task", TASKS.values())
+def test_no_rows(task):
+    """Shares of rows are 0.0 of no rows, the rest is nan, and each metric says so."""
+    evaluator = ModelEvaluator(task)
+    with pytest.warns(UndefinedMetricWarning, match="there are no rows") as caught:
+        result = evaluator.evaluate([], [], confidence=0.9)
+    nan = task in (TaskType.REGRESSION, TaskType.RANKING)
+    expected = dict.fromkeys((m.name for m in evaluator.metrics), math.nan if nan else 0.0)
+    np.testing.assert_equal(result.metrics, expected)
+    assert len(caught) == len(evaluator.metrics)
+    assert list(result.metadata["undefined"]) == list(expected)
+    assert result.sample_count == 0
+    assert not result.intervals
+
+
+def test_intervals_are_those_of_the_metrics_room():
+    """Every metric with a bootstrap gets its interval, at the level and seed asked for."""
+    y_true, y_pred = RNG.integers(0, 3, (2, 200))
+    result = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.9, seed=3)
+    assert list(result.intervals) == ["accuracy", "precision", "recall", "f1"]
+    for name, interval in result.intervals.items():
+        assert isinstance(interval, Interval)
+        assert interval.low < result.metrics[name] < interval.high
+        assert interval.level == 0.9
+    again = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.9, seed=3)
+    assert again.intervals == result.intervals
+    other = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.9, seed=4)
+    assert other.intervals != result.intervals
+    assert not ModelEvaluator("classification").evaluate(y_true, y_pred).intervals
+
+
+def test_interval_of_exact_match_is_that_of_its_matches():
+    """Exact match resamples the two counts of rows that match and rows that do not."""
+    y_true = ["yes"] * 90 + ["no"] * 10
+    result = ModelEvaluator("text_generation").evaluate(y_true, ["yes"] * 100, confidence=0.95)
+    exact = result.intervals["exact_match"]
+    direct = numeric.bootstrap_intervals(
+        {"m": numeric.metric("accuracy_score")}, [1] * 100, [1] * 90 + [0] * 10
+    )["m"]
+    assert (exact.low, exact.high) == (direct.low, direct.high)
+    # The standard error of a share of 0.9 of 100 rows is 0.03.
+    assert 0.82 <= exact.low <= 0.86
+    assert 0.94 <= exact.high <= 0.97
+    assert set(result.intervals) == {"exact_match", "length_ratio"}
+
+
+def test_intervals_of_regression_and_none_of_ranking():
+    """Means and R2 have a bootstrap of their sums; exact AUROC has none and says nothing."""
+    y_true, y_pred = RNG.normal(size=(2, 100))
+    regression = create_evaluator("regression").evaluate(y_true, y_pred, confidence=0.95)
+    for name in ("mse", "mae", "rmse"):
+        interval = regression.intervals[name]
+        assert interval.low < regression.metrics[name] < interval.high
+    ranking = create_evaluator("ranking").evaluate(y_true > 0, y_pred, confidence=0.95)
+    assert not ranking.intervals
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan])
+def test_confidence_is_a_level(confidence):
+    """A level outside (0, 1) is refused, 95 above all."""
+    with pytest.raises(ValueError, match=r"confidence is .*expected None or a level in \(0, 1\)"):
+        create_evaluator("binary").evaluate([0, 1], [0, 1], confidence=confidence)
+
+
+def test_added_metrics():
+    """Built-in and own metrics are added under their names, in order, and get (y_true, y_pred)."""
+
+    class Bias:
+        name = "bias"
+
+        def compute(self, y_true, y_pred):
+            return float(np.mean(np.asarray(y_pred) - np.asarray(y_true)))
+
+    evaluator = create_evaluator("binary").add_metric(Bias()).add_metric(MSEMetric())
+    assert [metric.name for metric in evaluator.metrics][-2:] == ["bias", "mse"]
+    result = evaluator.evaluate([0, 0, 1, 1], [1, 1, 1, 1], confidence=0.95)
+    assert result.metrics["bias"] == 0.5
+    assert result.metrics["mse"] == 0.5
+    assert "bias" not in result.intervals
+    assert list(result.metrics) == [metric.name for metric in evaluator.metrics]
+    assert "bias" not in [metric.name for metric in create_evaluator("binary").metrics]
+
+
+def test_what_cannot_be_added():
+    """A second metric of one name, a class, and what is no metric are refused."""
+    evaluator = create_evaluator("binary")
+    with pytest.raises(ValueError, match="a metric named 'f1' is there already; the names are: ac"):
+        evaluator.add_metric(F1Metric(average="macro"))
+    mistakes: list[Any] = [F1Metric, len, "f1"]
+    for mistake in mistakes:
+        with pytest.raises(TypeError):
+            evaluator.add_metric(mistake)
+
+
+def test_an_added_metric_that_raises_is_named():
+    """The error of a metric of one's own carries its name; that of the input is plain."""
+
+    class Broken:
+        name = "broken"
+
+        def compute(self, y_true, y_pred):
+            raise ValueError("no luck")
+
+    evaluator = create_evaluator("binary").add_metric(Broken())
+    with pytest.raises(MetricValueError, match="metric 'broken' failed: ValueError: no luck"):
+        evaluator.evaluate([0, 1], [0, 1])
+    with pytest.raises(ValueError, match="y_true has 2 entries and y_pred has 1"):
+        evaluator.evaluate([0, 1], [0])
+    with pytest.raises(TypeError, match="y_true is one str"):
+        evaluator.evaluate("01", [0, 1])
+
+
+def test_auroc_added_to_a_binary_task():
+    """Metrics that read their arguments differently live in one evaluation."""
+    result = create_evaluator("binary").add_metric(AUCROCMetric()).evaluate([0, 1, 1], [0, 1, 0])
+    assert result.metrics["auc_roc"] == 0.75
+    assert result.metrics["recall"] == 0.5
+
+
+def test_float64_at_large_offsets():
+    """Through the evaluator too, values at an offset of 1e6 and a scale of 1e-3 are exact."""
+    y_true = 1e6 + 1e-3 * RNG.normal(size=1000)
+    y_pred = y_true + 1e-4 * RNG.normal(size=1000)
+    result = create_evaluator("regression").evaluate(y_true, y_pred)
+    exact = math.fsum((y_true - y_pred) ** 2) / 1000
+    spread = math.fsum((y_true - 1e6 - math.fsum(y_true - 1e6) / 1000) ** 2)
+    assert abs(result.metrics["mse"] - exact) < 1e-12
+    assert result.metrics["r2"] == pytest.approx(1 - 1000 * exact / spread, abs=1e-12)
+
+
+def test_result_to_dict_is_json():
+    """Everything in a result survives JSON, intervals included."""
+    y_true, y_pred = np.array(["a", "b", "c"] * 20), np.array(["a", "b", "b"] * 20)
+    with pytest.warns(UndefinedMetricWarning, match="1 of 3 classes"):
+        result = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.95)
+    found = result.to_dict()
+    assert json.loads(json.dumps(found)) == found
+    assert list(found) == ["metrics", "task_type", "sample_count", "metadata", "intervals"]
+    assert found["task_type"] == "classification"
+    assert found["metadata"]["undefined"]["precision"].startswith("precision: 1 of 3 classes ('c')")
+    assert found["intervals"]["f1"]["level"] == 0.95
+
+
+def test_result_reads_as_a_table():
+    """The text of a result has its task, its rows, and one line per metric with its interval."""
+    result = create_evaluator("binary").evaluate([0, 1] * 50, [0, 1] * 40 + [1, 0] * 10)
+    assert str(result).splitlines() == [
+        "binary, 100 rows",
+        "  accuracy   0.8000",
+        "  precision  0.8000",
+        "  recall     0.8000",
+        "  f1         0.8000",
+    ]
+    interval = Interval(0.7, 0.9, 0.95, "by hand", 10, 0)
+    one = EvaluationResult({"m": 1e-9}, TaskType.RANKING, 1, intervals={"m": interval})
+    assert str(one) == "ranking, 1 row\n  m  1e-09  [0.7000, 0.9000] 95 % interval"
