@@ -48,11 +48,11 @@ def f1_score_metric(**config: Any) -> Metric:
 def _class_ratio(
     quantity: Quantity,
     *,
-    average: Average | None = "binary",
+    average: str | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
-    absent: Absent = "skip",
+    zero_division: float | int = 0.0,
+    absent: str = "skip",
 ) -> Metric:
     name = f"{quantity}_score"
     if average is not None and average not in get_args(Average):
@@ -166,7 +166,7 @@ def precision_score(
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: float | int = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
 ) -> Value:
@@ -222,7 +222,7 @@ def recall_score(
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: float | int = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
 ) -> Value:
@@ -273,7 +273,7 @@ def f1_score(
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: float | int = 0.0,
     absent: Absent = "skip",
     axis_name: str | None = None,
 ) -> Value:

@@ -54,10 +54,10 @@ class ClassRatio:
     """
 
     quantity: Quantity
-    average: Average | None
+    average: str | None
     positive_class: int
     zero_division: float
-    absent: Absent
+    absent: str
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         hit, predicted, actual = _by_class(xp, counts)

@@ -86,8 +86,12 @@ class ScoreRows(Statistic):
 
     def fold(self, states: Scores) -> Scores:
         # Merging one by one would change shapes at each step.
-        columns = (states.score, states.positive, states.weight)
-        return Scores(*(column.reshape(-1) for column in columns), states.invalid.total())
+        return Scores(
+            states.score.reshape(-1),
+            states.positive.reshape(-1),
+            states.weight.reshape(-1),
+            states.invalid.total(),
+        )
 
 
 def pair_area_on_host(state: Scores) -> tuple[float, bool]:
