@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._lora import Adapters, add_low_rank
@@ -118,6 +119,8 @@ def param_shapes(config: LlamaConfig) -> dict[str, Any]:
 def init_params(config: LlamaConfig, seed: int, *, stddev: float = 0.02) -> Params:
     """Random float32 parameters: norms at one, everything else normal with `stddev`.
 
+    Drawn on the host, so that nothing is compiled and every device gets the same numbers.
+
     Args:
         config: The architecture.
         seed: The same seed gives the same parameters.
@@ -126,17 +129,16 @@ def init_params(config: LlamaConfig, seed: int, *, stddev: float = 0.02) -> Para
     Returns:
         The parameter tree of `param_shapes(config)`.
     """
-    shapes, treedef = jax.tree.flatten_with_path(
-        param_shapes(config), is_leaf=lambda node: isinstance(node, tuple)
+    random = np.random.Generator(np.random.Philox(seed))
+
+    def draw(path: Any, shape: tuple[int, ...]) -> Array:
+        if "norm" in jax.tree_util.keystr(path):
+            return jnp.asarray(np.ones(shape, np.float32))
+        return jnp.asarray(np.float32(stddev) * random.standard_normal(shape, np.float32))
+
+    return jax.tree.map_with_path(
+        draw, param_shapes(config), is_leaf=lambda node: isinstance(node, tuple)
     )
-    keys = jax.random.split(jax.random.key(seed), len(shapes))
-    leaves = [
-        jnp.ones(shape, jnp.float32)
-        if "norm" in jax.tree_util.keystr(path)
-        else stddev * jax.random.normal(key, shape, jnp.float32)
-        for (path, shape), key in zip(shapes, keys, strict=True)
-    ]
-    return jax.tree.unflatten(treedef, leaves)
 
 
 def rms_norm(
@@ -259,7 +261,7 @@ class _Shared:
     cos: Float[Array, "batch tokens half"]
     sin: Float[Array, "batch tokens half"]
     mask: Bool[Array, "batch tokens tokens"]
-    past_visible: Sequence[Bool[Array, "rows slots"]]
+    past_visible: Sequence[Bool[Array, "_ _"]]
     scale: float
     config: LlamaConfig
 

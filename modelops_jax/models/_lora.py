@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -86,18 +87,17 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
         Float32 adapters for every targeted linear map.
     """
     layers = params["model"]["layers"]
-    keys = iter(jax.random.split(jax.random.key(seed), len(ATTENTION + MLP)))
+    random = np.random.Generator(np.random.Philox(seed))
     weights: dict[str, Any] = {}
     for block, names in (("self_attn", ATTENTION), ("mlp", MLP)):
         for name in names:
-            key = next(keys)
             if name not in config.names:
                 continue
             count, out, width = layers[block][name]["weight"].shape
             bound = width**-0.5
-            shape = (count, config.rank, width)
+            start = random.uniform(-bound, bound, (count, config.rank, width))
             weights.setdefault(block, {})[name] = {
-                "lora_A": jax.random.uniform(key, shape, jnp.float32, -bound, bound),
+                "lora_A": jnp.asarray(start.astype(np.float32)),
                 "lora_B": jnp.zeros((count, out, config.rank), jnp.float32),
             }
     return Adapters(weights, config.alpha / config.rank)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import tomli_w
 
 from modelops_jax.models import LoraConfig, Model
 
@@ -177,6 +178,10 @@ class RunConfig:
     data: DataConfig
     training: TrainingConfig = TrainingConfig()
 
+    def to_toml(self) -> str:
+        """The configuration with every default filled in, as TOML that `load_config` reads."""
+        return tomli_w.dumps(_toml_values(dataclasses.asdict(self)))
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run's TOML file; paths in it are relative to the working directory.
@@ -221,6 +226,19 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def config_from_dict(tables: Mapping[str, Any]) -> TrainingConfig:
     """A `TrainingConfig` from the nested dictionary that `dataclasses.asdict` makes of one."""
     return _build(TrainingConfig, tables, prefix="training.", source="configuration")
+
+
+def _toml_values(table: dict[str, Any]) -> dict[str, Any]:
+    """A nested dictionary without its empty values, which TOML cannot say, and paths as text."""
+    return {
+        key: _toml_values(value)
+        if isinstance(value, dict)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def _build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> Any:

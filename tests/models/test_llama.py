@@ -1,0 +1,194 @@
+"""The decoder's laws; its numbers are held against transformers elsewhere."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelops_jax.models import (
+    Adapters,
+    KeyValues,
+    LlamaConfig,
+    LoraConfig,
+    Past,
+    forward,
+    init_lora,
+    init_params,
+    merge_lora,
+    score_targets,
+    unembed,
+)
+
+CONFIG = LlamaConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
+
+
+@pytest.fixture(autouse=True)
+def _strict_jax():
+    """No silent promotion of types or ranks in our model code."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def params():
+    """Wide random weights: with small ones a wrong model looks right."""
+    return init_params(CONFIG, 0, stddev=0.3)
+
+
+@pytest.fixture(scope="module")
+def adapters(params):
+    """Adapters that change something."""
+    fresh = init_lora(params, LoraConfig(rank=4, alpha=8.0), 1)
+    leaves, tree = jax.tree.flatten(fresh.weights)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    noisy = [
+        0.2 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    return Adapters(jax.tree.unflatten(tree, noisy), fresh.scale)
+
+
+def tokens(*shape: int) -> jax.Array:
+    """Random token ids."""
+    return jnp.asarray(np.random.default_rng(0).integers(0, 53, shape), jnp.int32)
+
+
+def test_later_tokens_do_not_move_earlier_states(params):
+    """Attention is causal."""
+    ids = tokens(2, 12)
+    changed = ids.at[:, 8].set((ids[:, 8] + 1) % 53)
+    before, after = forward(params, CONFIG, ids)[0], forward(params, CONFIG, changed)[0]
+    np.testing.assert_array_equal(before[:, :8], after[:, :8])
+    assert not np.allclose(before[:, 8:], after[:, 8:])
+
+
+def test_packed_segments_equal_separate_rows(params):
+    """Two sequences in one row, positions counted anew, give what each gives alone."""
+    one, two = tokens(1, 7), tokens(1, 9)
+    packed = jnp.concatenate([one, two, jnp.zeros((1, 4), jnp.int32)], axis=1)
+    segments = jnp.asarray([[1] * 7 + [2] * 9 + [0] * 4], jnp.int32)
+    positions = jnp.asarray([[*range(7), *range(9), *range(4)]], jnp.int32)
+    hidden, _ = forward(params, CONFIG, packed, segment_ids=segments, positions=positions)
+    np.testing.assert_allclose(hidden[:, :7], forward(params, CONFIG, one)[0], atol=2e-5)
+    np.testing.assert_allclose(hidden[:, 7:16], forward(params, CONFIG, two)[0], atol=2e-5)
+    assert np.isfinite(hidden).all()
+
+
+def test_another_segment_moves_nothing(params):
+    """A change in one packed segment leaves the other's states bit for bit as they were."""
+    ids = tokens(1, 16)
+    segments = jnp.asarray([[1] * 7 + [2] * 9], jnp.int32)
+    before, _ = forward(params, CONFIG, ids, segment_ids=segments)
+    after, _ = forward(params, CONFIG, ids.at[0, 2].add(1), segment_ids=segments)
+    np.testing.assert_array_equal(before[:, 7:], after[:, 7:])
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_past_equals_one_long_row(params, rows: int):
+    """Reading a beginning first, once for all rows or once for each, changes nothing."""
+    head, tail = tokens(rows, 6), tokens(2, 5)
+    _, cache = forward(params, CONFIG, head)
+    hidden, _ = forward(
+        params,
+        CONFIG,
+        tail,
+        positions=jnp.broadcast_to(jnp.arange(6, 11, dtype=jnp.int32)[None], (2, 5)),
+        past=[Past(cache, jnp.ones((rows, 6), bool))],
+    )
+    whole = jnp.concatenate([jnp.broadcast_to(head, (2, 6)), tail], axis=1)
+    np.testing.assert_allclose(hidden, forward(params, CONFIG, whole)[0][:, 6:], atol=2e-5)
+
+
+def test_invisible_past_counts_for_nothing(params):
+    """Slots that a row may not see do not move it, whatever is in them."""
+    ids = tokens(2, 5)
+    garbage = jnp.full((3, 2, 4, 2, 6), 1e4)
+    past = [Past(KeyValues(garbage, garbage), jnp.zeros((2, 4), bool))]
+    hidden, _ = forward(params, CONFIG, ids, past=past)
+    np.testing.assert_allclose(hidden, forward(params, CONFIG, ids)[0], atol=1e-6)
+
+
+def test_merged_adapters_equal_added_ones(params, adapters):
+    """W x + s B (A x) is (W + s B A) x."""
+    ids = tokens(2, 9)
+    added, _ = forward(params, CONFIG, ids, adapters=adapters)
+    merged, _ = forward(merge_lora(params, adapters), CONFIG, ids)
+    np.testing.assert_allclose(added, merged, atol=5e-5)
+    assert not np.allclose(added, forward(params, CONFIG, ids)[0], atol=0.1)
+
+
+def test_fresh_adapters_change_nothing(params):
+    """B starts at zero."""
+    ids = tokens(1, 9)
+    fresh = init_lora(params, LoraConfig(rank=2), 0)
+    added, _ = forward(params, CONFIG, ids, adapters=fresh)
+    np.testing.assert_array_equal(added, forward(params, CONFIG, ids)[0])
+
+
+def test_adapters_only_where_targeted(params):
+    """Patterns choose the linear maps."""
+    fresh = init_lora(params, LoraConfig(rank=2, targets=("q_proj", "*own*")), 0)
+    assert {name for block in fresh.weights.values() for name in block} == {"q_proj", "down_proj"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": 0}, "lora.rank must be at least 1, found 0"),
+        ({"alpha": 0.0}, "lora.alpha must be positive"),
+        ({"targets": ("w_proj",)}, "'w_proj' matches none of q_proj"),
+        ({"targets": ()}, "lora.targets is empty"),
+    ],
+)
+def test_wrong_lora_settings_are_named(settings, message):
+    """A pattern that adapts nothing is an error, not a silent no-op."""
+    with pytest.raises(ValueError, match=message):
+        LoraConfig(**settings)
+
+
+def test_rematerialised_gradients_are_the_same(params, adapters):
+    """Computing again instead of keeping changes memory, not numbers."""
+    ids = tokens(2, 8)
+
+    def loss(weights, remat):
+        hidden, _ = forward(
+            params, CONFIG, ids, adapters=Adapters(weights, adapters.scale), remat=remat
+        )
+        return hidden.sum()
+
+    kept = jax.grad(loss)(adapters.weights, "none")
+    again = jax.grad(loss)(adapters.weights, "layer")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, again)
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 300])
+def test_chunked_scores_equal_the_log_softmax(params, count: int):
+    """Chunks and their padding are invisible, in values and in gradients."""
+    hidden = jax.random.normal(jax.random.key(0), (count, 24))
+    targets = jnp.asarray(np.random.default_rng(1).integers(0, 53, count), jnp.int32)
+
+    def plain(states):
+        logs = jax.nn.log_softmax(unembed(params, states))
+        return jnp.take_along_axis(logs, targets[:, None], axis=-1)[:, 0]
+
+    scores = score_targets(params, hidden, targets)
+    np.testing.assert_allclose(scores.log_likelihood, plain(hidden), atol=2e-5)
+    best = np.asarray(jnp.argmax(unembed(params, hidden), axis=-1))
+    np.testing.assert_array_equal(scores.is_top, best == np.asarray(targets))
+    ours = jax.grad(lambda states: score_targets(params, states, targets)[0].sum())(hidden)
+    theirs = jax.grad(lambda states: plain(states).sum())(hidden)
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_layers", 0, "num_layers must be positive, found 0"),
+        ("num_kv_heads", 3, "num_kv_heads=3 must divide num_heads=4"),
+        ("head_dim", 5, "head_dim must be even, found 5"),
+    ],
+)
+def test_wrong_sizes_are_named(field, value, message):
+    """An impossible architecture is refused before any weight is made."""
+    sizes = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__}
+    with pytest.raises(ValueError, match=message):
+        LlamaConfig(**(sizes | {field: value}))

@@ -1,0 +1,28 @@
+"""A model small enough to train in milliseconds."""
+
+import dataclasses
+
+import pytest
+
+from modelops_jax.data import Dataset
+from modelops_jax.models import LlamaConfig, Model, init_params, load
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """The preset's tokenizer on a decoder of 20,000 random weights."""
+    tiny = load("tiny")
+    config = LlamaConfig(tiny.config.vocab_size, 16, 32, 2, 2, 1, 8, 256, 1e4, 1e-5, True)
+    return dataclasses.replace(tiny, config=config, params=init_params(config, 0, stddev=0.3))
+
+
+@pytest.fixture(scope="session")
+def rows() -> Dataset:
+    """Rows of very different lengths."""
+    lengths = [3, 14, 1, 12, 11, 7, 15, 2, 13, 9, 5]
+    return Dataset(
+        [
+            {"prompt": f"Say {index}", "completion": "ab" * length}
+            for index, length in enumerate(lengths)
+        ]
+    )

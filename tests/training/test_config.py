@@ -1,0 +1,128 @@
+"""One TOML file; every mistake in it is named."""
+
+from pathlib import Path
+
+import pytest
+
+import modelops_jax
+from modelops_jax.models import LoraConfig, load
+from modelops_jax.training import ConfigError, TrainingConfig, config_from_dict, load_config
+
+CONFIGS = Path(modelops_jax.__file__).parents[1] / "configs"
+MINIMAL = 'model = "tiny"\noutput = "out"\n[data]\ntrain = "rows.jsonl"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    """A configuration file."""
+    path = folder / "run.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_configs_load(path: Path):
+    """Every file under configs/ is a valid run."""
+    assert load_config(path).model
+
+
+def test_defaults_fill_what_the_file_leaves_out(tmp_path: Path):
+    """The resolved configuration is complete."""
+    config = load_config(write(tmp_path, MINIMAL))
+    assert config.training == TrainingConfig()
+    assert config.data.train == Path("rows.jsonl")
+    assert config.data.eval is None
+
+
+def test_lora_table_turns_adapters_on(tmp_path: Path):
+    """Integers are taken where numbers are wanted."""
+    text = MINIMAL + '[training.lora]\nrank = 4\nalpha = 8\ntargets = ["q_proj"]\n'
+    lora = load_config(write(tmp_path, text)).training.lora
+    assert lora == LoraConfig(4, 8.0, ("q_proj",))
+
+
+def test_overrides_win(tmp_path: Path):
+    """Values are TOML, or plain strings where they are none."""
+    path = write(tmp_path, MINIMAL)
+    config = load_config(
+        path, ["training.batch_size=3", "model=other-name", "training.lora.rank=2"]
+    )
+    assert (config.training.batch_size, config.model) == (3, "other-name")
+    assert config.training.lora == LoraConfig(rank=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training]\nlerning_rate = 1", "unknown key 'training.lerning_rate'; did you mean 'lear"),
+        ("[training]\nzzz = 1", "unknown key 'training.zzz'; known keys: epochs, max_steps"),
+        ("[training.lora]\nrang = 1", "unknown key 'training.lora.rang'; did you mean 'rank'"),
+        ('[training]\nbatch_size = "8"', "training.batch_size must be an integer, found '8'"),
+        ("[training]\nbatch_size = true", "training.batch_size must be an integer, found True"),
+        ("[training]\nbatch_size = 0", "training.batch_size must be at least 1, found 0"),
+        ("[training]\nlearning_rate = nan", "training.learning_rate must be positive"),
+        ('[training]\noverlong = "cut"', "training.overlong must be one of 'error', 'drop'"),
+        ("[training]\nlora = 4", "training.lora must be a table, found 4"),
+        ('[training.lora]\ntargets = "q"', "training.lora.targets must be a list of strings"),
+        ('[training.lora]\ntargets = ["w"]', "'w' matches none of"),
+        ("[training]\nadam_b1 = 1.0", "training.adam_b1 must be in"),
+        ("[training", "run.toml"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, message: str):
+    """The file, the key, what was found and what was expected."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(write(tmp_path, MINIMAL + text))
+    assert "run.toml" in str(caught.value)
+
+
+def test_missing_keys_and_files_are_named(tmp_path: Path):
+    """What has no default must be there."""
+    with pytest.raises(ConfigError, match=r"missing key 'data\.train'"):
+        load_config(write(tmp_path, 'model = "tiny"\noutput = "out"\n[data]\n'))
+    with pytest.raises(FileNotFoundError, match=r"no configuration file '.*nowhere\.toml'"):
+        load_config(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match="not of the form key=value"):
+        load_config(write(tmp_path, MINIMAL), ["training"])
+    with pytest.raises(ConfigError, match="'model' is a value, not a table"):
+        load_config(write(tmp_path, MINIMAL), ["model.name=1"])
+
+
+def test_held_out_rows_are_named_once(tmp_path: Path):
+    """A file and a fraction exclude each other."""
+    text = MINIMAL + 'eval = "a.jsonl"\neval_fraction = 0.1\n'
+    with pytest.raises(ConfigError, match=r"data\.eval and data\.eval_fraction are both given"):
+        load_config(write(tmp_path, text))
+
+
+def test_dictionary_round_trip():
+    """What a checkpoint or a job stores makes the same configuration again."""
+    import dataclasses
+    import json
+
+    config = TrainingConfig(lora=LoraConfig(rank=3), max_steps=5)
+    stored = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert config_from_dict(stored) == config
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.toml")), ids=lambda path: path.stem)
+def test_toml_round_trip(path: Path, tmp_path: Path):
+    """The resolved configuration, written out, is the same run."""
+    config = load_config(path)
+    assert load_config(write(tmp_path, config.to_toml())) == config
+
+
+def test_default_for_a_preset_trains_all_weights():
+    """A random start needs all weights; a large model gets adapters."""
+    assert TrainingConfig.default_for(load("tiny")).lora is None
+
+
+def test_configuration_stays_small():
+    """A reader must be able to know every key: at most 60."""
+    import dataclasses
+
+    from modelops_jax.training import DataConfig, RunConfig
+
+    count = sum(
+        len(dataclasses.fields(c)) for c in (RunConfig, DataConfig, TrainingConfig, LoraConfig)
+    )
+    assert count <= 60

@@ -1,0 +1,246 @@
+"""Training's laws: accumulation, resume, evaluation, adapters, and real learning."""
+
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelops_jax.models import Adapters, CheckpointError, LoraConfig, init_lora
+from modelops_jax.training import (
+    Objective,
+    TrainingConfig,
+    TrainingDiverged,
+    TrainState,
+    evaluate_loss,
+    fit,
+    gradient_sums,
+    latest_checkpoint,
+    learning_rate_schedule,
+    load_checkpoint,
+    micro_batches,
+    save_checkpoint,
+    tokenize,
+)
+
+QUICK = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=6, epochs=10)
+
+
+def assert_equal_trees(left, right):
+    """Bit for bit."""
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def objective_of(model, scale=None) -> Objective:
+    """The loss of full fine-tuning, or of adapters."""
+    return Objective(model.config, scale, jnp.float32, "none")
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2)])
+def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
+    """Micro-batches of 2 and 5 rows, all with different masks, give the batch's gradient."""
+    data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")
+    trainable, frozen, scale = model.params, None, None
+    if lora is not None:
+        fresh = init_lora(model.params, lora, 0)
+        # B at zero would make A's gradient zero, and the test blind to it.
+        shifted = jax.tree.map(lambda leaf: leaf + 0.1, fresh.weights)
+        trainable, frozen, scale = shifted, model.params, fresh.scale
+
+    def mean_gradients(size: int):
+        batches = micro_batches(data, range(len(data.rows)), size=size, pad_id=0)
+        gradients, sums = gradient_sums(objective_of(model, scale), trainable, frozen, batches)
+        assert int(sums.count) == data.trained_tokens
+        return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.count), gradients), sums
+
+    full, full_sums = mean_gradients(len(data.rows))
+    norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
+    for size in (2, 5):
+        parts, sums = mean_gradients(size)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(norm, 1.0)),
+            parts,
+            full,
+        )
+        assert float(sums.loss) == pytest.approx(float(full_sums.loss), rel=1e-6)
+        assert int(sums.correct) == int(full_sums.correct)
+        assert float(sums.worst) == pytest.approx(float(full_sums.worst), rel=1e-6)
+
+
+def test_loss_is_the_mean_over_trained_tokens(model, rows):
+    """Against log-likelihoods computed one row at a time."""
+    data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")
+    sums = evaluate_loss(
+        objective_of(model),
+        model.params,
+        None,
+        micro_batches(data, range(len(data.rows)), size=4, pad_id=0),
+    )
+    total, worst = 0.0, 0.0
+    for row in data.rows:
+        logits = model.logits(row.token_ids[None])
+        logs = np.asarray(jax.nn.log_softmax(logits[0]), np.float64)
+        losses = [-logs[at - 1, row.token_ids[at]] for at in np.flatnonzero(row.trained) if at > 0]
+        total, worst = total + sum(losses), max(worst, *losses)
+    assert float(sums.loss) == pytest.approx(total, rel=1e-5)
+    assert float(sums.worst) == pytest.approx(worst, rel=1e-5)
+    assert int(sums.count) == data.trained_tokens
+
+
+def test_history_tells_what_happened(model, rows):
+    """One record a step and one an evaluation; the loss falls; progress ends at the last step."""
+    records = []
+    held_out, train = rows[:2], rows[2:]
+    config = dataclasses.replace(QUICK, eval_every=4)
+    result = fit(model, train, config=config, eval=held_out, callback=records.append)
+    assert result.history == records
+    steps = [record for record in records if "loss" in record]
+    assert [record["step"] for record in steps] == [1, 2, 3, 4, 5, 6]
+    assert [record["step"] for record in records if "eval_loss" in record] == [4, 6]
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert steps[0]["learning_rate"] == pytest.approx(1e-2)
+    assert [record["epoch"] for record in steps] == [0, 0, 0, 1, 1, 1]
+    assert result.checkpoint is None
+    assert not result.stopped
+
+
+def test_the_base_model_is_left_alone(model, rows):
+    """Neither adapters nor full fine-tuning change the weights they were given."""
+    before = jax.tree.map(np.asarray, model.params)
+    for lora in (None, LoraConfig(rank=2)):
+        config = dataclasses.replace(QUICK, max_steps=2, lora=lora)
+        result = fit(model, rows, config=config, progress="off")
+        assert_equal_trees(before, model.params)
+        changed = jax.tree.map(lambda a, b: bool((a != b).any()), before, result.model.params)
+        assert any(jax.tree.leaves(changed))
+
+
+def test_only_adapted_weights_change(model, rows):
+    """With adapters on `q_proj` alone, every other weight stays bit for bit."""
+    config = dataclasses.replace(QUICK, lora=LoraConfig(rank=2, targets=("q_proj",)))
+    tuned = fit(model, rows, config=config, progress="off").model.params
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), model.params, tuned)
+    names = {
+        jax.tree_util.keystr(path)
+        for path, is_changed in jax.tree.leaves_with_path(changed)
+        if is_changed
+    }
+    assert len(names) == 1
+    assert "q_proj" in names.pop()
+
+
+def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
+    """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
+    config = dataclasses.replace(QUICK, max_steps=8, lora=LoraConfig(rank=2))
+    whole = fit(model, rows, config=config, folder=tmp_path / "whole", progress="off")
+    seen = []
+    half = fit(
+        model,
+        rows,
+        config=config,
+        folder=tmp_path / "half",
+        callback=seen.append,
+        stop=lambda: len(seen) == 3,
+        progress="off",
+    )
+    assert half.stopped
+    assert half.checkpoint is not None
+    rest = fit(model, rows, config=config, folder=tmp_path / "half", resume=True, progress="off")
+    assert_equal_trees(rest.model.params, whole.model.params)
+    timed = {"seconds", "tokens_per_second"}
+    assert [{k: r[k] for k in r.keys() - timed} for r in rest.history] == [
+        {k: r[k] for k in r.keys() - timed} for r in whole.history
+    ]
+
+
+def test_resume_refuses_another_configuration(model, rows, tmp_path):
+    """A checkpoint of other settings would silently be another run."""
+    fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
+    other = dataclasses.replace(QUICK, learning_rate=2e-2)
+    with pytest.raises(CheckpointError, match="another training configuration"):
+        fit(model, rows, config=other, folder=tmp_path, resume=True, progress="off")
+
+
+def test_stops_when_every_token_is_learned(model):
+    """`target_worst_loss` ends the run at the epoch in which no token was above it."""
+    from modelops_jax.data import Dataset
+
+    one = Dataset([{"prompt": "a", "completion": "b"}])
+    config = TrainingConfig(epochs=300, learning_rate=1e-2, target_worst_loss=0.1)
+    history = fit(model, one, config=config, progress="off").history
+    assert history[-1]["step"] < 300
+    assert history[-1]["worst_loss"] <= 0.1
+    assert all(record["worst_loss"] > 0.1 for record in history[:-1])
+
+
+def test_divergence_is_an_error(model, rows):
+    """A loss that is not finite ends the run and names the step and the remedy."""
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
+    with pytest.raises(TrainingDiverged, match=r"step 1 is nan.*learning_rate"):
+        fit(dataclasses.replace(model, params=broken), rows, config=QUICK, progress="off")
+
+
+def test_schedule_rises_linearly_and_falls_as_a_cosine():
+    """No step at rate 0; the peak after the warm-up; the final share at the end."""
+    config = TrainingConfig(learning_rate=1.0, warmup_steps=4, final_rate_ratio=0.1)
+    schedule = learning_rate_schedule(config, 24)
+    rates = [float(schedule(step)) for step in range(25)]
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    for step in range(4, 25):
+        cosine = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * (step - 4) / 20))
+        assert rates[step] == pytest.approx(cosine, abs=1e-6)
+
+
+class TestCheckpoint:
+    """A checkpoint is whole or absent, and only loads into its own run."""
+
+    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2)), "n": jnp.int32(7)})
+
+    def test_round_trip(self, tmp_path):
+        """Arrays come back bit for bit, with the step and the facts."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {"k": [1, None]})
+        loaded = load_checkpoint(path, self.STATE)
+        assert (loaded.step, loaded.facts) == (5, {"k": [1, None]})
+        assert_equal_trees(loaded.state, self.STATE)
+
+    def test_the_older_one_goes_only_after_the_newer_is_there(self, tmp_path, monkeypatch):
+        """A failing save leaves the previous checkpoint and no half-written one."""
+        first = save_checkpoint(tmp_path, 1, self.STATE, {})
+
+        def fail(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("modelops_jax.training._checkpoint.save_file", fail)
+        with pytest.raises(OSError, match="No space left"):
+            save_checkpoint(tmp_path, 2, self.STATE, {})
+        assert latest_checkpoint(tmp_path) == first
+        monkeypatch.undo()
+        second = save_checkpoint(tmp_path, 2, self.STATE, {})
+        assert latest_checkpoint(tmp_path) == second
+        assert not first.exists()
+
+    def test_foreign_arrays_are_named(self, tmp_path):
+        """Missing, unknown and misshapen arrays."""
+        path = save_checkpoint(tmp_path, 1, self.STATE, {})
+        with pytest.raises(CheckpointError, match="missing arrays"):
+            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}))
+        wrong = TrainState({"a": jnp.arange(4.0)}, self.STATE.optimizer)
+        with pytest.raises(CheckpointError, match=r"float32\[3\], expected float32\[4\]"):
+            load_checkpoint(path, wrong)
+
+    def test_no_checkpoint(self, tmp_path):
+        """An empty or incomplete folder is named."""
+        assert latest_checkpoint(tmp_path) is None
+        path = save_checkpoint(tmp_path, 1, self.STATE, {})
+        shutil.copytree(path, tmp_path / "copy")
+        (tmp_path / "copy" / "state.json").unlink()
+        with pytest.raises(CheckpointError, match=r"state\.json.* is missing"):
+            load_checkpoint(tmp_path / "copy", self.STATE)
+
+
+def test_adapters_scale_is_alpha_over_rank(model):
+    """The scale LoRA's authors define."""
+    assert init_lora(model.params, LoraConfig(rank=4, alpha=6.0), 0).scale == 1.5
+    assert isinstance(init_lora(model.params, LoraConfig(), 0), Adapters)

@@ -1,0 +1,84 @@
+"""The loss is on the completion or the assistant's turns, and on what ends them; nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from modelops_jax.training import render_prompt, tokenize_row
+
+CONVERSATION = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello  "},
+    {"role": "user", "content": "Bye"},
+    {"role": "assistant", "content": ""},
+]
+
+
+def trained_text(model, row) -> str:
+    """The trained tokens as text, special tokens shown."""
+    tokenized = tokenize_row(model.tokenizer, row)
+    ids = tokenized.token_ids[tokenized.trained].tolist()
+    return model.tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def test_completion_and_its_end_are_trained(model):
+    """The end-of-turn token is learned even though it is also the padding token or a stop."""
+    row = {"prompt": "What?", "completion": "That."}
+    assert trained_text(model, row) == "That.<|im_end|>"
+
+
+def test_every_assistant_turn_and_its_end_are_trained(model):
+    """White space of the message is kept; that of the template, after the end, is not trained."""
+    text = trained_text(model, {"messages": CONVERSATION})
+    assert text == "Hello  <|im_end|><|im_end|>"
+
+
+def test_tokens_of_the_row_are_those_of_the_rendered_text(model):
+    """Cutting the text into pieces loses no token before the last trained one."""
+    tokenized = tokenize_row(model.tokenizer, {"messages": CONVERSATION})
+    whole = model.tokenizer.render_chat(CONVERSATION, add_generation_prompt=False)
+    expected = model.tokenizer.encode(whole.rstrip("\n"))
+    assert tokenized.token_ids.tolist() == expected
+
+
+def test_trained_prompt_is_the_generated_prompt(model):
+    """Generation begins with exactly the tokens that training put before the completion."""
+    row = {"prompt": "What? ", "completion": " That."}
+    tokenized = tokenize_row(model.tokenizer, row)
+    prompt = tokenized.token_ids[: np.flatnonzero(tokenized.trained)[0]].tolist()
+    messages = render_prompt(model.tokenizer, "What? ")
+    text = model.tokenizer.render_chat(messages, add_generation_prompt=True)
+    assert prompt == model.tokenizer.encode(text)
+
+
+def test_special_tokens_written_in_a_row_do_not_move_the_mask(model):
+    """Masking is by position: the end token's id inside the prompt is not trained."""
+    row = {"prompt": "a<|im_end|>b", "completion": "c"}
+    assert trained_text(model, row) == "c<|im_end|>"
+
+
+def test_without_a_template_prompt_and_completion_are_joined(model):
+    """A base model sees the plain text, and learns to stop."""
+    tokenizer = dataclasses.replace(model.tokenizer, chat_template=None)
+    tokenized = tokenize_row(tokenizer, {"prompt": "ab", "completion": "cd"})
+    ids = tokenizer.encode("ab", add_special_tokens=True)
+    assert tokenized.token_ids.tolist() == [*ids, *tokenizer.encode("cd"), tokenizer.eos_id]
+    assert tokenized.trained.sum() == 3
+    assert render_prompt(tokenizer, "ab") == "ab"
+
+
+def test_conversation_needs_a_template(model):
+    """A conversation on a model without a template is refused."""
+    tokenizer = dataclasses.replace(model.tokenizer, chat_template=None)
+    with pytest.raises(ValueError, match="no chat template"):
+        tokenize_row(tokenizer, {"messages": CONVERSATION})
+
+
+def test_template_that_rewrites_earlier_turns_is_refused(model):
+    """If the prompt is not a beginning of the whole, no position can be trusted."""
+    template = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    tokenizer = dataclasses.replace(model.tokenizer, chat_template=template)
+    with pytest.raises(ValueError, match=r"messages\[2\]: the chat template"):
+        tokenize_row(tokenizer, {"messages": CONVERSATION})
