@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._score import Score
 from ._svg import INK, inline_svg
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _WIDTH = 400
 _ROW = 54
 _SCALE = 36
-# What fits the width at this font size; the page's table has every name in full.
-_LONGEST_NAME = 44
+# The part of the axis that a score with its interval takes, set in this font size.
+_ROOM = 0.44
+# What fits the width, alone and before the numbers; the page's table has every name in full.
+_LONGEST_NAME, _LONGEST_NAME_BEFORE_NUMBERS = 44, 22
 
 
 def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
@@ -46,19 +48,15 @@ def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
             ours = index == highlight
             colour = INK["accent"] if ours else INK["muted"]
             weight = "bold" if ours else "normal"
-            low, high = score.bounds or (score.value, score.value)
+            low, high = _ends(score)
             line = index + 0.72
             axes.text(0, index + 0.4, f"name {index}", weight=weight)
-            # The numbers stand on the side of the whisker where there is room.
-            right = low + high < 1
-            axes.text(
-                high + 0.035 if right else low - 0.035,
-                line,
-                _numbers(score),
-                weight=weight,
-                ha="left" if right else "right",
-                va="center_baseline",
-            )
+            x, y, align = {
+                "right": (high + 0.035, line + 0.09, "left"),
+                "left": (low - 0.035, line + 0.09, "right"),
+                "above": (1, index + 0.4, "right"),
+            }[_side(score)]
+            axes.text(x, y, _numbers(score), weight=weight, ha=align)
             axes.plot([low, high], [line, line], color=colour, linewidth=2.5)
             for end in (low, high):
                 axes.plot([end, end], [line - 0.09, line + 0.09], color=colour, linewidth=2.5)
@@ -80,7 +78,7 @@ def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
         size=(_WIDTH, height),
         title=f"{metric} of every system, with intervals",
         description=f"{metric} from 0 to 1, higher is better: {described}.",
-        labels={f"name {index}": _short(score.name) for index, score in enumerate(scores)},
+        labels={f"name {index}": _short(score) for index, score in enumerate(scores)},
     )
 
 
@@ -160,6 +158,18 @@ def curve(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, f
     ]
 
 
+def _ends(score: Score) -> tuple[float, float]:
+    return score.bounds or (score.value, score.value)
+
+
+def _side(score: Score) -> Literal["right", "left", "above"]:
+    """Where the numbers go: beside the whisker, or above it where neither side has room."""
+    low, high = _ends(score)
+    if high <= 1 - _ROOM:
+        return "right"
+    return "left" if low >= _ROOM else "above"
+
+
 def _numbers(score: Score) -> str:
     if score.bounds is None:
         return f"{score.value:.3f}"
@@ -167,5 +177,6 @@ def _numbers(score: Score) -> str:
     return f"{score.value:.3f} ({low:.3f}\N{EN DASH}{high:.3f})"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def _short(score: Score) -> str:
+    longest = _LONGEST_NAME_BEFORE_NUMBERS if _side(score) == "above" else _LONGEST_NAME
+    return score.name if len(score.name) <= longest else f"{score.name[: longest - 1]}…"

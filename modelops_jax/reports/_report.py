@@ -76,7 +76,7 @@ class FineTuningReport:
                 side = "below" if score.value == 0 else "above"
                 sentences.append(
                     f"{sentence_case(score.name)}: all {score.rows:,} rows agree, which leaves the "
-                    f"bootstrap no width; they fit any true value {side} {limit:.3f}."
+                    f"bootstrap no width; they fit any true score {side} {limit:.3f}."
                 )
         return sentences
 

@@ -47,17 +47,30 @@ def test_description_has_every_score_in_full():
     assert any(str(element.text).endswith("…") for element in root.iter("text"))
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_numbers_stay_inside_the_picture(value: float):
-    """The number beside a whisker is on the side where it fits, at both ends of the axis."""
-    interval = Interval(max(0.0, value - 0.05), min(1.0, value + 0.05), 0.9, "any", 9, 0)
-    scores = [Score(name="system", value=value, rows=1, interval=interval)]
-    root = ElementTree.fromstring(score_plot(scores, metric="accuracy", highlight=0))
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.05), (0.45, 0.55), (0.95, 1.0), (0.3, 0.9), (0.1, 0.7), (0.0, 1.0)]
+)
+def test_numbers_have_room(low: float, high: float):
+    """Numbers keep inside the picture and off their whisker, wherever the interval lies."""
+    score = Score(
+        name="system",
+        value=(low + high) / 2,
+        rows=1,
+        interval=Interval(low, high, 0.9, "any", 9, 0),
+    )
+    root = ElementTree.fromstring(score_plot([score], metric="accuracy", highlight=0))
     width = float(root.attrib["viewBox"].split()[2])
-    (label,) = [text for text in root.iter("text") if str(text.text).startswith(f"{value:.3f} (")]
-    x, room = float(label.attrib["x"]), 150
-    assert "end" in label.attrib["style"] or x + room < width
-    assert "end" not in label.attrib["style"] or x - room > 0
+    texts = {str(text.text): text for text in root.iter("text")}
+    zero, one = (float(texts[tick].attrib["x"]) for tick in ("0", "1"))
+    label = next(text for key, text in texts.items() if key.startswith(f"{score.value:.3f} ("))
+    # 19 characters of the bold font: the widest a score with its interval gets.
+    x, room = float(label.attrib["x"]), 160
+    left, right = (x - room, x) if "end" in label.attrib["style"] else (x, x + room)
+    assert 0 <= left
+    assert right <= width
+    whisker = (zero + low * (one - zero), zero + high * (one - zero))
+    above = float(label.attrib["y"]) == float(texts["system"].attrib["y"])
+    assert above or right < whisker[0] or left > whisker[1]
 
 
 def test_series_differ_by_more_than_colour():
