@@ -278,11 +278,14 @@ def _layer(
     batch, tokens, _ = hidden.shape
 
     def project(x: Array, block: str, *names: str) -> list[Array]:
+        # Tokens as one axis: with two, the backward pass copies its operands into another order.
+        flat = x.reshape(-1, x.shape[-1])
         outputs = [
-            jnp.einsum("btd,od->bto", x, layer[block][name]["weight"].astype(x.dtype))
+            jnp.einsum("nd,od->no", flat, layer[block][name]["weight"].astype(x.dtype))
             for name in names
         ]
-        return add_low_rank(x, outputs, names, low_rank.get(block, {}), shared.scale)
+        outputs = add_low_rank(flat, outputs, names, low_rank.get(block, {}), shared.scale)
+        return [output.reshape(*x.shape[:-1], -1) for output in outputs]
 
     x = rms_norm(hidden, layer["input_layernorm"]["weight"], config.rms_norm_eps)
     query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")

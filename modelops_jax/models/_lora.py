@@ -104,12 +104,12 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
 
 
 def add_low_rank(
-    x: Float[Array, "batch tokens in"],
-    outputs: Sequence[Float[Array, "batch tokens _"]],
+    x: Float[Array, "tokens in"],
+    outputs: Sequence[Float[Array, "tokens _"]],
     names: tuple[str, ...],
     adapters: Mapping[str, Any],
     scale: float,
-) -> list[Float[Array, "batch tokens _"]]:
+) -> list[Float[Array, "tokens _"]]:
     """Add scale * B (A x) to each named output that has an adapter in this layer's slice.
 
     The A matrices of one input run as a single product: alone they are too narrow to be fast.
@@ -118,10 +118,10 @@ def add_low_rank(
     if not adapted:
         return list(outputs)
     down = jnp.concatenate([adapters[name]["lora_A"] for name in adapted]).astype(x.dtype)
-    inner = jnp.einsum("btd,rd->btr", x, down) * scale
+    inner = jnp.einsum("nd,rd->nr", x, down) * scale
     pieces = dict(zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True))
     return [
-        output + jnp.einsum("btr,or->bto", pieces[name], adapters[name]["lora_B"].astype(x.dtype))
+        output + jnp.einsum("nr,or->no", pieces[name], adapters[name]["lora_B"].astype(x.dtype))
         if name in pieces
         else output
         for name, output in zip(names, outputs, strict=True)

@@ -268,7 +268,7 @@ def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
         if value is None and len(choices) < len(typing.get_args(hint)):
             return None
         (hint,) = choices
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if isinstance(value, Mapping):
             return _build(hint, value, prefix=f"{name}.", source=source)
         expected = "a table"

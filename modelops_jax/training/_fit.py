@@ -225,7 +225,7 @@ class _Run:
 
     def log(self, sums: LossSums) -> None:
         now = time.monotonic()
-        count = int(sums.count)
+        count = int(sums.tokens)
         self.add(
             {
                 "step": self.step,
@@ -233,7 +233,7 @@ class _Run:
                 "loss": float(sums.loss) / count,
                 "token_accuracy": int(sums.correct) / count,
                 "worst_loss": float(sums.worst),
-                "learning_rate": float(self.schedule(self.step - 1)),
+                "learning_rate": float(np.asarray(self.schedule(self.step - 1))),
                 "tokens_per_second": self.tokens / (now - self.begun),
                 "seconds": now - self.begun,
             }
@@ -245,7 +245,7 @@ class _Run:
         sums = jax.device_get(
             evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
         )
-        count = int(sums.count)
+        count = int(sums.tokens)
         self.add(
             {
                 "step": self.step,

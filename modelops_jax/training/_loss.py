@@ -15,11 +15,11 @@ class LossSums(NamedTuple):
     """Sums over the trained tokens of a batch.
 
     A mean of such sums over batches, devices or accumulation steps is exact only if it is taken
-    once, at the end, from the sums and the count.
+    once, at the end, from the sums and their number of tokens.
     """
 
     loss: Float[Array, ""]
-    count: Int[Array, ""]
+    tokens: Int[Array, ""]
     correct: Int[Array, ""]
     worst: Float[Array, ""]
 
@@ -34,7 +34,7 @@ def add_sums(left: LossSums, right: LossSums) -> LossSums:
     """The sums over the tokens of both."""
     return LossSums(
         left.loss + right.loss,
-        left.count + right.count,
+        left.tokens + right.tokens,
         left.correct + right.correct,
         jnp.maximum(left.worst, right.worst),
     )

@@ -69,7 +69,7 @@ def _update(
     *,
     optimizer: optax.GradientTransformation,
 ) -> TrainState:
-    count = sums.count.astype(jnp.float32)
+    count = sums.tokens.astype(jnp.float32)
     gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
     return TrainState(optax.apply_updates(state.trainable, updates), optimizer_state)

@@ -90,9 +90,9 @@ def test_invalid_rows_are_listed(model):
 
 def test_overlong_rows_are_refused_or_dropped_aloud(model, rows):
     """Never cut, never silent; and no row left is an error."""
-    drop = TrainingConfig(overlong="drop", max_length=80)
-    with pytest.raises(ValueError, match=r"row\(s\) of the training dataset are longer than 80"):
-        tokenize(rows, model.tokenizer, TrainingConfig(max_length=80), context=256, name="training")
+    drop = TrainingConfig(overlong="drop", max_length=40)
+    with pytest.raises(ValueError, match=r"row\(s\) of the training dataset are longer than 40"):
+        tokenize(rows, model.tokenizer, TrainingConfig(max_length=40), context=256, name="training")
     with pytest.warns(OverlongRowsWarning, match="they are left out"):
         kept = tokenize(rows, model.tokenizer, drop, context=256, name="training")
     assert 0 < len(kept.rows) < len(rows)
