@@ -166,7 +166,7 @@ weight = np.random.default_rng(6).random(count).astype(np.float32)
 weight[13:26] = 0  # a shard with nothing in it
 keep = weight > 0
 rows = [case.rows(count, dtype=np.float32) for case in cases]
-given = [weight, None] if sys.argv[2] == "standard" else [keep]
+given = [weight] if sys.argv[2] == "standard" else [keep]
 
 def values(rows, given):
     return [

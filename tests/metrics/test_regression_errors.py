@@ -183,7 +183,7 @@ def test_r2_calls_targets_constant_only_when_they_are():
 
 def test_constant_targets_stay_constant_over_many_blocks():
     """The mean of many 0.1 is not 0.1 in floats; the centred squares are still exactly zero."""
-    constant = np.full(600_000, 0.1)
+    constant = np.full(270_000, 0.1)
     assert r2_score(constant, constant) == 1.0
     assert r2_score(constant, constant + 1) == 0.0
 
