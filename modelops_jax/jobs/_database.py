@@ -1,6 +1,9 @@
 """The job store's SQLite file: how it is opened, and how its tables came to be."""
 
+import contextlib
+import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,37 +89,52 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _create(path)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
         # In WAL mode anything less than FULL may lose acknowledged commits when power fails.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        _migrate(connection, path)
+        _check_version(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == SCHEMA_VERSION:
-        return
-    connection.execute("PRAGMA journal_mode=WAL")
-    # Two processes may arrive here together: the lock is taken first, then the version read again.
-    connection.execute("BEGIN IMMEDIATE")
-    version = _version(connection)
-    if version == 0:
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-    if version > SCHEMA_VERSION:
+def _create(path: Path) -> None:
+    """Make the tables in a file of another name, and give it the store's name if that is free.
+
+    Nobody ever opens a store without its tables or before its journal mode is set: changing the
+    mode of a file that others are opening fails at once, without waiting for the lock.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        finally:
+            # The last connection to close moves the journal into the file and removes it.
+            connection.close()
+        # Another process was first: its store is as good as this one.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
         raise JobError(
-            f"{path}: the job store has schema version {version}, this package knows versions up "
-            f"to {SCHEMA_VERSION}; upgrade modelops-jax or choose another home"
+            f"{path}: the job store has schema version {version}, this package knows version "
+            f"{SCHEMA_VERSION}; upgrade modelops-jax or choose another home"
         )
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
