@@ -40,7 +40,7 @@ def _named_leaves(state: TrainState) -> dict[str, Any]:
 def save_checkpoint(
     folder: str | Path, step: int, state: TrainState, facts: Mapping[str, Any]
 ) -> Path:
-    """Write `folder/step-XXXXXXXX` atomically, then remove the older checkpoints beside it.
+    """Write step 24 as `folder/step-00000024`, atomically, then remove the older ones beside it.
 
     Args:
         folder: Where the run keeps its checkpoints; made if it is missing.

@@ -158,6 +158,7 @@ class _Run:
         self.eval_batches = _evaluation_batches(held_out, plan) if held_out else []
         self.history: list[Record] = []
         self.checkpoint: Path | None = None
+        self.saved_step = -1
         self.step = 0
         self.worst = 0.0
         self.state: TrainState
@@ -172,6 +173,7 @@ class _Run:
         if loaded.facts["config"] != _as_json(self.config):
             raise CheckpointError(f"{newest} was made with another training configuration")
         self.step, self.state, self.checkpoint = loaded.step, loaded.state, newest
+        self.saved_step = loaded.step
         self.history, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
 
     def train(self, report: Reporter, stop: Callable[[], bool] | None) -> bool:
@@ -263,7 +265,9 @@ class _Run:
             self.callback(record)
 
     def save(self) -> None:
-        if self.folder is None:
+        # A stop right after a save or a resume has nothing new to keep, and saving the same step
+        # again would have to remove the good copy first.
+        if self.folder is None or self.step == self.saved_step:
             return
         facts = {
             "config": _as_json(self.config),
@@ -276,6 +280,7 @@ class _Run:
             },
         }
         self.checkpoint = save_checkpoint(self.folder, self.step, self.state, facts)
+        self.saved_step = self.step
 
 
 def _evaluation_batches(held_out: TokenizedDataset, plan: _Plan) -> list[Batch]:

@@ -155,6 +155,17 @@ def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
     ]
 
 
+def test_a_stop_without_a_new_step_leaves_the_checkpoint_alone(model, rows, tmp_path):
+    """Resumed and stopped at once: the good copy is not removed to be written again."""
+    first = fit(model, rows, config=QUICK, folder=tmp_path, stop=iter([False, True]).__next__)
+    assert first.checkpoint is not None
+    before = (first.checkpoint / "state.json").stat().st_ino
+    again = fit(model, rows, config=QUICK, folder=tmp_path, resume=True, stop=lambda: True)
+    assert again.stopped
+    assert again.checkpoint == first.checkpoint
+    assert (again.checkpoint / "state.json").stat().st_ino == before
+
+
 def test_resume_refuses_another_configuration(model, rows, tmp_path):
     """A checkpoint of other settings would silently be another run."""
     fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
