@@ -37,7 +37,7 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/python training/lora_spam.py
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
 
 test-model: $(VENV)/.installed-oracle
 	@$(BIN)/python -m modelops_jax.models smollm2-135m-instruct

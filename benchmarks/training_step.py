@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelops_jax.models import Adapters, LlamaConfig, LoraConfig, init_lora, init_params
-from modelops_jax.training import TokenizedRow, make_batch, next_token_loss
+from modelops_jax.training import BatchShape, TokenizedRow, make_batch, next_token_loss
 
 SMOLLM2 = LlamaConfig(
     vocab_size=49152,
@@ -64,7 +64,8 @@ def main() -> None:
         ids = random.integers(0, SMOLLM2.vocab_size, options.tokens).astype(np.int32)
         # Two trained tokens a row, as in a one-word answer.
         rows.append(TokenizedRow(ids, np.arange(options.tokens) >= options.tokens - 2))
-    batch = jax.tree.map(jnp.asarray, make_batch(rows, size=options.rows, pad_id=0))
+    shape = BatchShape(options.rows, options.tokens, 2 * options.rows)
+    batch = jax.tree.map(jnp.asarray, make_batch(rows, shape=shape, pad_id=0))
     params = init_params(SMOLLM2, 0)
     adapters = init_lora(params, LoraConfig(rank=options.rank), 0)
     tokens = options.rows * options.tokens

@@ -1,5 +1,6 @@
 """Architectures, adapters, tokenizers, checkpoint formats and generation."""
 
+from ._batching import common_prefix as common_prefix
 from ._errors import ChatTemplateError as ChatTemplateError
 from ._errors import CheckpointError as CheckpointError
 from ._errors import FetchError as FetchError

@@ -49,16 +49,28 @@ def batches(sequences: Sequence[Sequence[int]], pad_id: int) -> Iterator[Batch]:
         yield Batch(rows, token_ids, lengths)
 
 
-def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """Number of tokens all prompts begin with, leaving each at least one; 0 if not worth it."""
-    if len(prompts) < 2:
+def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
+    """Number of tokens that all sequences begin with and that are worth computing once.
+
+    Args:
+        sequences: Token ids.
+
+    Returns:
+        A multiple of 8 that leaves every sequence at least one token of its own; 0 for fewer than
+        two sequences.
+
+    Example:
+        >>> from modelops_jax.models import common_prefix
+        >>> common_prefix([[*range(9), 5], [*range(9), 6, 7]])
+        8
+    """
+    if len(sequences) < 2:
         return 0
     # The smallest and the largest list differ first where any two of them do.
-    first, last = min(map(list, prompts)), max(map(list, prompts))
+    first, last = min(map(list, sequences)), max(map(list, sequences))
     differing = (
         at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other
     )
     shared = next(differing, min(len(first), len(last)))
-    shared = min(shared, min(map(len, prompts)) - 1)
-    shared -= shared % SHORTEST_PREFIX
-    return shared
+    shared = min(shared, min(map(len, sequences)) - 1)
+    return shared - shared % SHORTEST_PREFIX

@@ -26,8 +26,8 @@ def score_targets(
 ) -> TokenScores:
     """Score each target under the model's distribution at its hidden state.
 
-    The logits are formed in chunks of 256 targets and formed again in the backward pass, so that
-    memory does not grow with targets x vocabulary.
+    The logits are formed in chunks of at most 256 targets and formed again in the backward pass,
+    so that memory does not grow with targets x vocabulary.
 
     Args:
         params: Parameter tree; its output head or tied embeddings are used.
@@ -38,7 +38,8 @@ def score_targets(
         Scores in the order of `targets`; log-likelihoods are float32 and at most 0.
     """
     count, width = hidden.shape
-    chunk = min(CHUNK, count)
+    # Chunks of equal size: the last one is not padded to a whole one.
+    chunk = -(-count // max(-(-count // CHUNK), 1))
     padding = -count % chunk
     chunks = (
         jnp.pad(hidden, ((0, padding), (0, 0))).reshape(-1, chunk, width),

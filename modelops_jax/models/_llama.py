@@ -3,8 +3,7 @@
 Parameters carry the checkpoint's own names as tree paths, with the layers stacked on axis 0 so
 that one `lax.scan` runs them. Linear weights are stored as checkpoints store them: (out, in).
 
-Shape letters: B batch, T tokens, S keys (cached and new), D hidden size, H query heads,
-K key/value heads, G = H // K query heads per key head, C head size, L layers, V vocabulary.
+Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
 """
 
 import dataclasses
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ._attention import attend, causal_mask, rotary, rotate_halves
 from ._lora import Adapters, add_low_rank
 
 Params = dict[str, Any]
@@ -154,30 +154,6 @@ def rms_norm(
     return (wide * scale * broadcast).astype(x.dtype)
 
 
-def rotary(
-    positions: Int[Array, "batch tokens"], head_dim: int, theta: float
-) -> tuple[Float[Array, "batch tokens half"], Float[Array, "batch tokens half"]]:
-    """Cosines and sines of position * theta^(-2i/head_dim), i < head_dim / 2.
-
-    Source: Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
-    """
-    exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    frequencies = jnp.expand_dims(jnp.float32(theta) ** -exponents, (0, 1))
-    angles = positions[:, :, None].astype(jnp.float32) * frequencies
-    return jnp.cos(angles), jnp.sin(angles)
-
-
-def _rotate(
-    x: Float[Array, "batch tokens heads head_dim"],
-    cos: Float[Array, "batch tokens half"],
-    sin: Float[Array, "batch tokens half"],
-) -> Float[Array, "batch tokens heads head_dim"]:
-    """Rotate the pairs (x[i], x[i + head_dim/2]): Hugging Face's half-split layout."""
-    first, second = jnp.split(x, 2, axis=-1)
-    cos, sin = cos[:, :, None, :].astype(x.dtype), sin[:, :, None, :].astype(x.dtype)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-
-
 class Past(NamedTuple):
     """Tokens computed earlier: their keys and values, and which slots each row may see.
 
@@ -188,116 +164,63 @@ class Past(NamedTuple):
     visible: Bool[Array, "rows slots"]
 
 
-def attend(
-    query: Float[Array, "batch tokens heads head_dim"],
-    sources: Sequence[tuple[Array, Array, Bool[Array, "#batch #tokens _"]]],
-) -> Float[Array, "batch tokens width"]:
-    """Grouped-query attention over several sources of (keys, values, mask) under one softmax.
-
-    Args:
-        query: Rotated queries.
-        sources: Keys and values of shape (batch or 1, slots, kv_heads, head_dim), and the mask of
-            which query may see which slot. Kept apart so that a cache is never copied to grow it.
-
-    Returns:
-        The mixed values. The softmax runs in float32; a query that sees nothing gives zeros.
-    """
-    batch, tokens, heads, head_dim = query.shape
-    kv_heads = sources[0][0].shape[2]
-    group = heads // kv_heads
-    # (B, K, G*T, C): the query heads that share a key head become rows of one product.
-    grouped = query.reshape(batch, tokens, kv_heads, group, head_dim)
-    grouped = grouped.transpose(0, 2, 3, 1, 4).reshape(batch, kv_heads, -1, head_dim)
-    scores, lowest = [], jnp.finfo(jnp.float32).min
-    for keys, _, mask in sources:
-        score = _contract("bkqc,bskc->bkqs", grouped, keys, jnp.float32)
-        score = score.reshape(batch, kv_heads, group, tokens, -1) * head_dim**-0.5
-        # The lowest finite number, not -inf: a query without visible slots must stay finite.
-        scores.append(jnp.where(mask[:, None, None, :, :], score, lowest))
-    top = scores[0].max(axis=-1, keepdims=True)
-    for score in scores[1:]:
-        top = jnp.maximum(top, score.max(axis=-1, keepdims=True))
-    top = jax.lax.stop_gradient(top)
-    exps = [
-        jnp.where(mask[:, None, None, :, :], jnp.exp(score - top), 0.0)
-        for score, (_, _, mask) in zip(scores, sources, strict=True)
-    ]
-    total = jnp.zeros_like(top)
-    mixed = jnp.zeros_like(grouped)
-    for piece, (_, values, _) in zip(exps, sources, strict=True):
-        total = total + piece.sum(axis=-1, keepdims=True)
-        rows = piece.reshape(batch, kv_heads, group * tokens, -1).astype(values.dtype)
-        mixed = mixed + _contract("bkqs,bskc->bkqc", rows, values, query.dtype)
-    mixed = mixed.reshape(batch, kv_heads, group, tokens, head_dim)
-    # Dividing after the product touches head_dim numbers a query instead of every slot.
-    mixed = mixed / jnp.maximum(total, jnp.finfo(jnp.float32).tiny).astype(mixed.dtype)
-    return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads * head_dim)
-
-
-def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:
-    """An einsum in which a right operand of batch one serves all rows of the left one."""
-    if right.shape[0] == 1 and left.shape[0] != 1:
-        inputs, output = spec.split("->")
-        first, second = inputs.split(",")
-        spec, right = f"{first},{second[1:]}->{output}", right[0]
-    return jnp.einsum(spec, left, right, preferred_element_type=dtype)
-
-
-def causal_mask(
-    segment_ids: Int[Array, "batch tokens"],
-) -> Bool[Array, "batch tokens tokens"]:
-    """Whether token t may see token s: s <= t, in the same segment, and segment 0 is padding."""
-    tokens = segment_ids.shape[1]
-    index = jnp.arange(tokens, dtype=jnp.int32)
-    earlier = (index[:, None] >= index[None, :])[None]
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    return earlier & same & (segment_ids != 0)[:, None, :]
-
-
 @dataclasses.dataclass(frozen=True)
 class _Shared:
-    """What every layer of one call uses alike."""
+    """What every layer of one call uses alike.
 
-    cos: Float[Array, "batch tokens half"]
-    sin: Float[Array, "batch tokens half"]
+    The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
+    the backward pass would copy the operands of every product into another order.
+    """
+
+    cos: Float[Array, "flat half"]
+    sin: Float[Array, "flat half"]
     mask: Bool[Array, "batch tokens tokens"]
+    prefix_mask: Bool[Array, "1 prefix prefix"]
     past_visible: Sequence[Bool[Array, "_ _"]]
     scale: float
     config: LlamaConfig
 
 
 def _layer(
-    hidden: Float[Array, "batch tokens width"],
+    hidden: Float[Array, "flat width"],
     layer: Params,
     low_rank: Mapping[str, Any],
     past: Sequence[KeyValues],
     shared: _Shared,
-) -> tuple[Float[Array, "batch tokens width"], KeyValues]:
-    """One decoder layer: the new hidden states, and the keys and values of these tokens."""
+) -> tuple[Float[Array, "flat width"], KeyValues]:
+    """One decoder layer: the new hidden states, and the keys and values of the rows' tokens."""
     config = shared.config
-    batch, tokens, _ = hidden.shape
+    batch, tokens, _ = shared.mask.shape
+    prefix = shared.prefix_mask.shape[-1]
 
     def project(x: Array, block: str, *names: str) -> list[Array]:
-        # Tokens as one axis: with two, the backward pass copies its operands into another order.
-        flat = x.reshape(-1, x.shape[-1])
         outputs = [
-            jnp.einsum("nd,od->no", flat, layer[block][name]["weight"].astype(x.dtype))
+            jnp.einsum("nd,od->no", x, layer[block][name]["weight"].astype(x.dtype))
             for name in names
         ]
-        outputs = add_low_rank(flat, outputs, names, low_rank.get(block, {}), shared.scale)
-        return [output.reshape(*x.shape[:-1], -1) for output in outputs]
+        return add_low_rank(x, outputs, names, low_rank.get(block, {}), shared.scale)
+
+    def heads(x: Array, *, rotate: bool) -> tuple[Array, Array]:
+        """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size)."""
+        x = x.reshape(len(x), -1, config.head_dim)
+        x = rotate_halves(x, shared.cos, shared.sin) if rotate else x
+        return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
     x = rms_norm(hidden, layer["input_layernorm"]["weight"], config.rms_norm_eps)
     query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")
-    query = query.reshape(batch, tokens, config.num_heads, config.head_dim)
-    key = key.reshape(batch, tokens, config.num_kv_heads, config.head_dim)
-    value = value.reshape(batch, tokens, config.num_kv_heads, config.head_dim)
-    query, key = _rotate(query, shared.cos, shared.sin), _rotate(key, shared.cos, shared.sin)
+    prefix_query, query = heads(query, rotate=True)
+    prefix_key, key = heads(key, rotate=True)
+    prefix_value, value = heads(value, rotate=False)
     sources = [
         (earlier.keys, earlier.values, visible[:, None, :])
         for earlier, visible in zip(past, shared.past_visible, strict=True)
     ]
-    mixed = attend(query, [*sources, (key, value, shared.mask)])
+    if prefix:
+        sources.append((prefix_key, prefix_value, jnp.ones((1, 1, prefix), bool)))
+    mixed = attend(query, [*sources, (key, value, shared.mask)]).reshape(batch * tokens, -1)
+    if prefix:
+        first = attend(prefix_query, [(prefix_key, prefix_value, shared.prefix_mask)])
+        mixed = jnp.concatenate([first[0], mixed])
     hidden = hidden + project(mixed, "self_attn", "o_proj")[0]
     x = rms_norm(hidden, layer["post_attention_layernorm"]["weight"], config.rms_norm_eps)
     gate, up = project(x, "mlp", "gate_proj", "up_proj")
@@ -311,6 +234,7 @@ def forward(
     *,
     segment_ids: Int[Array, "batch tokens"] | None = None,
     positions: Int[Array, "batch tokens"] | None = None,
+    prefix_ids: Int[Array, " prefix"] | None = None,
     past: Sequence[Past] = (),
     adapters: Adapters | None = None,
     dtype: Any = jnp.float32,
@@ -324,7 +248,10 @@ def forward(
         token_ids: Token ids; those of padding may be anything valid.
         segment_ids: Tokens see only earlier tokens of their own segment; 0 marks padding. By
             default each row is one segment.
-        positions: Position of each token in its sequence; by default counted from 0 in each row.
+        positions: Position of each token in its sequence; by default counted in each row from
+            the length of the prefix.
+        prefix_ids: Tokens at positions 0, 1, ... that every segment begins with, such as a
+            system prompt. They are computed once for all rows, and gradients flow through them.
         past: Earlier tokens that every segment of the row may see where `visible` says so.
         adapters: Low-rank adapters to add to the weights.
         dtype: Type of the activations; norms and softmax run in float32 whatever it is.
@@ -332,18 +259,26 @@ def forward(
 
     Returns:
         Hidden states of type `dtype`, and `KeyValues` of shape (layers, batch, tokens, kv_heads,
-        head_dim). At padding the hidden states are finite and mean nothing.
+        head_dim), both of the rows without the prefix. At padding the hidden states are finite
+        and mean nothing.
     """
     batch, tokens = token_ids.shape
+    if prefix_ids is None:
+        prefix_ids = jnp.zeros((0,), jnp.int32)
+    prefix = len(prefix_ids)
+    assert not (prefix and past), "both would be the beginning of every segment"
     if segment_ids is None:
         segment_ids = jnp.ones((batch, tokens), jnp.int32)
     if positions is None:
-        positions = jnp.broadcast_to(jnp.arange(tokens, dtype=jnp.int32)[None], (batch, tokens))
+        row = jnp.arange(prefix, prefix + tokens, dtype=jnp.int32)
+        positions = jnp.broadcast_to(row[None], (batch, tokens))
+    positions = jnp.concatenate([jnp.arange(prefix, dtype=positions.dtype), positions.reshape(-1)])
     cos, sin = rotary(positions, config.head_dim, config.rope_theta)
     shared = _Shared(
         cos,
         sin,
         causal_mask(segment_ids),
+        causal_mask(jnp.ones((1, prefix), jnp.int32)),
         [earlier.visible for earlier in past],
         adapters.scale if adapters else 0.0,
         config,
@@ -355,10 +290,12 @@ def forward(
 
     if remat == "layer":
         step = jax.checkpoint(step, prevent_cse=False)
-    hidden = params["model"]["embed_tokens"]["weight"][token_ids].astype(dtype)
+    flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
+    hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
     weights = adapters.weights if adapters else {}
     slices = (params["model"]["layers"], weights, [earlier.key_values for earlier in past])
     hidden, key_values = jax.lax.scan(step, hidden, slices)
+    hidden = hidden[prefix:].reshape(batch, tokens, -1)
     return rms_norm(hidden, params["model"]["norm"]["weight"], config.rms_norm_eps), key_values
 
 

@@ -1,9 +1,12 @@
 """Fine-tuning: rows to tokens, the loss, the step, the loop and its checkpoints."""
 
+from ._batch_shapes import BatchShape as BatchShape
+from ._batch_shapes import choose_shapes as choose_shapes
 from ._batches import Batch as Batch
+from ._batches import Batches as Batches
 from ._batches import epoch_batches as epoch_batches
 from ._batches import make_batch as make_batch
-from ._batches import micro_batches as micro_batches
+from ._batches import shared_prefix as shared_prefix
 from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import latest_checkpoint as latest_checkpoint
 from ._checkpoint import load_checkpoint as load_checkpoint

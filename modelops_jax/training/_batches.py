@@ -4,31 +4,32 @@ Nothing has to be saved to continue a run in the same order. Rows of like length
 because every row of a batch is padded to its longest.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from modelops_jax.models import common_prefix
+
+from ._batch_shapes import BatchShape, choose_shapes
 from ._rows import TokenizedRow
 from ._tokenized import TokenizedDataset, row_lengths
 
 # Rows are sorted by length inside windows of this many batches: wide enough that the rows of a
 # batch are alike, narrow enough that an epoch stays shuffled.
 WINDOW = 16
-# Padded lengths are multiples of this, so that few shapes are compiled.
-LENGTH_STEP = 32
-# Numbers of trained tokens are padded to an eighth of the batch's tokens, and at least this.
-TARGET_STEP = 64
 
 
 class Batch(NamedTuple):
     """Padded rows, and where their trained tokens are.
 
-    `at` holds positions in the flattened (batch * tokens) states that predict the `targets`;
-    unused places have `weight` 0.
+    `prefix_ids` are the tokens all rows begin with, which `token_ids` leave out. `at` holds
+    positions in the flattened (batch * tokens) states that predict the `targets`; unused places
+    have `weight` 0.
     """
 
+    prefix_ids: Int[np.ndarray, " prefix"]
     token_ids: Int[np.ndarray, "batch tokens"]
     segment_ids: Int[np.ndarray, "batch tokens"]
     at: Int[np.ndarray, " targets"]
@@ -48,44 +49,86 @@ def epoch_batches(
         window = order[start : start + WINDOW * batch_size]
         # Stable, so that rows of equal length keep their shuffled order.
         window = window[np.argsort(-lengths[window], kind="stable")]
-        chunks = [window[at : at + batch_size] for at in range(0, len(window), batch_size)]
+        chunks = cut(window, batch_size)
         steps += [chunks[index] for index in random.permutation(len(chunks))]
     return steps
 
 
-def make_batch(rows: Sequence[TokenizedRow], *, size: int, pad_id: int) -> Batch:
+def cut(indices: Any, size: int) -> list[Any]:
+    """Consecutive pieces of `size`; the last one may be shorter."""
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def make_batch(
+    rows: Sequence[TokenizedRow], *, shape: BatchShape, pad_id: int, prefix: int = 0
+) -> Batch:
     """Pad rows to one shape.
 
     Args:
-        rows: At most `size` tokenised rows.
-        size: Number of rows of the batch; missing ones are padding.
+        rows: At most `shape.rows` tokenised rows, whose tokens after the prefix fit the shape.
+        shape: Of the batch; missing rows, tokens and targets are padding.
         pad_id: Any valid token id.
+        prefix: Number of tokens that all rows begin with and that none of them trains.
     """
-    longest = max(len(row.token_ids) for row in rows)
-    length = -(-longest // LENGTH_STEP) * LENGTH_STEP
-    token_ids = np.full((size, length), pad_id, np.int32)
-    segment_ids = np.zeros((size, length), np.int32)
+    token_ids = np.full((shape.rows, shape.tokens), pad_id, np.int32)
+    segment_ids = np.zeros((shape.rows, shape.tokens), np.int32)
     at, targets = [], []
     for index, row in enumerate(rows):
-        count = len(row.token_ids)
-        token_ids[index, :count] = row.token_ids
+        count = len(row.token_ids) - prefix
+        token_ids[index, :count] = row.token_ids[prefix:]
         segment_ids[index, :count] = 1
-        # The state at position p - 1 predicts the token at p; the first token has no state.
-        trained = np.flatnonzero(row.trained[1:])
-        at.append(trained + index * length)
-        targets.append(row.token_ids[trained + 1])
-    step = max(TARGET_STEP, size * length // 8)
+        trained = np.flatnonzero(row.trained[1:]) + 1
+        # The state at p - 1 predicts the token at p; the first token has no state.
+        at.append(trained - 1 - prefix + index * shape.tokens)
+        targets.append(row.token_ids[trained])
     used = sum(map(len, at))
-    slots = -(-used // step) * step
-    padded = np.zeros((3, slots), np.int32)
+    padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
-    return Batch(token_ids, segment_ids, *padded)
+    return Batch(rows[0].token_ids[:prefix], token_ids, segment_ids, *padded)
 
 
-def micro_batches(
-    dataset: TokenizedDataset, indices: Sequence[int], *, size: int, pad_id: int
-) -> Iterator[Batch]:
-    """The rows of one step, cut into padded batches of `size` rows."""
-    for start in range(0, len(indices), size):
-        rows = [dataset.rows[index] for index in indices[start : start + size]]
-        yield make_batch(rows, size=size, pad_id=pad_id)
+class Batches:
+    """The padded batches of a dataset, in at most four shapes.
+
+    Args:
+        dataset: Tokenised rows.
+        groups: Indices of the rows of every batch that will be asked for.
+        size: Number of rows of a batch; groups may have fewer.
+        pad_id: Any valid token id.
+    """
+
+    def __init__(
+        self,
+        dataset: TokenizedDataset,
+        groups: Iterable[Sequence[int]],
+        *,
+        size: int,
+        pad_id: int,
+    ):
+        self._rows, self._pad_id = dataset.rows, pad_id
+        self.prefix = shared_prefix(dataset) if size > 1 else 0
+        self._tokens = row_lengths(dataset) - self.prefix
+        self._targets = np.asarray([int(row.trained[1:].sum()) for row in dataset.rows], np.int64)
+        needed = np.asarray([self._needed(group) for group in groups], np.int64)
+        self.shapes = choose_shapes(size, needed)
+
+    def make(self, group: Sequence[int]) -> Batch:
+        """The rows with these indices in the smallest shape that holds them."""
+        tokens, targets = self._needed(group)
+        shape = next(
+            shape for shape in self.shapes if tokens <= shape.tokens and targets <= shape.targets
+        )
+        rows = [self._rows[index] for index in group]
+        return make_batch(rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix)
+
+    def _needed(self, group: Sequence[int]) -> tuple[int, int]:
+        """Longest row and number of trained tokens."""
+        indices = np.asarray(group)
+        return int(self._tokens[indices].max()), int(self._targets[indices].sum())
+
+
+def shared_prefix(dataset: TokenizedDataset) -> int:
+    """Number of tokens that every row begins with and that need no states of their own."""
+    # The state before the first trained token is a row's own, so the prefix ends before it.
+    untrained = [row.token_ids[: row.trained[1:].argmax() + 1] for row in dataset.rows]
+    return common_prefix([ids.tolist() for ids in untrained])

@@ -1,6 +1,7 @@
 """The training loop; there is only this one."""
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from jaxtyping import Int
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, CheckpointError, Model, init_lora, merge_lora
 
-from ._batches import Batch, epoch_batches, micro_batches
+from ._batches import Batch, Batches, cut, epoch_batches
 from ._checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from ._config import TrainingConfig
 from ._loss import LossSums
@@ -48,7 +49,7 @@ class FitResult(NamedTuple):
 
 
 class _Plan:
-    """Which rows every step of a run trains on."""
+    """Which rows every step of a run trains on, and in which shapes."""
 
     def __init__(self, train: TokenizedDataset, config: TrainingConfig, pad_id: int):
         self.train, self.config, self.pad_id = train, config, pad_id
@@ -58,18 +59,28 @@ class _Plan:
         self.epoch_steps = -(-len(train.rows) // config.batch_size)
         steps = config.epochs * self.epoch_steps
         self.total_steps = min(steps, config.max_steps or steps)
+        self._lengths = row_lengths(train)
         self._order: tuple[int, list[Int[np.ndarray, " rows"]]] = (-1, [])
+        groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
+        self._batches = Batches(train, groups, size=self.rows, pad_id=pad_id)
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
+        return [self._batches.make(group) for group in self._groups(step)]
+
+    def tokens(self, step: int) -> int:
+        """Number of real tokens that a step trains on."""
+        return sum(int(self._lengths[group].sum()) for group in self._groups(step))
+
+    def _groups(self, step: int) -> list[list[int]]:
+        """Indices of the rows of each micro-batch of a step."""
         epoch, at = divmod(step, self.epoch_steps)
         if self._order[0] != epoch:
             order = epoch_batches(
                 self.train, self.config.batch_size, seed=self.config.seed, epoch=epoch
             )
             self._order = (epoch, order)
-        indices = self._order[1][at].tolist()
-        return list(micro_batches(self.train, indices, size=self.rows, pad_id=self.pad_id))
+        return cut(self._order[1][at].tolist(), self.rows)
 
 
 def fit(
@@ -189,8 +200,8 @@ class _Run:
             self.state, sums = train_step(
                 self.objective, self.optimizer, self.state, self.frozen, batches
             )
+            self.tokens += self.plan.tokens(self.step)
             self.step += 1
-            self.tokens += sum(int(batch.segment_ids.sum()) for batch in batches)
             finished = self.step == self.plan.total_steps
             looked_at = (self.config.log_every, self.config.checkpoint_every)
             if finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
@@ -287,7 +298,9 @@ def _evaluation_batches(held_out: TokenizedDataset, plan: _Plan) -> list[Batch]:
     """All held-out rows, those of like length together."""
     by_length = np.argsort(row_lengths(held_out), kind="stable").tolist()
     size = min(plan.config.batch_size, len(by_length))
-    return list(micro_batches(held_out, by_length, size=size, pad_id=plan.pad_id))
+    groups = cut(by_length, size)
+    batches = Batches(held_out, groups, size=size, pad_id=plan.pad_id)
+    return [batches.make(group) for group in groups]
 
 
 def _as_json(config: TrainingConfig) -> dict[str, Any]:

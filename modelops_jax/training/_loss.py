@@ -69,6 +69,7 @@ def next_token_loss(
         config,
         jnp.asarray(batch.token_ids),
         segment_ids=jnp.asarray(batch.segment_ids),
+        prefix_ids=jnp.asarray(batch.prefix_ids),
         adapters=adapters,
         dtype=dtype,
         remat=remat,

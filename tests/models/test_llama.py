@@ -98,6 +98,48 @@ def test_past_equals_one_long_row(params, rows: int):
     np.testing.assert_allclose(hidden, forward(params, CONFIG, whole)[0][:, 6:], atol=2e-5)
 
 
+def test_a_prefix_equals_longer_rows(params, adapters):
+    """A beginning computed once for all rows gives the states and the gradients of whole rows."""
+    head, tail = tokens(7), tokens(3, 5)
+    whole = jnp.concatenate([jnp.broadcast_to(head[None], (3, 7)), tail], axis=1)
+    segments = jnp.asarray([[1] * 5, [1] * 5, [1] * 3 + [0] * 2], jnp.int32)
+    weights = jax.random.normal(jax.random.key(3), (3, 5, 24))
+    weights = weights * segments[:, :, None].astype(jnp.float32)
+
+    def once(trained):
+        params, low_rank = trained
+        hidden, _ = forward(
+            params,
+            CONFIG,
+            tail,
+            prefix_ids=head,
+            segment_ids=segments,
+            adapters=Adapters(low_rank, adapters.scale),
+        )
+        return (hidden * weights).sum()
+
+    def again(trained):
+        params, low_rank = trained
+        hidden, _ = forward(
+            params,
+            CONFIG,
+            whole,
+            segment_ids=jnp.concatenate([jnp.ones((3, 7), jnp.int32), segments], axis=1),
+            adapters=Adapters(low_rank, adapters.scale),
+        )
+        return (hidden[:, 7:] * weights).sum()
+
+    ours, our_gradients = jax.value_and_grad(once)((params, adapters.weights))
+    theirs, their_gradients = jax.value_and_grad(again)((params, adapters.weights))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(their_gradients))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * largest),
+        our_gradients,
+        their_gradients,
+    )
+
+
 def test_invisible_past_counts_for_nothing(params):
     """Slots that a row may not see do not move it, whatever is in them."""
     ids = tokens(2, 5)

@@ -1,15 +1,21 @@
 """Every row is seen once an epoch, in an order that is a function of the seed and the epoch."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from modelops_jax.training import (
+    Batches,
+    BatchShape,
     OverlongRowsWarning,
     TokenizedDataset,
     TokenizedRow,
     TrainingConfig,
+    choose_shapes,
     epoch_batches,
     make_batch,
+    shared_prefix,
     tokenize,
 )
 
@@ -63,12 +69,77 @@ def test_batch_points_at_the_states_before_the_trained_tokens():
         TokenizedRow(np.asarray([4, 5, 6, 7], np.int32), np.asarray([True, False, True, True])),
         TokenizedRow(np.asarray([8, 9], np.int32), np.asarray([False, True])),
     ]
-    batch = make_batch(rows, size=4, pad_id=9)
+    batch = make_batch(rows, shape=BatchShape(rows=4, tokens=32, targets=16), pad_id=9)
     assert batch.token_ids.shape == (4, 32)
+    assert batch.targets.shape == (16,)
     assert batch.segment_ids.sum(axis=1).tolist() == [4, 2, 0, 0]
     used = batch.weight == 1
     assert batch.at[used].tolist() == [1, 2, 32]
     assert batch.targets[used].tolist() == [6, 7, 9]
+
+
+def test_a_shared_beginning_is_left_out_of_the_rows():
+    """The prefix ends before the state that predicts the first trained token of any row."""
+    head = np.arange(10, 20, dtype=np.int32)
+    rows = [
+        TokenizedRow(np.append(head, [1, 2, 3]), np.arange(13) >= 12),
+        TokenizedRow(np.append(head, [1, 5]), np.arange(12) >= 11),
+    ]
+    dataset = TokenizedDataset(rows)
+    assert shared_prefix(dataset) == 8
+    batch = Batches(dataset, [[1, 0]], size=2, pad_id=0).make([1, 0])
+    assert batch.prefix_ids.tolist() == head[:8].tolist()
+    assert batch.token_ids[0, :4].tolist() == [18, 19, 1, 5]
+    assert batch.token_ids[1, :5].tolist() == [18, 19, 1, 2, 3]
+    used = batch.weight == 1
+    assert batch.token_ids.reshape(-1)[batch.at[used] + 1].tolist() == [5, 3]
+    assert batch.targets[used].tolist() == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("trained_from", "prefix"), [(0, 0), (1, 0), (8, 0), (9, 8), (16, 8), (17, 16), (19, 16)]
+)
+def test_trained_tokens_keep_a_state_of_their_own(trained_from: int, prefix: int):
+    """Rows that begin alike all the way share at most what comes before a trained token's state."""
+    row = TokenizedRow(np.arange(20, dtype=np.int32), np.arange(20) >= trained_from)
+    assert shared_prefix(TokenizedDataset([row, row])) == prefix
+    assert shared_prefix(TokenizedDataset([row])) == 0
+
+
+def test_shapes_are_the_best_of_their_number():
+    """Against every choice of lengths; a shape more would save little, one less costs more."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        tokens = random.integers(1, 100, 12)
+        needed = np.stack([tokens, random.integers(1, 40, 12)], axis=1)
+        rounded = -(-tokens // 8) * 8
+        shapes = choose_shapes(3, needed)
+
+        def padded(lengths, rounded=rounded):
+            return sum(min(length for length in lengths if length >= one) for one in rounded)
+
+        def best(count: int, rounded=rounded, padded=padded):
+            shorter = sorted(set(rounded.tolist()))[:-1]
+            choices = itertools.combinations(shorter, min(count - 1, len(shorter)))
+            return min(padded([*choice, rounded.max()]) for choice in choices)
+
+        assert len(shapes) <= 4
+        assert padded([shape.tokens for shape in shapes]) == best(len(shapes))
+        if 1 < len(shapes):
+            assert best(len(shapes)) <= 0.97 * best(len(shapes) - 1)
+        if len(shapes) < 4:
+            assert best(len(shapes) + 1) > 0.97 * best(len(shapes))
+        for length, targets in needed:
+            shape = next(shape for shape in shapes if length <= shape.tokens)
+            assert targets <= shape.targets
+
+
+def test_rows_of_one_length_need_one_shape():
+    """Nothing is compiled that saves nothing; a very long context stays cheap to plan."""
+    needed = np.asarray([[33, 2]] * 100 + [[34, 17]])
+    assert choose_shapes(4, needed) == [BatchShape(4, 40, 32)]
+    long = np.stack([np.arange(1, 131_073, 64), np.ones(2048, int)], axis=1)
+    assert len(choose_shapes(1, long)) == 4
 
 
 def test_empty_dataset_is_refused(model):

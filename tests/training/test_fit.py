@@ -10,6 +10,7 @@ import pytest
 
 from modelops_jax.models import Adapters, CheckpointError, LoraConfig, init_lora
 from modelops_jax.training import (
+    Batches,
     Objective,
     TrainingConfig,
     TrainingDiverged,
@@ -20,7 +21,6 @@ from modelops_jax.training import (
     latest_checkpoint,
     learning_rate_schedule,
     load_checkpoint,
-    micro_batches,
     save_checkpoint,
     tokenize,
 )
@@ -31,6 +31,14 @@ QUICK = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=6, epochs=10)
 def assert_equal_trees(left, right):
     """Bit for bit."""
     jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def batches_of(data, size: int):
+    """All rows, in their order."""
+    indices = range(len(data.rows))
+    groups = [indices[start : start + size] for start in indices[::size]]
+    batches = Batches(data, groups, size=size, pad_id=0)
+    return [batches.make(group) for group in groups]
 
 
 def objective_of(model, scale=None) -> Objective:
@@ -50,7 +58,7 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
         trainable, frozen, scale = shifted, model.params, fresh.scale
 
     def mean_gradients(size: int):
-        batches = micro_batches(data, range(len(data.rows)), size=size, pad_id=0)
+        batches = batches_of(data, size)
         gradients, sums = gradient_sums(objective_of(model, scale), trainable, frozen, batches)
         assert int(sums.tokens) == data.trained_tokens
         return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.tokens), gradients), sums
@@ -76,7 +84,7 @@ def test_loss_is_the_mean_over_trained_tokens(model, rows):
         objective_of(model),
         model.params,
         None,
-        micro_batches(data, range(len(data.rows)), size=4, pad_id=0),
+        batches_of(data, 4),
     )
     total, worst = 0.0, 0.0
     for row in data.rows:
