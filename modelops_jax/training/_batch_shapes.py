@@ -5,15 +5,19 @@ costs as much as a real one. All batches of a run are known before its first ste
 are chosen for them.
 """
 
+import math
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
 # Most shapes, however much padding another one would save.
 MOST_SHAPES = 4
-# One more shape has to save this share of the tokens.
-WORTH_A_SHAPE = 0.03
+# What a device computes in the seconds that compiling a training step takes. Measured on two CPU
+# cores: 3.5 s at 230 GFLOP/s. Compilation is as long for an accelerator of a thousand times that.
+COMPILE_FLOPS = {"cpu": 8e11}
+COMPILE_FLOPS_ELSEWHERE = 8e14
 # Lengths and numbers of targets are multiples of these: vector registers and product tiles.
 TOKEN_STEP = 8
 TARGET_STEP = 16
@@ -29,12 +33,25 @@ class BatchShape(NamedTuple):
     targets: int
 
 
-def choose_shapes(rows: int, needed: Int[np.ndarray, "batches 2"]) -> list[BatchShape]:
+def tokens_worth_a_shape(parameters: int) -> int:
+    """Padded tokens that a shape has to save to be worth its compilation.
+
+    Args:
+        parameters: Number of the model's parameters; a token trains with 6 FLOPs for each.
+    """
+    flops = COMPILE_FLOPS.get(jax.default_backend(), COMPILE_FLOPS_ELSEWHERE)
+    return math.ceil(flops / (6 * parameters))
+
+
+def choose_shapes(
+    rows: int, needed: Int[np.ndarray, "batches 2"], *, worth: int = 0
+) -> list[BatchShape]:
     """At most four shapes, shortest first, that hold every batch with the least padding.
 
     Args:
         rows: Number of rows of every shape.
         needed: Longest row (tokens) and number of trained tokens of each batch.
+        worth: Padded tokens that one more shape has to save.
 
     Returns:
         Shapes in order of their tokens. A batch fits the first one that is long enough.
@@ -56,8 +73,7 @@ def choose_shapes(rows: int, needed: Int[np.ndarray, "batches 2"]) -> list[Batch
         extended = cost[None, :] + lengths[:, None] * (before[1:, None] - before[None, 1:])
         shorter = np.tri(len(lengths), k=-1, dtype=bool)
         extended = np.where(shorter, extended, np.iinfo(np.int64).max)[1:]
-        saved = 1 - extended[-1].min() / cost[-1]
-        if saved < WORTH_A_SHAPE:
+        if rows * (cost[-1] - extended[-1].min()) < max(worth, 1):
             break
         cost = np.concatenate([cost[:1], extended.min(axis=1)])
         previous.append(np.concatenate([[-1], extended.argmin(axis=1)]))

@@ -95,6 +95,7 @@ class Batches:
         groups: Indices of the rows of every batch that will be asked for.
         size: Number of rows of a batch; groups may have fewer.
         pad_id: Any valid token id.
+        worth: Padded tokens that one more shape has to save.
     """
 
     def __init__(
@@ -104,13 +105,14 @@ class Batches:
         *,
         size: int,
         pad_id: int,
+        worth: int = 0,
     ):
         self._rows, self._pad_id = dataset.rows, pad_id
         self.prefix = shared_prefix(dataset) if size > 1 else 0
         self._tokens = row_lengths(dataset) - self.prefix
         self._targets = np.asarray([int(row.trained[1:].sum()) for row in dataset.rows], np.int64)
         needed = np.asarray([self._needed(group) for group in groups], np.int64)
-        self.shapes = choose_shapes(size, needed)
+        self.shapes = choose_shapes(size, needed, worth=worth)
 
     def make(self, group: Sequence[int]) -> Batch:
         """The rows with these indices in the smallest shape that holds them."""

@@ -18,6 +18,7 @@ from jaxtyping import Int
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, CheckpointError, Model, init_lora, merge_lora
 
+from ._batch_shapes import tokens_worth_a_shape
 from ._batches import Batch, Batches, cut, epoch_batches
 from ._checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from ._config import TrainingConfig
@@ -51,8 +52,13 @@ class FitResult(NamedTuple):
 class _Plan:
     """Which rows every step of a run trains on, and in which shapes."""
 
-    def __init__(self, train: TokenizedDataset, config: TrainingConfig, pad_id: int):
-        self.train, self.config, self.pad_id = train, config, pad_id
+    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model):
+        self.train, self.config = train, config
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
+        self.batching = {
+            "pad_id": model.tokenizer.pad_id,
+            "worth": tokens_worth_a_shape(parameters),
+        }
         # Never more padded rows in a micro-batch than there are real ones.
         wanted = config.micro_batch_size or config.batch_size
         self.rows = min(wanted, config.batch_size, len(train.rows))
@@ -62,7 +68,7 @@ class _Plan:
         self._lengths = row_lengths(train)
         self._order: tuple[int, list[Int[np.ndarray, " rows"]]] = (-1, [])
         groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
-        self._batches = Batches(train, groups, size=self.rows, pad_id=pad_id)
+        self._batches = Batches(train, groups, size=self.rows, **self.batching)
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
@@ -125,7 +131,7 @@ def fit(
     """
     context = model.config.max_position
     rows = tokenize(train, model.tokenizer, config, context=context, name="training")
-    plan = _Plan(rows, config, model.tokenizer.pad_id)
+    plan = _Plan(rows, config, model)
     held_out = None
     if eval is not None:
         held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
@@ -299,7 +305,7 @@ def _evaluation_batches(held_out: TokenizedDataset, plan: _Plan) -> list[Batch]:
     by_length = np.argsort(row_lengths(held_out), kind="stable").tolist()
     size = min(plan.config.batch_size, len(by_length))
     groups = cut(by_length, size)
-    batches = Batches(held_out, groups, size=size, pad_id=plan.pad_id)
+    batches = Batches(held_out, groups, size=size, **plan.batching)
     return [batches.make(group) for group in groups]
 
 
