@@ -16,7 +16,7 @@ endif
 .PHONY: help demo test test-model check clean
 
 help:
-	@echo "make demo        fine-tune a real language model and write a report (about 8 minutes)"
+	@echo "make demo        fine-tune a real language model and write a report (about 5 minutes)"
 	@echo "make test        run the test suite"
 	@echo "make test-model  run the tests that need the 92 MB checkpoint, against transformers"
 	@echo "make check       formatting, lint and types"
