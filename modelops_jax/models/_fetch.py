@@ -157,7 +157,9 @@ def _installer() -> list[str]:
         return [sys.executable, "-m", "pip", "install", *quiet]
     uv = shutil.which("uv")
     if uv is not None:
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+        # Copied: a link would share its bytes, and any damage to them, with uv's own cache.
+        options = ["--quiet", "--link-mode", "copy", "--python", sys.executable]
+        return [uv, "pip", "install", *options]
     raise FetchError(
         f"neither pip nor uv is there to fetch with; make pip available with "
         f"`{sys.executable} -m ensurepip` or install uv"
