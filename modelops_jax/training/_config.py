@@ -47,6 +47,10 @@ class TrainingConfig:
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
         checkpoint_every: Steps between checkpoints; once at the end by default.
+        keep_checkpoints: How many of the newest checkpoints stay.
+        keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
+        max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
+            more than this and the run fails.
         target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
             this: 0.1 means that each was predicted with a probability over 0.9.
         remat: "layer" keeps only each layer's input for the backward pass and computes the rest
@@ -82,6 +86,9 @@ class TrainingConfig:
     eval_every: int | None = None
     log_every: int = 1
     checkpoint_every: int | None = None
+    keep_checkpoints: int = 1
+    keep_checkpoints_every: int | None = None
+    max_skipped_steps: int = 3
     target_worst_loss: float | None = None
     remat: Literal["none", "layer"] = "layer"
     lora: LoraConfig | None = None
@@ -89,7 +96,7 @@ class TrainingConfig:
     def __post_init__(self):
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length"
-            " eval_every log_every checkpoint_every"
+            " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
         )
         for name in at_least_one.split():
             value = getattr(self, name)
@@ -99,7 +106,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"training.{name} must be positive and finite, found {value}")
-        for name in "warmup_steps weight_decay seed".split():
+        for name in "warmup_steps weight_decay seed max_skipped_steps".split():
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"training.{name} must be 0 or positive, found {getattr(self, name)}"

@@ -11,7 +11,10 @@ import pytest
 from modelops_jax.models import Adapters, CheckpointError, LoraConfig, init_lora
 from modelops_jax.training import (
     Batches,
+    BatchShape,
+    LossSums,
     Objective,
+    TokenizedRow,
     TrainingConfig,
     TrainingDiverged,
     TrainState,
@@ -21,8 +24,12 @@ from modelops_jax.training import (
     latest_checkpoint,
     learning_rate_schedule,
     load_checkpoint,
+    make_batch,
+    make_optimizer,
     save_checkpoint,
+    start_state,
     tokenize,
+    train_step,
 )
 
 QUICK = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=6, epochs=10)
@@ -182,6 +189,29 @@ def test_resume_refuses_another_configuration(model, rows, tmp_path):
         fit(model, rows, config=other, folder=tmp_path, resume=True, progress="off")
 
 
+def test_resume_refuses_other_rows(model, rows, tmp_path):
+    """Rows that changed between the two parts would silently be a run on neither."""
+    fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
+    with pytest.raises(CheckpointError, match="other training rows"):
+        fit(model, rows[1:], config=QUICK, folder=tmp_path, resume=True, progress="off")
+
+
+def test_a_new_run_does_not_continue_an_earlier_one(model, rows, tmp_path):
+    """Begun anew in a used folder and killed before its first save, it starts from step 0."""
+    earlier = fit(model, rows, config=QUICK, folder=tmp_path, progress="off").checkpoint
+    assert earlier is not None
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rows, config=QUICK, folder=tmp_path, stop=killed, progress="off")
+    assert [path.name for path in tmp_path.iterdir()] == [f"earlier-{earlier.name}"]
+    again = fit(model, rows, config=QUICK, folder=tmp_path, resume=True, progress="off")
+    assert [record["step"] for record in again.history if "loss" in record] == [1, 2, 3, 4, 5, 6]
+    assert [path.name for path in tmp_path.iterdir()] == [earlier.name]
+
+
 def test_stops_when_every_token_is_learned(model):
     """`target_worst_loss` ends the run at the epoch in which no token was above it."""
     from modelops_jax.data import Dataset
@@ -195,10 +225,43 @@ def test_stops_when_every_token_is_learned(model):
 
 
 def test_divergence_is_an_error(model, rows):
-    """A loss that is not finite ends the run and names the step and the remedy."""
+    """Losses that stay not finite end the run and name the step and the remedy."""
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
-    with pytest.raises(TrainingDiverged, match=r"step 1 is nan.*learning_rate"):
-        fit(dataclasses.replace(model, params=broken), rows, config=QUICK, progress="off")
+    records = []
+    with pytest.raises(TrainingDiverged, match=r"4 steps up to step 4 .* nan.*learning_rate"):
+        fit(
+            dataclasses.replace(model, params=broken),
+            rows,
+            config=QUICK,
+            callback=records.append,
+            progress="off",
+        )
+    assert [record["skipped_steps"] for record in records] == [1, 2, 3]
+    assert not any("loss" in record for record in records)
+
+
+def scaled_square(trainable, frozen, batch):
+    """A loss whose value and gradient the batch's first token decides."""
+    loss = jnp.asarray([1.0, jnp.nan, jnp.inf, 2.0])[batch.token_ids[0, 0]] * (trainable**2).sum()
+    one = jnp.ones((), jnp.int32)
+    return loss, LossSums(jax.lax.stop_gradient(loss), one, one, jax.lax.stop_gradient(loss))
+
+
+def test_a_step_that_is_not_finite_changes_nothing_but_the_count():
+    """Weights and moments stay as they were, and the next step goes on from there."""
+    optimizer = make_optimizer(QUICK, 10)
+
+    def run(*tokens):
+        state = start_state(optimizer, jnp.asarray([1.0, -2.0]))
+        for token in tokens:
+            row = TokenizedRow(np.asarray([token, 9], np.int32), np.asarray([False, True]))
+            batch = make_batch([row], shape=BatchShape(1, 8, 16), pad_id=0)
+            state, _ = train_step(scaled_square, optimizer, state, None, [batch])
+        return jax.device_get(state)
+
+    through = run(0, 1, 2, 3)
+    assert through.skipped == 2
+    assert_equal_trees(through._replace(skipped=0), run(0, 3)._replace(skipped=0))
 
 
 def test_schedule_rises_linearly_and_falls_as_a_cosine():
@@ -215,7 +278,7 @@ def test_schedule_rises_linearly_and_falls_as_a_cosine():
 class TestCheckpoint:
     """A checkpoint is whole or absent, and only loads into its own run."""
 
-    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2)), "n": jnp.int32(7)})
+    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2))}, jnp.int32(7))
 
     def test_round_trip(self, tmp_path):
         """Arrays come back bit for bit, with the step and the facts."""
@@ -240,12 +303,39 @@ class TestCheckpoint:
         assert latest_checkpoint(tmp_path) == second
         assert not first.exists()
 
+    def test_the_newest_and_the_milestones_stay(self, tmp_path):
+        """The last two, and the multiples of four."""
+        for step in range(1, 10):
+            save_checkpoint(tmp_path, step, self.STATE, {}, keep=2, keep_every=4)
+        kept = sorted(path.name for path in tmp_path.iterdir())
+        assert kept == ["step-00000004", "step-00000008", "step-00000009"]
+
+    def test_nothing_is_written_over(self, tmp_path):
+        """The same step again is refused, and the good copy stays."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {"k": 1})
+        with pytest.raises(CheckpointError, match="exists already"):
+            save_checkpoint(tmp_path, 5, self.STATE, {"k": 2})
+        assert load_checkpoint(path, self.STATE).facts == {"k": 1}
+
+    def test_damage_is_noticed(self, tmp_path):
+        """One wrong bit in an array, or a record that is cut short."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {})
+        arrays = path / "state.safetensors"
+        content = bytearray(arrays.read_bytes())
+        content[-1] ^= 1
+        arrays.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged: its SHA-256"):
+            load_checkpoint(path, self.STATE)
+        (path / "state.json").write_text('{"format"')
+        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+            load_checkpoint(path, self.STATE)
+
     def test_foreign_arrays_are_named(self, tmp_path):
         """Missing, unknown and misshapen arrays."""
         path = save_checkpoint(tmp_path, 1, self.STATE, {})
         with pytest.raises(CheckpointError, match="missing arrays"):
-            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}))
-        wrong = TrainState({"a": jnp.arange(4.0)}, self.STATE.optimizer)
+            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}, jnp.int32(0)))
+        wrong = self.STATE._replace(trainable={"a": jnp.arange(4.0)})
         with pytest.raises(CheckpointError, match=r"float32\[3\], expected float32\[4\]"):
             load_checkpoint(path, wrong)
 
