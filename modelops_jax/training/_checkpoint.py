@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +48,7 @@ def save_checkpoint(
     *,
     keep: int = 1,
     keep_every: int | None = None,
+    keep_steps: Collection[int] = (),
 ) -> Path:
     """Write step 24 as `folder/step-00000024`, atomically, then remove older ones beside it.
 
@@ -58,6 +59,7 @@ def save_checkpoint(
         facts: What the run needs to go on and what it ran with; must be JSON.
         keep: How many of the newest checkpoints stay.
         keep_every: Steps whose multiples stay as well.
+        keep_steps: Steps that stay as well.
 
     Returns:
         The checkpoint's folder.
@@ -67,7 +69,7 @@ def save_checkpoint(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"step-{step:08d}"
+    final = checkpoint_path(folder, step)
     if final.exists():
         raise CheckpointError(f"{final} exists already; a checkpoint is never written over")
     temporary = folder / f".tmp-{final.name}"
@@ -87,9 +89,15 @@ def save_checkpoint(
     temporary.rename(final)
     _force_to_disk(folder)
     for older in _checkpoints(folder)[:-keep]:
-        if keep_every is None or int(older.name.removeprefix(_PREFIX)) % keep_every:
+        at = int(older.name.removeprefix(_PREFIX))
+        if at not in keep_steps and (keep_every is None or at % keep_every):
             shutil.rmtree(older)
     return final
+
+
+def checkpoint_path(folder: str | Path, step: int) -> Path:
+    """Where the checkpoint of a step is kept."""
+    return Path(folder) / f"{_PREFIX}{step:08d}"
 
 
 def set_aside_checkpoints(folder: str | Path) -> None:

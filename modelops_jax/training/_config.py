@@ -49,6 +49,10 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
+        keep_best: Return the weights of the evaluation with the lowest loss instead of the last
+            ones; their checkpoint stays. Needs held-out rows and a folder.
+        early_stopping_patience: Stop after so many evaluations in a row without a lower loss than
+            the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
         target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
@@ -88,6 +92,8 @@ class TrainingConfig:
     checkpoint_every: int | None = None
     keep_checkpoints: int = 1
     keep_checkpoints_every: int | None = None
+    keep_best: bool = False
+    early_stopping_patience: int | None = None
     max_skipped_steps: int = 3
     target_worst_loss: float | None = None
     remat: Literal["none", "layer"] = "layer"
@@ -97,6 +103,7 @@ class TrainingConfig:
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length"
             " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
+            " early_stopping_patience"
         )
         for name in at_least_one.split():
             value = getattr(self, name)
@@ -298,5 +305,5 @@ def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
     else:
         if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
             return value
-        expected = {int: "an integer", str: "a string"}[hint]
+        expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
     raise ConfigError(f"{source}: {name} must be {expected}, found {value!r}")

@@ -17,6 +17,7 @@ from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, CheckpointError, Model, init_lora, merge_lora
 
 from ._checkpoint import (
+    checkpoint_path,
     latest_checkpoint,
     load_checkpoint,
     remove_set_aside,
@@ -43,13 +44,14 @@ class FitResult(NamedTuple):
 
     `model` has any adapters merged into its weights; `history` has a record for each logged step
     and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run.
+    caller's `stop` ended the run; `step` is the one after which the model had these weights.
     """
 
     model: Model
     history: list[Record]
     checkpoint: Path | None
     stopped: bool
+    step: int
 
 
 def fit(
@@ -90,12 +92,17 @@ def fit(
         `eval_loss`, `eval_token_accuracy` and `seconds`.
 
     Raises:
-        ValueError: A dataset is empty, has an invalid row or one that is too long.
+        ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
+            needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
             or other rows.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
     """
+    if eval is None and (config.keep_best or config.early_stopping_patience):
+        raise ValueError("training.keep_best and early_stopping_patience need held-out rows (eval)")
+    if folder is None and config.keep_best:
+        raise ValueError("training.keep_best needs a folder to keep the weights in")
     context = model.config.max_position
     rows = tokenize(train, model.tokenizer, config, context=context, name="training")
     plan = Plan(rows, config, model)
@@ -115,10 +122,10 @@ def fit(
     run.start(trainable, resume=resume)
     with show_progress(plan.total_steps, run.step, progress) as report:
         stopped = run.train(report, stop)
-    trained = run.state.trainable
+    step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
     params = trained if scale is None else merge_lora(model.params, Adapters(trained, scale))
     return FitResult(
-        dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped
+        dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped, step
     )
 
 
@@ -145,6 +152,9 @@ class _Run:
         self.saved_step = -1
         self.step = 0
         self.worst = 0.0
+        self.finished = False
+        self.best: tuple[int, float] | None = None  # step and loss of the best evaluation
+        self.evaluations_since_best = 0
         self.state: TrainState
 
     def start(self, trainable: Any, *, resume: bool) -> None:
@@ -163,13 +173,15 @@ class _Run:
         self.step, self.state, self.checkpoint = loaded.step, loaded.state, newest
         self.saved_step = loaded.step
         self.history, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
+        self.finished = loaded.facts["finished"]
+        self.best = loaded.facts["best"] and tuple(loaded.facts["best"])
+        self.evaluations_since_best = loaded.facts["evaluations_since_best"]
 
     def train(self, report: Reporter, stop: Callable[[], bool] | None) -> bool:
         """Run to the end; returns whether `stop` ended it."""
         self.report = report
         self.begun, self.tokens = time.monotonic(), 0
-        finished = self.step == self.plan.total_steps
-        while not finished:
+        while not self.finished:
             if stop is not None and stop():
                 self.save()
                 return True
@@ -179,19 +191,28 @@ class _Run:
             )
             self.tokens += self.plan.tokens(self.step)
             self.step += 1
-            finished = self.step == self.plan.total_steps
+            self.finished = self.step == self.plan.total_steps
             looked_at = (self.config.log_every, self.config.checkpoint_every)
-            if finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
+            if self.finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
                 # Waits for the device: the one synchronisation of the loop.
                 sums, skipped = jax.device_get((sums, self.state.skipped))
-                finished = self.check(sums, int(skipped)) or finished
-                if finished or self.due(self.config.log_every):
+                self.finished = self.check(sums, int(skipped)) or self.finished
+                if self.finished or self.due(self.config.log_every):
                     self.log(sums, int(skipped))
-            if self.eval_batches and (finished or self.due(self.config.eval_every)):
+            if self.eval_batches and (self.finished or self.due(self.config.eval_every)):
                 self.evaluate()
-            if finished or self.due(self.config.checkpoint_every):
+            is_best = self.config.keep_best and self.best is not None and self.best[0] == self.step
+            if self.finished or is_best or self.due(self.config.checkpoint_every):
                 self.save()
         return False
+
+    def chosen(self) -> tuple[int, Any]:
+        """The step and the weights that a finished run returns."""
+        if not self.config.keep_best or self.best is None or self.best[0] == self.step:
+            return self.step, self.state.trainable
+        assert self.folder is not None
+        loaded = load_checkpoint(checkpoint_path(self.folder, self.best[0]), self.state)
+        return loaded.step, loaded.state.trainable
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
@@ -242,10 +263,17 @@ class _Run:
             evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
         )
         count = int(sums.tokens)
+        loss = float(sums.loss) / count
+        if math.isfinite(loss) and (self.best is None or loss < self.best[1]):
+            self.best, self.evaluations_since_best = (self.step, loss), 0
+        else:
+            self.evaluations_since_best += 1
+        if self.evaluations_since_best == self.config.early_stopping_patience:
+            self.finished = True
         self.add(
             {
                 "step": self.step,
-                "eval_loss": float(sums.loss) / count,
+                "eval_loss": loss,
                 "eval_token_accuracy": int(sums.correct) / count,
                 "seconds": time.monotonic() - begun,
             }
@@ -267,6 +295,9 @@ class _Run:
             "rows": self.plan.fingerprint,
             "history": self.history,
             "worst_loss": self.worst,
+            "finished": self.finished,
+            "best": self.best,
+            "evaluations_since_best": self.evaluations_since_best,
             "environment": {
                 "jax": jax.__version__,
                 "devices": [device.device_kind for device in jax.devices()],
@@ -280,6 +311,7 @@ class _Run:
             facts,
             keep=self.config.keep_checkpoints,
             keep_every=self.config.keep_checkpoints_every,
+            keep_steps=[self.best[0]] if self.config.keep_best and self.best else [],
         )
         self.saved_step = self.step
         remove_set_aside(self.folder)

@@ -224,6 +224,40 @@ def test_stops_when_every_token_is_learned(model):
     assert all(record["worst_loss"] > 0.1 for record in history[:-1])
 
 
+def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_path):
+    """With a rate that ruins the model, the weights are those before the ruin."""
+    held_out, train = rows[:2], rows[2:]
+    config = dataclasses.replace(
+        QUICK,
+        learning_rate=0.3,
+        max_steps=20,
+        eval_every=1,
+        keep_best=True,
+        early_stopping_patience=3,
+    )
+    result = fit(model, train, config=config, eval=held_out, folder=tmp_path, progress="off")
+    losses = {r["step"]: r["eval_loss"] for r in result.history if "eval_loss" in r}
+    assert result.step == min(losses, key=losses.__getitem__)
+    assert max(losses) == result.step + 3 < 20
+    assert result.checkpoint == tmp_path / f"step-{max(losses):08d}"
+    data = tokenize(held_out, model.tokenizer, config, context=256, name="evaluation")
+    sums = evaluate_loss(objective_of(model), result.model.params, None, batches_of(data, 2))
+    assert float(sums.loss) / int(sums.tokens) == pytest.approx(losses[result.step], rel=1e-5)
+    again = fit(
+        model, train, config=config, eval=held_out, folder=tmp_path, resume=True, progress="off"
+    )
+    assert again.history == result.history, "a finished run was continued"
+    assert_equal_trees(again.model.params, result.model.params)
+
+
+def test_settings_that_need_more_say_so(model, rows, tmp_path):
+    """The best of no evaluations, or kept nowhere."""
+    with pytest.raises(ValueError, match="need held-out rows"):
+        fit(model, rows, config=TrainingConfig(keep_best=True), folder=tmp_path)
+    with pytest.raises(ValueError, match="needs a folder"):
+        fit(model, rows, config=TrainingConfig(keep_best=True), eval=rows)
+
+
 def test_divergence_is_an_error(model, rows):
     """Losses that stay not finite end the run and name the step and the remedy."""
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
