@@ -35,13 +35,16 @@ class TrainingConfig:
         max_length: Longest row, in tokens; the model's context by default.
         overlong: What to do with a longer row: "error" refuses the data, "drop" leaves it out
             and says so.
+        optimizer: The rule; those without settings here have optax's own. "muon" updates the
+            matrices inside the layers and leaves the rest to AdamW; "sgd" has momentum 0.9.
         learning_rate: Peak of the schedule.
-        warmup_steps: Steps in which the rate rises linearly from 0; then it follows a cosine.
-        final_rate_ratio: Share of the peak that the cosine ends at.
-        weight_decay: AdamW's decoupled decay, on matrices only.
-        adam_b1: Decay of the first moment.
-        adam_b2: Decay of the second moment.
-        adam_epsilon: Added to the root of the second moment.
+        warmup_steps: Steps in which the rate rises linearly from 0.
+        schedule: What the rate follows after the warm-up.
+        final_rate_ratio: Share of the peak that "cosine" and "linear" end at.
+        weight_decay: Decoupled decay, on matrices only; "adafactor" has none.
+        adam_b1: AdamW's decay of the first moment.
+        adam_b2: AdamW's decay of the second moment.
+        adam_epsilon: Added to the root of AdamW's second moment.
         max_grad_norm: Larger gradients are scaled down to this global norm.
         seed: Decides the row order and the adapters' start.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
@@ -78,8 +81,10 @@ class TrainingConfig:
     micro_batch_size: int | None = None
     max_length: int | None = None
     overlong: Literal["error", "drop"] = "error"
+    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-4
     warmup_steps: int = 0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     final_rate_ratio: float = 0.0
     weight_decay: float = 0.0
     adam_b1: float = 0.9
@@ -126,6 +131,11 @@ class TrainingConfig:
                 f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
             )
 
+        if self.optimizer == "adafactor" and self.weight_decay:
+            raise ConfigError(
+                f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"
+            )
+
     @classmethod
     def default_for(cls, model: Model) -> "TrainingConfig":
         """Settings for a model of which nothing else is known.
@@ -143,7 +153,7 @@ class TrainingConfig:
                 max_steps=2000,
                 learning_rate=2e-3,
                 warmup_steps=20,
-                final_rate_ratio=1.0,
+                schedule="constant",
                 target_worst_loss=0.1,
                 remat="none",
             )

@@ -22,7 +22,6 @@ from modelops_jax.training import (
     fit,
     gradient_sums,
     latest_checkpoint,
-    learning_rate_schedule,
     load_checkpoint,
     make_batch,
     make_optimizer,
@@ -296,17 +295,6 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_count():
     through = run(0, 1, 2, 3)
     assert through.skipped == 2
     assert_equal_trees(through._replace(skipped=0), run(0, 3)._replace(skipped=0))
-
-
-def test_schedule_rises_linearly_and_falls_as_a_cosine():
-    """No step at rate 0; the peak after the warm-up; the final share at the end."""
-    config = TrainingConfig(learning_rate=1.0, warmup_steps=4, final_rate_ratio=0.1)
-    schedule = learning_rate_schedule(config, 24)
-    rates = [float(np.asarray(schedule(step))) for step in range(25)]
-    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    for step in range(4, 25):
-        cosine = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * (step - 4) / 20))
-        assert rates[step] == pytest.approx(cosine, abs=1e-6)
 
 
 class TestCheckpoint:
