@@ -33,6 +33,9 @@ class TrainingConfig:
         micro_batch_size: Rows in one forward and backward pass; the gradients of a step are the
             same whatever it is. All rows of the step by default.
         max_length: Longest row, in tokens; the model's context by default.
+        train_on: What the loss is on: "assistant" for the completion or every assistant turn (a
+            message with "weight": 0 is left out), "last" for the last turn alone, "all" for every
+            token but the first. The token that ends a turn counts as its own.
         overlong: What to do with a longer row: "error" refuses the data, "drop" leaves it out
             and says so.
         optimizer: The rule; those without settings here have optax's own. "muon" updates the
@@ -80,6 +83,7 @@ class TrainingConfig:
     batch_size: int = 8
     micro_batch_size: int | None = None
     max_length: int | None = None
+    train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
     optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-4
