@@ -65,6 +65,8 @@ class TrainingConfig:
             this: 0.1 means that each was predicted with a probability over 0.9.
         remat: "layer" keeps only each layer's input for the backward pass and computes the rest
             again; "none" keeps all.
+        freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
+            "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -106,6 +108,7 @@ class TrainingConfig:
     max_skipped_steps: int = 3
     target_worst_loss: float | None = None
     remat: Literal["none", "layer"] = "layer"
+    freeze: tuple[str, ...] = ()
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -135,6 +138,8 @@ class TrainingConfig:
                 f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
             )
 
+        if self.freeze and self.lora is not None:
+            raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:
             raise ConfigError(
                 f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"

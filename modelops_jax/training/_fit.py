@@ -25,6 +25,7 @@ from ._checkpoint import (
     set_aside_checkpoints,
 )
 from ._config import TrainingConfig
+from ._freeze import join_trees, split_frozen
 from ._loss import LossSums
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._plan import Plan, evaluation_batches
@@ -111,9 +112,9 @@ def fit(
         held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
     dtype = model.params["model"]["embed_tokens"]["weight"].dtype
     if config.lora is None:
+        trainable, frozen = split_frozen(model.params, config.freeze)
         # A copy, because a step writes its result over its input.
-        trainable, frozen = jax.tree.map(jnp.copy, model.params), None
-        scale = None
+        trainable, scale = jax.tree.map(jnp.copy, trainable), None
     else:
         adapters = init_lora(model.params, config.lora, config.seed)
         trainable, frozen, scale = adapters.weights, model.params, adapters.scale
@@ -123,7 +124,10 @@ def fit(
     with show_progress(plan.total_steps, run.step, progress) as report:
         stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    params = trained if scale is None else merge_lora(model.params, Adapters(trained, scale))
+    if scale is None:
+        params = join_trees(trained, frozen)
+    else:
+        params = merge_lora(model.params, Adapters(trained, scale))
     return FitResult(
         dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped, step
     )

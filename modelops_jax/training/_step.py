@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 from modelops_jax.models import Adapters, LlamaConfig, Params
 
 from ._batches import Batch
+from ._freeze import join_trees
 from ._loss import LossSums, add_sums, next_token_loss, zero_sums
 
 
@@ -43,7 +44,11 @@ LossFunction = Callable[[Any, Any, Any], tuple[Array, LossSums]]
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """How trained and frozen weights make the loss. `lora_scale` is None in full fine-tuning."""
+    """How trained and frozen weights make the loss.
+
+    With a `lora_scale` the trained weights are adapters to the frozen ones; without one, both
+    together are the parameters, and None is frozen in full fine-tuning.
+    """
 
     config: LlamaConfig
     lora_scale: float | None
@@ -53,10 +58,10 @@ class Objective:
     def __call__(self, trainable: Any, frozen: Params | None, batch: Batch):
         """The summed loss of a batch, and all its sums."""
         if self.lora_scale is None:
-            params, adapters = trainable, None
+            params, adapters = join_trees(trainable, frozen or {}), None
         else:
+            assert frozen is not None
             params, adapters = frozen, Adapters(trainable, self.lora_scale)
-        assert params is not None
         return next_token_loss(
             params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
         )

@@ -145,6 +145,26 @@ def test_only_adapted_weights_change(model, rows):
     assert "q_proj" in names.pop()
 
 
+def test_frozen_weights_stay(model, rows):
+    """Everything trains but what the patterns name, and the rest learns as well as it can."""
+    config = dataclasses.replace(QUICK, freeze=("model.embed_tokens.*", "*norm*"))
+    tuned = fit(model, rows, config=config, progress="off").model.params
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), model.params, tuned)
+    for path, is_changed in jax.tree.leaves_with_path(changed):
+        name = jax.tree_util.keystr(path)
+        assert is_changed == ("_proj" in name), name
+
+
+def test_freezing_names_its_mistakes(model, rows):
+    """A pattern without a weight, and patterns that leave nothing."""
+    for patterns, message in (
+        (("*query*",), r"training\.freeze: '\*query\*' matches none of model\.embed_tokens"),
+        (("*",), "nothing is left to train"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(model, rows, config=dataclasses.replace(QUICK, freeze=patterns), progress="off")
+
+
 def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
     """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
     config = dataclasses.replace(QUICK, max_steps=8, lora=LoraConfig(rank=2))
