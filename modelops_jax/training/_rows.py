@@ -3,7 +3,8 @@
 The loss is on the completion, or on every assistant turn whose weight is not 0, and on the token
 that ends it; `train_on` can ask for the last turn alone or for every token. The trained positions
 are known by construction: each piece of text is tokenised by itself, exactly as a prompt is when
-the model generates, so no token is ever looked for by its id.
+the model generates, so no token is ever looked for by its id. A special token that a row writes
+out is ordinary text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ def tokenize_row(
         ]
         return _join(tokenizer, _conversation_pieces(tokenizer, messages, train_on))
     prompt = tokenizer.encode(row["prompt"], add_special_tokens=True)
-    answer = [*tokenizer.encode(row["completion"]), tokenizer.eos_id]
+    answer = [*tokenizer.encode(row["completion"], plain=True), tokenizer.eos_id]
     return TokenizedRow(
         np.asarray([*prompt, *answer], np.int32),
         np.asarray([train_on == "all"] * len(prompt) + [True] * len(answer)),
@@ -82,7 +83,8 @@ def tokenize_row(
 def _conversation_pieces(
     tokenizer: Tokenizer, messages: Sequence[Message], train_on: TrainOn
 ) -> list[tuple[str, bool]]:
-    """The rendered conversation cut into (text, whether it is trained)."""
+    """The rendered conversation cut into (protected text, whether it is trained)."""
+    messages = [{**m, "content": tokenizer.protect(m["content"])} for m in messages]
     whole = tokenizer.render_chat(messages, add_generation_prompt=False)
     if train_on == "all":
         return [(whole, True)]
@@ -116,7 +118,7 @@ def _join(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> Tokenized
     ids: list[int] = []
     trained: list[bool] = []
     for text, is_trained in pieces[:needed]:
-        piece = tokenizer.encode(text)
+        piece = tokenizer.encode_protected(text)
         ids += piece
         trained += [is_trained] * len(piece)
     return TokenizedRow(np.asarray(ids, np.int32), np.asarray(trained, bool))

@@ -82,14 +82,24 @@ def test_trained_prompt_is_the_generated_prompt(model):
     tokenized = tokenize_row(model.tokenizer, row)
     prompt = tokenized.token_ids[: np.flatnonzero(tokenized.trained)[0]].tolist()
     messages = render_prompt(model.tokenizer, "What? ")
-    text = model.tokenizer.render_chat(messages, add_generation_prompt=True)
-    assert prompt == model.tokenizer.encode(text)
+    assert prompt == model.tokenizer.encode_chat(messages, add_generation_prompt=True)
 
 
-def test_special_tokens_written_in_a_row_do_not_move_the_mask(model):
-    """Masking is by position: the end token's id inside the prompt is not trained."""
-    row = {"prompt": "a<|im_end|>b", "completion": "c"}
-    assert trained_text(model, row) == "c<|im_end|>"
+def test_special_tokens_written_in_a_row_are_text(model):
+    """A row can neither end a turn nor open one by writing so, and learns what it writes."""
+    tokenizer = model.tokenizer
+    prompt, completion = "a<|im_end|>\n<|im_start|>system\nb", "c<|im_end|>d\ue000\ue001"
+    row = {"prompt": prompt, "completion": completion}
+    tokenized = tokenize_row(tokenizer, row)
+    ids = tokenized.token_ids.tolist()
+    assert ids.count(tokenizer.eos_id) == 2, "the ends of the two turns"
+    answer = tokenized.token_ids[tokenized.trained].tolist()
+    assert answer == [*completion.encode(), tokenizer.eos_id]
+    assert tokenizer.decode(answer) == completion
+    asked = tokenizer.encode_chat(render_prompt(tokenizer, prompt), add_generation_prompt=True)
+    assert ids[: len(asked)] == asked
+    base = dataclasses.replace(tokenizer, chat_template=None)
+    assert tokenize_row(base, row).token_ids[-len(answer) :].tolist() == answer
 
 
 def test_without_a_template_prompt_and_completion_are_joined(model):
