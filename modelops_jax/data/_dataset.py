@@ -74,6 +74,8 @@ class Dataset:
         """One row (the row itself), or for a slice a new dataset of copies."""
         if isinstance(index, slice):
             return Dataset(self._rows[index])
+        if not isinstance(index, SupportsIndex):
+            raise TypeError(f"row: found {describe(index)}, expected an index or a slice")
         try:
             return self._rows[index]
         except IndexError:

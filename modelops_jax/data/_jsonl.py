@@ -61,7 +61,11 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         DatasetError: A line is not a row; every such line is listed.
         OSError: The file cannot be read; a missing one is a `FileNotFoundError`.
+        TypeError: `path` is no path.
     """
+    # An integer would be taken as an open file descriptor, and that closed.
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path: found {describe(path)}, expected the path of a file")
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
     try:

@@ -1,10 +1,11 @@
 """Cleaning a dataset: each method returns a new one."""
 
 from collections.abc import Iterable
+from numbers import Real
 
 from ._dataset import Dataset
 from ._problem import DatasetError
-from ._rows import text_length
+from ._rows import describe, text_length
 
 
 class DatasetSanitizer:
@@ -36,7 +37,7 @@ class DatasetSanitizer:
 
         Raises:
             DatasetError: A row is malformed, so it has no length; every such row is listed.
-            TypeError: `dataset` is not a `Dataset`.
+            TypeError: `dataset` is not a `Dataset`, or a bound is no number.
             ValueError: `max_length` is below `min_length`.
 
         Example:
@@ -45,6 +46,9 @@ class DatasetSanitizer:
             1
         """
         _check_dataset(dataset)
+        for name, bound in (("min_length", min_length), ("max_length", max_length)):
+            if isinstance(bound, bool) or not isinstance(bound, Real):
+                raise TypeError(f"{name}: found {describe(bound)}, expected a number of characters")
         if max_length < min_length:
             raise ValueError(
                 f"max_length: found {max_length}, expected at least min_length = {min_length}"

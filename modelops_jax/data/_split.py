@@ -1,6 +1,7 @@
 """Which rows go to which side of a split."""
 
 import hashlib
+from numbers import Real
 from typing import SupportsIndex
 
 
@@ -13,11 +14,15 @@ def split_indices(n: int, fraction: float, seed: SupportsIndex) -> tuple[list[in
         seed: The seed.
 
     Raises:
-        TypeError: The seed is not an integer.
+        TypeError: The seed is not an integer, or the fraction no number.
         ValueError: The fraction is not strictly between 0 and 1, or n is below 2.
     """
     if not isinstance(seed, SupportsIndex):
         raise TypeError(f"seed: found {type(seed).__name__} {seed!r}, expected an integer")
+    if isinstance(fraction, bool) or not isinstance(fraction, Real):
+        raise TypeError(
+            f"fraction: found {type(fraction).__name__} {fraction!r}, expected a number"
+        )
     if not 0 < fraction < 1:
         raise ValueError(f"fraction: found {fraction}, expected more than 0 and less than 1")
     if n < 2:

@@ -79,7 +79,8 @@ class ConfusionMatrix:
 
     def __str__(self) -> str:
         shown = self.classes[:_SHOWN_CLASSES]
-        names = [str(label) for label in shown]
+        # A line break or a terminal's control sequence in a label would break the table.
+        names = [str(label) if str(label).isprintable() else repr(label) for label in shown]
         cells = self.matrix[: len(shown), : len(shown)]
         corner = "true \\ predicted"
         first = max(map(len, [corner, *names]))

@@ -1,5 +1,7 @@
 """Real numbers as a person passes them, as float32 or float64 vectors without a lossy cast."""
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
@@ -56,6 +58,9 @@ def _as_floats(values: "np.ndarray | list[Any]", name: str) -> np.ndarray:
 
 def _array_of(values: list[Any], name: str) -> np.ndarray:
     kinds = set(map(type, values))
+    if any(issubclass(kind, Fraction | Decimal) for kind in kinds):
+        values = [float(v) if isinstance(v, Fraction | Decimal) else v for v in values]
+        kinds = set(map(type, values))
     wrong = [kind for kind in kinds if not issubclass(kind, int | float)]
     if wrong:
         index = min(first_index_of(kind, values) for kind in wrong)
@@ -71,8 +76,9 @@ def _array_of(values: list[Any], name: str) -> np.ndarray:
 
 
 def _too_wide(value: int, index: int, name: str) -> str:
+    shown = value if abs(value) < 10**30 else f"an integer of {value.bit_length()} bits"
     return (
-        f"{name} has {value} at index {index}; expected integers of at most 2**53 in size, which "
+        f"{name} has {shown} at index {index}; expected integers of at most 2**53 in size, which "
         "float64 holds exactly (subtract a common offset first)"
     )
 

@@ -65,11 +65,18 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
         path: the SQLite file; its folder is created.
 
     Raises:
-        JobError: the file was written by a newer version of this package.
+        JobError: the file is no job store, cannot be written, or was written by a newer version of
+            this package.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _create(path)
     connection = _connect(path)
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise JobError(f"{path}: the job store cannot be written: {error}") from error
         yield connection
         connection.execute("COMMIT")
     finally:
@@ -79,25 +86,42 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the store for reading, making its tables the first time; see `transaction`."""
-    connection = _connect(path)
+    """Open a store that is there for reading; see `transaction`. Nothing is made or changed.
+
+    Raises:
+        JobError: the file is no job store, cannot be read, or was written by a newer version of
+            this package.
+    """
+    try:
+        connection = _connect(path)
+    except JobError:
+        if os.access(path.parent, os.W_OK):
+            raise
+        # Reading through the journal needs a file beside the store. Where nobody may write one,
+        # nobody writes the store either.
+        connection = _connect(path, "?mode=ro&immutable=1")
     try:
         yield connection
     finally:
         connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _create(path)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def _connect(path: Path, options: str = "?mode=rw") -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            path.as_uri() + options, timeout=BUSY_SECONDS, isolation_level=None, uri=True
+        )
+    except sqlite3.DatabaseError as error:
+        raise JobError(f"{path}: the job store cannot be opened: {error}") from error
     try:
         connection.row_factory = sqlite3.Row
         # In WAL mode anything less than FULL may lose acknowledged commits when power fails.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         _check_version(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise JobError(f"{path} cannot be used as a job store: {error}") from error
     except BaseException:
         connection.close()
         raise

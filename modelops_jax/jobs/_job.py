@@ -17,7 +17,7 @@ from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.models import Model, SubstitutedModelWarning, load, resolve
 from modelops_jax.training import TrainingConfig
 
-from ._errors import JobStateError
+from ._errors import JobError, JobStateError
 from ._folder import JobFolder, JobRequest
 from ._home import resolve_home
 from ._interrupt import unwatch, watch
@@ -74,6 +74,15 @@ class FineTuningJob:
         eval_dataset: Dataset | None = None,
         home: str | os.PathLike[str] | None = None,
     ):
+        if not isinstance(base_model, str | os.PathLike):
+            raise TypeError(
+                f"base_model: found {type(base_model).__name__}, expected a model's name or path"
+            )
+        if config is not None and not isinstance(config, TrainingConfig):
+            raise TypeError(
+                f"config: found {type(config).__name__}, expected a TrainingConfig "
+                "(modelops_jax.training.load_config reads one from a TOML file)"
+            )
         self.base_model = os.fspath(base_model)
         self._dataset = dataset
         self._eval_dataset = eval_dataset
@@ -137,6 +146,7 @@ class FineTuningJob:
 
         Raises:
             DatasetError: the dataset is missing or empty, or has rows of a wrong shape.
+            TypeError: the dataset is no `Dataset`.
             UnknownModelError: no model has the name `base_model`.
             JobStateError: the job is completed, failed or cancelled; these are final.
 
@@ -241,8 +251,11 @@ class FineTuningJob:
         Returns:
             Dicts with "attempt", "step", "loss" (nats per trained token), "learning_rate" and more,
             as `modelops_jax.training.fit` logs them; empty before the first step.
+
+        Raises:
+            JobError: the job's folder is gone.
         """
-        return self._folder.read_metrics() if self._stored else []
+        return self._existing_folder().read_metrics() if self._stored else []
 
     def predict(self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None) -> list[str]:
         """Answer prompts with the trained model, greedily.
@@ -257,6 +270,7 @@ class FineTuningJob:
 
         Raises:
             JobStateError: the job is not completed.
+            JobError: its folder is gone.
             TypeError: `prompts` is no list of strings and lists.
             ValueError: a prompt is longer than the model's context, or a list is no conversation.
         """
@@ -267,7 +281,7 @@ class FineTuningJob:
                 f"job {self.job_id} is {status}{why}; only a completed job can predict"
             )
         if self._model is None:
-            self._model = load(self._folder.model_path)
+            self._model = load(self._existing_folder().model_path)
         return predict(
             self._model, prompts, learnt=self._folder.read_train(), max_new_tokens=max_new_tokens
         )
@@ -278,6 +292,13 @@ class FineTuningJob:
     @property
     def _folder(self) -> JobFolder:
         return JobFolder(self._store.home / "jobs" / self.job_id)
+
+    def _existing_folder(self) -> JobFolder:
+        if not self._folder.path.is_dir():
+            raise JobError(
+                f"job {self.job_id} is in the store, but its folder {self._folder.path} is gone"
+            )
+        return self._folder
 
     def _create(self) -> None:
         """Write the job's inputs to its folder, then its row; everything is checked first."""
@@ -308,6 +329,10 @@ def _new_id() -> str:
 def _checked(argument: str, dataset: Dataset | None) -> Dataset:
     if dataset is None:
         raise DatasetError(f"{argument}: found None, expected a Dataset to train on")
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"{argument}: found {type(dataset).__name__}, expected a Dataset: Dataset(rows)"
+        )
     if len(dataset) == 0:
         raise DatasetError(f"{argument}: found no rows, expected at least one")
     problems = dataset.problems()

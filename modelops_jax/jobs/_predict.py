@@ -30,6 +30,8 @@ def predict(
     """
     if isinstance(prompts, str):
         raise TypeError(f"prompts: found the string {prompts!r}, expected a list of prompts")
+    if not isinstance(prompts, Sequence):
+        raise TypeError(f"prompts: found {type(prompts).__name__}, expected a list of prompts")
     rendered = [
         render_prompt(model.tokenizer, prompt) if isinstance(prompt, str) else prompt
         for prompt in prompts

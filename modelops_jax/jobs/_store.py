@@ -66,6 +66,10 @@ class JobStore:
         Raises:
             JobNotFoundError: no such job under this home.
         """
+        if not self.path.exists():
+            raise JobNotFoundError(
+                f"no job {job_id!r}: no job was ever run under {self.home} (no {self.path.name})"
+            )
         with reading(self.path) as connection:
             return self._row(connection, job_id)
 

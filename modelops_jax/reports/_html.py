@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -12,6 +13,9 @@ from modelops_jax.evaluation import ConfusionMatrix
 from ._plots import curve, loss_plot, score_plot
 from ._report import FineTuningReport, sentence_case
 from ._text import printable, readable
+
+# Classes that a confusion table shows one by one: a page stays readable, and small.
+MOST_CLASSES = 30
 
 
 def write_html(report: FineTuningReport, path: str | os.PathLike[str]) -> Path:
@@ -70,19 +74,24 @@ def render(report: FineTuningReport) -> str:
 
 
 def _cells(matrix: ConfusionMatrix) -> dict[str, list]:
-    """Rows for the classes of the references, and a column for every class, theirs first."""
-    counts = {
-        true: {pred: matrix.get_cell(true, pred) for pred in matrix.classes}
-        for true in matrix.classes
-    }
-    known = [label for label in matrix.classes if any(counts[label].values())]
-    columns = known + [label for label in matrix.classes if label not in known]
-    rows = [
-        (
-            str(true),
-            sum(counts[true].values()),
-            [(counts[true][pred], true == pred) for pred in columns],
-        )
-        for true in known
-    ]
-    return {"columns": [str(label) for label in columns], "rows": rows}
+    """Rows for the classes of the references, and a column for every class, theirs first.
+
+    Of many classes the largest have rows and columns of their own, and one column holds the rest.
+    """
+    counts, support = matrix.matrix, matrix.matrix.sum(axis=1)
+    by_size = np.argsort(-(support + counts.sum(axis=0)), kind="stable")
+    shown = sorted(by_size[:MOST_CLASSES].tolist())
+    columns = [at for at in shown if support[at]] + [at for at in shown if not support[at]]
+    names = [str(matrix.classes[at]) for at in columns]
+    hidden = len(matrix.classes) - len(shown)
+    if hidden:
+        names.append(f"{hidden:,} others")
+    rows = []
+    for true in columns:
+        if not support[true]:
+            continue
+        cells = [(int(counts[true, pred]), true == pred) for pred in columns]
+        if hidden:
+            cells.append((int(support[true] - counts[true, columns].sum()), False))
+        rows.append((str(matrix.classes[true]), int(support[true]), cells))
+    return {"columns": names, "rows": rows}

@@ -41,7 +41,8 @@ class TrainingConfig:
         optimizer: The rule; those without settings here have optax's own. "muon" updates the
             matrices inside the layers and leaves the rest to AdamW; "sgd" has momentum 0.9.
         learning_rate: Peak of the schedule.
-        warmup_steps: Steps in which the rate rises linearly from 0.
+        warmup_steps: Steps in which the rate rises linearly from 0; all of the run's if it has
+            fewer.
         schedule: What the rate follows after the warm-up.
         final_rate_ratio: Share of the peak that "cosine" and "linear" end at.
         weight_decay: Decoupled decay, on matrices only; "adafactor" has none.
@@ -112,6 +113,9 @@ class TrainingConfig:
     lora: LoraConfig | None = None
 
     def __post_init__(self):
+        for name, hint in typing.get_type_hints(type(self)).items():
+            value = _convert(hint, getattr(self, name), name=f"training.{name}", source="")
+            object.__setattr__(self, name, value)
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length"
             " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
@@ -209,7 +213,7 @@ class RunConfig:
     model: str
     output: Path
     data: DataConfig
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
 
     def to_toml(self) -> str:
         """The configuration with every default filled in, as TOML that `load_config` reads."""
@@ -234,9 +238,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no configuration file {str(path)!r}; expected a TOML file")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"configuration {str(path)!r}: {found}; expected a TOML file")
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in overrides:
@@ -286,7 +291,8 @@ def _build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> 
             raise ConfigError(f"{source}: unknown key {prefix + key!r}; {hint}")
         values[key] = _convert(hints[key], value, name=prefix + key, source=source)
     for name, field in known.items():
-        if name not in values and field.default is dataclasses.MISSING:
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if name not in values and required:
             raise ConfigError(f"{source}: missing key {prefix + name!r}")
     try:
         return cls(**values)
@@ -302,6 +308,8 @@ def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
             return None
         (hint,) = choices
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if isinstance(value, hint):
+            return value
         if isinstance(value, Mapping):
             return _build(hint, value, prefix=f"{name}.", source=source)
         expected = "a table"
@@ -325,4 +333,5 @@ def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
         if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
             return value
         expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
-    raise ConfigError(f"{source}: {name} must be {expected}, found {value!r}")
+    place = f"{source}: " if source else ""
+    raise ConfigError(f"{place}{name} must be {expected}, found {value!r}")

@@ -93,6 +93,7 @@ def fit(
         `eval_loss`, `eval_token_accuracy` and `seconds`.
 
     Raises:
+        TypeError: The model, the configuration or a dataset is something else.
         ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
             needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
@@ -100,6 +101,12 @@ def fit(
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
     """
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"model: found {type(model).__name__}, expected a Model: modelops_jax.models.load(...)"
+        )
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
     if eval is None and (config.keep_best or config.early_stopping_patience):
         raise ValueError("training.keep_best and early_stopping_patience need held-out rows (eval)")
     if folder is None and config.keep_best:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -41,6 +41,8 @@ def show_progress(
         mode: "auto" shows progress, "off" shows nothing.
         console: Where to write; standard error by default, so that output stays clean.
     """
+    if mode not in get_args(ProgressMode):
+        raise ValueError(f"progress must be one of {get_args(ProgressMode)}, found {mode!r}")
     if mode == "off":
         yield lambda record: None
         return

@@ -49,9 +49,14 @@ def tokenize(
         The tokenised rows, in the dataset's order.
 
     Raises:
+        TypeError: `dataset` is no `Dataset`.
         ValueError: The dataset is empty, a row is invalid or cannot be rendered, a row is too
             long and `config.overlong` is "error", or no row is left.
     """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"the {name} dataset is a {type(dataset).__name__}; expected a Dataset: Dataset(rows)"
+        )
     if not len(dataset):
         raise ValueError(f"the {name} dataset is empty; expected at least one row")
     problems = dataset.problems()

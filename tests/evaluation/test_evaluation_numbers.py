@@ -1,12 +1,14 @@
 """Real numbers of every type are read without a lossy cast, and the rest is refused by name."""
 
-import decimal
+from decimal import Decimal
+from fractions import Fraction
 
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 
+from modelops_jax.evaluation import MAEMetric
 from modelops_jax.evaluation._numbers import as_scores, as_values
 
 READ = {
@@ -48,7 +50,6 @@ REFUSED = {
     "string": ([0.5, "0.5"], TypeError, r"y_pred has '0\.5' \(str\) at index 1"),
     "string array": (np.array(["0.5"]), TypeError, "dtype <U3"),
     "None": ([None, 1.0], TypeError, "NoneType"),
-    "decimal": ([decimal.Decimal(1)], TypeError, "Decimal"),
     "complex": (np.array([1j]), TypeError, "complex128"),
     "longdouble": (np.array([1], np.longdouble), TypeError, "at most 64 bits"),
     "integer too wide": ([1, 2**53 + 1], ValueError, "9007199254740993 at index 1"),
@@ -77,3 +78,9 @@ def test_infinity_orders_scores_but_is_no_value():
     assert as_scores(values, "y_pred").tolist() == values
     with pytest.raises(ValueError, match=r"y_pred has -inf at index 1 \(2 such"):
         as_values(values, "y_pred")
+
+
+def test_fractions_and_decimals_are_real_numbers():
+    """Rounded once, to the nearest float64."""
+    found = MAEMetric().compute([Fraction(1, 3), 2], [0.0, Decimal("2.5")])
+    assert found == (1 / 3 + 0.5) / 2

@@ -1,6 +1,10 @@
 """The job store: one truth, whatever happens at the same time."""
 
+import os
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,8 +135,53 @@ def test_the_file_is_in_wal_mode(store: JobStore, pending: JobRecord):
 
 def test_an_unknown_job_is_named_with_the_store(store: JobStore):
     """The error says which id and where it was looked for."""
+    with pytest.raises(JobNotFoundError, match=r"no job 'ft-nope': no job was ever run under .*"):
+        store.read("ft-nope")
+    assert not store.path.exists(), "looking made something"
+    store.create("ft-1", base_model="tiny", resolved_model="tiny")
     with pytest.raises(JobNotFoundError, match=r"no job 'ft-nope' in .*jobs\.sqlite3"):
         store.read("ft-nope")
+
+
+def test_a_file_that_is_no_store_is_named(store: JobStore):
+    """Garbage under the store's name is refused by its path, for reading and for writing."""
+    store.path.write_bytes(b"garbage" * 1000)
+    for use in (
+        lambda: store.read("ft-1"),
+        lambda: store.create("ft-1", base_model="tiny", resolved_model="tiny"),
+    ):
+        with pytest.raises(JobError, match=r"jobs\.sqlite3 cannot be used as a job store: file is"):
+            use()
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from modelops_jax.jobs import JobError
+from modelops_jax.jobs._store import JobStore
+os.setgid(65534), os.setuid(65534)
+store = JobStore(Path(sys.argv[1]))
+print(store.read("ft-1").base_model)
+try:
+    store.create("ft-2", base_model="tiny", resolved_model="tiny")
+except JobError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not write")
+def test_a_store_in_a_read_only_place_is_read():
+    """Somebody else's finished jobs can be looked at; a write is refused by its path."""
+    with tempfile.TemporaryDirectory() as folder:  # a folder that another user can enter
+        os.chmod(folder, 0o755)
+        store = JobStore(Path(folder) / "home")
+        store.create("ft-1", base_model="tiny", resolved_model="tiny")
+        code = [sys.executable, "-c", READ_ONLY, str(store.home)]
+        done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    name, refusal = done.stdout.splitlines()
+    assert name == "tiny"
+    assert "jobs.sqlite3" in refusal
 
 
 def test_a_newer_store_is_refused(store: JobStore, pending: JobRecord):

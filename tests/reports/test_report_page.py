@@ -12,12 +12,24 @@ import pytest
 
 from modelops_jax.evaluation import ConfusionMatrix
 from modelops_jax.reports import Example, Examples, FineTuningReport, Score, write_html
+from modelops_jax.reports._html import _cells
 
 VOID = {"meta", "br", "link", "img"}
 HOSTILE = (
     "<script>alert(1)</script> \"quoted\" 'single' & {{ 7 * 7 }} $x$ </svg></style> "
     "\x00\x1b[31m\x07\x85 \ud800 \u202eevil\u2066 \ufeff \u200b مرحبا 日本 🙂"
 )
+
+
+def test_many_classes_are_the_largest_and_the_rest():
+    """Thirty classes one by one, one column for the others, and every row counted."""
+    labels = [f"c{n}" for n in range(400) for _ in range(2 if n < 10 else 1)]
+    shown = _cells(ConfusionMatrix(labels, labels[::-1]))
+    assert len(shown["columns"]) == 31
+    assert shown["columns"][-1] == "370 others"
+    assert {f"c{n}" for n in range(10)} <= set(shown["columns"])
+    for _, total, cells in shown["rows"]:
+        assert sum(count for count, _ in cells) == total
 
 
 class Page(HTMLParser):

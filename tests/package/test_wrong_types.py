@@ -1,0 +1,57 @@
+"""The commonest mistakes of type get a message that says what, where and what was expected.
+
+Run in a process of its own: in this one the annotations of every function are enforced, which is
+faster to object than our own checks.
+"""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import re
+from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
+from modelops_jax.models import load
+from modelops_jax.training import TrainingConfig, fit
+
+rows = [{"prompt": "a", "completion": "b"}]
+good = Dataset(rows)
+model = load("tiny")
+config = TrainingConfig(max_steps=1)
+
+CALLS = [
+    (lambda: Dataset.from_file(0), "path: found int 0, expected the path of a file"),
+    (lambda: Dataset.from_file(None), "path: found NoneType None, expected the path"),
+    (lambda: good["a"], "row: found str 'a', expected an index or a slice"),
+    (lambda: good.split("a", 0), "fraction: found str 'a', expected a number"),
+    (lambda: DatasetSanitizer().filter_by_length(good, min_length="a"), "min_length: found str"),
+    (lambda: DatasetSanitizer().filter_by_length(good, max_length=None), "max_length: found None"),
+    (lambda: FineTuningJob(None, good), "base_model: found NoneType, expected a model's name"),
+    (lambda: FineTuningJob("tiny", rows).run(), "dataset: found list, expected a Dataset"),
+    (lambda: FineTuningJob("tiny", good, eval_dataset=rows).run(), "eval_dataset: found list"),
+    (lambda: FineTuningJob("tiny", good, config={}), "config: found dict, expected a TrainingConf"),
+    (lambda: fit("tiny", good, config=config), "model: found str, expected a Model"),
+    (lambda: fit(model, good, config={}), "config: found dict, expected a TrainingConfig"),
+    (lambda: fit(model, rows, config=config), "the training dataset is a list; expected a Data"),
+    (lambda: fit(model, good, config=config, progress="z"), "progress must be one of .* found 'z'"),
+    (lambda: TrainingConfig(max_steps=1.5), "training.max_steps must be an integer, found 1.5"),
+    (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
+    (lambda: TrainingConfig(optimizer="adam"), "training.optimizer must be one of 'adamw', "),
+]
+for number, (call, message) in enumerate(CALLS):
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        assert re.search(message, str(error)), (number, str(error))
+    else:
+        raise AssertionError(f"call {number} was accepted")
+print(len(CALLS), "refused")
+"""
+
+
+def test_wrong_types_are_named():
+    """Each is refused, in words of our own."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.endswith("refused\n")
