@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from . import _agreement as agreement
+from . import _class_ratios as class_ratios
 from . import _classification as classification
+from . import _overlaps as overlaps
 from . import _ranking as ranking
 from . import _regression as regression
 from ._metric import Metric
@@ -44,6 +47,8 @@ class MetricInfo:
 
     low: float
     high: float
+    """The range, of every configuration."""
+
     excused: Mapping[str, str] = field(default_factory=dict)
     """Law -> why the metric need not obey it."""
 
@@ -56,16 +61,42 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.accuracy_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
+    "balanced_accuracy_score": MetricInfo(
+        agreement.balanced_accuracy_score,
+        agreement.balanced_accuracy_score_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
+    ),
+    "cohen_kappa_score": MetricInfo(
+        agreement.cohen_kappa_score,
+        agreement.cohen_kappa_score_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
+    ),
     "confusion_matrix": MetricInfo(
         classification.confusion_matrix,
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
     ),
     "f1_score": MetricInfo(
-        classification.f1_score, classification.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
+        overlaps.f1_score, overlaps.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
+    "fbeta_score": MetricInfo(
+        overlaps.fbeta_score, overlaps.fbeta_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
+    "hamming_loss": MetricInfo(
+        classification.hamming_loss,
+        classification.hamming_loss_metric,
+        "labels", False, 0.0, 1.0, _FLAT,
+    ),
+    "jaccard_score": MetricInfo(
+        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
     ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "matthews_corrcoef": MetricInfo(
+        agreement.matthews_corrcoef,
+        agreement.matthews_corrcoef_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
     ),
     "mean_absolute_error": MetricInfo(
         regression.mean_absolute_error,
@@ -78,16 +109,16 @@ METRICS: Mapping[str, MetricInfo] = {
         "values", False, 0.0, _INF,
     ),
     "precision_score": MetricInfo(
-        classification.precision_score,
-        classification.precision_score_metric,
+        class_ratios.precision_score,
+        class_ratios.precision_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
     "r2_score": MetricInfo(
         regression.r2_score, regression.r2_score_metric, "values", True, -_INF, 1.0
     ),
     "recall_score": MetricInfo(
-        classification.recall_score,
-        classification.recall_score_metric,
+        class_ratios.recall_score,
+        class_ratios.recall_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
     "roc_auc_score": MetricInfo(
@@ -100,6 +131,16 @@ METRICS: Mapping[str, MetricInfo] = {
         regression.root_mean_squared_error,
         regression.root_mean_squared_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "specificity_score": MetricInfo(
+        class_ratios.specificity_score,
+        class_ratios.specificity_score_metric,
+        "labels", True, 0.0, 1.0, _FLAT,
+    ),
+    "zero_one_loss": MetricInfo(
+        classification.zero_one_loss,
+        classification.zero_one_loss_metric,
+        "labels", False, 0.0, 1.0, _FLAT,
     ),
 }  # fmt: skip
 

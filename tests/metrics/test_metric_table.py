@@ -21,9 +21,10 @@ def test_every_public_metric_function_is_in_the_table():
 
 
 def test_names_tell_the_direction():
-    """`_score` is better when higher, `_error` when lower."""
+    """`_score` and `_corrcoef` are better when higher, `_error` and `_loss` when lower."""
+    directions = {"score": True, "corrcoef": True, "error": False, "loss": False}
     for name, info in METRICS.items():
-        expected = {"score": True, "error": False}.get(name.rsplit("_", 1)[-1])
+        expected = directions.get(name.rsplit("_", 1)[-1])
         assert info.higher_is_better is expected, name
 
 
@@ -76,6 +77,8 @@ def test_metrics_are_hashable_and_compare_by_configuration():
     assert hash(one) == hash(same)
     assert one != other
     assert one.statistics == metric("confusion_matrix", num_classes=3).statistics
+    undefined = (metric("f1_score", zero_division=nan) for nan in (float("nan"), np.float64("nan")))
+    assert len(set(undefined)) == 1
 
 
 def test_unknown_metrics_are_refused_with_the_known_ones():
