@@ -157,7 +157,7 @@ class Correlation:
 class Kappa:
     """`1 - mean distance / mean distance of independent labels`; nan where the latter is 0."""
 
-    distance: Distance | None
+    distance: str | None
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         table, _ = _shares(xp, counts)
