@@ -13,6 +13,10 @@ from ._bootstrap import count_intervals as count_intervals
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
 from ._class_ratios import specificity_score as specificity_score
+from ._class_rows import ClassRowMean as ClassRowMean
+from ._class_scores import brier_score_loss as brier_score_loss
+from ._class_scores import log_loss as log_loss
+from ._class_scores import top_k_accuracy_score as top_k_accuracy_score
 from ._classification import accuracy_score as accuracy_score
 from ._classification import confusion_matrix as confusion_matrix
 from ._classification import hamming_loss as hamming_loss

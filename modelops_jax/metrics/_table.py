@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from . import _agreement as agreement
 from . import _class_ratios as class_ratios
+from . import _class_scores as class_scores
 from . import _classification as classification
 from . import _overlaps as overlaps
 from . import _ranking as ranking
@@ -39,8 +40,9 @@ class MetricInfo:
     build: Callable[..., Metric]
     """Binds a configuration."""
 
-    inputs: Literal["labels", "scores", "values", "lengths"]
-    """What `y_pred` holds: labels, scores of 0/1 labels, real numbers, or lengths."""
+    inputs: Literal["labels", "scores", "class_scores", "probabilities", "values", "lengths"]
+    """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
+    every class or of class 1 (logits where so configured), real numbers, or lengths."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
@@ -65,6 +67,11 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.balanced_accuracy_score,
         agreement.balanced_accuracy_score_metric,
         "labels", True, -1.0, 1.0, _FLAT,
+    ),
+    "brier_score_loss": MetricInfo(
+        class_scores.brier_score_loss,
+        class_scores.brier_score_loss_metric,
+        "probabilities", False, 0.0, 2.0,
     ),
     "cohen_kappa_score": MetricInfo(
         agreement.cohen_kappa_score,
@@ -92,6 +99,9 @@ METRICS: Mapping[str, MetricInfo] = {
     ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "log_loss": MetricInfo(
+        class_scores.log_loss, class_scores.log_loss_metric, "probabilities", False, 0.0, _INF
     ),
     "matthews_corrcoef": MetricInfo(
         agreement.matthews_corrcoef,
@@ -136,6 +146,12 @@ METRICS: Mapping[str, MetricInfo] = {
         class_ratios.specificity_score,
         class_ratios.specificity_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
+    ),
+    "top_k_accuracy_score": MetricInfo(
+        class_scores.top_k_accuracy_score,
+        class_scores.top_k_accuracy_score_metric,
+        "class_scores", True, 0.0, 1.0,
+        {"gradient": "only the order of the scores matters, which small steps leave as it is"},
     ),
     "zero_one_loss": MetricInfo(
         classification.zero_one_loss,
