@@ -90,7 +90,6 @@ CASES = [
     Case("zero_one_loss"),
     Case("roc_auc_score"),
     Case("top_k_accuracy_score"),
-    Case("log_loss"),
     Case("log_loss", {"from_logits": True}),
     Case("brier_score_loss"),
     Case("mean_squared_error"),
