@@ -57,8 +57,7 @@ class ClassRowMean(RowMean):
             tolerance = float(jnp.finfo(given).eps) ** 0.5
             fits = fits & (jnp.abs(jnp.sum(pred, axis=1) - 1) <= tolerance)
         outside = (labels < 0) | (labels >= classes)
-        # In rows left out, a half has a finite logarithm and slope, whichever class is asked for.
-        return prepared(rows, labels.astype(jnp.int32), pred, outside, ~fits, 0.5)
+        return prepared(rows, labels.astype(jnp.int32), pred, outside, ~fits)
 
     @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[State]:
@@ -72,7 +71,7 @@ def negative_log_probability(label: Any, probability: Any) -> Any:
         own = jnp.where(label == 1, probability, 1 - probability)
     else:
         own = _of_label(label, probability)
-    return jnp.abs(jnp.log(own))  # a probability is at most 1; -log 1 would be -0
+    return -jnp.log(own)
 
 
 def cross_entropy(label: Any, logits: Any) -> Any:

@@ -227,7 +227,7 @@ def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State
 
 
 class Prepared(NamedTuple):
-    """Rows ready for arithmetic, those that do not count replaced by harmless values.
+    """Rows ready for arithmetic, those that do not count replaced by zeros.
 
     Replaced before any arithmetic: nan times a weight of 0 is nan, in values and in gradients.
     """
@@ -247,12 +247,10 @@ def prepared_values(rows: Rows) -> Prepared:
     """Two columns of finite numbers, in the float type of the computation."""
     dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
     true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-    return prepared(rows, true, pred, ~jnp.isfinite(true), ~jnp.isfinite(pred), 0.0)
+    return prepared(rows, true, pred, ~jnp.isfinite(true), ~jnp.isfinite(pred))
 
 
-def prepared(
-    rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any, filler: float
-) -> Prepared:
+def prepared(rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any) -> Prepared:
     """Leave out the rows that do not count, or cannot.
 
     Args:
@@ -261,7 +259,6 @@ def prepared(
         pred: y_pred in the float type of the computation, shape (n,) or (n, k).
         bad_true: boolean, shape (n,): values of y_true that make the row invalid.
         bad_pred: the same of y_pred.
-        filler: what stands in y_pred for a row left out; 0 stands in y_true.
     """
     asked = jnp.ones_like(bad_true) if rows.keep is None else rows.keep
     bad_true, bad_pred = asked & bad_true, asked & bad_pred
@@ -271,7 +268,7 @@ def prepared(
     weight = jnp.ones(keep.shape, pred.dtype) if rows.weight is None else rows.weight
     return Prepared(
         jnp.where(keep, true, jnp.zeros_like(true)),
-        jnp.where(wide, pred, jnp.full_like(pred, filler)),
+        jnp.where(wide, pred, jnp.zeros_like(pred)),
         keep,
         jnp.where(keep, weight.astype(pred.dtype), jnp.zeros(keep.shape, pred.dtype)),
         (bad_true, bad_pred, bad_weight),

@@ -170,6 +170,16 @@ def test_weights_of_any_scale_give_the_same_agreement():
             np.testing.assert_allclose(narrow, expected, atol=1e-6)
 
 
+def test_a_class_of_next_to_no_weight_keeps_its_correlation():
+    """In float32 the product of two variances of 1e-25 would be 0."""
+    y_true, y_pred, weight = np.array([0, 1, 1]), np.array([0, 1, 0]), [1, 1e-25, 1e-25]
+    traced = jax.jit(lambda w: matthews_corrcoef(y_true, y_pred, num_classes=2, weight=w))
+    found = traced(np.array(weight, np.float32))
+    expected = oracle.matthews_corrcoef(y_true, y_pred, sample_weight=[1, 1e-4, 1e-4])
+    np.testing.assert_allclose(found, math.sqrt(0.5), rtol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_kappa_is_the_exact_fraction():
     """Against exact fractions of the counts, for every distance."""
     y_true, y_pred, _ = labels(8, 4, 4, count=30)
