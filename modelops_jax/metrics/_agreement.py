@@ -4,7 +4,7 @@ from typing import get_args
 
 from ._call import call
 from ._classification import confusion
-from ._count_finalizers import Correlation, Distance, Kappa, MeanRecall
+from ._count_finalizers import ClassCorrelation, Distance, Kappa, MeanRecall
 from ._metric import Metric
 from ._types import Value, Vector
 
@@ -16,7 +16,7 @@ def balanced_accuracy_score_metric(*, num_classes: int, adjusted: bool = False) 
 
 def matthews_corrcoef_metric(*, num_classes: int) -> Metric:
     """The metric of `matthews_corrcoef`."""
-    return Metric("matthews_corrcoef", (confusion(num_classes),), Correlation())
+    return Metric("matthews_corrcoef", (confusion(num_classes),), ClassCorrelation())
 
 
 def cohen_kappa_score_metric(*, num_classes: int, distance: str | None = None) -> Metric:

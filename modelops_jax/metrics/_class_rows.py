@@ -26,7 +26,7 @@ class ClassRowMean(RowMean):
     more than the square root of the precision in which they were given, as in scikit-learn.
     """
 
-    probabilities: bool
+    probabilities: bool = True
     vectors: bool = True
     """Whether y_pred may be of shape (n,), too."""
 

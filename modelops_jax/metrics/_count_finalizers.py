@@ -130,7 +130,7 @@ class MeanRecall:
 
 
 @dataclass(frozen=True)
-class Correlation:
+class ClassCorrelation:
     """Matthews' correlation of classes: 0 where either list has one class, nan of no rows.
 
     The covariances are sums over classes: of predictions `P (n - P)`, of truths `T (n - T)`, of

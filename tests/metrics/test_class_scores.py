@@ -187,6 +187,16 @@ def test_shapes_that_do_not_fit_are_refused_with_all_of_them():
         compute(both, labels, table)
 
 
+def test_losses_of_one_column_share_a_pass_with_its_other_metrics():
+    """Probabilities of class 1 are scores and values too."""
+    y_true, scores, _ = scored(2)
+    probability = softmax(scores)[:, 1]
+    names = ("log_loss", "brier_score_loss", "roc_auc_score", "mean_squared_error")
+    found = compute({name: metric(name) for name in names}, y_true, probability).values
+    for name in names:
+        same(found[name], getattr(oracle, name)(y_true, probability))
+
+
 def test_k_has_its_bounds():
     """0 looks at nothing, and all classes are always right."""
     with pytest.raises(ValueError, match="k must be at least 1, not 0"):
@@ -238,7 +248,9 @@ def test_wide_rows_go_through_short_blocks():
     logits = random.normal(size=(count, classes)).astype(np.float32)
     wide = logits.astype(np.float64)
     expected = np.mean(np.log(np.exp(wide).sum(1)) - wide[np.arange(count), y_true])
-    noted = Metric("noted", (Noted(cross_entropy, False),), metric("log_loss").finalizer)
+    noted = Metric(
+        "noted", (Noted(cross_entropy, probabilities=False),), metric("log_loss").finalizer
+    )
     same(compute({"it": noted}, y_true, logits).values["it"], expected)
     assert set(SHAPES) == {(1024, classes), (0, classes), (512, classes)}
     traced = jax.jit(lambda t, p: log_loss(t, p, from_logits=True))
