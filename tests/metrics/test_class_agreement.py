@@ -139,7 +139,7 @@ def test_no_rows_are_undefined(name):
 
 
 def test_a_rare_class_keeps_the_digits_of_the_correlation():
-    """3 rows of one class among 10**12: the textbook's difference of squares has 3 digits left."""
+    """4 rows of one class among 10**12: the textbook's difference of squares has 5 digits left."""
     table = [[10**12, 2], [1, 3]]
     found = metric("matthews_corrcoef", num_classes=2)
     state = jax.device_get(found.identity()[0])
