@@ -1,17 +1,26 @@
 """Metrics as statistic, merge and finalizer: pure functions for `jit`, `vmap` and `shard_map`.
 
-Names ending in `_score` are better when higher, in `_error` when lower. `docs/numerics.md` is
-the law book: definitions, precision and degenerate cases.
+Names ending in `_score` or `_corrcoef` are better when higher, in `_error` or `_loss` when lower.
+`docs/numerics.md` is the law book: definitions, precision and degenerate cases.
 """
 
+from ._agreement import balanced_accuracy_score as balanced_accuracy_score
+from ._agreement import cohen_kappa_score as cohen_kappa_score
+from ._agreement import matthews_corrcoef as matthews_corrcoef
 from ._bootstrap import Interval as Interval
 from ._bootstrap import bootstrap_intervals as bootstrap_intervals
 from ._bootstrap import count_intervals as count_intervals
+from ._class_ratios import precision_score as precision_score
+from ._class_ratios import recall_score as recall_score
+from ._class_ratios import specificity_score as specificity_score
+from ._class_rows import ClassRowMean as ClassRowMean
+from ._class_scores import brier_score_loss as brier_score_loss
+from ._class_scores import log_loss as log_loss
+from ._class_scores import top_k_accuracy_score as top_k_accuracy_score
 from ._classification import accuracy_score as accuracy_score
 from ._classification import confusion_matrix as confusion_matrix
-from ._classification import f1_score as f1_score
-from ._classification import precision_score as precision_score
-from ._classification import recall_score as recall_score
+from ._classification import hamming_loss as hamming_loss
+from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
 from ._counts import ConfusionCounts as ConfusionCounts
@@ -19,6 +28,9 @@ from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
+from ._overlaps import f1_score as f1_score
+from ._overlaps import fbeta_score as fbeta_score
+from ._overlaps import jaccard_score as jaccard_score
 from ._ranking import roc_auc_score as roc_auc_score
 from ._regression import length_ratio as length_ratio
 from ._regression import mean_absolute_error as mean_absolute_error

@@ -15,17 +15,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._compute import compute, numbers, precision_scope
+from ._compute import compute, numbers, padded, precision_scope
 from ._counts import CellStatistic, Counts
 from ._exact import ExactCount
 from ._metric import Metric
 from ._pair import Pair
-from ._statistic import Statistic, SummedStatistic, check_rows, float_type
-from ._types import Column, DType, State, Vector
+from ._statistic import (
+    Statistic,
+    SummedStatistic,
+    check_rows,
+    columns_of,
+    float_type,
+    shared_axes,
+)
+from ._types import Column, DType, Matrix, State, Vector
 
 # Rows whose resampling weights come from one key, whatever the blocks the rows arrive in.
 _GROUP = 512
 _BLOCK = 4096
+# Numbers in the rows of one block, to bound memory where a row has many.
+_BLOCK_NUMBERS = 1 << 20
 # Cells drawn at once, to bound memory.
 _DRAWN_CELLS = 1 << 24
 
@@ -53,7 +62,7 @@ class Interval:
 def bootstrap_intervals(
     metrics: Mapping[str, Metric],
     y_true: Vector,
-    y_pred: Vector,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     level: float = 0.95,
@@ -65,15 +74,15 @@ def bootstrap_intervals(
     Args:
         metrics: the metrics under the names their intervals will have.
         y_true: reference labels or values, shape (n,).
-        y_pred: predicted labels or values, shape (n,).
+        y_pred: predicted labels or values, shape (n,), or what else the metrics take.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         level: nominal coverage, in (0, 1).
         n_resamples: how many resamples.
         seed: the same seed gives the same interval.
 
     Returns:
-        By metric its interval. Resamples in which the metric is undefined are left out; nan if
-        it is undefined in all.
+        By metric its interval. Resamples in which the metric is undefined or infinite are left
+        out; nan if it is so in all.
 
     Raises:
         ValueError: a metric without a bootstrap (`Metric.resampling` is None), a level outside
@@ -191,7 +200,7 @@ def _draw_tables(state: Counts, n_resamples: int, seed: int) -> Iterator[Counts]
 def _resample_rows(
     states: Mapping[SummedStatistic, State],
     y_true: Vector,
-    y_pred: Vector,
+    y_pred: Vector | Matrix,
     weight: Vector | None,
     n_resamples: int,
     seed: int,
@@ -207,11 +216,13 @@ def _resample_rows(
         )
         key = jax.random.key(seed)
         sums: tuple[Pair, ...] | None = None
-        for start in range(0, max(1, true.shape[0]), _BLOCK):
-            block = [None if c is None else c[start : start + _BLOCK] for c in columns]
-            filled = min(_BLOCK, true.shape[0] - start)
-            size = _GROUP if filled <= _GROUP else _BLOCK
-            block = [None if c is None else np.pad(c, (0, size - filled)) for c in block]
+        groups = min(_BLOCK, _BLOCK_NUMBERS // columns_of(pred)) // _GROUP
+        longest = max(1, groups) * _GROUP
+        for start in range(0, max(1, true.shape[0]), longest):
+            block = [None if c is None else c[start : start + longest] for c in columns]
+            filled = min(longest, true.shape[0] - start)
+            size = _GROUP if filled <= _GROUP else longest
+            block = [None if c is None else padded(c, size) for c in block]
             sums = _add_block(
                 statistics, dtype, n_resamples, tuple(states.values()), sums, key,
                 np.asarray(start // _GROUP, np.int32), np.asarray(filled, np.int32), *block,
@@ -245,7 +256,7 @@ def _add_block(
         weight = inside if weight is None else inside & weight
     else:
         weight = jnp.where(inside, weight.astype(dtype), jnp.zeros((), dtype))
-    rows = check_rows(y_true, y_pred, weight)
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
     groups = group + jnp.arange(size // _GROUP, dtype=jnp.int32)
     draws = jax.vmap(lambda index: _poisson(jax.random.fold_in(key, index), n_resamples))(groups)
     draws = jnp.swapaxes(draws, 0, 1).reshape(n_resamples, size).astype(dtype)
@@ -275,7 +286,8 @@ def _poisson(key: jax.Array, n_resamples: int) -> jax.Array:
 
 
 def _ends(values: np.ndarray, level: float) -> tuple[float | np.ndarray, float | np.ndarray]:
-    """The two quantiles over resamples, of those in which the value is defined."""
+    """The two quantiles over resamples, of those in which the value is defined and finite."""
+    values = np.where(np.isfinite(values), values, np.nan)
     never = np.isnan(values).all(axis=0)
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.nanquantile(np.where(never, 0.0, values), tails, axis=0)

@@ -4,12 +4,16 @@ from jax.core import Tracer
 
 from ._compute import compute
 from ._metric import Metric
-from ._statistic import block_all, check_rows
-from ._types import Value, Vector
+from ._statistic import block_all, check_rows, shared_axes
+from ._types import Matrix, Value, Vector
 
 
 def call(
-    metric: Metric, y_true: Vector, y_pred: Vector, weight: Vector | None, axis_name: str | None
+    metric: Metric,
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    weight: Vector | None,
+    axis_name: str | None,
 ) -> Value:
     """The metric's value over these rows.
 
@@ -21,7 +25,8 @@ def call(
     traced = any(isinstance(value, Tracer) for value in given)
     if not traced and axis_name is None:
         return compute({metric.name: metric}, y_true, y_pred, weight=weight).values[metric.name]
-    states = block_all(metric.statistics, check_rows(y_true, y_pred, weight))
+    rows = check_rows(y_true, y_pred, weight, shared_axes(metric.statistics))
+    states = block_all(metric.statistics, rows)
     if axis_name is not None:
         states = metric.collect(states, axis_name)
     return metric.finalize(states).value

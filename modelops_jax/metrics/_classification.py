@@ -1,85 +1,48 @@
-"""Scores of predicted labels. Labels are integers or booleans; higher is better throughout."""
+"""Shares of rows by their labels, and the confusion matrix. Labels are integers or booleans."""
 
 import math
-from typing import Any, get_args
+from typing import Literal
 
 from ._call import call
-from ._counts import ConfusionCounts, MatchCounts, OneVsRestCounts
-from ._finalizers import (
-    Absent,
-    Average,
-    ClassRatio,
-    DiagonalShare,
-    MatchShare,
-    Quantity,
-    Table,
-)
+from ._count_finalizers import MatchShare, Table
+from ._counts import ConfusionCounts, MatchCounts
 from ._metric import Metric
 from ._types import Value, Vector
 
 
 def accuracy_score_metric(*, num_classes: int | None = None) -> Metric:
     """The metric of `accuracy_score`; with `num_classes` it shares the confusion matrix."""
-    if num_classes is None:
-        return Metric("accuracy_score", (MatchCounts(),), MatchShare())
-    return Metric("accuracy_score", (_confusion(num_classes),), DiagonalShare())
+    return _match_share("accuracy_score", "equal", 0.0, num_classes)
+
+
+def hamming_loss_metric(*, num_classes: int | None = None) -> Metric:
+    """The metric of `hamming_loss`; with `num_classes` it shares the confusion matrix."""
+    return _match_share("hamming_loss", "different", math.nan, num_classes)
+
+
+def zero_one_loss_metric(*, num_classes: int | None = None) -> Metric:
+    """The metric of `zero_one_loss`; with `num_classes` it shares the confusion matrix."""
+    return _match_share("zero_one_loss", "different", math.nan, num_classes)
 
 
 def confusion_matrix_metric(*, num_classes: int) -> Metric:
     """The metric of `confusion_matrix`."""
-    return Metric("confusion_matrix", (_confusion(num_classes),), Table())
+    return Metric("confusion_matrix", (confusion(num_classes),), Table())
 
 
-def precision_score_metric(**config: Any) -> Metric:
-    """The metric of `precision_score`."""
-    return _class_ratio("precision", **config)
-
-
-def recall_score_metric(**config: Any) -> Metric:
-    """The metric of `recall_score`."""
-    return _class_ratio("recall", **config)
-
-
-def f1_score_metric(**config: Any) -> Metric:
-    """The metric of `f1_score`."""
-    return _class_ratio("f1", **config)
-
-
-def _class_ratio(
-    quantity: Quantity,
-    *,
-    average: str | None = "binary",
-    positive_class: int = 1,
-    num_classes: int | None = None,
-    zero_division: float | int = 0.0,
-    absent: str = "skip",
+def _match_share(
+    name: str, ratio: Literal["equal", "different"], empty: float, num_classes: int | None
 ) -> Metric:
-    name = f"{quantity}_score"
-    if average is not None and average not in get_args(Average):
-        raise ValueError(f"average must be one of {get_args(Average)} or None, not {average!r}")
-    if absent not in get_args(Absent):
-        raise ValueError(f"absent must be one of {get_args(Absent)}, not {absent!r}")
-    if not (zero_division in (0, 1) or math.isnan(zero_division)):
-        raise ValueError(f"zero_division must be 0, 1 or nan, not {zero_division!r}")
-    zero_division = float(zero_division)
-    if num_classes is None and average == "micro":
-        # Of one label a row, micro-averaged precision, recall and F1 are the share that match.
-        return Metric(name, (MatchCounts(),), MatchShare(zero_division))
-    if num_classes is None and average == "binary":
-        finalizer = ClassRatio(quantity, average, 1, zero_division, absent)
-        return Metric(name, (OneVsRestCounts(positive_class),), finalizer)
-    if num_classes is None:
-        raise ValueError(f"average={average!r} needs num_classes, the number of classes")
-    if average == "binary" and not 0 <= positive_class < num_classes:
-        raise ValueError(
-            f"positive_class must be in 0 to {num_classes - 1} (num_classes is {num_classes}), "
-            f"not {positive_class!r}"
-        )
-    finalizer = ClassRatio(quantity, average, positive_class, zero_division, absent)
-    return Metric(name, (_confusion(num_classes),), finalizer)
+    statistic = MatchCounts() if num_classes is None else confusion(num_classes)
+    return Metric(name, (statistic,), MatchShare(ratio, num_classes is not None, empty))
 
 
-def _confusion(num_classes: int) -> ConfusionCounts:
+def confusion(num_classes: int) -> ConfusionCounts:
+    """The statistic of a confusion matrix, which all metrics of that many classes share.
+
+    Raises:
+        ValueError: fewer than one class.
+    """
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, not {num_classes!r}")
     return ConfusionCounts(num_classes)
@@ -120,6 +83,78 @@ def accuracy_score(
     return call(accuracy_score_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
 
 
+def zero_one_loss(
+    y_true: Vector,
+    y_pred: Vector,
+    *,
+    weight: Vector | None = None,
+    num_classes: int | None = None,
+    axis_name: str | None = None,
+) -> Value:
+    """Zero-one loss: the weighted share of rows whose predicted label is not the true one.
+
+    Args:
+        y_true: reference labels, shape (n,), integers or booleans.
+        y_pred: predicted labels, shape (n,), integers or booleans.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, 1]; best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
+            (under tracing these give nan).
+        TypeError: labels that are not integers or booleans.
+
+    Example:
+        >>> from modelops_jax.metrics import zero_one_loss
+        >>> float(zero_one_loss([0, 1, 2, 3], [0, 2, 2, 3]))
+        0.25
+
+    Source: the definition of `sklearn.metrics.zero_one_loss`.
+    """
+    return call(zero_one_loss_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+
+
+def hamming_loss(
+    y_true: Vector,
+    y_pred: Vector,
+    *,
+    weight: Vector | None = None,
+    num_classes: int | None = None,
+    axis_name: str | None = None,
+) -> Value:
+    """Hamming loss: the weighted share of labels that are wrong.
+
+    Of one label a row, as here, it is the zero-one loss.
+
+    Args:
+        y_true: reference labels, shape (n,), integers or booleans.
+        y_pred: predicted labels, shape (n,), integers or booleans.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, 1]; best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
+            (under tracing these give nan).
+        TypeError: labels that are not integers or booleans.
+
+    Example:
+        >>> from modelops_jax.metrics import hamming_loss
+        >>> float(hamming_loss([0, 1, 2, 3], [0, 2, 2, 3]))
+        0.25
+
+    Source: the definition of `sklearn.metrics.hamming_loss`.
+    """
+    return call(hamming_loss_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+
+
 def confusion_matrix(
     y_true: Vector,
     y_pred: Vector,
@@ -156,161 +191,3 @@ def confusion_matrix(
     Source: the definition of `sklearn.metrics.confusion_matrix`.
     """
     return call(confusion_matrix_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
-
-
-def precision_score(
-    y_true: Vector,
-    y_pred: Vector,
-    *,
-    weight: Vector | None = None,
-    average: Average | None = "binary",
-    positive_class: int = 1,
-    num_classes: int | None = None,
-    zero_division: float | int = 0.0,
-    absent: Absent = "skip",
-    axis_name: str | None = None,
-) -> Value:
-    """Precision: TP / (TP + FP), the share of rows predicted as a class that are of it.
-
-    Args:
-        y_true: reference labels, shape (n,), integers or booleans.
-        y_pred: predicted labels, shape (n,), integers or booleans.
-        weight: None, a boolean mask or non-negative numbers, shape (n,).
-        average: "binary" (of `positive_class` against all others), "micro" (of all classes'
-            counts together), "macro" (mean over classes), "weighted" (mean weighted by true
-            rows), or None (one value per class).
-        positive_class: the class of "binary".
-        num_classes: classes are 0 to num_classes - 1. Needed by "macro", "weighted" and None;
-            where given, other labels are invalid.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
-        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
-
-    Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where
-        nothing was predicted as the class: `zero_division`.
-
-    Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
-            (under tracing these give nan); an option that is none of its choices.
-        TypeError: labels that are not integers or booleans.
-
-    Example:
-        >>> from modelops_jax.metrics import precision_score
-        >>> float(precision_score([0, 1, 1, 0], [1, 1, 0, 0]))
-        0.5
-        >>> precision_score([0, 1, 2, 2], [0, 1, 2, 1], average=None, num_classes=3)
-        array([1. , 0.5, 1. ])
-
-    Source: the definition of `sklearn.metrics.precision_score`.
-    """
-    metric = precision_score_metric(
-        average=average,
-        positive_class=positive_class,
-        num_classes=num_classes,
-        zero_division=zero_division,
-        absent=absent,
-    )
-    return call(metric, y_true, y_pred, weight, axis_name)
-
-
-def recall_score(
-    y_true: Vector,
-    y_pred: Vector,
-    *,
-    weight: Vector | None = None,
-    average: Average | None = "binary",
-    positive_class: int = 1,
-    num_classes: int | None = None,
-    zero_division: float | int = 0.0,
-    absent: Absent = "skip",
-    axis_name: str | None = None,
-) -> Value:
-    """Recall: TP / (TP + FN), the share of rows of a class that are predicted as it.
-
-    Args:
-        y_true: reference labels, shape (n,), integers or booleans.
-        y_pred: predicted labels, shape (n,), integers or booleans.
-        weight: None, a boolean mask or non-negative numbers, shape (n,).
-        average: as in `precision_score`.
-        positive_class: the class of "binary".
-        num_classes: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
-        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
-
-    Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where no
-        true row is of the class: `zero_division`.
-
-    Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
-            (under tracing these give nan); an option that is none of its choices.
-        TypeError: labels that are not integers or booleans.
-
-    Example:
-        >>> from modelops_jax.metrics import recall_score
-        >>> float(recall_score([0, 1, 1, 0], [1, 1, 0, 0]))
-        0.5
-
-    Source: the definition of `sklearn.metrics.recall_score`.
-    """
-    metric = recall_score_metric(
-        average=average,
-        positive_class=positive_class,
-        num_classes=num_classes,
-        zero_division=zero_division,
-        absent=absent,
-    )
-    return call(metric, y_true, y_pred, weight, axis_name)
-
-
-def f1_score(
-    y_true: Vector,
-    y_pred: Vector,
-    *,
-    weight: Vector | None = None,
-    average: Average | None = "binary",
-    positive_class: int = 1,
-    num_classes: int | None = None,
-    zero_division: float | int = 0.0,
-    absent: Absent = "skip",
-    axis_name: str | None = None,
-) -> Value:
-    """F1: 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
-
-    Args:
-        y_true: reference labels, shape (n,), integers or booleans.
-        y_pred: predicted labels, shape (n,), integers or booleans.
-        weight: None, a boolean mask or non-negative numbers, shape (n,).
-        average: as in `precision_score`.
-        positive_class: the class of "binary".
-        num_classes: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
-        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
-
-    Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where the
-        class occurs in neither list: `zero_division`.
-
-    Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
-            (under tracing these give nan); an option that is none of its choices.
-        TypeError: labels that are not integers or booleans.
-
-    Example:
-        >>> from modelops_jax.metrics import f1_score
-        >>> round(float(f1_score([0, 1, 2, 2], [0, 1, 2, 1], average="macro", num_classes=3)), 4)
-        0.7778
-
-    Source: the definition of `sklearn.metrics.f1_score`.
-    """
-    metric = f1_score_metric(
-        average=average,
-        positive_class=positive_class,
-        num_classes=num_classes,
-        zero_division=zero_division,
-        absent=absent,
-    )
-    return call(metric, y_true, y_pred, weight, axis_name)

@@ -16,8 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._metric import Metric, raise_invalid
-from ._statistic import Statistic, check_rows, check_shapes, float_type, update_all
-from ._types import Column, DType, State, Vector
+from ._statistic import (
+    Statistic,
+    check_rows,
+    check_shapes,
+    columns_of,
+    float_type,
+    shared_axes,
+    update_all,
+)
+from ._types import Column, DType, Matrix, State, Vector
 
 # Sizes that fewer rows than the last are padded to; more rows go through blocks of the last.
 BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
@@ -41,7 +49,11 @@ class Report:
 
 
 def compute(
-    metrics: Mapping[str, Metric], y_true: Vector, y_pred: Vector, *, weight: Vector | None = None
+    metrics: Mapping[str, Metric],
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
 ) -> Report:
     """Compute many metrics in one pass over the rows.
 
@@ -51,7 +63,8 @@ def compute(
     Args:
         metrics: the metrics under the names their results will have.
         y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence.
-        y_pred: predicted labels, values or scores, shape (n,).
+        y_pred: predicted labels, values or scores, shape (n,); for metrics of a number per class,
+            shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
 
@@ -59,9 +72,9 @@ def compute(
         The values, and what was undefined about them. Nothing in it lives on a device.
 
     Raises:
-        ValueError: shapes that are not one axis of one length; labels outside the classes,
-            values or scores that are not finite, negative weights: with the argument and how
-            many.
+        ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
+            labels outside the classes, values or scores that are not finite, negative weights:
+            with the argument and how many.
         TypeError: labels that are not integers, or input that is not numbers.
 
     Example:
@@ -76,8 +89,8 @@ def compute(
     """
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
-    check_shapes(true, pred, weights)
     statistics = tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
+    check_shapes(true, pred, weights, shared_axes(statistics))
     states = _states(statistics, true, pred, weights)
     for statistic, state in states.items():
         raise_invalid(statistic, state)
@@ -93,7 +106,7 @@ def compute(
     )
 
 
-def numbers(values: Vector, name: str) -> Column:
+def numbers(values: Vector | Matrix, name: str) -> Column:
     """The values as a NumPy array, or as they are where they live on an accelerator.
 
     Raises:
@@ -134,7 +147,7 @@ def _states(
             states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
-        rows = check_rows(*columns, xp=np)
+        rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}
 
@@ -146,17 +159,23 @@ def _stream(
     weighted = weight is not None and weight.dtype != bool
     dtype = float_type(y_true, y_pred, weight if weighted else None)
     states = _identities(statistics, weighted, dtype)
-    size = BUCKETS[-1]
+    buckets = _buckets(columns_of(y_pred))
+    size = buckets[-1]
     whole = y_true.shape[0] // size * size
     for start in range(0, whole, size):
         block = [None if c is None else c[start : start + size] for c in columns]
         states = _update(statistics, dtype, states, *block, None)
     left = y_true.shape[0] - whole
     if left or not whole:
-        bucket = next(bucket for bucket in BUCKETS if bucket >= left)
-        block = [None if c is None else _padded(c[whole:], bucket) for c in columns]
+        bucket = next(bucket for bucket in buckets if bucket >= left)
+        block = [None if c is None else padded(c[whole:], bucket) for c in columns]
         states = _update(statistics, dtype, states, *block, np.asarray(left, np.int32))
     return jax.device_get(states)
+
+
+def _buckets(width: int) -> tuple[int, ...]:
+    """The sizes for rows of so many numbers: blocks of about as many numbers, not as many rows."""
+    return tuple(size for size in BUCKETS if size == BUCKETS[0] or size * width <= BUCKETS[-1])
 
 
 @functools.lru_cache(maxsize=256)
@@ -166,11 +185,12 @@ def _identities(
     return jax.device_get(tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics))
 
 
-def _padded(column: Column, size: int) -> np.ndarray:
+def padded(column: Column, size: int) -> np.ndarray:
+    """So many rows: those of the column, then zeros."""
     column = np.asarray(column)
-    padded = np.zeros(size, column.dtype)
-    padded[: column.shape[0]] = column
-    return padded
+    longer = np.zeros((size, *column.shape[1:]), column.dtype)
+    longer[: column.shape[0]] = column
+    return longer
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

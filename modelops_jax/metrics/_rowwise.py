@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,8 +88,12 @@ class RowStatistic(SummedStatistic):
             "weight": WEIGHT_COMPLAINT,
         }
 
+    def prepare(self, rows: Rows) -> "Prepared":
+        """The rows as `row` takes them; the same for all statistics of a class."""
+        return prepared_values(rows)
+
     def row_columns(self, rows: Rows, state: Any) -> jax.Array:
-        part = _Prepared(rows)
+        part = self.prepare(rows)
         found = self.columns(part.values(self.row), self.centre_of(state))
         weighted = (jnp.where(part.keep, column * part.weight, 0) for column in found)
         return jnp.stack([part.weight, *weighted], axis=1)
@@ -199,7 +203,7 @@ class RowVariance(RowStatistic):
 
 def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
     """The states of row statistics over one block, sharing what they have in common."""
-    part = _Prepared(rows)
+    part = statistics[0].prepare(rows)
     columns: list[jax.Array] = [part.keep, *part.bad]
     centres, widths = [], []
     for statistic in statistics:
@@ -222,25 +226,50 @@ def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State
     return states
 
 
-class _Prepared:
-    """Rows in the float type of the computation, with rows that do not count replaced by zeros.
+class Prepared(NamedTuple):
+    """Rows ready for arithmetic, those that do not count replaced by zeros.
 
     Replaced before any arithmetic: nan times a weight of 0 is nan, in values and in gradients.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
-        true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-        asked = jnp.ones_like(true, dtype=jnp.bool_) if rows.keep is None else rows.keep
-        bad_true, bad_pred = asked & ~jnp.isfinite(true), asked & ~jnp.isfinite(pred)
-        bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
-        self.bad = (bad_true, bad_pred, bad_weight)
-        self.keep = asked & ~bad_true & ~bad_pred
-        zero = jnp.zeros_like(true)
-        self._true, self._pred = jnp.where(self.keep, true, zero), jnp.where(self.keep, pred, zero)
-        given = jnp.ones_like(true) if rows.weight is None else rows.weight.astype(dtype)
-        self.weight = jnp.where(self.keep, given, zero)
+    true: Any
+    pred: Any
+    keep: Any  # boolean: rows that count
+    weight: Any  # a float for every row, 0 where it does not count
+    bad: tuple[Any, Any, Any]  # boolean: where each argument makes the row invalid
 
     def values(self, row: RowFunction) -> Any:
         """The number of each row."""
-        return row(self._true, self._pred)
+        return row(self.true, self.pred)
+
+
+def prepared_values(rows: Rows) -> Prepared:
+    """Two columns of finite numbers, in the float type of the computation."""
+    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+    return prepared(rows, true, pred, ~jnp.isfinite(true), ~jnp.isfinite(pred))
+
+
+def prepared(rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any) -> Prepared:
+    """Leave out the rows that do not count, or cannot.
+
+    Args:
+        rows: the rows as they came.
+        true: y_true in the type that `row` takes.
+        pred: y_pred in the float type of the computation, shape (n,) or (n, k).
+        bad_true: boolean, shape (n,): values of y_true that make the row invalid.
+        bad_pred: the same of y_pred.
+    """
+    asked = jnp.ones_like(bad_true) if rows.keep is None else rows.keep
+    bad_true, bad_pred = asked & bad_true, asked & bad_pred
+    bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
+    keep = asked & ~bad_true & ~bad_pred
+    wide = jnp.broadcast_to(keep.reshape(-1, *[1] * (pred.ndim - 1)), pred.shape)
+    weight = jnp.ones(keep.shape, pred.dtype) if rows.weight is None else rows.weight
+    return Prepared(
+        jnp.where(keep, true, jnp.zeros_like(true)),
+        jnp.where(wide, pred, jnp.zeros_like(pred)),
+        keep,
+        jnp.where(keep, weight.astype(pred.dtype), jnp.zeros(keep.shape, pred.dtype)),
+        (bad_true, bad_pred, bad_weight),
+    )

@@ -8,6 +8,7 @@ argument, and the finalizer turns such a count into nan (traced) or an exception
 """
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -47,6 +48,11 @@ class Statistic(abc.ABC):
     # A statistic whose state is the rows themselves is made from all of them at once.
     keeps_rows: ClassVar[bool] = False
 
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        """How many axes y_pred may have: 1 for shape (n,), 2 for (n, k), a column per class."""
+        return (1,)
+
     @abc.abstractmethod
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Any:
         """The state of no rows.
@@ -74,16 +80,16 @@ class Statistic(abc.ABC):
 
         Args:
             y_true: reference values, shape (n,).
-            y_pred: predicted values, shape (n,).
+            y_pred: predicted values, shape (n,) or what `pred_axes` says.
             weight: None, a boolean mask or non-negative numbers, shape (n,).
 
         Returns:
             A pytree.
 
         Raises:
-            ValueError: shapes that differ or are not of one axis (while tracing, too).
+            ValueError: shapes that do not fit (while tracing, too).
         """
-        return block_all((self,), check_rows(y_true, y_pred, weight))[0]
+        return block_all((self,), check_rows(y_true, y_pred, weight, self.pred_axes))[0]
 
     def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
         """The state after one more block."""
@@ -141,7 +147,8 @@ def update_all(
     weight: Any = None,
 ) -> tuple[Any, ...]:
     """Update several statistics over one block, reading the rows as few times as possible."""
-    blocks = block_all(statistics, check_rows(y_true, y_pred, weight))
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    blocks = block_all(statistics, rows)
     return tuple(_merge_all(statistics, states, blocks))
 
 
@@ -159,7 +166,7 @@ def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
 
 def _blocks(statistics: Sequence[Statistic], rows: Rows) -> Sequence[State]:
     count = rows.y_true.shape[0]
-    size = _block_size(count)
+    size = _block_size(count, columns_of(rows.y_pred))
     whole = count // size * size
     if not statistics or whole <= size:
         return _one_block(statistics, rows)
@@ -167,15 +174,16 @@ def _blocks(statistics: Sequence[Statistic], rows: Rows) -> Sequence[State]:
     def step(states: Sequence[State], block: Rows) -> tuple[Sequence[State], None]:
         return _merge_all(statistics, states, _one_block(statistics, block)), None
 
-    blocks = jax.tree.map(lambda column: column[:whole].reshape(-1, size), rows)
+    blocks = jax.tree.map(lambda column: column[:whole].reshape(-1, size, *column.shape[1:]), rows)
     rest = jax.tree.map(lambda column: column[whole:], rows)
     return lax.scan(step, _one_block(statistics, rest), blocks)[0]
 
 
-def _block_size(count: int) -> int:
+def _block_size(count: int, width: int) -> int:
     """Rows a block: a divisor of the count if there is one, which saves copying the rows."""
-    fewest, most = -(-count // _LONGEST_BLOCK), count // _SHORTEST_BLOCK
-    return next((count // k for k in range(fewest, most) if count % k == 0), _SHORTEST_BLOCK)
+    shortest, longest = (max(1, size // width) for size in (_SHORTEST_BLOCK, _LONGEST_BLOCK))
+    fewest, most = -(-count // longest), count // shortest
+    return next((count // k for k in range(fewest, most) if count % k == 0), shortest)
 
 
 def _one_block(statistics: Sequence[Statistic], rows: Rows) -> list[State]:
@@ -194,20 +202,43 @@ def _merge_all(
     return [s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True)]
 
 
-def check_rows(y_true: Any, y_pred: Any, weight: Any, xp: Any = jnp) -> Rows:
+def shared_axes(statistics: Sequence[Statistic]) -> tuple[int, ...]:
+    """How many axes y_pred may have if all these statistics are to read it.
+
+    Raises:
+        ValueError: statistics of which some need shape (n,) and others (n, k).
+    """
+    shared = tuple(axes for axes in (1, 2) if all(axes in s.pred_axes for s in statistics))
+    if not shared:
+        raise ValueError(
+            "metrics that take y_pred of shape (n,) and metrics that take shape (n, k) cannot "
+            "share one pass"
+        )
+    return shared
+
+
+def columns_of(y_pred: Any) -> int:
+    """How many numbers a row of y_pred holds."""
+    return max(1, math.prod(y_pred.shape[1:]))
+
+
+def check_rows(
+    y_true: Any, y_pred: Any, weight: Any, pred_axes: tuple[int, ...] = (1,), xp: Any = jnp
+) -> Rows:
     """Refuse shapes that do not fit, and split a weight into a mask and numbers.
 
     Args:
         y_true: reference values, shape (n,).
-        y_pred: predicted values, shape (n,).
+        y_pred: predicted values, of so many axes as `pred_axes` allows.
         weight: None, a boolean mask or numbers, shape (n,).
+        pred_axes: the numbers of axes that y_pred may have.
         xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
 
     Raises:
-        ValueError: an argument that is not one axis long, or lengths that differ.
+        ValueError: an argument of another number of axes, or lengths that differ.
         TypeError: a weight that is neither boolean nor real.
     """
-    check_shapes(y_true, y_pred, weight)
+    check_shapes(y_true, y_pred, weight, pred_axes)
     y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
     if weight is None:
         return Rows(y_true, y_pred, None, None, None)
@@ -224,8 +255,10 @@ def check_rows(y_true: Any, y_pred: Any, weight: Any, xp: Any = jnp) -> Rows:
     return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad)
 
 
-def check_shapes(y_true: Any, y_pred: Any, weight: Any = None) -> None:
-    """Refuse anything but one axis of one length: nothing is ever broadcast or squeezed.
+def check_shapes(
+    y_true: Any, y_pred: Any, weight: Any = None, pred_axes: tuple[int, ...] = (1,)
+) -> None:
+    """Refuse other axes and lengths that differ: nothing is ever broadcast or squeezed.
 
     Raises:
         ValueError: naming the arguments and their shapes.
@@ -234,9 +267,16 @@ def check_shapes(y_true: Any, y_pred: Any, weight: Any = None) -> None:
     if weight is not None:
         shapes["weight"] = np.shape(weight)
     found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    if any(len(shape) != 1 for shape in shapes.values()):
-        raise ValueError(f"expected arrays of one axis, shape (n,); found {found}")
-    if len(set(shapes.values())) != 1:
+    fits = all(
+        len(shape) in (pred_axes if name == "y_pred" else (1,)) for name, shape in shapes.items()
+    )
+    if not fits:
+        expected = "arrays of one axis, shape (n,)"
+        if pred_axes != (1,):
+            of_pred = " or ".join({1: "(n,)", 2: "(n, k)"}[axes] for axes in pred_axes)
+            expected = f"y_pred of shape {of_pred} and all else of shape (n,)"
+        raise ValueError(f"expected {expected}; found {found}")
+    if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"expected arrays of one length; found {found}")
 
 

@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from . import _agreement as agreement
+from . import _class_ratios as class_ratios
+from . import _class_scores as class_scores
 from . import _classification as classification
+from . import _overlaps as overlaps
 from . import _ranking as ranking
 from . import _regression as regression
 from ._metric import Metric
@@ -36,14 +40,17 @@ class MetricInfo:
     build: Callable[..., Metric]
     """Binds a configuration."""
 
-    inputs: Literal["labels", "scores", "values", "lengths"]
-    """What `y_pred` holds: labels, scores of 0/1 labels, real numbers, or lengths."""
+    inputs: Literal["labels", "scores", "class_scores", "probabilities", "values", "lengths"]
+    """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
+    every class or of class 1 (logits where so configured), real numbers, or lengths."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
 
     low: float
     high: float
+    """The range, of every configuration."""
+
     excused: Mapping[str, str] = field(default_factory=dict)
     """Law -> why the metric need not obey it."""
 
@@ -56,16 +63,50 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.accuracy_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
+    "balanced_accuracy_score": MetricInfo(
+        agreement.balanced_accuracy_score,
+        agreement.balanced_accuracy_score_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
+    ),
+    "brier_score_loss": MetricInfo(
+        class_scores.brier_score_loss,
+        class_scores.brier_score_loss_metric,
+        "probabilities", False, 0.0, 2.0,
+    ),
+    "cohen_kappa_score": MetricInfo(
+        agreement.cohen_kappa_score,
+        agreement.cohen_kappa_score_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
+    ),
     "confusion_matrix": MetricInfo(
         classification.confusion_matrix,
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
     ),
     "f1_score": MetricInfo(
-        classification.f1_score, classification.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
+        overlaps.f1_score, overlaps.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
+    "fbeta_score": MetricInfo(
+        overlaps.fbeta_score, overlaps.fbeta_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
+    "hamming_loss": MetricInfo(
+        classification.hamming_loss,
+        classification.hamming_loss_metric,
+        "labels", False, 0.0, 1.0, _FLAT,
+    ),
+    "jaccard_score": MetricInfo(
+        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
     ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "log_loss": MetricInfo(
+        class_scores.log_loss, class_scores.log_loss_metric, "probabilities", False, 0.0, _INF
+    ),
+    "matthews_corrcoef": MetricInfo(
+        agreement.matthews_corrcoef,
+        agreement.matthews_corrcoef_metric,
+        "labels", True, -1.0, 1.0, _FLAT,
     ),
     "mean_absolute_error": MetricInfo(
         regression.mean_absolute_error,
@@ -78,16 +119,16 @@ METRICS: Mapping[str, MetricInfo] = {
         "values", False, 0.0, _INF,
     ),
     "precision_score": MetricInfo(
-        classification.precision_score,
-        classification.precision_score_metric,
+        class_ratios.precision_score,
+        class_ratios.precision_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
     "r2_score": MetricInfo(
         regression.r2_score, regression.r2_score_metric, "values", True, -_INF, 1.0
     ),
     "recall_score": MetricInfo(
-        classification.recall_score,
-        classification.recall_score_metric,
+        class_ratios.recall_score,
+        class_ratios.recall_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
     "roc_auc_score": MetricInfo(
@@ -100,6 +141,22 @@ METRICS: Mapping[str, MetricInfo] = {
         regression.root_mean_squared_error,
         regression.root_mean_squared_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "specificity_score": MetricInfo(
+        class_ratios.specificity_score,
+        class_ratios.specificity_score_metric,
+        "labels", True, 0.0, 1.0, _FLAT,
+    ),
+    "top_k_accuracy_score": MetricInfo(
+        class_scores.top_k_accuracy_score,
+        class_scores.top_k_accuracy_score_metric,
+        "class_scores", True, 0.0, 1.0,
+        {"gradient": "only the order of the scores matters, which small steps leave as it is"},
+    ),
+    "zero_one_loss": MetricInfo(
+        classification.zero_one_loss,
+        classification.zero_one_loss_metric,
+        "labels", False, 0.0, 1.0, _FLAT,
     ),
 }  # fmt: skip
 

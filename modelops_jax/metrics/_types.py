@@ -9,6 +9,9 @@ import numpy as np
 # One axis of labels, values, scores or weights, as callers have it.
 Vector = jax.Array | np.ndarray | Sequence[Any]
 
+# Two axes of scores or probabilities, a column per class, as callers have it.
+Matrix = jax.Array | np.ndarray | Sequence[Sequence[Any]]
+
 # The same once it is an array: NumPy on the host, JAX on a device or under tracing.
 Column = jax.Array | np.ndarray
 

@@ -35,6 +35,13 @@ class Case:
         """The plain function."""
         return METRICS[self.name].function(y_true, y_pred, weight=weight, **self.config, **options)
 
+    def perfect(self, y_true: Any, y_pred: Any) -> Any:
+        """The best predictions, of the form of these."""
+        if y_pred.ndim == 1:
+            return y_true.astype(y_pred.dtype)
+        certain = 1000 if self.config.get("from_logits") else 1
+        return (certain * np.eye(CLASSES)[y_true]).astype(y_pred.dtype)
+
     def rows(self, count: int, seed: int = 0, dtype: Any = np.float64) -> tuple[Any, Any]:
         """Random `(y_true, y_pred)` of the kind this metric takes, with ties and all classes."""
         random = np.random.default_rng(seed)
@@ -49,6 +56,12 @@ class Case:
             y_true = random.integers(0, 2, count)
             score = np.round(random.normal(size=count) + y_true, 1)
             return y_true.astype(np.int32), score.astype(dtype)
+        if inputs in ("class_scores", "probabilities"):
+            y_true = random.integers(0, CLASSES, count).astype(np.int32)
+            scores = np.round(random.normal(size=(count, CLASSES)) + np.eye(CLASSES)[y_true], 1)
+            if inputs == "probabilities" and not self.config.get("from_logits"):
+                scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+            return y_true, scores.astype(dtype)
         if inputs == "lengths":
             lengths = random.integers(0, 30, (2, count)).astype(dtype)
             return lengths[0], lengths[1]
@@ -67,7 +80,18 @@ CASES = [
     Case("f1_score", {"positive_class": 2, "num_classes": CLASSES}),
     Case("f1_score", {"average": "micro"}),
     Case("f1_score", {"average": "weighted", "num_classes": CLASSES}),
+    Case("fbeta_score", {"beta": 2, "average": "macro", "num_classes": CLASSES}),
+    Case("specificity_score", {"average": "macro", "num_classes": CLASSES}),
+    Case("jaccard_score", {"average": "micro"}),
+    Case("balanced_accuracy_score", {"num_classes": CLASSES, "adjusted": True}),
+    Case("matthews_corrcoef", {"num_classes": CLASSES}),
+    Case("cohen_kappa_score", {"num_classes": CLASSES, "distance": "quadratic"}),
+    Case("hamming_loss", {"num_classes": CLASSES}),
+    Case("zero_one_loss"),
     Case("roc_auc_score"),
+    Case("top_k_accuracy_score"),
+    Case("log_loss", {"from_logits": True}),
+    Case("brier_score_loss"),
     Case("mean_squared_error"),
     Case("mean_absolute_error"),
     Case("root_mean_squared_error"),

@@ -1,9 +1,10 @@
-"""Accuracy, precision, recall, F1 and the confusion matrix against scikit-learn."""
+"""Shares of rows, ratios of classes and the confusion matrix against scikit-learn."""
 
 import itertools
 import math
 import warnings
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,17 +21,32 @@ from modelops_jax.metrics import (
     compute,
     confusion_matrix,
     f1_score,
+    fbeta_score,
+    hamming_loss,
+    jaccard_score,
     metric,
     precision_score,
     recall_score,
+    specificity_score,
+    zero_one_loss,
 )
 
 RATIOS: dict[str, tuple[Any, Any]] = {
     "precision_score": (precision_score, oracle.precision_score),
     "recall_score": (recall_score, oracle.recall_score),
     "f1_score": (f1_score, oracle.f1_score),
+    "f2_score": (partial(fbeta_score, beta=2), partial(oracle.fbeta_score, beta=2)),
+    "f03_score": (partial(fbeta_score, beta=0.3), partial(oracle.fbeta_score, beta=0.3)),
+    "jaccard_score": (jaccard_score, oracle.jaccard_score),
 }
 AVERAGES = ("micro", "macro", "weighted", None)
+# scikit-learn's Jaccard has no nan.
+ZERO_DIVISIONS = [
+    (name, value)
+    for name in RATIOS
+    for value in (0.0, 1.0, math.nan)
+    if not (name == "jaccard_score" and math.isnan(value))
+]
 
 
 def labels(seed: int, count: int = 60, classes: int = 5, used: int = 5):
@@ -63,8 +79,7 @@ def test_averages_equal_scikit_learn_over_the_classes_present(name, average):
         same(found, expected)
 
 
-@pytest.mark.parametrize("name", RATIOS)
-@pytest.mark.parametrize("zero_division", [0.0, 1.0, math.nan])
+@pytest.mark.parametrize(("name", "zero_division"), ZERO_DIVISIONS)
 def test_absent_classes_can_be_counted_as_forced_labels_are(name, zero_division):
     """absent="count" equals scikit-learn with `labels=` forced, for every zero_division."""
     ours, theirs = RATIOS[name]
@@ -75,8 +90,7 @@ def test_absent_classes_can_be_counted_as_forced_labels_are(name, zero_division)
         same(found, theirs(y_true, y_pred, labels=range(5), **options))
 
 
-@pytest.mark.parametrize("name", RATIOS)
-@pytest.mark.parametrize("zero_division", [0.0, 1.0, math.nan])
+@pytest.mark.parametrize(("name", "zero_division"), ZERO_DIVISIONS)
 def test_nothing_over_nothing_is_zero_division(name, zero_division):
     """0/0 takes the value asked for in every average, as in scikit-learn."""
     ours, theirs = RATIOS[name]
@@ -103,6 +117,90 @@ def test_binary_is_of_the_positive_class_against_all_others(name):
                 y_true, y_pred, weight=weight, positive_class=positive, num_classes=classes
             )
             same(found, expected)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_specificity_is_the_recall_of_all_other_rows(average):
+    """Against scikit-learn's one-against-all tables, classes absent and weights included."""
+    for seed, used, weighted in itertools.product(range(2), (5, 3), (False, True)):
+        y_true, y_pred, weight = labels(seed, used=used)
+        given = weight if weighted else None
+        chosen = range(5) if average is None else range(used)
+        tables = oracle.multilabel_confusion_matrix(
+            y_true, y_pred, labels=chosen, sample_weight=given
+        )
+        rejected, negatives = tables[:, 0, 0], tables[:, 0].sum(1)
+        expected = {
+            "micro": rejected.sum() / negatives.sum(),
+            "macro": np.mean(rejected / negatives),
+            "weighted": np.average(rejected / negatives, weights=tables[:, 1].sum(1)),
+            None: rejected / negatives,
+        }[average]
+        found = specificity_score(y_true, y_pred, weight=given, average=average, num_classes=5)
+        same(found, expected)
+
+
+def test_specificity_of_two_classes_is_recall_of_the_other():
+    """Binary, with and without the number of classes; 0/0 where there are no other rows."""
+    y_true, y_pred, weight = labels(9, used=2)
+    expected = oracle.recall_score(y_true, y_pred, pos_label=0, sample_weight=weight)
+    for classes in (None, 2):
+        same(specificity_score(y_true, y_pred, weight=weight, num_classes=classes), expected)
+    for classes, zero_division in itertools.product((None, 2), (0.0, 1.0, math.nan)):
+        options = {"num_classes": classes, "zero_division": zero_division}
+        report = compute({"it": metric("specificity_score", **options)}, [1, 1], [0, 1])
+        same(report.values["it"], zero_division)
+        assert report.undefined["it"] == 1
+    assert specificity_score([0, 0], [1, 1]) == 0.0
+
+
+def test_specificity_does_not_cancel():
+    """A few light negatives beside heavy positives keep all their digits."""
+    y_true, y_pred = np.array([1, 1, 0, 0]), np.array([1, 0, 0, 1])
+    weight = np.array([1e15, 3e15, 1e-3, 2e-3])
+    for classes in (None, 2, 5):
+        same(specificity_score(y_true, y_pred, weight=weight, num_classes=classes), 1 / 3)
+
+
+def test_the_ends_of_beta_are_precision_and_recall():
+    """0, infinity and the scale of beta; a negative or undefined one is refused."""
+    y_true, y_pred, _ = labels(10, used=4)
+    options = {"average": None, "num_classes": 5}
+    ends = {0: precision_score, 1: f1_score, math.inf: recall_score}
+    for beta, function in ends.items():
+        same(fbeta_score(y_true, y_pred, beta=beta, **options), function(y_true, y_pred, **options))
+    same(
+        fbeta_score(y_true, y_pred, beta=1e200, **options), recall_score(y_true, y_pred, **options)
+    )
+    for beta in (-1, math.nan):
+        with pytest.raises(ValueError, match="beta must be 0 or more"):
+            fbeta_score(y_true, y_pred, beta=beta)
+
+
+def test_micro_jaccard_needs_no_number_of_classes():
+    """The share of matches knows it: equal / (equal + 2 different)."""
+    y_true, y_pred, weight = labels(11)
+    expected = oracle.jaccard_score(y_true, y_pred, average="micro", sample_weight=weight)
+    for classes in (None, 5):
+        found = jaccard_score(y_true, y_pred, average="micro", weight=weight, num_classes=classes)
+        same(found, expected)
+    with pytest.raises(ValueError, match="average='micro' needs num_classes"):
+        specificity_score(y_true, y_pred, average="micro")
+
+
+@pytest.mark.parametrize("name", ["hamming_loss", "zero_one_loss"])
+def test_losses_are_the_share_that_differs(name):
+    """As scikit-learn's, over either statistic; nan of no rows, never a perfect 0."""
+    ours = {"hamming_loss": hamming_loss, "zero_one_loss": zero_one_loss}[name]
+    y_true, y_pred, weight = labels(12)
+    for given, classes in itertools.product((None, weight), (None, 5)):
+        expected = getattr(oracle, name)(y_true, y_pred, sample_weight=given)
+        same(ours(y_true, y_pred, weight=given, num_classes=classes), expected)
+    none = np.zeros(0, np.int32)
+    for classes in (None, 3):
+        report = compute({"it": metric(name, num_classes=classes)}, none, none)
+        assert math.isnan(report.values["it"])
+        assert report.undefined["it"] == 1
 
 
 def test_confusion_matrix_is_scikit_learns():
@@ -223,7 +321,11 @@ def test_perfect_predictions_give_exactly_one():
     """No epsilon: perfect is 1, not 0.99999982."""
     y_true, _, weight = labels(6)
     for average in ("micro", "macro", "weighted"):
-        assert f1_score(y_true, y_true, weight=weight, average=average, num_classes=5) == 1.0
+        options = {"weight": weight, "average": average, "num_classes": 5}
+        assert f1_score(y_true, y_true, **options) == 1.0
+        assert fbeta_score(y_true, y_true, beta=0.3, **options) == 1.0
+        assert jaccard_score(y_true, y_true, **options) == 1.0
+        assert specificity_score(y_true, y_true, **options) == 1.0
 
 
 def test_float_labels_are_refused():

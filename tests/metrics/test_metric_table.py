@@ -21,9 +21,10 @@ def test_every_public_metric_function_is_in_the_table():
 
 
 def test_names_tell_the_direction():
-    """`_score` is better when higher, `_error` when lower."""
+    """`_score` and `_corrcoef` are better when higher, `_error` and `_loss` when lower."""
+    directions = {"score": True, "corrcoef": True, "error": False, "loss": False}
     for name, info in METRICS.items():
-        expected = {"score": True, "error": False}.get(name.rsplit("_", 1)[-1])
+        expected = directions.get(name.rsplit("_", 1)[-1])
         assert info.higher_is_better is expected, name
 
 
@@ -54,7 +55,7 @@ def test_values_stay_in_the_range(case):
     info = METRICS[case.name]
     for seed in range(3):
         y_true, y_pred = case.rows(60, seed)
-        for pred in (y_pred, y_true.astype(y_pred.dtype), y_pred[::-1]):
+        for pred in (y_pred, case.perfect(y_true, y_pred), y_pred[::-1]):
             value = case(y_true, pred)
             assert np.all((value >= info.low) & (value <= info.high))
 
@@ -64,7 +65,7 @@ def test_the_best_value_is_reached_by_perfect_predictions(case):
     info = METRICS[case.name]
     y_true, y_pred = case.rows(60)
     if info.higher_is_better is not None:
-        best = case(y_true, y_true.astype(y_pred.dtype))
+        best = case(y_true, case.perfect(y_true, y_pred))
         np.testing.assert_array_equal(best, info.high if info.higher_is_better else info.low)
 
 
@@ -76,6 +77,8 @@ def test_metrics_are_hashable_and_compare_by_configuration():
     assert hash(one) == hash(same)
     assert one != other
     assert one.statistics == metric("confusion_matrix", num_classes=3).statistics
+    undefined = (metric("f1_score", zero_division=nan) for nan in (float("nan"), np.float64("nan")))
+    assert len(set(undefined)) == 1
 
 
 def test_unknown_metrics_are_refused_with_the_known_ones():

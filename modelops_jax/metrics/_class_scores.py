@@ -1,0 +1,146 @@
+"""Scores (higher is better) and losses (lower is better) of scores or probabilities of classes."""
+
+from ._call import call
+from ._class_rows import (
+    AmongTop,
+    ClassRowMean,
+    cross_entropy,
+    negative_log_probability,
+    squared_distance,
+)
+from ._finalizers import Mean
+from ._metric import Metric
+from ._types import Matrix, Value, Vector
+
+
+def top_k_accuracy_score_metric(*, k: int = 2) -> Metric:
+    """The metric of `top_k_accuracy_score`."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k!r}")
+    statistic = ClassRowMean(AmongTop(k), probabilities=False, vectors=False)
+    return Metric("top_k_accuracy_score", (statistic,), Mean())
+
+
+def log_loss_metric(*, from_logits: bool = False) -> Metric:
+    """The metric of `log_loss`."""
+    row = cross_entropy if from_logits else negative_log_probability
+    return Metric("log_loss", (ClassRowMean(row, probabilities=not from_logits),), Mean())
+
+
+def brier_score_loss_metric() -> Metric:
+    """The metric of `brier_score_loss`."""
+    return Metric("brier_score_loss", (ClassRowMean(squared_distance, probabilities=True),), Mean())
+
+
+def top_k_accuracy_score(
+    y_true: Vector,
+    y_pred: Matrix,
+    *,
+    weight: Vector | None = None,
+    k: int = 2,
+    axis_name: str | None = None,
+) -> Value:
+    """Top-k accuracy: the weighted share of rows whose label is among the k highest scores.
+
+    Args:
+        y_true: reference labels, shape (n,), integers in 0 to c - 1.
+        y_pred: scores, shape (n, c), a column per class; any finite numbers.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        k: how many of the highest scores are looked at, in 1 to c - 1. Of equal scores the later
+            class counts as the higher one.
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, 1]; best 1. nan of no rows.
+
+    Raises:
+        ValueError: shapes that do not fit; k outside its range; concrete labels outside the
+            classes or scores that are not finite (under tracing these give nan).
+        TypeError: labels that are not integers or booleans.
+
+    Example:
+        >>> from modelops_jax.metrics import top_k_accuracy_score
+        >>> scores = [[0.5, 0.2, 0.2], [0.3, 0.4, 0.2], [0.2, 0.4, 0.3], [0.7, 0.2, 0.1]]
+        >>> float(top_k_accuracy_score([0, 1, 2, 2], scores, k=2))
+        0.75
+
+    Source: the definition of `sklearn.metrics.top_k_accuracy_score`.
+    """
+    return call(top_k_accuracy_score_metric(k=k), y_true, y_pred, weight, axis_name)
+
+
+def log_loss(
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    from_logits: bool = False,
+    axis_name: str | None = None,
+) -> Value:
+    """Log loss, or cross entropy: the weighted mean of -log p of the label's class.
+
+    Args:
+        y_true: reference labels, shape (n,), integers in 0 to c - 1.
+        y_pred: probabilities, shape (n, c), a column per class and each row summing to 1; or of
+            class 1 of two, shape (n,).
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
+            probability. Never guessed.
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, inf], in nats; best 0. inf where a label has probability 0, which is not
+        clipped. nan of no rows.
+
+    Raises:
+        ValueError: shapes that do not fit; concrete labels outside the classes, and rows that are
+            no probabilities: outside 0 to 1, or with a sum that differs from 1 by more than the
+            square root of their precision (under tracing these give nan).
+        TypeError: labels that are not integers or booleans.
+
+    Example:
+        >>> from modelops_jax.metrics import log_loss
+        >>> round(float(log_loss([1, 0, 2], [[0.2, 0.7, 0.1], [0.6, 0.2, 0.2], [0, 0, 1]])), 6)
+        0.289167
+
+    Source: Good, "Rational decisions", Journal of the Royal Statistical Society B, 1952.
+    """
+    return call(log_loss_metric(from_logits=from_logits), y_true, y_pred, weight, axis_name)
+
+
+def brier_score_loss(
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    axis_name: str | None = None,
+) -> Value:
+    """Brier score: the weighted mean of the squared distance of probabilities and outcome.
+
+    Of shape (n,) the mean of `(p - y)^2`; of shape (n, c) that of the sum over classes, halved
+    where there are two, so that both forms of the binary case agree.
+
+    Args:
+        y_true: reference labels, shape (n,), integers in 0 to c - 1.
+        y_pred: probabilities, shape (n, c), a column per class and each row summing to 1; or of
+            class 1 of two, shape (n,).
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, 1], of more than two classes in [0, 2]; best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that do not fit; concrete labels outside the classes, and rows that are
+            no probabilities: outside 0 to 1, or with a sum that differs from 1 by more than the
+            square root of their precision (under tracing these give nan).
+        TypeError: labels that are not integers or booleans.
+
+    Example:
+        >>> from modelops_jax.metrics import brier_score_loss
+        >>> round(float(brier_score_loss([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.3])), 6)
+        0.0375
+
+    Source: Brier, "Verification of forecasts expressed in terms of probability", 1950.
+    """
+    return call(brier_score_loss_metric(), y_true, y_pred, weight, axis_name)

@@ -1,0 +1,205 @@
+"""From tables of counts to values, as in `_finalizers.py`.
+
+Sums here have no negative terms until the last step: counts stay exact, and sums of weights do
+not cancel.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ._counts import Counts
+from ._finalizers import divide
+from ._metric import Outcome
+from ._pair import Pair
+
+Average = Literal["binary", "micro", "macro", "weighted"]
+Absent = Literal["skip", "count"]
+Quantity = Literal["precision", "recall", "specificity", "f1", "fbeta", "jaccard"]
+Distance = Literal["linear", "quadratic"]
+
+
+@dataclass(frozen=True)
+class MatchShare:
+    """A ratio of the rows whose labels are equal and the rows whose labels differ.
+
+    "equal": equal / all; "different": different / all; "jaccard": equal / (equal + 2 different),
+    because a row that differs is in the union of its true and of its predicted class.
+    """
+
+    ratio: Literal["equal", "different", "jaccard"]
+    confusion: bool  # the table is a confusion table, and not one of (different, equal)
+    empty: float
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        table = counts.cells.value()
+        if self.confusion:
+            equal = xp.diagonal(table, axis1=-2, axis2=-1).sum(-1)
+            different = _off_diagonal(xp, table).sum((-2, -1))
+        else:
+            different, equal = table[..., 0], table[..., 1]
+        above = different if self.ratio == "different" else equal
+        below = equal + (2 if self.ratio == "jaccard" else 1) * different
+        return Outcome(divide(xp, above, below, self.empty), (below == 0).sum())
+
+
+@dataclass(frozen=True)
+class ClassRatio:
+    """A ratio of the counts of one class, or its mean over classes.
+
+    F is written with the counts and never with precision and recall, so it is defined wherever
+    either of them is.
+    """
+
+    quantity: Quantity
+    beta: float
+    average: str | None
+    positive_class: int
+    zero_division: float
+    absent: str
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        table = counts.cells.value()
+        hit, predicted, actual = _by_class(xp, table)
+        above, below = self._parts(xp, table, hit, predicted, actual)
+        member = predicted + actual > 0 if self.absent == "skip" else xp.ones_like(below) > 0
+        if self.average == "binary":
+            above, below = above[..., self.positive_class], below[..., self.positive_class]
+        elif self.average == "micro":
+            above, below = (xp.where(member, v, xp.zeros_like(v)).sum(-1) for v in (above, below))
+        ratio = divide(xp, above, below, self.zero_division)
+        if self.average not in ("macro", "weighted"):
+            return Outcome(ratio, (below == 0).sum())
+        undefined = (member & (below == 0)).sum()
+        return Outcome(self._mean(xp, ratio, member & ~xp.isnan(ratio), actual), undefined)
+
+    def _parts(self, xp: Any, table: Any, hit: Any, predicted: Any, actual: Any) -> tuple[Any, Any]:
+        """What to divide, for every class."""
+        if self.quantity == "precision":
+            return hit, predicted
+        if self.quantity == "recall":
+            return hit, actual
+        if self.quantity == "jaccard":
+            return hit, predicted + actual - hit
+        if self.quantity == "specificity":
+            return _rejected(xp, table, actual)
+        # (1 + beta^2) TP / (predicted + beta^2 actual), divided by the larger weight. Both sides
+        # are added up alike, so that perfect predictions give exactly 1.
+        of_predicted = 1.0 if self.beta <= 1 else self.beta**-2
+        of_actual = self.beta**2 if self.beta <= 1 else 1.0
+        return of_predicted * hit + of_actual * hit, of_predicted * predicted + of_actual * actual
+
+    def _mean(self, xp: Any, ratio: Any, member: Any, support: Any) -> Any:
+        equal = member.astype(support.dtype)
+        weight = equal
+        if self.average == "weighted":
+            weight = xp.where(member, support, xp.zeros_like(support))
+            # No class of the mean occurs among the true labels: they count alike.
+            weight = xp.where(weight.sum(-1, keepdims=True) > 0, weight, equal)
+        values = xp.where(member, ratio, xp.zeros_like(ratio))
+        return divide(xp, (weight * values).sum(-1), weight.sum(-1), self.zero_division)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The counts as they are: integers, or sums of weights."""
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        cells = counts.cells
+        return Outcome(cells.value() if isinstance(cells, Pair) else cells.integers(), 0)
+
+
+@dataclass(frozen=True)
+class MeanRecall:
+    """The mean recall of the classes with true rows; nan of no rows.
+
+    Adjusted, chance is 0: `(mean - 1/c) / (1 - 1/c)` of c classes, nan of one.
+    """
+
+    adjusted: bool
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        hit, predicted, actual = _by_class(xp, counts.cells.value())
+        occurs = actual > 0
+        total = divide(xp, hit, actual, 0.0).sum(-1)
+        classes = occurs.astype(actual.dtype).sum(-1)
+        above, below = (total - 1, classes - 1) if self.adjusted else (total, classes)
+        unseen = (~occurs & (predicted > 0)).sum()
+        return Outcome(divide(xp, above, below, float("nan")), unseen + (below <= 0).sum())
+
+
+@dataclass(frozen=True)
+class ClassCorrelation:
+    """Matthews' correlation of classes: 0 where either list has one class, nan of no rows.
+
+    The covariances are sums over classes: of predictions `P (n - P)`, of truths `T (n - T)`, of
+    both `TP TN - FP FN`. Each equals the textbook's `n^2 - sum P^2` and so on, whose differences
+    of large squares lose the digits of a rare class.
+    """
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        table, empty = _shares(xp, counts)
+        hit, predicted, actual = _by_class(xp, table)
+        wrong = _off_diagonal(xp, table)
+        rejected, negatives = _rejected(xp, table, actual)
+        both = (hit * rejected - wrong.sum(-2) * wrong.sum(-1)).sum(-1)
+        of_true = (actual * negatives).sum(-1)
+        of_pred = (predicted * _others(xp, predicted)).sum(-1)
+        flat = (of_true == 0) | (of_pred == 0)
+        of_true, of_pred = (xp.where(flat, xp.ones_like(v), v) for v in (of_true, of_pred))
+        value = xp.clip(both / of_true * xp.sqrt(of_true / of_pred), -1, 1)
+        value = xp.where(flat, xp.zeros_like(value), value)
+        return Outcome(xp.where(empty, float("nan"), value), flat.sum())
+
+
+@dataclass(frozen=True)
+class Kappa:
+    """`1 - mean distance / mean distance of independent labels`; nan where the latter is 0."""
+
+    distance: str | None
+
+    def __call__(self, xp: Any, counts: Counts) -> Outcome:
+        table, _ = _shares(xp, counts)
+        _, predicted, actual = _by_class(xp, table)
+        place = np.arange(table.shape[-1])
+        steps = np.abs(place[:, None] - place)
+        far = {None: steps > 0, "linear": steps, "quadratic": steps**2}[self.distance]
+        far = xp.asarray(far.astype(table.dtype))
+        observed = (far * table).sum((-2, -1))
+        expected = (far * actual[..., :, None] * predicted[..., None, :]).sum((-2, -1))
+        apart = divide(xp, observed, expected, float("nan"))
+        # At most 2 (the triangle inequality, averaged), but for rounding.
+        return Outcome(1 - xp.minimum(apart, 2 * xp.ones_like(apart)), (expected == 0).sum())
+
+
+def _by_class(xp: Any, table: Any) -> tuple[Any, Any, Any]:
+    """Hits, predicted rows and true rows of every class of a confusion table."""
+    return xp.diagonal(table, axis1=-2, axis2=-1), table.sum(-2), table.sum(-1)
+
+
+def _off_diagonal(xp: Any, table: Any) -> Any:
+    """The table with nothing on its diagonal."""
+    own = xp.broadcast_to(np.eye(table.shape[-1], dtype=bool), table.shape)
+    return xp.where(own, xp.zeros_like(table), table)
+
+
+def _others(xp: Any, rows: Any) -> Any:
+    """For every class the rows of all others, summed and not subtracted from the total."""
+    return _off_diagonal(
+        xp, xp.broadcast_to(rows[..., None, :], (*rows.shape, rows.shape[-1]))
+    ).sum(-1)
+
+
+def _rejected(xp: Any, table: Any, actual: Any) -> tuple[Any, Any]:
+    """For every class the rows that are rightly not predicted as it, and all that are not of it."""
+    negatives = _others(xp, actual)
+    rejected = negatives - _off_diagonal(xp, table).sum(-2)
+    return xp.where(rejected > 0, rejected, xp.zeros_like(rejected)), negatives
+
+
+def _shares(xp: Any, counts: Counts) -> tuple[Any, Any]:
+    """The table divided by its total, so that products of its entries stay in range."""
+    table = counts.cells.value()
+    total = table.sum((-2, -1), keepdims=True)
+    return divide(xp, table, xp.broadcast_to(total, table.shape), 0.0), total[..., 0, 0] == 0
