@@ -1,4 +1,4 @@
-"""Rotary positions and grouped-query attention.
+"""Grouped-query attention.
 
 Shape letters: B batch, T tokens, S keys (cached and new), H query heads, K key/value heads,
 G = H // K query heads per key head, C head size.
@@ -10,30 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
-
-
-def rotary(
-    positions: Int[Array, " tokens"], head_dim: int, theta: float
-) -> tuple[Float[Array, "tokens half"], Float[Array, "tokens half"]]:
-    """Cosines and sines of position * theta^(-2i/head_dim), i < head_dim / 2.
-
-    Source: Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
-    """
-    exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    frequencies = jnp.float32(theta) ** -exponents
-    angles = positions[:, None].astype(jnp.float32) * frequencies[None, :]
-    return jnp.cos(angles), jnp.sin(angles)
-
-
-def rotate_halves(
-    x: Float[Array, "tokens heads head_dim"],
-    cos: Float[Array, "tokens half"],
-    sin: Float[Array, "tokens half"],
-) -> Float[Array, "tokens heads head_dim"]:
-    """Rotate the pairs (x[i], x[i + head_dim/2]): Hugging Face's half-split layout."""
-    first, second = jnp.split(x, 2, axis=-1)
-    cos, sin = cos[:, None, :].astype(x.dtype), sin[:, None, :].astype(x.dtype)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
 def attend(

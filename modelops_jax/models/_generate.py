@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ._batching import LENGTH_STEP, batches, common_prefix, round_up
-from ._llama import KeyValues, LlamaConfig, Params, Past, forward, unembed
+from ._config import DecoderConfig
+from ._decoder import KeyValues, Past, forward, unembed
+from ._params import Params
 from ._sampling import sample
 
 Progress = Callable[[int, int], None]
@@ -24,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype"))
 def _read_prefix(
-    params: Params, token_ids: Int[Array, "one tokens"], *, config: LlamaConfig, dtype: Any
+    params: Params, token_ids: Int[Array, "one tokens"], *, config: DecoderConfig, dtype: Any
 ) -> KeyValues:
     return forward(params, config, token_ids, dtype=dtype)[1]
 
@@ -50,7 +52,7 @@ def _decode(
     row_keys: Key[Array, " batch"],
     limit: Int[Array, ""],
     *,
-    config: LlamaConfig,
+    config: DecoderConfig,
     dtype: Any,
     slots: int,
     stop_ids: tuple[int, ...],
@@ -122,7 +124,7 @@ def _decode(
 
 def generate(
     params: Params,
-    config: LlamaConfig,
+    config: DecoderConfig,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,

@@ -1,13 +1,14 @@
-"""`config.json` of a Hugging Face folder, to and from `LlamaConfig`."""
+"""`config.json` of a Hugging Face folder, to and from `DecoderConfig`."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._config import DecoderConfig
 from ._errors import CheckpointError
+from ._hf_rope import read_rope, rope_scaling_fields
 from ._json_file import read_json, write_json
-from ._llama import LlamaConfig
 
 # Fields that change the computation, and the values that leave it as it is here. None stands for
 # an absent field too.
@@ -18,11 +19,13 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "mlp_bias": (None, False),
     "sliding_window": (None,),
     "partial_rotary_factor": (None, 1.0),
+    # transformers lets it override what rope_scaling says.
+    "original_max_position_embeddings": (None,),
     "quantization_config": (None,),
 }
 
 
-def read_config(folder: Path) -> LlamaConfig:
+def read_config(folder: Path) -> DecoderConfig:
     """Read the configuration of a Llama model.
 
     `rope_theta` is read from the top level and, as transformers 5 writes it, from
@@ -55,9 +58,10 @@ def read_config(folder: Path) -> LlamaConfig:
         return kind(value)
 
     width, heads = number("hidden_size", int), number("num_attention_heads", int)
-    rope_theta = _rope_theta(path, raw)
+    max_position = number("max_position_embeddings", int, 2048)
+    rope = read_rope(path, raw, 10000.0, max_position)
     try:
-        return LlamaConfig(
+        return DecoderConfig(
             vocab_size=number("vocab_size", int),
             hidden_size=width,
             intermediate_size=number("intermediate_size", int),
@@ -65,10 +69,11 @@ def read_config(folder: Path) -> LlamaConfig:
             num_heads=heads,
             num_kv_heads=number("num_key_value_heads", int, heads),
             head_dim=number("head_dim", int, width // max(heads, 1)),
-            max_position=number("max_position_embeddings", int, 2048),
-            rope_theta=rope_theta,
+            max_position=max_position,
+            rope_theta=rope.theta,
             rms_norm_eps=number("rms_norm_eps", float, 1e-6),
             tie_word_embeddings=number("tie_word_embeddings", bool, False),
+            rope_scaling=rope.scaling,
         )
     except CheckpointError:
         raise
@@ -76,25 +81,8 @@ def read_config(folder: Path) -> LlamaConfig:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _rope_theta(path: Path, raw: dict[str, Any]) -> float:
-    theta = raw.get("rope_theta")
-    for field in ("rope_scaling", "rope_parameters"):
-        rope = raw.get(field) or {}
-        if not isinstance(rope, dict):
-            raise CheckpointError(f"{path}: {field} is {rope!r}; expected an object")
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
-            raise CheckpointError(f"{path}: {field} is {rope!r}; only plain rotary is supported")
-        theta = rope.get("rope_theta", theta)
-    if theta is None:
-        return 10000.0
-    if isinstance(theta, bool) or not isinstance(theta, int | float):
-        raise CheckpointError(f"{path}: rope_theta is {theta!r}; expected a number")
-    return float(theta)
-
-
 def write_config(
-    folder: Path, config: LlamaConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
+    folder: Path, config: DecoderConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
 ) -> None:
     """Write `config.json` so that transformers 4 and 5 build the same model."""
     write_json(
@@ -112,6 +100,7 @@ def write_config(
             "hidden_act": "silu",
             "max_position_embeddings": config.max_position,
             "rope_theta": config.rope_theta,
+            "rope_scaling": rope_scaling_fields(config.rope_scaling),
             "rms_norm_eps": config.rms_norm_eps,
             "tie_word_embeddings": config.tie_word_embeddings,
             "attention_bias": False,

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._llama import Params, unembed
+from ._decoder import unembed
+from ._params import Params
 
 # 256 rows of a 49,152-word vocabulary are 50 MB: big enough to multiply at full speed.
 CHUNK = 256

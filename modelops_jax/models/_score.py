@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ._batching import LENGTH_STEP, batches, round_up
+from ._config import DecoderConfig
+from ._decoder import forward
 from ._likelihood import score_targets
-from ._llama import LlamaConfig, Params, forward
+from ._params import Params
 
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype", "targets"))
@@ -21,7 +23,7 @@ def _score_batch(
     lengths: Int[Array, " batch"],
     starts: Int[Array, " batch"],
     *,
-    config: LlamaConfig,
+    config: DecoderConfig,
     dtype: Any,
     targets: int,
 ) -> Float[Array, " batch"]:
@@ -39,7 +41,7 @@ def _score_batch(
 
 def score(
     params: Params,
-    config: LlamaConfig,
+    config: DecoderConfig,
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     *,

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from modelops_jax.models import Adapters, LlamaConfig, Params
+from modelops_jax.models import Adapters, DecoderConfig, Params
 
 from ._batches import Batch
 from ._loss import LossSums, add_sums, next_token_loss, zero_sums
@@ -30,7 +30,7 @@ class TrainState(NamedTuple):
 class Objective:
     """How trained and frozen weights make the loss. `lora_scale` is None in full fine-tuning."""
 
-    config: LlamaConfig
+    config: DecoderConfig
     lora_scale: float | None
     dtype: Any
     remat: str

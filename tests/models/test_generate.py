@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelops_jax.models import LlamaConfig, forward, generate, init_params, score, unembed
+from modelops_jax.models import DecoderConfig, forward, generate, init_params, score, unembed
 from modelops_jax.models._batching import batches, common_prefix
 from modelops_jax.models._sampling import sample
 
-CONFIG = LlamaConfig(97, 32, 48, 2, 4, 2, 8, 128, 1e4, 1e-5, True)
+CONFIG = DecoderConfig(97, 32, 48, 2, 4, 2, 8, 128, 1e4, 1e-5, True)
 STOP = 5
 
 

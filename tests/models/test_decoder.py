@@ -7,8 +7,9 @@ import pytest
 
 from modelops_jax.models import (
     Adapters,
+    DecoderConfig,
     KeyValues,
-    LlamaConfig,
+    Llama3Scaling,
     LoraConfig,
     Past,
     forward,
@@ -19,7 +20,7 @@ from modelops_jax.models import (
     unembed,
 )
 
-CONFIG = LlamaConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
+CONFIG = DecoderConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
 
 
 @pytest.fixture(autouse=True)
@@ -233,4 +234,17 @@ def test_wrong_sizes_are_named(field, value, message):
     """An impossible architecture is refused before any weight is made."""
     sizes = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__}
     with pytest.raises(ValueError, match=message):
-        LlamaConfig(**(sizes | {field: value}))
+        DecoderConfig(**(sizes | {field: value}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((8.0, 4.0, 4.0, 64), r"low_freq_factor=4\.0 must be below high_freq_factor=4\.0"),
+        ((0.0, 1.0, 4.0, 64), r"factor must be positive, found 0\.0"),
+    ],
+)
+def test_impossible_rotary_scaling_is_named(settings, message):
+    """The ramp needs two different ends."""
+    with pytest.raises(ValueError, match=message):
+        Llama3Scaling(*settings)

@@ -1,7 +1,4 @@
-"""The Llama architecture as a plain pytree and pure functions.
-
-Parameters carry the checkpoint's own names as tree paths, with the layers stacked on axis 0 so
-that one `lax.scan` runs them. Linear weights are stored as checkpoints store them: (out, in).
+"""The decoder of the Llama line as pure functions over a parameter tree.
 
 Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
 """
@@ -12,63 +9,15 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ._attention import attend, causal_mask, rotary, rotate_halves
+from ._attention import attend, causal_mask
+from ._config import DecoderConfig
 from ._lora import Adapters, add_low_rank
-
-Params = dict[str, Any]
-"""Nested dictionary of arrays; see `init_params` for its layout."""
+from ._params import Params
+from ._rotary import rope_frequencies, rotary, rotate_halves
 
 Remat = Literal["none", "layer"]
-
-
-@dataclasses.dataclass(frozen=True)
-class LlamaConfig:
-    """Sizes and constants of a Llama-style decoder, as Hugging Face's `config.json` names them.
-
-    Args:
-        vocab_size: Number of token ids.
-        hidden_size: Width of the residual stream.
-        intermediate_size: Width inside the gated feed-forward block.
-        num_layers: Number of decoder layers.
-        num_heads: Query heads.
-        num_kv_heads: Key/value heads; divides `num_heads`.
-        head_dim: Width of one head; even.
-        max_position: Longest sequence, in tokens.
-        rope_theta: Base of the rotary frequencies.
-        rms_norm_eps: Added to the mean square before its root.
-        tie_word_embeddings: Whether the output head is the embedding matrix.
-
-    Raises:
-        ValueError: A size is not positive, heads do not divide, or `head_dim` is odd.
-    """
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-    max_position: int
-    rope_theta: float
-    rms_norm_eps: float
-    tie_word_embeddings: bool
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, bool) and value <= 0:
-                raise ValueError(f"LlamaConfig.{field.name} must be positive, found {value!r}")
-        if self.num_heads % self.num_kv_heads:
-            raise ValueError(
-                f"LlamaConfig.num_kv_heads={self.num_kv_heads} must divide "
-                f"num_heads={self.num_heads}"
-            )
-        if self.head_dim % 2:
-            raise ValueError(f"LlamaConfig.head_dim must be even, found {self.head_dim}")
 
 
 class KeyValues(NamedTuple):
@@ -76,69 +25,6 @@ class KeyValues(NamedTuple):
 
     keys: Float[Array, "*layers batch slots kv_heads head_dim"]
     values: Float[Array, "*layers batch slots kv_heads head_dim"]
-
-
-def param_shapes(config: LlamaConfig) -> dict[str, Any]:
-    """Tree of the parameters' shapes, with the checkpoint's names as paths.
-
-    Example:
-        >>> from modelops_jax.models import LlamaConfig, param_shapes
-        >>> config = LlamaConfig(260, 8, 16, 2, 2, 1, 4, 64, 1e4, 1e-5, True)
-        >>> param_shapes(config)["model"]["layers"]["self_attn"]["k_proj"]["weight"]
-        (2, 4, 8)
-    """
-    layers, width, inner = config.num_layers, config.hidden_size, config.intermediate_size
-    queries = config.num_heads * config.head_dim
-    keys = config.num_kv_heads * config.head_dim
-    shapes: dict[str, Any] = {
-        "model": {
-            "embed_tokens": {"weight": (config.vocab_size, width)},
-            "layers": {
-                "input_layernorm": {"weight": (layers, width)},
-                "self_attn": {
-                    "q_proj": {"weight": (layers, queries, width)},
-                    "k_proj": {"weight": (layers, keys, width)},
-                    "v_proj": {"weight": (layers, keys, width)},
-                    "o_proj": {"weight": (layers, width, queries)},
-                },
-                "post_attention_layernorm": {"weight": (layers, width)},
-                "mlp": {
-                    "gate_proj": {"weight": (layers, inner, width)},
-                    "up_proj": {"weight": (layers, inner, width)},
-                    "down_proj": {"weight": (layers, width, inner)},
-                },
-            },
-            "norm": {"weight": (width,)},
-        }
-    }
-    if not config.tie_word_embeddings:
-        shapes["lm_head"] = {"weight": (config.vocab_size, width)}
-    return shapes
-
-
-def init_params(config: LlamaConfig, seed: int, *, stddev: float = 0.02) -> Params:
-    """Random float32 parameters: norms at one, everything else normal with `stddev`.
-
-    Drawn on the host, so that nothing is compiled and every device gets the same numbers.
-
-    Args:
-        config: The architecture.
-        seed: The same seed gives the same parameters.
-        stddev: Standard deviation of the normal draw.
-
-    Returns:
-        The parameter tree of `param_shapes(config)`.
-    """
-    random = np.random.Generator(np.random.Philox(seed))
-
-    def draw(path: Any, shape: tuple[int, ...]) -> Array:
-        if "norm" in jax.tree_util.keystr(path):
-            return jnp.asarray(np.ones(shape, np.float32))
-        return jnp.asarray(np.float32(stddev) * random.standard_normal(shape, np.float32))
-
-    return jax.tree.map_with_path(
-        draw, param_shapes(config), is_leaf=lambda node: isinstance(node, tuple)
-    )
 
 
 def rms_norm(
@@ -178,7 +64,7 @@ class _Shared:
     prefix_mask: Bool[Array, "1 prefix prefix"]
     past_visible: Sequence[Bool[Array, "_ _"]]
     scale: float
-    config: LlamaConfig
+    config: DecoderConfig
 
 
 def _layer(
@@ -229,7 +115,7 @@ def _layer(
 
 def forward(
     params: Params,
-    config: LlamaConfig,
+    config: DecoderConfig,
     token_ids: Int[Array, "batch tokens"],
     *,
     segment_ids: Int[Array, "batch tokens"] | None = None,
@@ -273,7 +159,8 @@ def forward(
         row = jnp.arange(prefix, prefix + tokens, dtype=jnp.int32)
         positions = jnp.broadcast_to(row[None], (batch, tokens))
     positions = jnp.concatenate([jnp.arange(prefix, dtype=positions.dtype), positions.reshape(-1)])
-    cos, sin = rotary(positions, config.head_dim, config.rope_theta)
+    frequencies = rope_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
+    cos, sin = rotary(positions, frequencies)
     shared = _Shared(
         cos,
         sin,

@@ -1,0 +1,54 @@
+"""The configuration of a decoder: everything its mathematics depends on but the weights."""
+
+import dataclasses
+
+from ._rotary import RopeScaling
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes and constants of a decoder, named as in Hugging Face's `config.json`.
+
+    Args:
+        vocab_size: Number of token ids.
+        hidden_size: Width of the residual stream.
+        intermediate_size: Width inside the gated feed-forward block.
+        num_layers: Number of decoder layers.
+        num_heads: Query heads.
+        num_kv_heads: Key/value heads; divides `num_heads`.
+        head_dim: Width of one head; even.
+        max_position: Longest sequence, in tokens.
+        rope_theta: Base of the rotary frequencies.
+        rms_norm_eps: Added to the mean square before its root.
+        tie_word_embeddings: Whether the output head is the embedding matrix.
+        rope_scaling: How the rotary frequencies are changed for long contexts, or None.
+
+    Raises:
+        ValueError: A size is not positive, heads do not divide, or `head_dim` is odd.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    max_position: int
+    rope_theta: float
+    rms_norm_eps: float
+    tie_word_embeddings: bool
+    rope_scaling: RopeScaling | None = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+                raise ValueError(f"DecoderConfig.{field.name} must be positive, found {value!r}")
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"DecoderConfig.num_kv_heads={self.num_kv_heads} must divide "
+                f"num_heads={self.num_heads}"
+            )
+        if self.head_dim % 2:
+            raise ValueError(f"DecoderConfig.head_dim must be even, found {self.head_dim}")

@@ -1,0 +1,103 @@
+"""Every family of models against what transformers computed, stored in assets."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from modelops_jax.models import generate, load
+from modelops_jax.models._presets import byte_tokenizer
+
+from .families import CONFIGS, NEW_TOKENS, draw, excerpt, prompts, token_ids
+
+ASSET = Path(__file__).parent / "assets" / "family_references.npz"
+Folder = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Write a family's model as a Hugging Face folder, with other fields or without a tensor."""
+
+    def write(
+        family: str,
+        *,
+        name: str = "model",
+        without: str | None = None,
+        changes: dict[str, Any] | None = None,
+    ) -> Path:
+        path = tmp_path / name
+        path.mkdir()
+        fields = {**CONFIGS[family], **(changes or {})}
+        (path / "config.json").write_text(json.dumps(fields))
+        with np.load(ASSET) as stored:
+            shapes = json.loads(str(stored[f"{family}.shapes"]))
+        tensors = {n: draw(n, shape, fields["model_type"]) for n, shape in shapes.items()}
+        tensors.pop(without, None)
+        safetensors.numpy.save_file(tensors, path / "model.safetensors")
+        byte_tokenizer().save(path)
+        return path
+
+    return write
+
+
+def stored(family: str, what: str) -> np.ndarray:
+    """What transformers computed."""
+    with np.load(ASSET) as arrays:
+        return arrays[f"{family}.{what}"]
+
+
+def relative_distance(path: Path, family: str) -> float:
+    """Largest difference of logits, relative to the largest logit."""
+    expected = stored(family, "logits")
+    found = excerpt(np.asarray(load(path).logits(token_ids())))
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_logits_equal_those_of_transformers(folder: Folder, family: str):
+    """Within 1e-5 of the largest logit, over rows longer than any window."""
+    assert np.abs(stored(family, "logits")).max() > 3
+    assert relative_distance(folder(family), family) < 1e-5
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family: str):
+    """Ragged prompts with a shared beginning, continued from the cache, give the same ids."""
+    model = load(folder(family))
+    made = generate(
+        model.params,
+        model.config,
+        prompts(),
+        max_new_tokens=NEW_TOKENS,
+        stop_ids=(),
+        pad_id=0,
+    )
+    assert made == stored(family, "continuations").tolist()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama3", {"rope_scaling": None}),
+        ("llama3", {"rope_theta": 10000.0}),
+        ("llama-linear", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+    ],
+)
+def test_another_constant_gives_other_logits(folder: Folder, family: str, changes: dict[str, Any]):
+    """The comparison would notice every field that is not read."""
+    assert relative_distance(folder(family, changes=changes), family) > 1e-2
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_a_saved_model_is_read_again(folder: Folder, tmp_path: Path, family: str):
+    """save then load gives the same configuration and the same bits."""
+    model = load(folder(family))
+    model.save(tmp_path / "again")
+    again = load(tmp_path / "again")
+    assert again.config == model.config
+    jax.tree.map(np.testing.assert_array_equal, again.params, model.params)
