@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ._families import FAMILIES, Family
 from ._rotary import RopeScaling
 
 
@@ -21,10 +22,12 @@ class DecoderConfig:
         rope_theta: Base of the rotary frequencies.
         rms_norm_eps: Added to the mean square before its root.
         tie_word_embeddings: Whether the output head is the embedding matrix.
+        family: Which line of models it belongs to: "llama", "qwen2" or "qwen3".
         rope_scaling: How the rotary frequencies are changed for long contexts, or None.
 
     Raises:
-        ValueError: A size is not positive, heads do not divide, or `head_dim` is odd.
+        ValueError: A size is not positive, heads do not divide, `head_dim` is odd, or the family
+            is not known.
     """
 
     vocab_size: int
@@ -38,9 +41,14 @@ class DecoderConfig:
     rope_theta: float
     rms_norm_eps: float
     tie_word_embeddings: bool
+    family: str = "llama"
     rope_scaling: RopeScaling | None = None
 
     def __post_init__(self):
+        if self.family not in FAMILIES:
+            raise ValueError(
+                f"DecoderConfig.family is {self.family!r}; expected one of {', '.join(FAMILIES)}"
+            )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
@@ -52,3 +60,8 @@ class DecoderConfig:
             )
         if self.head_dim % 2:
             raise ValueError(f"DecoderConfig.head_dim must be even, found {self.head_dim}")
+
+    @property
+    def traits(self) -> Family:
+        """What the family has in common."""
+        return FAMILIES[self.family]

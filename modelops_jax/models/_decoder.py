@@ -80,23 +80,34 @@ def _layer(
     prefix = shared.prefix_mask.shape[-1]
 
     def project(x: Array, block: str, *names: str) -> list[Array]:
-        outputs = [
-            jnp.einsum("nd,od->no", x, layer[block][name]["weight"].astype(x.dtype))
-            for name in names
-        ]
+        outputs = []
+        for name in names:
+            linear = layer[block][name]
+            output = jnp.einsum("nd,od->no", x, linear["weight"].astype(x.dtype))
+            if "bias" in linear:
+                output = output + linear["bias"].astype(x.dtype)[None]
+            outputs.append(output)
         return add_low_rank(x, outputs, names, low_rank.get(block, {}), shared.scale)
 
-    def heads(x: Array, *, rotate: bool) -> tuple[Array, Array]:
-        """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size)."""
+    def heads(x: Array, norm: str | None) -> tuple[Array, Array]:
+        """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size).
+
+        Values have no norm; queries and keys, if they have one, are also rotated after it.
+        """
         x = x.reshape(len(x), -1, config.head_dim)
-        x = rotate_halves(x, shared.cos, shared.sin) if rotate else x
+        if norm in layer["self_attn"]:
+            x = normalize(x, layer["self_attn"][norm])
+        x = rotate_halves(x, shared.cos, shared.sin) if norm else x
         return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
-    x = rms_norm(hidden, layer["input_layernorm"]["weight"], config.rms_norm_eps)
+    def normalize(x: Array, norm: Params) -> Array:
+        return rms_norm(x, norm["weight"], config.rms_norm_eps)
+
+    x = normalize(hidden, layer["input_layernorm"])
     query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")
-    prefix_query, query = heads(query, rotate=True)
-    prefix_key, key = heads(key, rotate=True)
-    prefix_value, value = heads(value, rotate=False)
+    prefix_query, query = heads(query, "q_norm")
+    prefix_key, key = heads(key, "k_norm")
+    prefix_value, value = heads(value, None)
     sources = [
         (earlier.keys, earlier.values, visible[:, None, :])
         for earlier, visible in zip(past, shared.past_visible, strict=True)
@@ -108,7 +119,7 @@ def _layer(
         first = attend(prefix_query, [(prefix_key, prefix_value, shared.prefix_mask)])
         mixed = jnp.concatenate([first[0], mixed])
     hidden = hidden + project(mixed, "self_attn", "o_proj")[0]
-    x = rms_norm(hidden, layer["post_attention_layernorm"]["weight"], config.rms_norm_eps)
+    x = normalize(hidden, layer["post_attention_layernorm"])
     gate, up = project(x, "mlp", "gate_proj", "up_proj")
     return hidden + project(jax.nn.silu(gate) * up, "mlp", "down_proj")[0], KeyValues(key, value)
 

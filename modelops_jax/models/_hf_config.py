@@ -7,29 +7,44 @@ import numpy as np
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
+from ._families import FAMILIES
 from ._hf_rope import read_rope, rope_scaling_fields
 from ._json_file import read_json, write_json
 
 # Fields that change the computation, and the values that leave it as it is here. None stands for
 # an absent field too.
 _ONLY: dict[str, tuple[Any, ...]] = {
-    "model_type": ("llama",),
     "hidden_act": (None, "silu"),
     "attention_bias": (None, False),
     "mlp_bias": (None, False),
-    "sliding_window": (None,),
     "partial_rotary_factor": (None, 1.0),
     # transformers lets it override what rope_scaling says.
     "original_max_position_embeddings": (None,),
     "quantization_config": (None,),
 }
+_ONLY_IN: dict[str, dict[str, tuple[Any, ...]]] = {
+    "llama": {"sliding_window": (None,), "layer_types": (None,)},
+    "qwen2": {"use_sliding_window": (None, False)},
+    "qwen3": {"use_sliding_window": (None, False)},
+}
+# What transformers takes for an absent field.
+_DEFAULTS: dict[str, Any] = {
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+}
+_DEFAULTS_IN: dict[str, dict[str, Any]] = {
+    "llama": {"max_position_embeddings": 2048},
+    "qwen2": {"max_position_embeddings": 32768, "num_key_value_heads": 32},
+    "qwen3": {"max_position_embeddings": 32768, "num_key_value_heads": 32, "head_dim": 128},
+}
 
 
 def read_config(folder: Path) -> DecoderConfig:
-    """Read the configuration of a Llama model.
+    """Read the configuration of a model of a known family.
 
-    `rope_theta` is read from the top level and, as transformers 5 writes it, from
-    `rope_parameters`. Absent fields have transformers' defaults.
+    Absent fields have transformers' defaults.
 
     Raises:
         CheckpointError: A field is missing, malformed, or asks for something not supported; the
@@ -37,16 +52,16 @@ def read_config(folder: Path) -> DecoderConfig:
     """
     path = folder / "config.json"
     raw = read_json(path)
-    architectures = raw.get("architectures") or ["LlamaForCausalLM"]
-    if architectures != ["LlamaForCausalLM"]:
-        raise CheckpointError(
-            f"{path}: architectures is {architectures!r}; only ['LlamaForCausalLM'] is supported"
-        )
-    for field, allowed in _ONLY.items():
+    family = raw.get("model_type")
+    if family not in FAMILIES:
+        raise CheckpointError(f"{path}: model_type is {family!r}; supported: {', '.join(FAMILIES)}")
+    only = {**_ONLY, **_ONLY_IN[family], "architectures": (None, [FAMILIES[family].architecture])}
+    for field, allowed in only.items():
         if raw.get(field) not in allowed:
             raise CheckpointError(
                 f"{path}: {field} is {raw.get(field)!r}; supported: {allowed[-1]!r}"
             )
+    raw = {**_DEFAULTS, **_DEFAULTS_IN[family], **raw}
 
     def number(field: str, kind: type, default: Any = None) -> Any:
         value = raw.get(field)
@@ -58,7 +73,7 @@ def read_config(folder: Path) -> DecoderConfig:
         return kind(value)
 
     width, heads = number("hidden_size", int), number("num_attention_heads", int)
-    max_position = number("max_position_embeddings", int, 2048)
+    max_position = number("max_position_embeddings", int)
     rope = read_rope(path, raw, 10000.0, max_position)
     try:
         return DecoderConfig(
@@ -71,8 +86,9 @@ def read_config(folder: Path) -> DecoderConfig:
             head_dim=number("head_dim", int, width // max(heads, 1)),
             max_position=max_position,
             rope_theta=rope.theta,
-            rms_norm_eps=number("rms_norm_eps", float, 1e-6),
-            tie_word_embeddings=number("tie_word_embeddings", bool, False),
+            rms_norm_eps=number("rms_norm_eps", float),
+            tie_word_embeddings=number("tie_word_embeddings", bool),
+            family=family,
             rope_scaling=rope.scaling,
         )
     except CheckpointError:
@@ -88,8 +104,8 @@ def write_config(
     write_json(
         folder / "config.json",
         {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
+            "architectures": [config.traits.architecture],
+            "model_type": config.family,
             "vocab_size": config.vocab_size,
             "hidden_size": config.hidden_size,
             "intermediate_size": config.intermediate_size,

@@ -50,13 +50,20 @@ def param_shapes(config: DecoderConfig) -> dict[str, Any]:
             "norm": {"weight": (width,)},
         }
     }
+    attention = shapes["model"]["layers"]["self_attn"]
+    if config.traits.qkv_bias:
+        for name, rows in (("q_proj", queries), ("k_proj", keys), ("v_proj", keys)):
+            attention[name]["bias"] = (layers, rows)
+    if config.traits.head_norms:
+        for name in ("q_norm", "k_norm"):
+            attention[name] = {"weight": (layers, config.head_dim)}
     if not config.tie_word_embeddings:
         shapes["lm_head"] = {"weight": (config.vocab_size, width)}
     return shapes
 
 
 def init_params(config: DecoderConfig, seed: int, *, stddev: float = 0.02) -> Params:
-    """Random float32 parameters: norms at one, everything else normal with `stddev`.
+    """Random float32 parameters: norms at one, biases at zero, the rest normal with `stddev`.
 
     Drawn on the host, so that nothing is compiled and every device gets the same numbers.
 
@@ -71,8 +78,9 @@ def init_params(config: DecoderConfig, seed: int, *, stddev: float = 0.02) -> Pa
     random = np.random.Generator(np.random.Philox(seed))
 
     def draw(path: Any, shape: tuple[int, ...]) -> Array:
-        if "norm" in jax.tree_util.keystr(path):
-            return jnp.asarray(np.ones(shape, np.float32))
+        name = jax.tree_util.keystr(path)
+        if "norm" in name or "bias" in name:
+            return jnp.asarray(np.full(shape, "norm" in name, np.float32))
         return jnp.asarray(np.float32(stddev) * random.standard_normal(shape, np.float32))
 
     return jax.tree.map_with_path(

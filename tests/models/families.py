@@ -31,6 +31,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "original_max_position_embeddings": 32,
         },
     },
+    "qwen2": {
+        **_SIZES,
+        "model_type": "qwen2",
+        "num_attention_heads": 8,
+        "use_sliding_window": False,
+        "sliding_window": 32768,
+        "max_window_layers": 28,
+    },
+    "qwen3": {
+        **_SIZES,
+        "model_type": "qwen3",
+        "head_dim": 12,
+        "tie_word_embeddings": True,
+    },
     "llama-linear": {
         **_SIZES,
         "model_type": "llama",

@@ -1,6 +1,8 @@
 """Every family of models against what transformers computed, stored in assets."""
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from modelops_jax.models import generate, load
+from modelops_jax.models import (
+    CheckpointError,
+    LoraConfig,
+    generate,
+    init_lora,
+    load,
+    merge_lora,
+)
 from modelops_jax.models._presets import byte_tokenizer
 
 from .families import CONFIGS, NEW_TOKENS, draw, excerpt, prompts, token_ids
@@ -65,7 +74,14 @@ def test_logits_equal_those_of_transformers(folder: Folder, family: str):
     assert relative_distance(folder(family), family) < 1e-5
 
 
-@pytest.mark.parametrize("family", CONFIGS)
+# Compiling a loop takes seconds; the rest runs with `make test-model`.
+LOOPS = [
+    family if family in ("qwen3",) else pytest.param(family, marks=pytest.mark.model)
+    for family in CONFIGS
+]
+
+
+@pytest.mark.parametrize("family", LOOPS)
 def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family: str):
     """Ragged prompts with a shared beginning, continued from the cache, give the same ids."""
     model = load(folder(family))
@@ -86,11 +102,63 @@ def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family
         ("llama3", {"rope_scaling": None}),
         ("llama3", {"rope_theta": 10000.0}),
         ("llama-linear", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+        ("qwen2", {"rope_theta": 10000.0}),
     ],
 )
 def test_another_constant_gives_other_logits(folder: Folder, family: str, changes: dict[str, Any]):
     """The comparison would notice every field that is not read."""
     assert relative_distance(folder(family, changes=changes), family) > 1e-2
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_every_tensor_counts(folder: Folder, family: str):
+    """Without any one of them, be it a bias or a norm, the logits are others."""
+    model = load(folder(family))
+    before = np.asarray(model.logits(token_ids()))
+    leaves, tree = jax.tree.flatten_with_path(model.params)
+    for index, (path, leaf) in enumerate(leaves):
+        neutral = jax.numpy.full_like(leaf, "norm" in jax.tree_util.keystr(path))
+        others = [neutral if index == at else other for at, (_, other) in enumerate(leaves)]
+        params = jax.tree.unflatten(tree, others)
+        after = np.asarray(dataclasses.replace(model, params=params).logits(token_ids()))
+        assert np.abs(after - before).max() > 1e-2 * np.abs(before).max(), path
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("qwen2", "model.layers.1.self_attn.k_proj.bias"),
+        ("qwen3", "model.layers.2.self_attn.q_norm.weight"),
+    ],
+)
+def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name: str):
+    """A bias or a norm that is missing is named, not taken as zero or one."""
+    with pytest.raises(CheckpointError, match=rf"missing: {re.escape(name)}"):
+        load(folder(family, without=name))
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "value"),
+    [
+        ("qwen2", "use_sliding_window", True),
+        ("qwen3", "attention_bias", True),
+        ("qwen3", "architectures", ["Qwen2ForCausalLM"]),
+    ],
+)
+def test_an_unsupported_field_of_a_family_is_named(
+    folder: Folder, family: str, field: str, value: Any
+):
+    """What would change the computation is refused, with the file and the field."""
+    with pytest.raises(CheckpointError, match=rf"config\.json.*{field}"):
+        load(folder(family, changes={field: value}))
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_merged_adapters_leave_the_rest_alone(folder: Folder, family: str):
+    """Biases and norms beside an adapted weight stay in the tree."""
+    params = load(folder(family)).params
+    merged = merge_lora(params, init_lora(params, LoraConfig(rank=2), 0))
+    jax.tree.map(np.testing.assert_array_equal, merged, params)
 
 
 @pytest.mark.parametrize("family", CONFIGS)

@@ -140,7 +140,7 @@ def test_a_wrong_shape_names_the_tensor(hf_folder: Folder, reference):
     ("field", "value"),
     [
         ("architectures", ["MistralForCausalLM"]),
-        ("model_type", "qwen2"),
+        ("model_type", "qwen2_moe"),
         ("attention_bias", True),
         ("mlp_bias", True),
         ("hidden_act", "gelu"),
