@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 
 def attend(
@@ -65,14 +65,3 @@ def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:
         first, second = inputs.split(",")
         spec, right = f"{first},{second[1:]}->{output}", right[0]
     return jnp.einsum(spec, left, right, preferred_element_type=dtype)
-
-
-def causal_mask(
-    segment_ids: Int[Array, "batch tokens"],
-) -> Bool[Array, "batch tokens tokens"]:
-    """Whether token t may see token s: s <= t, in the same segment, and segment 0 is padding."""
-    tokens = segment_ids.shape[1]
-    index = jnp.arange(tokens, dtype=jnp.int32)
-    earlier = (index[:, None] >= index[None, :])[None]
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    return earlier & same & (segment_ids != 0)[:, None, :]

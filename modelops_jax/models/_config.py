@@ -22,12 +22,15 @@ class DecoderConfig:
         rope_theta: Base of the rotary frequencies.
         rms_norm_eps: Added to the mean square before its root.
         tie_word_embeddings: Whether the output head is the embedding matrix.
-        family: Which line of models it belongs to: "llama", "qwen2" or "qwen3".
+        family: Which line of models it belongs to: "llama", "mistral", "qwen2" or "qwen3".
         rope_scaling: How the rotary frequencies are changed for long contexts, or None.
+        sliding_window: How many tokens a token sees in a local layer, itself included.
+        local_layers: For each layer, whether it sees the window only; none means all layers if
+            there is a window.
 
     Raises:
-        ValueError: A size is not positive, heads do not divide, `head_dim` is odd, or the family
-            is not known.
+        ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
+            not known or has no such option, or layers and window contradict each other.
     """
 
     vocab_size: int
@@ -43,6 +46,8 @@ class DecoderConfig:
     tie_word_embeddings: bool
     family: str = "llama"
     rope_scaling: RopeScaling | None = None
+    sliding_window: int | None = None
+    local_layers: tuple[bool, ...] = ()
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -53,6 +58,10 @@ class DecoderConfig:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
                 raise ValueError(f"DecoderConfig.{field.name} must be positive, found {value!r}")
+            if field.name in _OPTIONS and value and field.name not in self.traits.options:
+                raise ValueError(
+                    f"DecoderConfig.{field.name}={value!r} is not an option of {self.family!r}"
+                )
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"DecoderConfig.num_kv_heads={self.num_kv_heads} must divide "
@@ -60,8 +69,18 @@ class DecoderConfig:
             )
         if self.head_dim % 2:
             raise ValueError(f"DecoderConfig.head_dim must be even, found {self.head_dim}")
+        if self.local_layers and (
+            len(self.local_layers) != self.num_layers or self.sliding_window is None
+        ):
+            raise ValueError(
+                f"DecoderConfig.local_layers={self.local_layers} needs sliding_window and one "
+                f"value for each of num_layers={self.num_layers}"
+            )
 
     @property
     def traits(self) -> Family:
         """What the family has in common."""
         return FAMILIES[self.family]
+
+
+_OPTIONS = {option for family in FAMILIES.values() for option in family.options}

@@ -3,7 +3,6 @@
 Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,11 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._attention import attend, causal_mask
+from ._attention import attend
 from ._config import DecoderConfig
 from ._lora import Adapters, add_low_rank
 from ._params import Params
-from ._rotary import rope_frequencies, rotary, rotate_halves
+from ._rotary import rotate_halves
+from ._views import Seen, View, choose_view, make_views
 
 Remat = Literal["none", "layer"]
 
@@ -41,30 +41,14 @@ def rms_norm(
 
 
 class Past(NamedTuple):
-    """Tokens computed earlier: their keys and values, and which slots each row may see.
+    """Tokens computed earlier: keys and values, which slots each row may see, their positions.
 
     A batch of one is shared by every row, such as the system prompt that all prompts begin with.
     """
 
     key_values: KeyValues
     visible: Bool[Array, "rows slots"]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shared:
-    """What every layer of one call uses alike.
-
-    The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
-    the backward pass would copy the operands of every product into another order.
-    """
-
-    cos: Float[Array, "flat half"]
-    sin: Float[Array, "flat half"]
-    mask: Bool[Array, "batch tokens tokens"]
-    prefix_mask: Bool[Array, "1 prefix prefix"]
-    past_visible: Sequence[Bool[Array, "_ _"]]
-    scale: float
-    config: DecoderConfig
+    positions: Int[Array, "rows slots"]
 
 
 def _layer(
@@ -72,12 +56,17 @@ def _layer(
     layer: Params,
     low_rank: Mapping[str, Any],
     past: Sequence[KeyValues],
-    shared: _Shared,
+    view: View,
+    scale: float,
+    config: DecoderConfig,
 ) -> tuple[Float[Array, "flat width"], KeyValues]:
-    """One decoder layer: the new hidden states, and the keys and values of the rows' tokens."""
-    config = shared.config
-    batch, tokens, _ = shared.mask.shape
-    prefix = shared.prefix_mask.shape[-1]
+    """One decoder layer: the new hidden states, and the keys and values of the rows' tokens.
+
+    The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
+    the backward pass would copy the operands of every product into another order.
+    """
+    batch, tokens, _ = view.mask.shape
+    prefix = view.prefix_mask.shape[-1]
 
     def project(x: Array, block: str, *names: str) -> list[Array]:
         outputs = []
@@ -87,7 +76,7 @@ def _layer(
             if "bias" in linear:
                 output = output + linear["bias"].astype(x.dtype)[None]
             outputs.append(output)
-        return add_low_rank(x, outputs, names, low_rank.get(block, {}), shared.scale)
+        return add_low_rank(x, outputs, names, low_rank.get(block, {}), scale)
 
     def heads(x: Array, norm: str | None) -> tuple[Array, Array]:
         """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size).
@@ -97,7 +86,7 @@ def _layer(
         x = x.reshape(len(x), -1, config.head_dim)
         if norm in layer["self_attn"]:
             x = normalize(x, layer["self_attn"][norm])
-        x = rotate_halves(x, shared.cos, shared.sin) if norm else x
+        x = rotate_halves(x, view.cos, view.sin) if norm else x
         return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
     def normalize(x: Array, norm: Params) -> Array:
@@ -108,15 +97,13 @@ def _layer(
     prefix_query, query = heads(query, "q_norm")
     prefix_key, key = heads(key, "k_norm")
     prefix_value, value = heads(value, None)
-    sources = [
-        (earlier.keys, earlier.values, visible[:, None, :])
-        for earlier, visible in zip(past, shared.past_visible, strict=True)
-    ]
+    before = list(past)
     if prefix:
-        sources.append((prefix_key, prefix_value, jnp.ones((1, 1, prefix), bool)))
-    mixed = attend(query, [*sources, (key, value, shared.mask)]).reshape(batch * tokens, -1)
+        before.append(KeyValues(prefix_key, prefix_value))
+    sources = [(kv.keys, kv.values, mask) for kv, mask in zip(before, view.seen, strict=True)]
+    mixed = attend(query, [*sources, (key, value, view.mask)]).reshape(batch * tokens, -1)
     if prefix:
-        first = attend(prefix_query, [(prefix_key, prefix_value, shared.prefix_mask)])
+        first = attend(prefix_query, [(prefix_key, prefix_value, view.prefix_mask)])
         mixed = jnp.concatenate([first[0], mixed])
     hidden = hidden + project(mixed, "self_attn", "o_proj")[0]
     x = normalize(hidden, layer["post_attention_layernorm"])
@@ -149,7 +136,8 @@ def forward(
             the length of the prefix.
         prefix_ids: Tokens at positions 0, 1, ... that every segment begins with, such as a
             system prompt. They are computed once for all rows, and gradients flow through them.
-        past: Earlier tokens that every segment of the row may see where `visible` says so.
+        past: Earlier tokens that every segment of the row may see where `visible` says so and,
+            in a local layer, their positions are in the window.
         adapters: Low-rank adapters to add to the weights.
         dtype: Type of the activations; norms and softmax run in float32 whatever it is.
         remat: "layer" keeps only each layer's input for the backward pass.
@@ -169,29 +157,26 @@ def forward(
     if positions is None:
         row = jnp.arange(prefix, prefix + tokens, dtype=jnp.int32)
         positions = jnp.broadcast_to(row[None], (batch, tokens))
-    positions = jnp.concatenate([jnp.arange(prefix, dtype=positions.dtype), positions.reshape(-1)])
-    frequencies = rope_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
-    cos, sin = rotary(positions, frequencies)
-    shared = _Shared(
-        cos,
-        sin,
-        causal_mask(segment_ids),
-        causal_mask(jnp.ones((1, prefix), jnp.int32)),
-        [earlier.visible for earlier in past],
-        adapters.scale if adapters else 0.0,
-        config,
-    )
+    seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
+    full, local = make_views(config, segment_ids, positions, prefix, seen)
+    scale = adapters.scale if adapters else 0.0
+    # Without a choice there is nothing to choose in the loop.
+    mixes = len(set(config.local_layers)) > 1
+    only = full if config.sliding_window is None else local
 
     def step(hidden: Array, slices: Any) -> tuple[Array, KeyValues]:
-        layer, low_rank, earlier = slices
-        return _layer(hidden, layer, low_rank, earlier, shared)
+        layer, low_rank, earlier, is_local = slices
+        view = choose_view(full, local, is_local) if mixes else only
+        return _layer(hidden, layer, low_rank, earlier, view, scale, config)
 
     if remat == "layer":
         step = jax.checkpoint(step, prevent_cse=False)
     flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
     hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
     weights = adapters.weights if adapters else {}
-    slices = (params["model"]["layers"], weights, [earlier.key_values for earlier in past])
+    is_local = jnp.asarray(config.local_layers) if mixes else None
+    caches = [earlier.key_values for earlier in past]
+    slices = (params["model"]["layers"], weights, caches, is_local)
     hidden, key_values = jax.lax.scan(step, hidden, slices)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
     return rms_norm(hidden, params["model"]["norm"]["weight"], config.rms_norm_eps), key_values

@@ -63,7 +63,8 @@ def _decode(
     """Read the prompts, then append up to `limit` tokens a row; -1 fills the unused slots."""
     batch, tokens = token_ids.shape
     start = 0 if prefix is None else prefix.keys.shape[2]
-    shared = [] if prefix is None else [Past(prefix, jnp.ones((1, start), bool))]
+    before = jnp.arange(start, dtype=jnp.int32)[None]
+    shared = [] if prefix is None else [Past(prefix, jnp.ones((1, start), bool), before)]
     slot = jnp.arange(tokens, dtype=jnp.int32)[None]
     real = slot < lengths[:, None]
     positions = jnp.broadcast_to(slot + start, (batch, tokens))
@@ -95,8 +96,12 @@ def _decode(
         return (state.step < limit) & ~state.done.all()
 
     def append(state: _Decoding) -> _Decoding:
-        written = jnp.arange(slots, dtype=jnp.int32)[None] < state.step - 1
-        past = [*shared, Past(prompt, real), Past(state.cache, written)]
+        appended = jnp.arange(slots, dtype=jnp.int32)[None]
+        past = [
+            *shared,
+            Past(prompt, real, positions),
+            Past(state.cache, appended < state.step - 1, (start + lengths)[:, None] + appended),
+        ]
         previous = jax.lax.dynamic_slice_in_dim(state.tokens, state.step - 1, 1, axis=1)
         hidden, new = forward(
             params,

@@ -9,6 +9,7 @@ from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._families import FAMILIES
 from ._hf_rope import read_rope, rope_scaling_fields
+from ._hf_windows import read_windows, window_fields
 from ._json_file import read_json, write_json
 
 # Fields that change the computation, and the values that leave it as it is here. None stands for
@@ -24,8 +25,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 }
 _ONLY_IN: dict[str, dict[str, tuple[Any, ...]]] = {
     "llama": {"sliding_window": (None,), "layer_types": (None,)},
-    "qwen2": {"use_sliding_window": (None, False)},
-    "qwen3": {"use_sliding_window": (None, False)},
+    "mistral": {"layer_types": (None,)},
 }
 # What transformers takes for an absent field.
 _DEFAULTS: dict[str, Any] = {
@@ -34,10 +34,23 @@ _DEFAULTS: dict[str, Any] = {
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
 }
+_QWEN: dict[str, Any] = {
+    "max_position_embeddings": 32768,
+    "num_key_value_heads": 32,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+    "layer_types": None,
+}
 _DEFAULTS_IN: dict[str, dict[str, Any]] = {
     "llama": {"max_position_embeddings": 2048},
-    "qwen2": {"max_position_embeddings": 32768, "num_key_value_heads": 32},
-    "qwen3": {"max_position_embeddings": 32768, "num_key_value_heads": 32, "head_dim": 128},
+    "mistral": {
+        "max_position_embeddings": 131072,
+        "num_key_value_heads": 8,
+        "sliding_window": 4096,
+    },
+    "qwen2": _QWEN,
+    "qwen3": {**_QWEN, "head_dim": 128},
 }
 
 
@@ -55,7 +68,11 @@ def read_config(folder: Path) -> DecoderConfig:
     family = raw.get("model_type")
     if family not in FAMILIES:
         raise CheckpointError(f"{path}: model_type is {family!r}; supported: {', '.join(FAMILIES)}")
-    only = {**_ONLY, **_ONLY_IN[family], "architectures": (None, [FAMILIES[family].architecture])}
+    only = {
+        **_ONLY,
+        **_ONLY_IN.get(family, {}),
+        "architectures": (None, [FAMILIES[family].architecture]),
+    }
     for field, allowed in only.items():
         if raw.get(field) not in allowed:
             raise CheckpointError(
@@ -74,13 +91,15 @@ def read_config(folder: Path) -> DecoderConfig:
 
     width, heads = number("hidden_size", int), number("num_attention_heads", int)
     max_position = number("max_position_embeddings", int)
+    num_layers = number("num_hidden_layers", int)
     rope = read_rope(path, raw, 10000.0, max_position)
+    windows = read_windows(path, family, raw, num_layers)
     try:
         return DecoderConfig(
             vocab_size=number("vocab_size", int),
             hidden_size=width,
             intermediate_size=number("intermediate_size", int),
-            num_layers=number("num_hidden_layers", int),
+            num_layers=num_layers,
             num_heads=heads,
             num_kv_heads=number("num_key_value_heads", int, heads),
             head_dim=number("head_dim", int, width // max(heads, 1)),
@@ -90,6 +109,8 @@ def read_config(folder: Path) -> DecoderConfig:
             tie_word_embeddings=number("tie_word_embeddings", bool),
             family=family,
             rope_scaling=rope.scaling,
+            sliding_window=windows.size,
+            local_layers=windows.local_layers,
         )
     except CheckpointError:
         raise
@@ -119,6 +140,7 @@ def write_config(
             "rope_scaling": rope_scaling_fields(config.rope_scaling),
             "rms_norm_eps": config.rms_norm_eps,
             "tie_word_embeddings": config.tie_word_embeddings,
+            **window_fields(config),
             "attention_bias": False,
             "mlp_bias": False,
             "bos_token_id": bos_id,

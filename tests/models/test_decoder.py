@@ -93,7 +93,7 @@ def test_past_equals_one_long_row(params, rows: int):
         CONFIG,
         tail,
         positions=jnp.broadcast_to(jnp.arange(6, 11, dtype=jnp.int32)[None], (2, 5)),
-        past=[Past(cache, jnp.ones((rows, 6), bool))],
+        past=[Past(cache, jnp.ones((rows, 6), bool), jnp.arange(6)[None])],
     )
     whole = jnp.concatenate([jnp.broadcast_to(head, (2, 6)), tail], axis=1)
     np.testing.assert_allclose(hidden, forward(params, CONFIG, whole)[0][:, 6:], atol=2e-5)
@@ -145,7 +145,8 @@ def test_invisible_past_counts_for_nothing(params):
     """Slots that a row may not see do not move it, whatever is in them."""
     ids = tokens(2, 5)
     garbage = jnp.full((3, 2, 4, 2, 6), 1e4)
-    past = [Past(KeyValues(garbage, garbage), jnp.zeros((2, 4), bool))]
+    where = jnp.zeros((2, 4), jnp.int32)
+    past = [Past(KeyValues(garbage, garbage), where == 1, where)]
     hidden, _ = forward(params, CONFIG, ids, past=past)
     np.testing.assert_allclose(hidden, forward(params, CONFIG, ids)[0], atol=1e-6)
 

@@ -103,6 +103,10 @@ def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family
         ("llama3", {"rope_theta": 10000.0}),
         ("llama-linear", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
         ("qwen2", {"rope_theta": 10000.0}),
+        ("qwen2", {"sliding_window": 8}),
+        ("qwen2", {"max_window_layers": 2}),
+        ("mistral", {"sliding_window": 7}),
+        ("mistral", {"sliding_window": None}),
     ],
 )
 def test_another_constant_gives_other_logits(folder: Folder, family: str, changes: dict[str, Any]):
@@ -140,7 +144,12 @@ def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name:
 @pytest.mark.parametrize(
     ("family", "field", "value"),
     [
-        ("qwen2", "use_sliding_window", True),
+        ("qwen2", "layer_types", ["sliding_attention", "full_attention"]),
+        ("qwen2", "layer_types", ["full_attention", "chunked_attention", "full_attention"]),
+        ("qwen3", "layer_types", ["sliding_attention"] * 3),
+        ("qwen2", "sliding_window", 7.5),
+        ("qwen2", "sliding_window", 0),
+        ("mistral", "layer_types", ["full_attention"] * 3),
         ("qwen3", "attention_bias", True),
         ("qwen3", "architectures", ["Qwen2ForCausalLM"]),
     ],
