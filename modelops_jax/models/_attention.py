@@ -15,6 +15,9 @@ from jaxtyping import Array, Bool, Float
 def attend(
     query: Float[Array, "batch tokens heads head_dim"],
     sources: Sequence[tuple[Array, Array, Bool[Array, "#batch #tokens _"]]],
+    *,
+    scale: float,
+    softcap: float | None,
 ) -> Float[Array, "batch tokens width"]:
     """Grouped-query attention over several sources of (keys, values, mask) under one softmax.
 
@@ -22,6 +25,8 @@ def attend(
         query: Rotated queries.
         sources: Keys and values of shape (batch or 1, slots, kv_heads, head_dim), and the mask of
             which query may see which slot. Kept apart so that a cache is never copied to grow it.
+        scale: What the products of queries and keys are multiplied by.
+        softcap: Scores s become softcap * tanh(s / softcap), unless it is None.
 
     Returns:
         The mixed values. The softmax runs in float32; a query that sees nothing gives zeros.
@@ -35,7 +40,8 @@ def attend(
     scores, lowest = [], jnp.finfo(jnp.float32).min
     for keys, _, mask in sources:
         score = _contract("bkqc,bskc->bkqs", grouped, keys, jnp.float32)
-        score = score.reshape(batch, kv_heads, group, tokens, -1) * head_dim**-0.5
+        score = score.reshape(batch, kv_heads, group, tokens, -1) * scale
+        score = cap(score, softcap)
         # The lowest finite number, not -inf: a query without visible slots must stay finite.
         scores.append(jnp.where(mask[:, None, None, :, :], score, lowest))
     top = scores[0].max(axis=-1, keepdims=True)
@@ -56,6 +62,11 @@ def attend(
     # Dividing after the product touches head_dim numbers a query instead of every slot.
     mixed = mixed / jnp.maximum(total, jnp.finfo(jnp.float32).tiny).astype(mixed.dtype)
     return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads * head_dim)
+
+
+def cap(x: Float[Array, "..."], limit: float | None) -> Float[Array, "..."]:
+    """limit * tanh(x / limit), which is x near zero and never beyond the limit."""
+    return x if limit is None else limit * jnp.tanh(x / limit)
 
 
 def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:

@@ -5,6 +5,8 @@ import dataclasses
 from ._families import FAMILIES, Family
 from ._rotary import RopeScaling
 
+_OPTIONS = {option for family in FAMILIES.values() for option in family.options}
+
 
 @dataclasses.dataclass(frozen=True)
 class DecoderConfig:
@@ -22,11 +24,15 @@ class DecoderConfig:
         rope_theta: Base of the rotary frequencies.
         rms_norm_eps: Added to the mean square before its root.
         tie_word_embeddings: Whether the output head is the embedding matrix.
-        family: Which line of models it belongs to: "llama", "mistral", "qwen2" or "qwen3".
+        family: Which line of models it belongs to: "llama", "mistral", "qwen2", "qwen3" or
+            "gemma2".
         rope_scaling: How the rotary frequencies are changed for long contexts, or None.
         sliding_window: How many tokens a token sees in a local layer, itself included.
         local_layers: For each layer, whether it sees the window only; none means all layers if
             there is a window.
+        query_pre_attn_scalar: Attention scores are divided by its root; by default `head_dim`.
+        attn_logit_softcapping: Attention scores s become c * tanh(s / c).
+        final_logit_softcapping: Logits s become c * tanh(s / c).
 
     Raises:
         ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
@@ -48,6 +54,9 @@ class DecoderConfig:
     rope_scaling: RopeScaling | None = None
     sliding_window: int | None = None
     local_layers: tuple[bool, ...] = ()
+    query_pre_attn_scalar: int | None = None
+    attn_logit_softcapping: float | None = None
+    final_logit_softcapping: float | None = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -82,5 +91,7 @@ class DecoderConfig:
         """What the family has in common."""
         return FAMILIES[self.family]
 
-
-_OPTIONS = {option for family in FAMILIES.values() for option in family.options}
+    @property
+    def attention_scale(self) -> float:
+        """What the products of queries and keys are multiplied by."""
+        return (self.query_pre_attn_scalar or self.head_dim) ** -0.5

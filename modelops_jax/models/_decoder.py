@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._attention import attend
+from ._attention import attend, cap
 from ._config import DecoderConfig
 from ._lora import Adapters, add_low_rank
 from ._params import Params
@@ -28,15 +28,17 @@ class KeyValues(NamedTuple):
 
 
 def rms_norm(
-    x: Float[Array, "*batch width"], weight: Float[Array, " width"], epsilon: float
+    x: Float[Array, "*batch width"], weight: Float[Array, " width"], config: DecoderConfig
 ) -> Float[Array, "*batch width"]:
-    """x / sqrt(mean(x^2) + epsilon) * weight, computed in float32.
+    """x / sqrt(mean(x^2) + epsilon) * weight, computed in float32; Gemma's weight is 1 + weight.
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
     """
     wide = x.astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + epsilon)
-    broadcast = jnp.expand_dims(weight.astype(jnp.float32), tuple(range(x.ndim - 1)))
+    scale = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + config.rms_norm_eps)
+    weight = weight.astype(jnp.float32)
+    weight = 1.0 + weight if config.traits.gemma else weight
+    broadcast = jnp.expand_dims(weight, tuple(range(x.ndim - 1)))
     return (wide * scale * broadcast).astype(x.dtype)
 
 
@@ -65,6 +67,7 @@ def _layer(
     The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
     the backward pass would copy the operands of every product into another order.
     """
+    gemma = config.traits.gemma
     batch, tokens, _ = view.mask.shape
     prefix = view.prefix_mask.shape[-1]
 
@@ -90,7 +93,7 @@ def _layer(
         return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
     def normalize(x: Array, norm: Params) -> Array:
-        return rms_norm(x, norm["weight"], config.rms_norm_eps)
+        return rms_norm(x, norm["weight"], config)
 
     x = normalize(hidden, layer["input_layernorm"])
     query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")
@@ -101,14 +104,22 @@ def _layer(
     if prefix:
         before.append(KeyValues(prefix_key, prefix_value))
     sources = [(kv.keys, kv.values, mask) for kv, mask in zip(before, view.seen, strict=True)]
-    mixed = attend(query, [*sources, (key, value, view.mask)]).reshape(batch * tokens, -1)
+    sources.append((key, value, view.mask))
+    constants = {"scale": config.attention_scale, "softcap": config.attn_logit_softcapping}
+    mixed = attend(query, sources, **constants).reshape(batch * tokens, -1)
     if prefix:
-        first = attend(prefix_query, [(prefix_key, prefix_value, view.prefix_mask)])
-        mixed = jnp.concatenate([first[0], mixed])
-    hidden = hidden + project(mixed, "self_attn", "o_proj")[0]
-    x = normalize(hidden, layer["post_attention_layernorm"])
+        first = [(prefix_key, prefix_value, view.prefix_mask)]
+        mixed = jnp.concatenate([attend(prefix_query, first, **constants)[0], mixed])
+    x = project(mixed, "self_attn", "o_proj")[0]
+    # The same name is the norm after this block in Gemma, and the one before the next elsewhere.
+    after = layer["post_attention_layernorm"]
+    hidden = hidden + (normalize(x, after) if gemma else x)
+    x = normalize(hidden, layer["pre_feedforward_layernorm"] if gemma else after)
     gate, up = project(x, "mlp", "gate_proj", "up_proj")
-    return hidden + project(jax.nn.silu(gate) * up, "mlp", "down_proj")[0], KeyValues(key, value)
+    gate = jax.nn.gelu(gate, approximate=True) if gemma else jax.nn.silu(gate)
+    x = project(gate * up, "mlp", "down_proj")[0]
+    x = normalize(x, layer["post_feedforward_layernorm"]) if gemma else x
+    return hidden + x, KeyValues(key, value)
 
 
 def forward(
@@ -173,20 +184,23 @@ def forward(
         step = jax.checkpoint(step, prevent_cse=False)
     flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
     hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
+    if config.traits.gemma:
+        hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
     weights = adapters.weights if adapters else {}
     is_local = jnp.asarray(config.local_layers) if mixes else None
     caches = [earlier.key_values for earlier in past]
     slices = (params["model"]["layers"], weights, caches, is_local)
     hidden, key_values = jax.lax.scan(step, hidden, slices)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
-    return rms_norm(hidden, params["model"]["norm"]["weight"], config.rms_norm_eps), key_values
+    return rms_norm(hidden, params["model"]["norm"]["weight"], config), key_values
 
 
 def unembed(
-    params: Params, hidden: Float[Array, "*batch width"]
+    params: Params, config: DecoderConfig, hidden: Float[Array, "*batch width"]
 ) -> Float[Array, "*batch vocabulary"]:
     """Float32 logits of hidden states, through the output head or the tied embeddings."""
     head = params.get("lm_head", params["model"]["embed_tokens"])["weight"]
-    return jnp.einsum(
+    logits = jnp.einsum(
         "...d,vd->...v", hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32
     )
+    return cap(logits, config.final_logit_softcapping)

@@ -81,7 +81,7 @@ def _decode(
 
     def choose(state: Float[Array, "batch width"], step: Int[Array, ""]) -> Int[Array, " batch"]:
         keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(row_keys, step)
-        logits = unembed(params, state)
+        logits = unembed(params, config, state)
         return sample(logits, keys, temperature=temperature, top_k=top_k, top_p=top_p)
 
     def is_stop(token: Int[Array, " batch"]) -> Bool[Array, " batch"]:

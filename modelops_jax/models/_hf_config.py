@@ -15,7 +15,6 @@ from ._json_file import read_json, write_json
 # Fields that change the computation, and the values that leave it as it is here. None stands for
 # an absent field too.
 _ONLY: dict[str, tuple[Any, ...]] = {
-    "hidden_act": (None, "silu"),
     "attention_bias": (None, False),
     "mlp_bias": (None, False),
     "partial_rotary_factor": (None, 1.0),
@@ -23,9 +22,24 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "original_max_position_embeddings": (None,),
     "quantization_config": (None,),
 }
+_SILU: dict[str, tuple[Any, ...]] = {"hidden_act": (None, "silu")}
+# Gemma has two fields for it, of which transformers reads the second.
+_GELU: dict[str, tuple[Any, ...]] = {
+    "hidden_act": (None, "gelu_pytorch_tanh"),
+    "hidden_activation": (None, "gelu_pytorch_tanh"),
+    "use_bidirectional_attention": (None, False),
+}
 _ONLY_IN: dict[str, dict[str, tuple[Any, ...]]] = {
-    "llama": {"sliding_window": (None,), "layer_types": (None,)},
-    "mistral": {"layer_types": (None,)},
+    "llama": {**_SILU, "sliding_window": (None,), "layer_types": (None,)},
+    "mistral": {**_SILU, "layer_types": (None,)},
+    "qwen2": _SILU,
+    "qwen3": _SILU,
+    "gemma2": _GELU,
+}
+_SCALES = {
+    "query_pre_attn_scalar": int,
+    "attn_logit_softcapping": float,
+    "final_logit_softcapping": float,
 }
 # What transformers takes for an absent field.
 _DEFAULTS: dict[str, Any] = {
@@ -42,12 +56,26 @@ _QWEN: dict[str, Any] = {
     "max_window_layers": 28,
     "layer_types": None,
 }
+_GEMMA: dict[str, Any] = {
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "tie_word_embeddings": True,
+    "sliding_window": 4096,
+    "layer_types": None,
+    "query_pre_attn_scalar": 256,
+}
 _DEFAULTS_IN: dict[str, dict[str, Any]] = {
     "llama": {"max_position_embeddings": 2048},
     "mistral": {
         "max_position_embeddings": 131072,
         "num_key_value_heads": 8,
         "sliding_window": 4096,
+    },
+    "gemma2": {
+        **_GEMMA,
+        "max_position_embeddings": 8192,
+        "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0,
     },
     "qwen2": _QWEN,
     "qwen3": {**_QWEN, "head_dim": 128},
@@ -70,7 +98,7 @@ def read_config(folder: Path) -> DecoderConfig:
         raise CheckpointError(f"{path}: model_type is {family!r}; supported: {', '.join(FAMILIES)}")
     only = {
         **_ONLY,
-        **_ONLY_IN.get(family, {}),
+        **_ONLY_IN[family],
         "architectures": (None, [FAMILIES[family].architecture]),
     }
     for field, allowed in only.items():
@@ -93,6 +121,7 @@ def read_config(folder: Path) -> DecoderConfig:
     max_position = number("max_position_embeddings", int)
     num_layers = number("num_hidden_layers", int)
     rope = read_rope(path, raw, 10000.0, max_position)
+    options = FAMILIES[family].options
     windows = read_windows(path, family, raw, num_layers)
     try:
         return DecoderConfig(
@@ -111,6 +140,11 @@ def read_config(folder: Path) -> DecoderConfig:
             rope_scaling=rope.scaling,
             sliding_window=windows.size,
             local_layers=windows.local_layers,
+            **{
+                field: number(field, kind)
+                for field, kind in _SCALES.items()
+                if field in options and raw.get(field) is not None
+            },
         )
     except CheckpointError:
         raise
@@ -122,6 +156,8 @@ def write_config(
     folder: Path, config: DecoderConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
 ) -> None:
     """Write `config.json` so that transformers 4 and 5 build the same model."""
+    activation = "gelu_pytorch_tanh" if config.traits.gemma else "silu"
+    options = config.traits.options
     write_json(
         folder / "config.json",
         {
@@ -134,13 +170,14 @@ def write_config(
             "num_attention_heads": config.num_heads,
             "num_key_value_heads": config.num_kv_heads,
             "head_dim": config.head_dim,
-            "hidden_act": "silu",
+            "hidden_activation" if config.traits.gemma else "hidden_act": activation,
             "max_position_embeddings": config.max_position,
             "rope_theta": config.rope_theta,
             "rope_scaling": rope_scaling_fields(config.rope_scaling),
             "rms_norm_eps": config.rms_norm_eps,
             "tie_word_embeddings": config.tie_word_embeddings,
             **window_fields(config),
+            **{field: getattr(config, field) for field in _SCALES if field in options},
             "attention_bias": False,
             "mlp_bias": False,
             "bos_token_id": bos_id,

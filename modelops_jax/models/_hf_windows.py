@@ -37,9 +37,13 @@ def read_windows(path: Path, family: str, raw: dict[str, Any], num_layers: int) 
         return Windows(size, ())
     local = _layer_types(path, raw["layer_types"], num_layers)
     if local is None:
-        # Without a list, the last layers of Qwen are local.
-        first = raw["max_window_layers"]
-        local = tuple(size is not None and layer >= first for layer in range(num_layers))
+        # Without a list, the last layers of Qwen are local, and every other one of Gemma 2.
+        layers = range(num_layers)
+        if family.startswith("qwen"):
+            first = raw["max_window_layers"]
+            local = tuple(size is not None and layer >= first for layer in layers)
+        else:
+            local = tuple(layer % 2 == 0 for layer in layers)
     if not any(local):
         return Windows(None, ())
     if size is None:

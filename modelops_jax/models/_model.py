@@ -30,7 +30,7 @@ from ._tokenizer import Tokenizer
 def _logits(
     params: Params, token_ids: Int[Array, "batch length"], *, config: DecoderConfig, dtype: Any
 ) -> Float[Array, "batch length vocabulary"]:
-    return unembed(params, forward(params, config, token_ids, dtype=dtype)[0])
+    return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -57,13 +57,16 @@ def param_shapes(config: DecoderConfig) -> dict[str, Any]:
     if config.traits.head_norms:
         for name in ("q_norm", "k_norm"):
             attention[name] = {"weight": (layers, config.head_dim)}
+    if config.traits.gemma:
+        for name in ("pre_feedforward_layernorm", "post_feedforward_layernorm"):
+            shapes["model"]["layers"][name] = {"weight": (layers, width)}
     if not config.tie_word_embeddings:
         shapes["lm_head"] = {"weight": (config.vocab_size, width)}
     return shapes
 
 
 def init_params(config: DecoderConfig, seed: int, *, stddev: float = 0.02) -> Params:
-    """Random float32 parameters: norms at one, biases at zero, the rest normal with `stddev`.
+    """Random float32 parameters: norms that only scale, zero biases, the rest normal.
 
     Drawn on the host, so that nothing is compiled and every device gets the same numbers.
 
@@ -80,7 +83,8 @@ def init_params(config: DecoderConfig, seed: int, *, stddev: float = 0.02) -> Pa
     def draw(path: Any, shape: tuple[int, ...]) -> Array:
         name = jax.tree_util.keystr(path)
         if "norm" in name or "bias" in name:
-            return jnp.asarray(np.full(shape, "norm" in name, np.float32))
+            one = "norm" in name and not config.traits.gemma
+            return jnp.asarray(np.full(shape, one, np.float32))
         return jnp.asarray(np.float32(stddev) * random.standard_normal(shape, np.float32))
 
     return jax.tree.map_with_path(

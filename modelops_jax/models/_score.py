@@ -35,7 +35,7 @@ def _score_batch(
     at = jnp.where(wanted, at, 1)
     states = jnp.take_along_axis(hidden, at[:, :, None] - 1, axis=1)
     ids = jnp.take_along_axis(token_ids, at, axis=1)
-    scores = score_targets(params, states.reshape(-1, states.shape[-1]), ids.reshape(-1))
+    scores = score_targets(params, config, states.reshape(-1, states.shape[-1]), ids.reshape(-1))
     return jnp.where(wanted, scores.log_likelihood.reshape(wanted.shape), 0.0).sum(axis=-1)
 
 

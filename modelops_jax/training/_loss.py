@@ -75,7 +75,7 @@ def next_token_loss(
         remat=remat,
     )
     states = hidden.reshape(-1, hidden.shape[-1])[batch.at]
-    scores = score_targets(params, states, jnp.asarray(batch.targets))
+    scores = score_targets(params, config, states, jnp.asarray(batch.targets))
     used = jnp.asarray(batch.weight) == 1
     losses = jnp.where(used, -scores.log_likelihood, 0.0)
     total = losses.sum()

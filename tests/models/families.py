@@ -39,6 +39,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "sliding_window": 7,
         "max_window_layers": 1,
     },
+    "gemma2": {
+        **_SIZES,
+        "model_type": "gemma2",
+        "head_dim": 12,
+        "sliding_window": 8,
+        "query_pre_attn_scalar": 20,
+        "attn_logit_softcapping": 5.0,
+        "final_logit_softcapping": 10.0,
+        "tie_word_embeddings": True,
+    },
     "mistral": {**_SIZES, "model_type": "mistral", "head_dim": 12, "sliding_window": 8},
     "qwen3": {
         **_SIZES,

@@ -211,14 +211,14 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
     targets = jnp.asarray(np.random.default_rng(1).integers(0, 53, count), jnp.int32)
 
     def plain(states):
-        logs = jax.nn.log_softmax(unembed(params, states))
+        logs = jax.nn.log_softmax(unembed(params, CONFIG, states))
         return jnp.take_along_axis(logs, targets[:, None], axis=-1)[:, 0]
 
-    scores = score_targets(params, hidden, targets)
+    scores = score_targets(params, CONFIG, hidden, targets)
     np.testing.assert_allclose(scores.log_likelihood, plain(hidden), atol=2e-5)
-    best = np.asarray(jnp.argmax(unembed(params, hidden), axis=-1))
+    best = np.asarray(jnp.argmax(unembed(params, CONFIG, hidden), axis=-1))
     np.testing.assert_array_equal(scores.is_top, best == np.asarray(targets))
-    ours = jax.grad(lambda states: score_targets(params, states, targets)[0].sum())(hidden)
+    ours = jax.grad(lambda states: score_targets(params, CONFIG, states, targets)[0].sum())(hidden)
     theirs = jax.grad(lambda states: plain(states).sum())(hidden)
     np.testing.assert_allclose(ours, theirs, atol=2e-5)
 

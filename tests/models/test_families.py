@@ -76,7 +76,7 @@ def test_logits_equal_those_of_transformers(folder: Folder, family: str):
 
 # Compiling a loop takes seconds; the rest runs with `make test-model`.
 LOOPS = [
-    family if family in ("qwen3",) else pytest.param(family, marks=pytest.mark.model)
+    family if family in ("qwen3", "gemma2") else pytest.param(family, marks=pytest.mark.model)
     for family in CONFIGS
 ]
 
@@ -107,6 +107,11 @@ def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family
         ("qwen2", {"max_window_layers": 2}),
         ("mistral", {"sliding_window": 7}),
         ("mistral", {"sliding_window": None}),
+        ("gemma2", {"sliding_window": 9}),
+        ("gemma2", {"query_pre_attn_scalar": 12}),
+        ("gemma2", {"attn_logit_softcapping": None}),
+        ("gemma2", {"final_logit_softcapping": None}),
+        ("gemma2", {"layer_types": ["full_attention", "sliding_attention", "full_attention"]}),
     ],
 )
 def test_another_constant_gives_other_logits(folder: Folder, family: str, changes: dict[str, Any]):
@@ -121,7 +126,8 @@ def test_every_tensor_counts(folder: Folder, family: str):
     before = np.asarray(model.logits(token_ids()))
     leaves, tree = jax.tree.flatten_with_path(model.params)
     for index, (path, leaf) in enumerate(leaves):
-        neutral = jax.numpy.full_like(leaf, "norm" in jax.tree_util.keystr(path))
+        is_one = "norm" in jax.tree_util.keystr(path) and not model.config.traits.gemma
+        neutral = jax.numpy.full_like(leaf, is_one)
         others = [neutral if index == at else other for at, (_, other) in enumerate(leaves)]
         params = jax.tree.unflatten(tree, others)
         after = np.asarray(dataclasses.replace(model, params=params).logits(token_ids()))
@@ -133,6 +139,7 @@ def test_every_tensor_counts(folder: Folder, family: str):
     [
         ("qwen2", "model.layers.1.self_attn.k_proj.bias"),
         ("qwen3", "model.layers.2.self_attn.q_norm.weight"),
+        ("gemma2", "model.layers.0.post_feedforward_layernorm.weight"),
     ],
 )
 def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name: str):
@@ -150,6 +157,11 @@ def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name:
         ("qwen2", "sliding_window", 7.5),
         ("qwen2", "sliding_window", 0),
         ("mistral", "layer_types", ["full_attention"] * 3),
+        ("gemma2", "hidden_activation", "gelu"),
+        ("gemma2", "use_bidirectional_attention", True),
+        ("gemma2", "sliding_window", None),
+        ("gemma2", "final_logit_softcapping", 0.0),
+        ("gemma2", "query_pre_attn_scalar", 20.5),
         ("qwen3", "attention_bias", True),
         ("qwen3", "architectures", ["Qwen2ForCausalLM"]),
     ],
