@@ -24,12 +24,14 @@ class DecoderConfig:
         rope_theta: Base of the rotary frequencies.
         rms_norm_eps: Added to the mean square before its root.
         tie_word_embeddings: Whether the output head is the embedding matrix.
-        family: Which line of models it belongs to: "llama", "mistral", "qwen2", "qwen3" or
-            "gemma2".
+        family: Which line of models it belongs to: "llama", "mistral", "qwen2", "qwen3",
+            "gemma2" or "gemma3_text".
         rope_scaling: How the rotary frequencies are changed for long contexts, or None.
         sliding_window: How many tokens a token sees in a local layer, itself included.
         local_layers: For each layer, whether it sees the window only; none means all layers if
             there is a window.
+        local_rope_theta: Base of the rotary frequencies of local layers, which are not scaled; by
+            default they have those of the others.
         query_pre_attn_scalar: Attention scores are divided by its root; by default `head_dim`.
         attn_logit_softcapping: Attention scores s become c * tanh(s / c).
         final_logit_softcapping: Logits s become c * tanh(s / c).
@@ -54,6 +56,7 @@ class DecoderConfig:
     rope_scaling: RopeScaling | None = None
     sliding_window: int | None = None
     local_layers: tuple[bool, ...] = ()
+    local_rope_theta: float | None = None
     query_pre_attn_scalar: int | None = None
     attn_logit_softcapping: float | None = None
     final_logit_softcapping: float | None = None
@@ -84,6 +87,10 @@ class DecoderConfig:
             raise ValueError(
                 f"DecoderConfig.local_layers={self.local_layers} needs sliding_window and one "
                 f"value for each of num_layers={self.num_layers}"
+            )
+        if self.local_rope_theta is not None and self.sliding_window is None:
+            raise ValueError(
+                f"DecoderConfig.local_rope_theta={self.local_rope_theta} needs sliding_window"
             )
 
     @property

@@ -30,6 +30,12 @@ _CAP = "attn_logit_softcapping"
 
 FAMILIES = {
     "llama": Family("LlamaForCausalLM"),
+    "gemma3_text": Family(
+        "Gemma3ForCausalLM",
+        head_norms=True,
+        gemma=True,
+        options=(*_WINDOWS, *_SCALES, "local_rope_theta"),
+    ),
     "mistral": Family("MistralForCausalLM", options=("sliding_window",)),
     "gemma2": Family("Gemma2ForCausalLM", gemma=True, options=(*_WINDOWS, *_SCALES, _CAP)),
     "qwen2": Family("Qwen2ForCausalLM", qkv_bias=True, options=_WINDOWS),

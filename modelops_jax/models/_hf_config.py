@@ -8,7 +8,7 @@ import numpy as np
 from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._families import FAMILIES
-from ._hf_rope import read_rope, rope_scaling_fields
+from ._hf_rope import read_local_rope, read_rope, rope_scaling_fields
 from ._hf_windows import read_windows, window_fields
 from ._json_file import read_json, write_json
 
@@ -35,6 +35,8 @@ _ONLY_IN: dict[str, dict[str, tuple[Any, ...]]] = {
     "qwen2": _SILU,
     "qwen3": _SILU,
     "gemma2": _GELU,
+    # transformers has the field but does not use it.
+    "gemma3_text": {**_GELU, "attn_logit_softcapping": (None,)},
 }
 _SCALES = {
     "query_pre_attn_scalar": int,
@@ -76,6 +78,13 @@ _DEFAULTS_IN: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 8192,
         "attn_logit_softcapping": 50.0,
         "final_logit_softcapping": 30.0,
+    },
+    "gemma3_text": {
+        **_GEMMA,
+        "max_position_embeddings": 131072,
+        "sliding_window_pattern": 6,
+        "rope_theta": 1e6,
+        "rope_local_base_freq": 1e4,
     },
     "qwen2": _QWEN,
     "qwen3": {**_QWEN, "head_dim": 128},
@@ -120,8 +129,12 @@ def read_config(folder: Path) -> DecoderConfig:
     width, heads = number("hidden_size", int), number("num_attention_heads", int)
     max_position = number("max_position_embeddings", int)
     num_layers = number("num_hidden_layers", int)
-    rope = read_rope(path, raw, 10000.0, max_position)
     options = FAMILIES[family].options
+    local_theta = None
+    if "local_rope_theta" in options:
+        rope, local_theta = read_local_rope(path, raw, max_position)
+    else:
+        rope = read_rope(path, raw, 10000.0, max_position)
     windows = read_windows(path, family, raw, num_layers)
     try:
         return DecoderConfig(
@@ -140,6 +153,7 @@ def read_config(folder: Path) -> DecoderConfig:
             rope_scaling=rope.scaling,
             sliding_window=windows.size,
             local_layers=windows.local_layers,
+            local_rope_theta=local_theta if windows.size else None,
             **{
                 field: number(field, kind)
                 for field, kind in _SCALES.items()
@@ -158,6 +172,9 @@ def write_config(
     """Write `config.json` so that transformers 4 and 5 build the same model."""
     activation = "gelu_pytorch_tanh" if config.traits.gemma else "silu"
     options = config.traits.options
+    local_rope = {}
+    if "local_rope_theta" in options:
+        local_rope["rope_local_base_freq"] = config.local_rope_theta or config.rope_theta
     write_json(
         folder / "config.json",
         {
@@ -177,6 +194,7 @@ def write_config(
             "rms_norm_eps": config.rms_norm_eps,
             "tie_word_embeddings": config.tie_word_embeddings,
             **window_fields(config),
+            **local_rope,
             **{field: getattr(config, field) for field in _SCALES if field in options},
             "attention_bias": False,
             "mlp_bias": False,

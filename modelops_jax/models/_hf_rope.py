@@ -21,6 +21,13 @@ class Rope(NamedTuple):
     scaling: RopeScaling | None
 
 
+class LocalRope(NamedTuple):
+    """Rotary parameters of layers that see everything, and the base of those that do not."""
+
+    full: Rope
+    local_theta: float
+
+
 def read_rope(path: Path, raw: dict[str, Any], default_theta: float, max_position: int) -> Rope:
     """Read the rotary fields, wherever transformers 4 or 5 wrote them.
 
@@ -37,6 +44,40 @@ def read_rope(path: Path, raw: dict[str, Any], default_theta: float, max_positio
     theta = raw.get("rope_theta")
     theta = default_theta if theta is None else theta
     return parse_rope(f"{path}: {field}", rope, theta, max_position)
+
+
+def read_local_rope(path: Path, raw: dict[str, Any], max_position: int) -> LocalRope:
+    """Read the rotary fields of Gemma 3, whose local layers have a base of their own.
+
+    Transformers 4 wrote `rope_theta`, `rope_scaling` and `rope_local_base_freq`, transformers 5
+    an object for each kind of layer in `rope_parameters`.
+
+    Args:
+        path: The file, for messages.
+        raw: The fields of `config.json`, with transformers' defaults.
+        max_position: The original context of scaled frequencies if none is named.
+
+    Raises:
+        CheckpointError: A field is malformed or asks for something not supported.
+    """
+    field, rope = rope_object(path, raw)
+    if field == "rope_scaling":
+        rope = {"full_attention": rope}
+    unknown = sorted(rope.keys() - {"full_attention", "sliding_attention"})
+    if unknown:
+        raise CheckpointError(
+            f"{path}: {field} has {', '.join(unknown)}; expected full_attention and "
+            "sliding_attention"
+        )
+    where = f"{path}: {field} of"
+    full, local = rope.get("full_attention") or {}, rope.get("sliding_attention") or {}
+    default = _number(str(path), "rope_local_base_freq", raw["rope_local_base_freq"])
+    theta, scaling = parse_rope(f"{where} local layers", local, default, max_position)
+    if scaling is not None:
+        raise CheckpointError(f"{where} local layers is {local!r}; supported: 'default'")
+    return LocalRope(
+        parse_rope(f"{where} full layers", full, raw["rope_theta"], max_position), theta
+    )
 
 
 def rope_object(path: Path, raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:

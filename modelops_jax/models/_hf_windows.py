@@ -37,13 +37,19 @@ def read_windows(path: Path, family: str, raw: dict[str, Any], num_layers: int) 
         return Windows(size, ())
     local = _layer_types(path, raw["layer_types"], num_layers)
     if local is None:
-        # Without a list, the last layers of Qwen are local, and every other one of Gemma 2.
+        # Without a list, the last layers of Qwen are local, every other one of Gemma 2, and in
+        # Gemma 3 all but every sixth.
         layers = range(num_layers)
         if family.startswith("qwen"):
             first = raw["max_window_layers"]
             local = tuple(size is not None and layer >= first for layer in layers)
         else:
-            local = tuple(layer % 2 == 0 for layer in layers)
+            period = 2 if family == "gemma2" else raw["sliding_window_pattern"]
+            if isinstance(period, bool) or not isinstance(period, int) or period < 1:
+                raise CheckpointError(
+                    f"{path}: sliding_window_pattern is {period!r}; expected a positive int"
+                )
+            local = tuple((layer + 1) % period != 0 for layer in layers)
     if not any(local):
         return Windows(None, ())
     if size is None:

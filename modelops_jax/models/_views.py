@@ -83,9 +83,11 @@ def make_views(
     window = config.sliding_window
     if window is None:
         return full, full
+    rotation = (full.cos, full.sin)
+    if config.local_rope_theta is not None:
+        rotation = rotary(flat, rope_frequencies(config.head_dim, config.local_rope_theta, None))
     local = View(
-        full.cos,
-        full.sin,
+        *rotation,
         full.mask & _near(positions, positions, window),
         full.prefix_mask & _near(first, first, window),
         [
@@ -98,4 +100,8 @@ def make_views(
 
 def choose_view(full: View, local: View, is_local: Bool[Array, ""]) -> View:
     """The view of a layer, inside the scan over layers."""
-    return jax.tree.map(lambda near, all_: jnp.where(is_local, near, all_), local, full)
+
+    def choose(near: Array, all_: Array) -> Array:
+        return all_ if near is all_ else jnp.where(is_local, near, all_)
+
+    return jax.tree.map(choose, local, full)

@@ -49,6 +49,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "final_logit_softcapping": 10.0,
         "tie_word_embeddings": True,
     },
+    "gemma3": {
+        **_SIZES,
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 7,
+        "head_dim": 12,
+        "sliding_window": 8,
+        "rope_local_base_freq": 100.0,
+        "rope_scaling": {"rope_type": "linear", "factor": 4.0},
+        "query_pre_attn_scalar": 20,
+        "tie_word_embeddings": True,
+    },
     "mistral": {**_SIZES, "model_type": "mistral", "head_dim": 12, "sliding_window": 8},
     "qwen3": {
         **_SIZES,

@@ -74,9 +74,9 @@ def test_logits_equal_those_of_transformers(folder: Folder, family: str):
     assert relative_distance(folder(family), family) < 1e-5
 
 
-# Compiling a loop takes seconds; the rest runs with `make test-model`.
+# Compiling a loop takes seconds, so only the model with the most parts runs in the plain suite.
 LOOPS = [
-    family if family in ("qwen3", "gemma2") else pytest.param(family, marks=pytest.mark.model)
+    family if family == "gemma3" else pytest.param(family, marks=pytest.mark.model)
     for family in CONFIGS
 ]
 
@@ -96,6 +96,7 @@ def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family
     assert made == stored(family, "continuations").tolist()
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     ("family", "changes"),
     [
@@ -107,6 +108,11 @@ def test_greedy_continuations_equal_those_of_transformers(folder: Folder, family
         ("qwen2", {"max_window_layers": 2}),
         ("mistral", {"sliding_window": 7}),
         ("mistral", {"sliding_window": None}),
+        ("gemma3", {"sliding_window": 7}),
+        ("gemma3", {"sliding_window_pattern": 7}),
+        ("gemma3", {"rope_theta": 10000.0}),
+        ("gemma3", {"rope_local_base_freq": 50000.0}),
+        ("gemma3", {"rope_scaling": None}),
         ("gemma2", {"sliding_window": 9}),
         ("gemma2", {"query_pre_attn_scalar": 12}),
         ("gemma2", {"attn_logit_softcapping": None}),
@@ -139,6 +145,7 @@ def test_every_tensor_counts(folder: Folder, family: str):
     [
         ("qwen2", "model.layers.1.self_attn.k_proj.bias"),
         ("qwen3", "model.layers.2.self_attn.q_norm.weight"),
+        ("gemma3", "model.layers.6.self_attn.k_norm.weight"),
         ("gemma2", "model.layers.0.post_feedforward_layernorm.weight"),
     ],
 )
@@ -157,6 +164,9 @@ def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name:
         ("qwen2", "sliding_window", 7.5),
         ("qwen2", "sliding_window", 0),
         ("mistral", "layer_types", ["full_attention"] * 3),
+        ("gemma3", "attn_logit_softcapping", 50.0),
+        ("gemma3", "sliding_window_pattern", 0),
+        ("gemma3", "rope_local_base_freq", "big"),
         ("gemma2", "hidden_activation", "gelu"),
         ("gemma2", "use_bidirectional_attention", True),
         ("gemma2", "sliding_window", None),

@@ -1,5 +1,6 @@
 """Every family against transformers itself, in the folders it writes and reads today."""
 
+import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,8 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     import transformers
 
     family, fields = request.param, CONFIGS[request.param]
-    config = transformers.AutoConfig.for_model(**fields)
+    # transformers writes into the objects it is given.
+    config = transformers.AutoConfig.for_model(**copy.deepcopy(fields))
     theirs = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     with torch.no_grad():
         for name, weight in theirs.named_parameters():

@@ -33,12 +33,17 @@ def main() -> None:
                 weight.copy_(torch.from_numpy(drawn))
             logits = model(torch.from_numpy(families.token_ids())).logits.numpy()
         model.generation_config.eos_token_id = None
-        continuations = [
-            model.generate(
-                torch.tensor([prompt]), do_sample=False, max_new_tokens=families.NEW_TOKENS
-            )[0, len(prompt) :].tolist()
-            for prompt in families.prompts()
-        ]
+        continuations = []
+        for prompt in families.prompts():
+            ids = torch.tensor([prompt])
+            # Without a mask, transformers takes a prompt's token 0 for padding.
+            made = model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=False,
+                max_new_tokens=families.NEW_TOKENS,
+            )
+            continuations.append(made[0, len(prompt) :].tolist())
         arrays[f"{family}.shapes"] = np.array(json.dumps(shapes))
         arrays[f"{family}.logits"] = families.excerpt(logits)
         arrays[f"{family}.continuations"] = np.array(continuations, np.int16)
