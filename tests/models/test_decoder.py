@@ -1,5 +1,7 @@
 """The decoder's laws; its numbers are held against transformers elsewhere."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,13 @@ from modelops_jax.models import (
 )
 
 CONFIG = DecoderConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
+LOCAL = dataclasses.replace(
+    CONFIG,
+    family="gemma3_text",
+    sliding_window=4,
+    local_layers=(True, False, True),
+    local_rope_theta=100.0,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +150,41 @@ def test_a_prefix_equals_longer_rows(params, adapters):
     )
 
 
+@pytest.fixture(scope="module")
+def local_params():
+    """Weights for `LOCAL`; the norms of Gemma multiply by 1 + weight."""
+    return init_params(LOCAL, 0, stddev=0.3)
+
+
+RUN = jax.jit(forward, static_argnames=("config",))
+
+
+def test_windows_do_not_count_other_segments(local_params):
+    """Local layers see the last tokens of their own segment, wherever it lies in the row."""
+    ids = tokens(2, 9)
+    segments = jnp.asarray([[1] * 7 + [0] * 2, [1] * 9], jnp.int32)
+    alone, _ = RUN(local_params, LOCAL, ids, segment_ids=segments)
+    packed, _ = RUN(
+        local_params,
+        LOCAL,
+        jnp.concatenate([ids[:1, :7], ids[1:]], axis=1),
+        segment_ids=jnp.asarray([[1] * 7 + [2] * 9], jnp.int32),
+        positions=jnp.asarray([[*range(7), *range(9)]], jnp.int32),
+    )
+    np.testing.assert_allclose(packed[0, :7], alone[0, :7], atol=2e-5)
+    np.testing.assert_allclose(packed[0, 7:], alone[1], atol=2e-5)
+    wider = dataclasses.replace(LOCAL, sliding_window=5)
+    assert not np.allclose(RUN(local_params, wider, ids)[0][1], alone[1], atol=1e-2)
+
+
+def test_windows_reach_into_a_prefix(local_params):
+    """Of a beginning computed once, local layers see the tokens that are near enough."""
+    head, tail = tokens(7), tokens(3, 5)
+    once, _ = RUN(local_params, LOCAL, tail, prefix_ids=head)
+    whole = jnp.concatenate([jnp.broadcast_to(head[None], (3, 7)), tail], axis=1)
+    np.testing.assert_allclose(once, RUN(local_params, LOCAL, whole)[0][:, 7:], atol=2e-5)
+
+
 def test_invisible_past_counts_for_nothing(params):
     """Slots that a row may not see do not move it, whatever is in them."""
     ids = tokens(2, 5)
@@ -229,6 +273,8 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
         ("num_layers", 0, "num_layers must be positive, found 0"),
         ("num_kv_heads", 3, "num_kv_heads=3 must divide num_heads=4"),
         ("head_dim", 5, "head_dim must be even, found 5"),
+        ("family", "bert", "family is 'bert'; expected one of llama, "),
+        ("sliding_window", 4, "sliding_window=4 is not an option of 'llama'"),
     ],
 )
 def test_wrong_sizes_are_named(field, value, message):
@@ -249,3 +295,18 @@ def test_impossible_rotary_scaling_is_named(settings, message):
     """The ramp needs two different ends."""
     with pytest.raises(ValueError, match=message):
         Llama3Scaling(*settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"local_layers": (True, False)}, r"needs sliding_window and one value for each of"),
+        ({"sliding_window": None}, r"local_layers=.* needs sliding_window"),
+        ({"sliding_window": None, "local_layers": ()}, r"local_rope_theta=100.0 needs sliding"),
+        ({"attn_logit_softcapping": 5.0}, r"attn_logit_softcapping=5.0 is not an option"),
+    ],
+)
+def test_contradicting_options_are_named(changes, message):
+    """Layers, windows and families have to fit each other."""
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(LOCAL, **changes)
