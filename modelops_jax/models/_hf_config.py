@@ -169,12 +169,17 @@ def read_config(folder: Path) -> DecoderConfig:
 def write_config(
     folder: Path, config: DecoderConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
 ) -> None:
-    """Write `config.json` so that transformers 4 and 5 build the same model."""
+    """Write `config.json` so that transformers builds the same model.
+
+    Version 5, and those versions of 4 that know `layer_types` where there are windows.
+    """
     activation = "gelu_pytorch_tanh" if config.traits.gemma else "silu"
     options = config.traits.options
-    local_rope = {}
+    scales = {field: getattr(config, field) for field in _SCALES if field in options}
+    if config.traits.gemma:
+        scales["query_pre_attn_scalar"] = config.query_pre_attn_scalar or config.head_dim
     if "local_rope_theta" in options:
-        local_rope["rope_local_base_freq"] = config.local_rope_theta or config.rope_theta
+        scales["rope_local_base_freq"] = config.local_rope_theta or config.rope_theta
     write_json(
         folder / "config.json",
         {
@@ -194,8 +199,7 @@ def write_config(
             "rms_norm_eps": config.rms_norm_eps,
             "tie_word_embeddings": config.tie_word_embeddings,
             **window_fields(config),
-            **local_rope,
-            **{field: getattr(config, field) for field in _SCALES if field in options},
+            **scales,
             "attention_bias": False,
             "mlp_bias": False,
             "bos_token_id": bos_id,

@@ -31,8 +31,8 @@ def read_windows(path: Path, family: str, raw: dict[str, Any], num_layers: int) 
     size = raw.get("sliding_window")
     if family.startswith("qwen") and not raw["use_sliding_window"]:
         size = None
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-        raise CheckpointError(f"{path}: sliding_window is {size!r}; expected int")
+    if size is not None:
+        _check_int(path, "sliding_window", size, least=1)
     if family in ("llama", "mistral"):
         return Windows(size, ())
     local = _layer_types(path, raw["layer_types"], num_layers)
@@ -42,19 +42,22 @@ def read_windows(path: Path, family: str, raw: dict[str, Any], num_layers: int) 
         layers = range(num_layers)
         if family.startswith("qwen"):
             first = raw["max_window_layers"]
+            _check_int(path, "max_window_layers", first, least=0)
             local = tuple(size is not None and layer >= first for layer in layers)
         else:
             period = 2 if family == "gemma2" else raw["sliding_window_pattern"]
-            if isinstance(period, bool) or not isinstance(period, int) or period < 1:
-                raise CheckpointError(
-                    f"{path}: sliding_window_pattern is {period!r}; expected a positive int"
-                )
+            _check_int(path, "sliding_window_pattern", period, least=1)
             local = tuple((layer + 1) % period != 0 for layer in layers)
     if not any(local):
         return Windows(None, ())
     if size is None:
         raise CheckpointError(f"{path}: layer_types asks for a sliding_window, but there is none")
     return Windows(size, local)
+
+
+def _check_int(path: Path, field: str, value: Any, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise CheckpointError(f"{path}: {field} is {value!r}; expected an int from {least} on")
 
 
 def _layer_types(path: Path, types: Any, num_layers: int) -> tuple[bool, ...] | None:

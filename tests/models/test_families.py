@@ -163,6 +163,7 @@ def test_a_tensor_of_the_family_must_be_there(folder: Folder, family: str, name:
         ("qwen3", "layer_types", ["sliding_attention"] * 3),
         ("qwen2", "sliding_window", 7.5),
         ("qwen2", "sliding_window", 0),
+        ("qwen2", "max_window_layers", None),
         ("mistral", "layer_types", ["full_attention"] * 3),
         ("gemma3", "attn_logit_softcapping", 50.0),
         ("gemma3", "sliding_window_pattern", 0),
