@@ -18,6 +18,7 @@ ProblemCode = Literal[
     "no_messages",
     "unknown_role",
     "no_assistant",
+    "bad_weight",
     "not_json",
 ]
 

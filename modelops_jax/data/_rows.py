@@ -75,6 +75,16 @@ def _message_faults(where: str, message: object) -> Iterator[Fault]:
                 f"{where}.role: found {describe(role)}, expected one of {', '.join(ROLES)}",
             )
         yield from _text_faults(f"{where}.content", message["content"])
+        if "weight" in message:
+            yield from _weight_faults(where, role, message["weight"])
+
+
+def _weight_faults(where: str, role: object, weight: object) -> Iterator[Fault]:
+    """A weight says whether an assistant's turn is learned: 1, as without it, or 0."""
+    if role != "assistant":
+        yield "bad_weight", f"{where}.weight: found on role {role!r}, expected on assistant only"
+    elif isinstance(weight, bool) or not isinstance(weight, int) or weight not in (0, 1):
+        yield "bad_weight", f"{where}.weight: found {describe(weight)}, expected 0 or 1"
 
 
 def _text_faults(field: str, value: object) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from ._builtin import BuiltIn, Computed, Confidence, compute_together
 from ._call import call_metric
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._errors import UndefinedMetricWarning
+from ._labels import shorten
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -64,7 +65,7 @@ class ModelEvaluator:
     | task | y_true | y_pred | metrics |
     |---|---|---|---|
     | CLASSIFICATION | labels | labels | accuracy, precision, recall, f1 |
-    | BINARY_CLASSIFICATION | labels, 1 is positive | labels | the same four |
+    | BINARY_CLASSIFICATION | 0/1 (or -1/1), 1 is positive | the same | the same four |
     | MULTICLASS_CLASSIFICATION | labels | labels | the same four, macro-averaged |
     | MULTILABEL_CLASSIFICATION | 0/1 matrix (rows, labels) | the same | subset_accuracy; \
 precision, recall and f1, each `_micro` and `_macro` |
@@ -183,11 +184,8 @@ precision, recall and f1, each `_micro` and `_macro` |
         metadata: dict[str, Any] = {}
         for outcome in computed.values():
             metadata |= outcome.facts or {}
-        if self.task_type is TaskType.BINARY_CLASSIFICATION and metadata["num_classes"] > 2:
-            raise ValueError(
-                f"the labels have {metadata['num_classes']} classes; a binary task has two, of "
-                "which 1 is the positive one (TaskType.MULTICLASS_CLASSIFICATION takes any number)"
-            )
+        if self.task_type is TaskType.BINARY_CLASSIFICATION:
+            _check_binary(metadata)
         for name, metric in self._metrics.items():
             if name not in computed:
                 computed[name] = Computed(_custom(name, metric, y_true, y_pred))
@@ -229,6 +227,17 @@ def create_evaluator(task: TaskType | str) -> ModelEvaluator:
         0.5
     """
     return ModelEvaluator(task)
+
+
+def _check_binary(metadata: dict[str, Any]) -> None:
+    classes = metadata.get("classes")
+    if classes is None or not (set(classes) <= {0, 1} or set(classes) <= {-1, 1}):
+        found = f"{metadata['num_classes']} classes" if classes is None else shorten(tuple(classes))
+        raise ValueError(
+            f"the labels are {found}; a binary task has 0 and 1, bools, or -1 and 1, of which 1 is "
+            "the positive one (TaskType.MULTICLASS_CLASSIFICATION takes any labels, and "
+            "F1Metric(positive_class=...) any positive class)"
+        )
 
 
 def _custom(name: str, metric: NamedMetric, y_true: Any, y_pred: Any) -> float:

@@ -35,7 +35,7 @@ class ScorePair(Pair):
 class ScoreReader:
     """Reads labels, of which one is the positive class, and finite scores."""
 
-    positive_class: Hashable
+    positive_class: Hashable | None
 
     def __call__(self, y_true: Any, y_pred: Any) -> ScorePair:
         """Read both.
@@ -53,13 +53,30 @@ class ScoreReader:
                 f"y_true has {len(labels.classes)} classes, {shorten(labels.classes)}; the area "
                 "under the ROC curve is defined for two"
             )
-        position = labels.position(self.positive_class)
+        if self.positive_class is None:
+            position = _position_of_one(labels)
+        else:
+            position = labels.position(self.positive_class)
         if position is None and len(labels.classes) == 2:
             raise ValueError(
                 f"positive_class={self.positive_class!r} is not one of the two labels "
                 f"{shorten(labels.classes)}; pass positive_class=<the label to count as positive>"
             )
         return ScorePair(labels, labels.codes["y_true"] == position, scores)
+
+
+def _position_of_one(labels: CodedLabels) -> int | None:
+    """The position of the label 1 where nobody could mean another one.
+
+    Raises:
+        ValueError: the labels are none of the pairs in which 1 is the positive one.
+    """
+    if not (labels.index.keys() <= {0, 1} or labels.index.keys() <= {-1, 1}):
+        raise ValueError(
+            f"y_true has the labels {shorten(labels.classes)}; expected 0 and 1, bools or -1 and "
+            "1, or positive_class=<the label whose rows should have the high scores>"
+        )
+    return labels.index.get(1)
 
 
 class AUCROCMetric(OnePassMetric):
@@ -74,7 +91,8 @@ class AUCROCMetric(OnePassMetric):
     classes occur.
 
     Args:
-        positive_class: the label whose rows should have the high scores.
+        positive_class: the label whose rows should have the high scores. None: 1, and the labels
+            have to be 0 and 1, bools, or -1 and 1.
 
     Raises:
         TypeError: `positive_class` is not hashable.
@@ -87,7 +105,7 @@ class AUCROCMetric(OnePassMetric):
         1.0
     """
 
-    def __init__(self, positive_class: Hashable = 1) -> None:
+    def __init__(self, positive_class: Hashable | None = None) -> None:
         hash(positive_class)
         self.positive_class = positive_class
 

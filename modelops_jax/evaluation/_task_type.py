@@ -25,7 +25,7 @@ multiclass, multilabel, regression, ranking, text_generation
     CLASSIFICATION = "classification"
     """Labels; binary or multiclass is decided by the labels seen."""
     BINARY_CLASSIFICATION = "binary"
-    """Labels in {0, 1} or bools; the positive class is 1."""
+    """Labels in {0, 1}, in {-1, 1} or bools; the positive class is 1."""
     MULTICLASS_CLASSIFICATION = "multiclass"
     """Labels of any type; precision, recall and F1 are macro-averaged."""
     MULTILABEL_CLASSIFICATION = "multilabel"
@@ -33,7 +33,7 @@ multiclass, multilabel, regression, ranking, text_generation
     REGRESSION = "regression"
     """Real numbers."""
     RANKING = "ranking"
-    """Relevance labels in {0, 1} and scores that should order them."""
+    """Relevance labels in {0, 1} or {-1, 1} and scores that should order them."""
     TEXT_GENERATION = "text_generation"
     """Reference texts and generated texts."""
 

@@ -73,7 +73,6 @@ def _prompt_length(model: Model, index: int, prompt: Prompt) -> int:
             "messages (one conversation goes in a list of its own)"
         )
     try:
-        text = model.tokenizer.render_chat(prompt, add_generation_prompt=True)
+        return len(model.tokenizer.encode_chat(prompt, add_generation_prompt=True))
     except ChatTemplateError as error:
         raise ChatTemplateError(f"prompts[{index}]: {error}") from error
-    return len(model.tokenizer.encode(text))

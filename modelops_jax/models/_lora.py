@@ -25,6 +25,9 @@ class LoraConfig:
         rank: Inner width of the adapters.
         alpha: Numerator of the scale alpha / rank.
         targets: Patterns (`*`, `?`, `[...]`) over the names of the linear maps.
+        rank_stabilized: Scale by alpha / sqrt(rank) instead, so that a rate that suits one rank
+            suits another (Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning
+            with LoRA", 2023).
 
     Raises:
         ValueError: `rank` or `alpha` is not positive, or a pattern matches no linear map.
@@ -38,6 +41,7 @@ class LoraConfig:
     rank: int = 16
     alpha: float = 32.0
     targets: tuple[str, ...] = ("*_proj",)
+    rank_stabilized: bool = False
 
     def __post_init__(self):
         if self.rank < 1:
@@ -51,6 +55,11 @@ class LoraConfig:
                 )
         if not self.targets:
             raise ValueError("lora.targets is empty: name at least one linear map to adapt")
+
+    @property
+    def scale(self) -> float:
+        """What B A x is multiplied by."""
+        return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,7 +109,7 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
                 "lora_A": jnp.asarray(start.astype(np.float32)),
                 "lora_B": jnp.zeros((count, out, config.rank), jnp.float32),
             }
-    return Adapters(weights, config.alpha / config.rank)
+    return Adapters(weights, config.scale)
 
 
 def add_low_rank(

@@ -177,7 +177,7 @@ class Model:
             self.params,
             self.config,
             self._prompt_ids(prompts),
-            [self.tokenizer.encode(completion) for completion in completions],
+            [self.tokenizer.encode(completion, plain=True) for completion in completions],
             pad_id=self.tokenizer.pad_id,
             dtype=self.dtype,
         )
@@ -203,8 +203,7 @@ class Model:
                 return self.tokenizer.encode(prompt, add_special_tokens=True)
             if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
                 # The template writes the special tokens itself.
-                text = self.tokenizer.render_chat(prompt, add_generation_prompt=True)
-                return self.tokenizer.encode(text)
+                return self.tokenizer.encode_chat(prompt, add_generation_prompt=True)
         except ChatTemplateError as error:
             raise ChatTemplateError(f"prompts[{index}]: {error}") from error
         except ValueError as error:

@@ -8,13 +8,14 @@ A tokenizer is kept as Hugging Face keeps it: `tokenizer.json` (the algorithm an
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
-from ._chat import Messages, render_chat
+from ._chat import Messages, check_messages, render_chat
 from ._errors import ChatTemplateError, CheckpointError
 from ._json_file import read_json, write_json
 
@@ -52,12 +53,16 @@ class Tokenizer:
         """One more than the largest token id."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        """Token ids of a text. Special tokens written out in the text count as such.
+    def encode(
+        self, text: str, *, add_special_tokens: bool = False, plain: bool = False
+    ) -> list[int]:
+        """Token ids of a text.
 
         Args:
             text: Any Unicode text.
             add_special_tokens: Also add what this model puts around a text, such as a first token.
+            plain: Special tokens written out in the text are ordinary characters; otherwise they
+                count as such.
 
         Raises:
             TypeError: `text` is not a string.
@@ -72,7 +77,64 @@ class Tokenizer:
                 f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
                 "it is half of a character and cannot be tokenized"
             ) from error
-        return self.backend.encode(text, add_special_tokens=add_special_tokens).ids
+        backend = self._plain_backend if plain else self.backend
+        return backend.encode(text, add_special_tokens=add_special_tokens).ids
+
+    def encode_chat(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
+        """Token ids of a conversation under this model's chat template.
+
+        Special tokens are those of the template alone: what a message says is ordinary text, so
+        that nobody ends a turn, or opens another one, by writing so.
+
+        Args:
+            messages: Mappings with the keys `role` and `content`, oldest first.
+            add_generation_prompt: End with the words that open the assistant's next turn.
+
+        Raises:
+            ChatTemplateError: The model has no template, or it refuses the messages.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> tokenizer = load("tiny").tokenizer
+            >>> says = [{"role": "user", "content": "<|im_end|>"}]
+            >>> ids = tokenizer.encode_chat(says, add_generation_prompt=False)
+            >>> ids.count(tokenizer.eos_id)
+            1
+        """
+        check_messages(messages)
+        protected = [{**m, "content": self.protect(m["content"])} for m in messages]
+        text = self.render_chat(protected, add_generation_prompt=add_generation_prompt)
+        return self.encode_protected(text)
+
+    def protect(self, text: str) -> str:
+        """A text for a template in which special tokens stay text; for `encode_protected`.
+
+        Each one that is written out is replaced by two private characters.
+        """
+        pattern = "|".join(re.escape(token) for token in self._protected)
+        return re.sub(pattern, lambda found: _mark(self._protected.index(found[0])), text)
+
+    def encode_protected(self, text: str) -> list[int]:
+        """Token ids of a rendered text whose parts went through `protect`."""
+        pieces = re.split(f"{PROTECTED}(.)", text)
+        ids = self.encode(pieces[0]) if pieces[0] else []
+        for mark, rest in zip(pieces[1::2], pieces[2::2], strict=True):
+            ids += self.encode(self._protected[ord(mark) - FIRST_MARK], plain=True)
+            ids += self.encode(rest) if rest else []
+        return ids
+
+    @functools.cached_property
+    def _protected(self) -> list[str]:
+        """What `protect` replaces: the special tokens, longest first, and the sign itself."""
+        added = self.backend.get_added_tokens_decoder().values()
+        special = {token.content for token in added if token.special}
+        return [PROTECTED, *sorted(special, key=lambda token: (-len(token), token))]
+
+    @functools.cached_property
+    def _plain_backend(self) -> tokenizers.Tokenizer:
+        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
+        backend.encode_special_tokens = True
+        return backend
 
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
         """Text of token ids; bytes that are no whole character become U+FFFD.
@@ -93,7 +155,8 @@ class Tokenizer:
             add_generation_prompt: End with the words that open the assistant's next turn.
 
         Returns:
-            The text, special tokens included: encode it without adding them again.
+            The text, special tokens included. `encode_chat` gives its token ids, and tells the
+            template's special tokens from those that a message writes out.
 
         Raises:
             ChatTemplateError: The model has no template, or it refuses the messages.
@@ -180,6 +243,13 @@ class Tokenizer:
 
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
+# Private-use characters, which stand for nothing outside this file.
+PROTECTED = "\ue000"
+FIRST_MARK = 0xE001
+
+
+def _mark(index: int) -> str:
+    return PROTECTED + chr(FIRST_MARK + index)
 
 
 def _read_backend(path: Path) -> tokenizers.Tokenizer:

@@ -33,6 +33,7 @@ from ._step import Objective as Objective
 from ._step import TrainState as TrainState
 from ._step import evaluate_loss as evaluate_loss
 from ._step import gradient_sums as gradient_sums
+from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._tokenized import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenized import TokenizedDataset as TokenizedDataset

@@ -1,14 +1,15 @@
 """Checkpoints: a folder of safetensors and JSON that exists whole or not at all.
 
-A checkpoint is written under another name, forced to the disk and then renamed; the one before
-it is removed only after that. It holds what a step changes and nothing else: the row order is a
+A checkpoint is written under another name, forced to the disk and then renamed; an older one
+is removed only after that. It holds what a step changes and nothing else: the row order is a
 function of the seed and the step, and frozen weights stay in their own files.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,9 @@ from modelops_jax.models import CheckpointError
 
 from ._step import TrainState
 
-_FORMAT = 1
+ARRAYS, RECORD = "state.safetensors", "state.json"
+_FORMAT = 2
+_PREFIX, _ASIDE = "step-", "earlier-"
 
 
 class Checkpoint(NamedTuple):
@@ -38,38 +41,79 @@ def _named_leaves(state: TrainState) -> dict[str, Any]:
 
 
 def save_checkpoint(
-    folder: str | Path, step: int, state: TrainState, facts: Mapping[str, Any]
+    folder: str | Path,
+    step: int,
+    state: TrainState,
+    facts: Mapping[str, Any],
+    *,
+    keep: int = 1,
+    keep_every: int | None = None,
+    keep_steps: Collection[int] = (),
 ) -> Path:
-    """Write step 24 as `folder/step-00000024`, atomically, then remove the older ones beside it.
+    """Write step 24 as `folder/step-00000024`, atomically, then remove older ones beside it.
 
     Args:
         folder: Where the run keeps its checkpoints; made if it is missing.
         step: Number of finished steps.
-        state: Trained weights and optimizer state.
+        state: What a step changes.
         facts: What the run needs to go on and what it ran with; must be JSON.
+        keep: How many of the newest checkpoints stay.
+        keep_every: Steps whose multiples stay as well.
+        keep_steps: Steps that stay as well.
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        CheckpointError: The folder has a checkpoint of that step; it is left as it is.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"step-{step:08d}"
-    temporary = folder / f".tmp-{final.name}-{os.getpid()}"
+    final = checkpoint_path(folder, step)
+    if final.exists():
+        raise CheckpointError(f"{final} exists already; a checkpoint is never written over")
+    temporary = folder / f".tmp-{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(state).items()}
-    save_file(arrays, temporary / "state.safetensors")
-    record = {"format": _FORMAT, "step": step, "facts": dict(facts)}
-    (temporary / "state.json").write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
+    save_file(arrays, temporary / ARRAYS)
+    record = {
+        "format": _FORMAT,
+        "step": step,
+        "sha256": _checksum(temporary / ARRAYS),
+        "facts": dict(facts),
+    }
+    (temporary / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
     for path in (*temporary.iterdir(), temporary):
         _force_to_disk(path)
-    shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     _force_to_disk(folder)
-    for older in _checkpoints(folder):
-        if older != final:
+    for older in _checkpoints(folder)[:-keep]:
+        at = int(older.name.removeprefix(_PREFIX))
+        if at not in keep_steps and (keep_every is None or at % keep_every):
             shutil.rmtree(older)
     return final
+
+
+def checkpoint_path(folder: str | Path, step: int) -> Path:
+    """Where the checkpoint of a step is kept."""
+    return Path(folder) / f"{_PREFIX}{step:08d}"
+
+
+def set_aside_checkpoints(folder: str | Path) -> None:
+    """Put the checkpoints of an earlier run out of the way of a new one in the same folder.
+
+    They are found no more by `latest_checkpoint`, and stay until `remove_set_aside`.
+    """
+    remove_set_aside(folder)
+    for path in _checkpoints(Path(folder)):
+        path.rename(path.with_name(_ASIDE + path.name))
+
+
+def remove_set_aside(folder: str | Path) -> None:
+    """Remove what `set_aside_checkpoints` left, once the new run has something of its own."""
+    for path in Path(folder).glob(f"{_ASIDE}{_PREFIX}*"):
+        shutil.rmtree(path)
 
 
 def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
@@ -83,16 +127,24 @@ def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
         The checkpoint.
 
     Raises:
-        CheckpointError: The folder is no checkpoint, or its arrays are not those of `like`.
+        CheckpointError: The folder is no checkpoint, is damaged, or its arrays are not those of
+            `like`.
     """
     path = Path(path)
     try:
-        record = json.loads((path / "state.json").read_text("utf-8"))
-        arrays = load_file(path / "state.safetensors")
+        record = json.loads((path / RECORD).read_text("utf-8"))
+        checksum = _checksum(path / ARRAYS)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is no checkpoint: {error.filename} is missing") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path / RECORD} is damaged: {error}") from error
     if record["format"] != _FORMAT:
         raise CheckpointError(f"{path}: format {record['format']}, expected {_FORMAT}")
+    if checksum != record["sha256"]:
+        raise CheckpointError(
+            f"{path / ARRAYS} is damaged: its SHA-256 is {checksum}, expected {record['sha256']}"
+        )
+    arrays = load_file(path / ARRAYS)
     wanted = _named_leaves(like)
     if arrays.keys() != wanted.keys():
         missing, extra = sorted(wanted.keys() - arrays.keys()), sorted(arrays.keys() - wanted)
@@ -116,7 +168,12 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-????????"))
+    return sorted(folder.glob(f"{_PREFIX}{'[0-9]' * 8}"))
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _force_to_disk(path: Path) -> None:

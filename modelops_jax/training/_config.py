@@ -33,24 +33,40 @@ class TrainingConfig:
         micro_batch_size: Rows in one forward and backward pass; the gradients of a step are the
             same whatever it is. All rows of the step by default.
         max_length: Longest row, in tokens; the model's context by default.
+        train_on: What the loss is on: "assistant" for the completion or every assistant turn (a
+            message with "weight": 0 is left out), "last" for the last turn alone, "all" for every
+            token but the first. The token that ends a turn counts as its own.
         overlong: What to do with a longer row: "error" refuses the data, "drop" leaves it out
             and says so.
+        optimizer: The rule; those without settings here have optax's own. "muon" updates the
+            matrices inside the layers and leaves the rest to AdamW; "sgd" has momentum 0.9.
         learning_rate: Peak of the schedule.
-        warmup_steps: Steps in which the rate rises linearly from 0; then it follows a cosine.
-        final_rate_ratio: Share of the peak that the cosine ends at.
-        weight_decay: AdamW's decoupled decay, on matrices only.
-        adam_b1: Decay of the first moment.
-        adam_b2: Decay of the second moment.
-        adam_epsilon: Added to the root of the second moment.
+        warmup_steps: Steps in which the rate rises linearly from 0.
+        schedule: What the rate follows after the warm-up.
+        final_rate_ratio: Share of the peak that "cosine" and "linear" end at.
+        weight_decay: Decoupled decay, on matrices only; "adafactor" has none.
+        adam_b1: AdamW's decay of the first moment.
+        adam_b2: AdamW's decay of the second moment.
+        adam_epsilon: Added to the root of AdamW's second moment.
         max_grad_norm: Larger gradients are scaled down to this global norm.
         seed: Decides the row order and the adapters' start.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
         checkpoint_every: Steps between checkpoints; once at the end by default.
+        keep_checkpoints: How many of the newest checkpoints stay.
+        keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
+        keep_best: Return the weights of the evaluation with the lowest loss instead of the last
+            ones; their checkpoint stays. Needs held-out rows and a folder.
+        early_stopping_patience: Stop after so many evaluations in a row without a lower loss than
+            the best so far. Needs held-out rows.
+        max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
+            more than this and the run fails.
         target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
             this: 0.1 means that each was predicted with a probability over 0.9.
         remat: "layer" keeps only each layer's input for the backward pass and computes the rest
             again; "none" keeps all.
+        freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
+            "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -69,9 +85,12 @@ class TrainingConfig:
     batch_size: int = 8
     micro_batch_size: int | None = None
     max_length: int | None = None
+    train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
+    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-4
     warmup_steps: int = 0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     final_rate_ratio: float = 0.0
     weight_decay: float = 0.0
     adam_b1: float = 0.9
@@ -82,14 +101,21 @@ class TrainingConfig:
     eval_every: int | None = None
     log_every: int = 1
     checkpoint_every: int | None = None
+    keep_checkpoints: int = 1
+    keep_checkpoints_every: int | None = None
+    keep_best: bool = False
+    early_stopping_patience: int | None = None
+    max_skipped_steps: int = 3
     target_worst_loss: float | None = None
     remat: Literal["none", "layer"] = "layer"
+    freeze: tuple[str, ...] = ()
     lora: LoraConfig | None = None
 
     def __post_init__(self):
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length"
-            " eval_every log_every checkpoint_every"
+            " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
+            " early_stopping_patience"
         )
         for name in at_least_one.split():
             value = getattr(self, name)
@@ -99,7 +125,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"training.{name} must be positive and finite, found {value}")
-        for name in "warmup_steps weight_decay seed".split():
+        for name in "warmup_steps weight_decay seed max_skipped_steps".split():
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"training.{name} must be 0 or positive, found {getattr(self, name)}"
@@ -110,6 +136,13 @@ class TrainingConfig:
         if not 0 <= self.final_rate_ratio <= 1:
             raise ConfigError(
                 f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
+            )
+
+        if self.freeze and self.lora is not None:
+            raise ConfigError("training.freeze and training.lora are both given; keep one")
+        if self.optimizer == "adafactor" and self.weight_decay:
+            raise ConfigError(
+                f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"
             )
 
     @classmethod
@@ -129,7 +162,7 @@ class TrainingConfig:
                 max_steps=2000,
                 learning_rate=2e-3,
                 warmup_steps=20,
-                final_rate_ratio=1.0,
+                schedule="constant",
                 target_worst_loss=0.1,
                 remat="none",
             )
@@ -291,5 +324,5 @@ def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
     else:
         if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
             return value
-        expected = {int: "an integer", str: "a string"}[hint]
+        expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
     raise ConfigError(f"{source}: {name} must be {expected}, found {value!r}")

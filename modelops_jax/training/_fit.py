@@ -1,7 +1,6 @@
 """The training loop; there is only this one."""
 
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -13,26 +12,32 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, CheckpointError, Model, init_lora, merge_lora
 
-from ._batch_shapes import tokens_worth_a_shape
-from ._batches import Batch, Batches, cut, epoch_batches
-from ._checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from ._checkpoint import (
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    remove_set_aside,
+    save_checkpoint,
+    set_aside_checkpoints,
+)
 from ._config import TrainingConfig
+from ._freeze import join_trees, split_frozen
 from ._loss import LossSums
 from ._optimizer import learning_rate_schedule, make_optimizer
+from ._plan import Plan, evaluation_batches
 from ._progress import ProgressMode, Reporter, show_progress
-from ._step import Objective, TrainState, evaluate_loss, train_step
-from ._tokenized import TokenizedDataset, row_lengths, tokenize
+from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
+from ._tokenized import TokenizedDataset, tokenize
 
 Record = dict[str, Any]
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss is not a finite number any more."""
+    """More steps than allowed had a loss or a gradient that is not finite."""
 
 
 class FitResult(NamedTuple):
@@ -40,53 +45,14 @@ class FitResult(NamedTuple):
 
     `model` has any adapters merged into its weights; `history` has a record for each logged step
     and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run.
+    caller's `stop` ended the run; `step` is the one after which the model had these weights.
     """
 
     model: Model
     history: list[Record]
     checkpoint: Path | None
     stopped: bool
-
-
-class _Plan:
-    """Which rows every step of a run trains on, and in which shapes."""
-
-    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model):
-        self.train, self.config = train, config
-        parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
-        self.batching = {
-            "pad_id": model.tokenizer.pad_id,
-            "worth": tokens_worth_a_shape(parameters),
-        }
-        # Never more padded rows in a micro-batch than there are real ones.
-        wanted = config.micro_batch_size or config.batch_size
-        self.rows = min(wanted, config.batch_size, len(train.rows))
-        self.epoch_steps = -(-len(train.rows) // config.batch_size)
-        steps = config.epochs * self.epoch_steps
-        self.total_steps = min(steps, config.max_steps or steps)
-        self._lengths = row_lengths(train)
-        self._order: tuple[int, list[Int[np.ndarray, " rows"]]] = (-1, [])
-        groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
-        self._batches = Batches(train, groups, size=self.rows, **self.batching)
-
-    def batches(self, step: int) -> list[Batch]:
-        """The micro-batches of a step, counted from 0."""
-        return [self._batches.make(group) for group in self._groups(step)]
-
-    def tokens(self, step: int) -> int:
-        """Number of real tokens that a step trains on."""
-        return sum(int(self._lengths[group].sum()) for group in self._groups(step))
-
-    def _groups(self, step: int) -> list[list[int]]:
-        """Indices of the rows of each micro-batch of a step."""
-        epoch, at = divmod(step, self.epoch_steps)
-        if self._order[0] != epoch:
-            order = epoch_batches(
-                self.train, self.config.batch_size, seed=self.config.seed, epoch=epoch
-            )
-            self._order = (epoch, order)
-        return cut(self._order[1][at].tolist(), self.rows)
+    step: int
 
 
 def fit(
@@ -111,7 +77,8 @@ def fit(
         train: Prompt/completion rows or conversations.
         config: How to train; with `config.lora` only adapters are trained.
         eval: Held-out rows, on which the loss is measured.
-        folder: Where checkpoints are kept; none are written without it.
+        folder: Where checkpoints are kept; none are written without it. Those of an earlier run
+            are removed once this one has written its first.
         resume: Go on from the newest checkpoint in `folder`, if there is one.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
@@ -121,25 +88,33 @@ def fit(
         The fine-tuned model, the history and the last checkpoint. Records of steps have `step`,
         `epoch`, `loss` and `token_accuracy` (over the step's trained tokens, before its update),
         `worst_loss` (the largest of a trained token), `learning_rate`, `tokens_per_second` (real
-        tokens, since the last record, compilation included) and `seconds`; records of evaluations
-        have `step`, `eval_loss`, `eval_token_accuracy` and `seconds`.
+        tokens, since the last record, compilation included), `skipped_steps` (in all) and
+        `seconds`; a step that was skipped has no loss. Records of evaluations have `step`,
+        `eval_loss`, `eval_token_accuracy` and `seconds`.
 
     Raises:
-        ValueError: A dataset is empty, has an invalid row or one that is too long.
-        CheckpointError: `resume` finds a checkpoint of another configuration.
-        TrainingDiverged: The loss became infinite or not a number; the message has the step.
+        ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
+            needs held-out rows or a folder that are not given.
+        CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
+            or other rows.
+        TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
+            is infinite or not a number; the message has the step.
     """
+    if eval is None and (config.keep_best or config.early_stopping_patience):
+        raise ValueError("training.keep_best and early_stopping_patience need held-out rows (eval)")
+    if folder is None and config.keep_best:
+        raise ValueError("training.keep_best needs a folder to keep the weights in")
     context = model.config.max_position
     rows = tokenize(train, model.tokenizer, config, context=context, name="training")
-    plan = _Plan(rows, config, model)
+    plan = Plan(rows, config, model)
     held_out = None
     if eval is not None:
         held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
     dtype = model.params["model"]["embed_tokens"]["weight"].dtype
     if config.lora is None:
+        trainable, frozen = split_frozen(model.params, config.freeze)
         # A copy, because a step writes its result over its input.
-        trainable, frozen = jax.tree.map(jnp.copy, model.params), None
-        scale = None
+        trainable, scale = jax.tree.map(jnp.copy, trainable), None
     else:
         adapters = init_lora(model.params, config.lora, config.seed)
         trainable, frozen, scale = adapters.weights, model.params, adapters.scale
@@ -148,10 +123,13 @@ def fit(
     run.start(trainable, resume=resume)
     with show_progress(plan.total_steps, run.step, progress) as report:
         stopped = run.train(report, stop)
-    trained = run.state.trainable
-    params = trained if scale is None else merge_lora(model.params, Adapters(trained, scale))
+    step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
+    if scale is None:
+        params = join_trees(trained, frozen)
+    else:
+        params = merge_lora(model.params, Adapters(trained, scale))
     return FitResult(
-        dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped
+        dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped, step
     )
 
 
@@ -160,7 +138,7 @@ class _Run:
 
     def __init__(
         self,
-        plan: _Plan,
+        plan: Plan,
         held_out: TokenizedDataset | None,
         objective: Objective,
         frozen: Any,
@@ -172,33 +150,42 @@ class _Run:
         self.callback = callback
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
-        self.eval_batches = _evaluation_batches(held_out, plan) if held_out else []
+        self.eval_batches = evaluation_batches(held_out, plan) if held_out else []
         self.history: list[Record] = []
         self.checkpoint: Path | None = None
         self.saved_step = -1
         self.step = 0
         self.worst = 0.0
+        self.finished = False
+        self.best: tuple[int, float] | None = None  # step and loss of the best evaluation
+        self.evaluations_since_best = 0
         self.state: TrainState
 
     def start(self, trainable: Any, *, resume: bool) -> None:
         """Begin at step 0, or where the newest checkpoint ends."""
-        self.state = TrainState(trainable, self.optimizer.init(trainable))
-        newest = latest_checkpoint(self.folder) if self.folder and resume else None
+        self.state = start_state(self.optimizer, trainable)
+        if self.folder and not resume:
+            set_aside_checkpoints(self.folder)
+        newest = latest_checkpoint(self.folder) if self.folder else None
         if newest is None:
             return
         loaded = load_checkpoint(newest, self.state)
         if loaded.facts["config"] != _as_json(self.config):
             raise CheckpointError(f"{newest} was made with another training configuration")
+        if loaded.facts["rows"] != self.plan.fingerprint:
+            raise CheckpointError(f"{newest} was made with other training rows")
         self.step, self.state, self.checkpoint = loaded.step, loaded.state, newest
         self.saved_step = loaded.step
         self.history, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
+        self.finished = loaded.facts["finished"]
+        self.best = loaded.facts["best"] and tuple(loaded.facts["best"])
+        self.evaluations_since_best = loaded.facts["evaluations_since_best"]
 
     def train(self, report: Reporter, stop: Callable[[], bool] | None) -> bool:
         """Run to the end; returns whether `stop` ended it."""
         self.report = report
         self.begun, self.tokens = time.monotonic(), 0
-        finished = self.step == self.plan.total_steps
-        while not finished:
+        while not self.finished:
             if stop is not None and stop():
                 self.save()
                 return True
@@ -208,52 +195,67 @@ class _Run:
             )
             self.tokens += self.plan.tokens(self.step)
             self.step += 1
-            finished = self.step == self.plan.total_steps
+            self.finished = self.step == self.plan.total_steps
             looked_at = (self.config.log_every, self.config.checkpoint_every)
-            if finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
+            if self.finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
                 # Waits for the device: the one synchronisation of the loop.
-                sums = jax.device_get(sums)
-                finished = self.check(sums) or finished
-                if finished or self.due(self.config.log_every):
-                    self.log(sums)
-            if self.eval_batches and (finished or self.due(self.config.eval_every)):
+                sums, skipped = jax.device_get((sums, self.state.skipped))
+                self.finished = self.check(sums, int(skipped)) or self.finished
+                if self.finished or self.due(self.config.log_every):
+                    self.log(sums, int(skipped))
+            if self.eval_batches and (self.finished or self.due(self.config.eval_every)):
                 self.evaluate()
-            if finished or self.due(self.config.checkpoint_every):
+            is_best = self.config.keep_best and self.best is not None and self.best[0] == self.step
+            if self.finished or is_best or self.due(self.config.checkpoint_every):
                 self.save()
         return False
+
+    def chosen(self) -> tuple[int, Any]:
+        """The step and the weights that a finished run returns."""
+        if not self.config.keep_best or self.best is None or self.best[0] == self.step:
+            return self.step, self.state.trainable
+        assert self.folder is not None
+        loaded = load_checkpoint(checkpoint_path(self.folder, self.best[0]), self.state)
+        return loaded.step, loaded.state.trainable
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
 
-    def check(self, sums: LossSums) -> bool:
+    def check(self, sums: LossSums, skipped: int) -> bool:
         """Whether the rows are learned as well as the configuration asks.
 
         Raises:
-            TrainingDiverged: The loss is not finite.
+            TrainingDiverged: More steps were skipped than the configuration allows.
         """
-        if not math.isfinite(float(sums.loss)):
+        if skipped > self.config.max_skipped_steps:
             raise TrainingDiverged(
-                f"the loss of step {self.step} is {float(sums.loss)}; nothing of this step was "
-                "saved. A lower training.learning_rate is the usual remedy"
+                f"{skipped} steps up to step {self.step} had a loss or a gradient that is not "
+                f"finite (this one's loss is {float(sums.loss)}); training.max_skipped_steps is "
+                f"{self.config.max_skipped_steps}. A lower training.learning_rate is the usual "
+                "remedy"
             )
-        self.worst = max(self.worst, float(sums.worst))
+        # nan is not more than anything, and a skipped step has learned nothing.
+        self.worst = max(self.worst, float(np.nan_to_num(sums.worst, nan=np.inf)))
         if self.step % self.plan.epoch_steps:
             return False
         worst, self.worst = self.worst, 0.0
         return self.config.target_worst_loss is not None and worst <= self.config.target_worst_loss
 
-    def log(self, sums: LossSums) -> None:
+    def log(self, sums: LossSums, skipped: int) -> None:
         now = time.monotonic()
         count = int(sums.tokens)
+        losses = {
+            "loss": float(sums.loss) / count,
+            "token_accuracy": int(sums.correct) / count,
+            "worst_loss": float(sums.worst),
+        }
         self.add(
-            {
-                "step": self.step,
-                "epoch": (self.step - 1) // self.plan.epoch_steps,
-                "loss": float(sums.loss) / count,
-                "token_accuracy": int(sums.correct) / count,
-                "worst_loss": float(sums.worst),
+            {"step": self.step, "epoch": (self.step - 1) // self.plan.epoch_steps}
+            | (losses if math.isfinite(sums.loss) else {})
+            | {
                 "learning_rate": float(np.asarray(self.schedule(self.step - 1))),
                 "tokens_per_second": self.tokens / (now - self.begun),
+                "skipped_steps": skipped,
                 "seconds": now - self.begun,
             }
         )
@@ -265,10 +267,17 @@ class _Run:
             evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
         )
         count = int(sums.tokens)
+        loss = float(sums.loss) / count
+        if math.isfinite(loss) and (self.best is None or loss < self.best[1]):
+            self.best, self.evaluations_since_best = (self.step, loss), 0
+        else:
+            self.evaluations_since_best += 1
+        if self.evaluations_since_best == self.config.early_stopping_patience:
+            self.finished = True
         self.add(
             {
                 "step": self.step,
-                "eval_loss": float(sums.loss) / count,
+                "eval_loss": loss,
                 "eval_token_accuracy": int(sums.correct) / count,
                 "seconds": time.monotonic() - begun,
             }
@@ -282,31 +291,34 @@ class _Run:
             self.callback(record)
 
     def save(self) -> None:
-        # A stop right after a save or a resume has nothing new to keep, and saving the same step
-        # again would have to remove the good copy first.
+        # A stop right after a save or a resume has nothing new to keep.
         if self.folder is None or self.step == self.saved_step:
             return
         facts = {
             "config": _as_json(self.config),
+            "rows": self.plan.fingerprint,
             "history": self.history,
             "worst_loss": self.worst,
+            "finished": self.finished,
+            "best": self.best,
+            "evaluations_since_best": self.evaluations_since_best,
             "environment": {
                 "jax": jax.__version__,
                 "devices": [device.device_kind for device in jax.devices()],
                 "cpu_count": os.cpu_count(),
             },
         }
-        self.checkpoint = save_checkpoint(self.folder, self.step, self.state, facts)
+        self.checkpoint = save_checkpoint(
+            self.folder,
+            self.step,
+            self.state,
+            facts,
+            keep=self.config.keep_checkpoints,
+            keep_every=self.config.keep_checkpoints_every,
+            keep_steps=[self.best[0]] if self.config.keep_best and self.best else [],
+        )
         self.saved_step = self.step
-
-
-def _evaluation_batches(held_out: TokenizedDataset, plan: _Plan) -> list[Batch]:
-    """All held-out rows, those of like length together."""
-    by_length = np.argsort(row_lengths(held_out), kind="stable").tolist()
-    size = min(plan.config.batch_size, len(by_length))
-    groups = cut(by_length, size)
-    batches = Batches(held_out, groups, size=size, **plan.batching)
-    return [batches.make(group) for group in groups]
+        remove_set_aside(self.folder)
 
 
 def _as_json(config: TrainingConfig) -> dict[str, Any]:

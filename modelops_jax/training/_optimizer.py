@@ -1,58 +1,91 @@
-"""AdamW with warm-up, cosine and clipping, built from optax."""
+"""Optimizers and schedules by name, built from optax."""
 
 from typing import Any
 
 import jax
 import optax
+from optax import contrib
 
 from ._config import TrainingConfig
 
+# Muon's updates scaled to the root mean square that AdamW's have, so that rates carry over: Liu
+# et al., "Muon is Scalable for LLM Training", 2025.
+MUON_RMS = 0.2
+
 
 def learning_rate_schedule(config: TrainingConfig, total_steps: int) -> optax.Schedule:
-    """Linear from 0 to the peak over the warm-up, then a cosine to the final share of it.
+    """Linear from 0 to the peak over the warm-up, then by `config.schedule` to the final share.
 
     The rate of step s (from 0) is that of s + 1 in the warm-up, so that no step is wasted at 0.
 
-    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016.
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016,
+    for the cosine.
     """
     warmup = min(config.warmup_steps, total_steps)
-    decay = optax.cosine_decay_schedule(
-        config.learning_rate, max(total_steps - warmup, 1), config.final_rate_ratio
-    )
+    peak, length = config.learning_rate, max(total_steps - warmup, 1)
+    after = {
+        "cosine": lambda: optax.cosine_decay_schedule(peak, length, config.final_rate_ratio),
+        "linear": lambda: optax.linear_schedule(peak, peak * config.final_rate_ratio, length),
+        "constant": lambda: optax.constant_schedule(peak),
+    }[config.schedule]()
     if not warmup:
-        return decay
-    rise = optax.linear_schedule(config.learning_rate / warmup, config.learning_rate, warmup - 1)
-    return optax.join_schedules([rise, decay], [warmup])
+        return after
+    rise = optax.linear_schedule(peak / warmup, peak, warmup - 1)
+    return optax.join_schedules([rise, after], [warmup])
 
 
 def make_optimizer(config: TrainingConfig, total_steps: int) -> optax.GradientTransformation:
-    """Clip by the global norm, then AdamW; weight decay spares norms, biases and other vectors.
+    """Clip by the global norm, then `config.optimizer`; weight decay spares norms and vectors.
 
     Args:
-        config: Rates, decays and the norm.
+        config: Rule, rates, decays and the norm.
         total_steps: Length of the schedule.
 
     Returns:
         An optax transformation whose state and updates have the parameters' tree.
     """
-
-    def matrices(params: Any) -> Any:
-        # Layers are stacked on axis 0, so that a vector of each has two axes and a matrix three;
-        # the embedding and the head, not stacked, are matrices with two.
-        def is_matrix(path: Any, leaf: Any) -> bool:
-            name = jax.tree_util.keystr(path)
-            return "norm" not in name and "bias" not in name and leaf.ndim >= 2
-
-        return jax.tree.map_with_path(is_matrix, params)
-
-    return optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm),
-        optax.adamw(
-            learning_rate_schedule(config, total_steps),
+    rate = learning_rate_schedule(config, total_steps)
+    decay = config.weight_decay
+    rule = {
+        "adamw": lambda: optax.adamw(
+            rate,
             b1=config.adam_b1,
             b2=config.adam_b2,
             eps=config.adam_epsilon,
-            weight_decay=config.weight_decay,
-            mask=matrices,
+            weight_decay=decay,
+            mask=_matrices,
         ),
-    )
+        "adafactor": lambda: optax.adafactor(rate),
+        "lion": lambda: optax.lion(rate, weight_decay=decay, mask=_matrices),
+        "muon": lambda: optax.chain(
+            contrib.muon(
+                -1.0,  # the rate comes after the decay, which muon's own would not mask
+                adam_b1=config.adam_b1,
+                adam_b2=config.adam_b2,
+                muon_weight_dimension_numbers=_muon_axes,
+                consistent_rms=MUON_RMS,
+            ),
+            optax.add_decayed_weights(decay, _matrices),
+            optax.scale_by_learning_rate(rate),
+        ),
+        "sgd": lambda: optax.chain(
+            optax.add_decayed_weights(decay, _matrices), optax.sgd(rate, momentum=0.9)
+        ),
+    }[config.optimizer]()
+    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), rule)
+
+
+def _matrices(params: Any) -> Any:
+    # Layers are stacked on axis 0, so that a vector of each has two axes and a matrix three;
+    # the embedding and the head, not stacked, are matrices with two.
+    def is_matrix(path: Any, leaf: Any) -> bool:
+        name = jax.tree_util.keystr(path)
+        return "norm" not in name and "bias" not in name and leaf.ndim >= 2
+
+    return jax.tree.map_with_path(is_matrix, params)
+
+
+def _muon_axes(params: Any) -> Any:
+    """Matrices inside the layers; embeddings, the head and vectors are left to AdamW."""
+    matrix = contrib.MuonDimensionNumbers(reduction_axis=2, output_axis=1)
+    return jax.tree.map(lambda leaf: matrix if leaf.ndim == 3 else None, params)

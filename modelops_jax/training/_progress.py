@@ -20,6 +20,8 @@ def _summary(record: Mapping[str, Any]) -> str:
     parts = []
     if "loss" in record:
         parts.append(f"loss {record['loss']:.4f}")
+    elif "learning_rate" in record:
+        parts.append(f"loss not finite, step skipped ({record['skipped_steps']} in all)")
     if "eval_loss" in record:
         parts.append(f"held-out loss {record['eval_loss']:.4f}")
     if "tokens_per_second" in record:

@@ -1,12 +1,14 @@
 """From a row of text to token ids and the positions that are trained.
 
-The loss is on the completion, or on every assistant turn, and on the token that ends it. The
-trained positions are known by construction: each piece of text is tokenised by itself, exactly
-as a prompt is when the model generates, so no token is ever looked for by its id.
+The loss is on the completion, or on every assistant turn whose weight is not 0, and on the token
+that ends it; `train_on` can ask for the last turn alone or for every token. The trained positions
+are known by construction: each piece of text is tokenised by itself, exactly as a prompt is when
+the model generates, so no token is ever looked for by its id. A special token that a row writes
+out is ordinary text.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -14,6 +16,9 @@ from jaxtyping import Bool, Int
 from modelops_jax.models import Tokenizer
 
 Message = Mapping[str, Any]
+
+TrainOn = Literal["assistant", "last", "all"]
+"""What the loss is on: every assistant turn, the last one, or all tokens but the first."""
 
 
 class TokenizedRow(NamedTuple):
@@ -38,7 +43,9 @@ def render_prompt(tokenizer: Tokenizer, prompt: str) -> str | list[dict[str, str
     return [{"role": "user", "content": prompt}]
 
 
-def tokenize_row(tokenizer: Tokenizer, row: Mapping[str, Any]) -> TokenizedRow:
+def tokenize_row(
+    tokenizer: Tokenizer, row: Mapping[str, Any], *, train_on: TrainOn = "assistant"
+) -> TokenizedRow:
     """Tokenise a prompt/completion row or a conversation.
 
     Args:
@@ -46,6 +53,7 @@ def tokenize_row(tokenizer: Tokenizer, row: Mapping[str, Any]) -> TokenizedRow:
             user and an assistant message; without one they are joined as they are and the
             end-of-sequence token is added.
         row: A valid row of a `Dataset`.
+        train_on: What the loss is on.
 
     Returns:
         The ids and the trained positions.
@@ -57,26 +65,30 @@ def tokenize_row(tokenizer: Tokenizer, row: Mapping[str, Any]) -> TokenizedRow:
     if "messages" in row:
         if tokenizer.chat_template is None:
             raise ValueError("the row is a conversation, but the model has no chat template")
-        return _join(tokenizer, _conversation_pieces(tokenizer, row["messages"]))
+        return _join(tokenizer, _conversation_pieces(tokenizer, row["messages"], train_on))
     if tokenizer.chat_template is not None:
         messages = [
             {"role": "user", "content": row["prompt"]},
             {"role": "assistant", "content": row["completion"]},
         ]
-        return _join(tokenizer, _conversation_pieces(tokenizer, messages))
+        return _join(tokenizer, _conversation_pieces(tokenizer, messages, train_on))
     prompt = tokenizer.encode(row["prompt"], add_special_tokens=True)
-    answer = [*tokenizer.encode(row["completion"]), tokenizer.eos_id]
+    answer = [*tokenizer.encode(row["completion"], plain=True), tokenizer.eos_id]
     return TokenizedRow(
         np.asarray([*prompt, *answer], np.int32),
-        np.asarray([False] * len(prompt) + [True] * len(answer)),
+        np.asarray([train_on == "all"] * len(prompt) + [True] * len(answer)),
     )
 
 
 def _conversation_pieces(
-    tokenizer: Tokenizer, messages: Sequence[Message]
+    tokenizer: Tokenizer, messages: Sequence[Message], train_on: TrainOn
 ) -> list[tuple[str, bool]]:
-    """The rendered conversation cut into (text, whether it is trained)."""
+    """The rendered conversation cut into (protected text, whether it is trained)."""
+    messages = [{**m, "content": tokenizer.protect(m["content"])} for m in messages]
     whole = tokenizer.render_chat(messages, add_generation_prompt=False)
+    if train_on == "all":
+        return [(whole, True)]
+    turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     pieces, end = [], 0
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -94,17 +106,19 @@ def _conversation_pieces(
         trimmed = len(written.rstrip())
         if written.startswith(message["content"]):
             trimmed = max(trimmed, len(message["content"]))
-        pieces += [(whole[end : len(before)], False), (written[:trimmed], True)]
+        is_trained = message.get("weight", 1) == 1 and (train_on != "last" or index == turns[-1])
+        pieces += [(whole[end : len(before)], False), (written[:trimmed], is_trained)]
         end = len(before) + trimmed
     return pieces
 
 
 def _join(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> TokenizedRow:
     """Tokenise the pieces one by one. What follows the last trained one is not needed."""
+    needed = max((at + 1 for at, (_, is_trained) in enumerate(pieces) if is_trained), default=0)
     ids: list[int] = []
     trained: list[bool] = []
-    for text, is_trained in pieces:
-        piece = tokenizer.encode(text)
+    for text, is_trained in pieces[:needed]:
+        piece = tokenizer.encode_protected(text)
         ids += piece
         trained += [is_trained] * len(piece)
     return TokenizedRow(np.asarray(ids, np.int32), np.asarray(trained, bool))

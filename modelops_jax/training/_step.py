@@ -6,29 +6,49 @@ tokens of the whole step, so that accumulation equals the full batch whatever th
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
 from modelops_jax.models import Adapters, DecoderConfig, Params
 
 from ._batches import Batch
+from ._freeze import join_trees
 from ._loss import LossSums, add_sums, next_token_loss, zero_sums
 
 
 class TrainState(NamedTuple):
-    """What a step changes: the trained weights and the optimizer's state."""
+    """What a step changes.
+
+    `skipped` counts the steps whose loss or gradient was not finite: they changed nothing else.
+    """
 
     trainable: Any
     optimizer: Any
+    skipped: Int[Array, ""]
+
+
+def start_state(optimizer: optax.GradientTransformation, trainable: Any) -> TrainState:
+    """The state before the first step."""
+    return TrainState(trainable, optimizer.init(trainable), jnp.zeros((), jnp.int32))
+
+
+# (trained weights, frozen weights, batch) -> the summed loss, and all sums. It is a static
+# argument of compiled functions, so equal ones have to compare and hash as equal.
+LossFunction = Callable[[Any, Any, Any], tuple[Array, LossSums]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """How trained and frozen weights make the loss. `lora_scale` is None in full fine-tuning."""
+    """How trained and frozen weights make the loss.
+
+    With a `lora_scale` the trained weights are adapters to the frozen ones; without one, both
+    together are the parameters, and None is frozen in full fine-tuning.
+    """
 
     config: DecoderConfig
     lora_scale: float | None
@@ -38,10 +58,10 @@ class Objective:
     def __call__(self, trainable: Any, frozen: Params | None, batch: Batch):
         """The summed loss of a batch, and all its sums."""
         if self.lora_scale is None:
-            params, adapters = trainable, None
+            params, adapters = join_trees(trainable, frozen or {}), None
         else:
+            assert frozen is not None
             params, adapters = frozen, Adapters(trainable, self.lora_scale)
-        assert params is not None
         return next_token_loss(
             params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
         )
@@ -55,7 +75,7 @@ def _accumulate(
     gradients: Any,
     sums: LossSums,
     *,
-    objective: Objective,
+    objective: LossFunction,
 ) -> tuple[Any, LossSums]:
     new, batch_sums = jax.grad(objective, has_aux=True)(trainable, frozen, batch)
     return jax.tree.map(jnp.add, gradients, new), add_sums(sums, batch_sums)
@@ -72,18 +92,21 @@ def _update(
     count = sums.tokens.astype(jnp.float32)
     gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
-    return TrainState(optax.apply_updates(state.trainable, updates), optimizer_state)
+    new = TrainState(optax.apply_updates(state.trainable, updates), optimizer_state, state.skipped)
+    usable = jnp.isfinite(sums.loss) & jnp.isfinite(optax.tree.norm(gradients))
+    old = state._replace(skipped=state.skipped + 1)
+    return jax.tree.map(lambda ours, theirs: jnp.where(usable, ours, theirs), new, old)
 
 
 @functools.partial(jax.jit, static_argnames="objective")
 def _measure(
-    trainable: Any, frozen: Params | None, batch: Batch, sums: LossSums, *, objective: Objective
+    trainable: Any, frozen: Params | None, batch: Batch, sums: LossSums, *, objective: LossFunction
 ) -> LossSums:
     return add_sums(sums, objective(trainable, frozen, batch)[1])
 
 
 def gradient_sums(
-    objective: Objective, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
+    objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> tuple[Any, LossSums]:
     """Gradients of the summed loss over micro-batches, and the loss sums."""
     gradients = jax.tree.map(jnp.zeros_like, trainable)
@@ -96,13 +119,15 @@ def gradient_sums(
 
 
 def train_step(
-    objective: Objective,
+    objective: LossFunction,
     optimizer: optax.GradientTransformation,
     state: TrainState,
     frozen: Params | None,
     batches: Iterable[Batch],
 ) -> tuple[TrainState, LossSums]:
     """One optimizer step over micro-batches; `state` is consumed.
+
+    A step whose loss or gradient is not finite changes nothing and is counted.
 
     Args:
         objective: The loss.
@@ -119,7 +144,7 @@ def train_step(
 
 
 def evaluate_loss(
-    objective: Objective, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
+    objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> LossSums:
     """The loss sums over held-out batches, on the device."""
     sums = zero_sums()

@@ -62,7 +62,7 @@ def tokenize(
     rows, overlong = [], []
     for index, row in enumerate(dataset):
         try:
-            tokenized = tokenize_row(tokenizer, row)
+            tokenized = tokenize_row(tokenizer, row, train_on=config.train_on)
         except ValueError as error:
             raise ValueError(f"{name} dataset, row {index}: {error}") from error
         if len(tokenized.token_ids) > limit:

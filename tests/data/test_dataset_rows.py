@@ -20,6 +20,7 @@ ASSISTANT = {"role": "assistant", "content": "Hi!"}
         {"messages": [{"role": "system", "content": ""}, USER, ASSISTANT, USER]},
         {"messages": [USER, ASSISTANT, {"role": "tool", "content": "3", "name": "sum"}, ASSISTANT]},
         {"messages": [USER, ASSISTANT], "source": "chat"},
+        {"messages": [USER, ASSISTANT | {"weight": 0}, USER, ASSISTANT | {"weight": 1}]},
     ],
 )
 def test_good_rows(row: dict[str, Any]):
@@ -49,6 +50,17 @@ def test_good_rows(row: dict[str, Any]):
         ({"messages": "Hello"}, "no_messages", "messages: found str 'Hello', expected a list"),
         ({"messages": []}, "no_messages", "messages: found an empty list, expected at least one"),
         ({"messages": [USER]}, "no_assistant", "at least one with role 'assistant'"),
+        (
+            {"messages": [ASSISTANT | {"weight": 0.5}]},
+            "bad_weight",
+            "messages[0].weight: found float 0.5, expected 0 or 1",
+        ),
+        ({"messages": [ASSISTANT | {"weight": True}]}, "bad_weight", "found bool True, expected 0"),
+        (
+            {"messages": [USER | {"weight": 1}, ASSISTANT]},
+            "bad_weight",
+            "messages[0].weight: found on role 'user', expected on assistant only",
+        ),
         ({"messages": [ASSISTANT, "Hi"]}, "not_an_object", "messages[1]: found str 'Hi', expected"),
         ({"messages": [ASSISTANT, {"role": "user"}]}, "missing_keys", "messages[1]: found keys ['"),
         ({"messages": [ASSISTANT, {}]}, "missing_keys", "messages[1]: found no keys, expected 'ro"),

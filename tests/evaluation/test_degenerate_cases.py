@@ -125,7 +125,7 @@ def test_micro_average_is_always_defined():
         assert quietly(metric(average="micro"), ["a", "b"], ["c", "b"]) == 0.5
 
 
-@pytest.mark.parametrize("y_true", [[1, 1], [0, 0], [True, True], [5]])
+@pytest.mark.parametrize("y_true", [[1, 1], [0, 0], [True, True], [-1]])
 def test_auroc_of_one_class(y_true):
     """One class has no pairs: nan, and the warning names the class."""
     with pytest.warns(UndefinedMetricWarning, match=f"y_true holds only the label {y_true[0]!r}"):
@@ -195,11 +195,18 @@ REFUSED = {
     "string scores": (AUCROCMetric(), [0, 1], ["0", "1"], TypeError, "y_pred has '0'"),
     "three classes": (AUCROCMetric(), [0, 1, 2], [0.1, 0.2, 0.3], ValueError, "3 classes, 0, 1, 2"),
     "auroc, positive not among two": (
-        AUCROCMetric(),
+        AUCROCMetric(positive_class=1),
         [2, 3],
         [0.1, 0.2],
         ValueError,
         "positive_class=1 is not one of the two labels 2, 3",
+    ),
+    "auroc, positive not clear": (
+        AUCROCMetric(),
+        [1, 2],
+        [0.1, 0.9],
+        ValueError,
+        "the labels 1, 2; expected 0 and 1, bools or -1 and 1, or positive_class=",
     ),
     "auroc, positive not among names": (
         AUCROCMetric(positive_class="eggs"),

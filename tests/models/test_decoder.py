@@ -212,6 +212,14 @@ def test_fresh_adapters_change_nothing(params):
     np.testing.assert_array_equal(added, forward(params, CONFIG, ids)[0])
 
 
+def test_the_scale_of_adapters(params):
+    """alpha / rank, or alpha / sqrt(rank) when stabilised."""
+    plain = LoraConfig(rank=4, alpha=8.0)
+    assert init_lora(params, plain, 0).scale == 2.0
+    stable = LoraConfig(rank=4, alpha=8.0, rank_stabilized=True)
+    assert init_lora(params, stable, 0).scale == 4.0
+
+
 def test_adapters_only_where_targeted(params):
     """Patterns choose the linear maps."""
     fresh = init_lora(params, LoraConfig(rank=2, targets=("q_proj", "*own*")), 0)

@@ -56,6 +56,7 @@ def test_overrides_win(tmp_path: Path):
         ("[training]\nlerning_rate = 1", "unknown key 'training.lerning_rate'; did you mean 'lear"),
         ("[training]\nzzz = 1", "unknown key 'training.zzz'; known keys: epochs, max_steps"),
         ("[training.lora]\nrang = 1", "unknown key 'training.lora.rang'; did you mean 'rank'"),
+        ('[training]\nfreeze = ["a"]\n[training.lora]', "freeze and training.lora are both given"),
         ('[training]\nbatch_size = "8"', "training.batch_size must be an integer, found '8'"),
         ("[training]\nbatch_size = true", "training.batch_size must be an integer, found True"),
         ("[training]\nbatch_size = 0", "training.batch_size must be at least 1, found 0"),

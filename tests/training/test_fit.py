@@ -11,7 +11,10 @@ import pytest
 from modelops_jax.models import Adapters, CheckpointError, LoraConfig, init_lora
 from modelops_jax.training import (
     Batches,
+    BatchShape,
+    LossSums,
     Objective,
+    TokenizedRow,
     TrainingConfig,
     TrainingDiverged,
     TrainState,
@@ -19,10 +22,13 @@ from modelops_jax.training import (
     fit,
     gradient_sums,
     latest_checkpoint,
-    learning_rate_schedule,
     load_checkpoint,
+    make_batch,
+    make_optimizer,
     save_checkpoint,
+    start_state,
     tokenize,
+    train_step,
 )
 
 QUICK = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=6, epochs=10)
@@ -139,6 +145,26 @@ def test_only_adapted_weights_change(model, rows):
     assert "q_proj" in names.pop()
 
 
+def test_frozen_weights_stay(model, rows):
+    """Everything trains but what the patterns name, and the rest learns as well as it can."""
+    config = dataclasses.replace(QUICK, freeze=("model.embed_tokens.*", "*norm*"))
+    tuned = fit(model, rows, config=config, progress="off").model.params
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), model.params, tuned)
+    for path, is_changed in jax.tree.leaves_with_path(changed):
+        name = jax.tree_util.keystr(path)
+        assert is_changed == ("_proj" in name), name
+
+
+def test_freezing_names_its_mistakes(model, rows):
+    """A pattern without a weight, and patterns that leave nothing."""
+    for patterns, message in (
+        (("*query*",), r"training\.freeze: '\*query\*' matches none of model\.embed_tokens"),
+        (("*",), "nothing is left to train"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(model, rows, config=dataclasses.replace(QUICK, freeze=patterns), progress="off")
+
+
 def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
     """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
     config = dataclasses.replace(QUICK, max_steps=8, lora=LoraConfig(rank=2))
@@ -182,6 +208,29 @@ def test_resume_refuses_another_configuration(model, rows, tmp_path):
         fit(model, rows, config=other, folder=tmp_path, resume=True, progress="off")
 
 
+def test_resume_refuses_other_rows(model, rows, tmp_path):
+    """Rows that changed between the two parts would silently be a run on neither."""
+    fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
+    with pytest.raises(CheckpointError, match="other training rows"):
+        fit(model, rows[1:], config=QUICK, folder=tmp_path, resume=True, progress="off")
+
+
+def test_a_new_run_does_not_continue_an_earlier_one(model, rows, tmp_path):
+    """Begun anew in a used folder and killed before its first save, it starts from step 0."""
+    earlier = fit(model, rows, config=QUICK, folder=tmp_path, progress="off").checkpoint
+    assert earlier is not None
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rows, config=QUICK, folder=tmp_path, stop=killed, progress="off")
+    assert [path.name for path in tmp_path.iterdir()] == [f"earlier-{earlier.name}"]
+    again = fit(model, rows, config=QUICK, folder=tmp_path, resume=True, progress="off")
+    assert [record["step"] for record in again.history if "loss" in record] == [1, 2, 3, 4, 5, 6]
+    assert [path.name for path in tmp_path.iterdir()] == [earlier.name]
+
+
 def test_stops_when_every_token_is_learned(model):
     """`target_worst_loss` ends the run at the epoch in which no token was above it."""
     from modelops_jax.data import Dataset
@@ -194,28 +243,84 @@ def test_stops_when_every_token_is_learned(model):
     assert all(record["worst_loss"] > 0.1 for record in history[:-1])
 
 
+def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_path):
+    """With a rate that ruins the model, the weights are those before the ruin."""
+    held_out, train = rows[:2], rows[2:]
+    config = dataclasses.replace(
+        QUICK,
+        learning_rate=0.3,
+        max_steps=20,
+        eval_every=1,
+        keep_best=True,
+        early_stopping_patience=3,
+    )
+    result = fit(model, train, config=config, eval=held_out, folder=tmp_path, progress="off")
+    losses = {r["step"]: r["eval_loss"] for r in result.history if "eval_loss" in r}
+    assert result.step == min(losses, key=losses.__getitem__)
+    assert max(losses) == result.step + 3 < 20
+    assert result.checkpoint == tmp_path / f"step-{max(losses):08d}"
+    data = tokenize(held_out, model.tokenizer, config, context=256, name="evaluation")
+    sums = evaluate_loss(objective_of(model), result.model.params, None, batches_of(data, 2))
+    assert float(sums.loss) / int(sums.tokens) == pytest.approx(losses[result.step], rel=1e-5)
+    again = fit(
+        model, train, config=config, eval=held_out, folder=tmp_path, resume=True, progress="off"
+    )
+    assert again.history == result.history, "a finished run was continued"
+    assert_equal_trees(again.model.params, result.model.params)
+
+
+def test_settings_that_need_more_say_so(model, rows, tmp_path):
+    """The best of no evaluations, or kept nowhere."""
+    with pytest.raises(ValueError, match="need held-out rows"):
+        fit(model, rows, config=TrainingConfig(keep_best=True), folder=tmp_path)
+    with pytest.raises(ValueError, match="needs a folder"):
+        fit(model, rows, config=TrainingConfig(keep_best=True), eval=rows)
+
+
 def test_divergence_is_an_error(model, rows):
-    """A loss that is not finite ends the run and names the step and the remedy."""
+    """Losses that stay not finite end the run and name the step and the remedy."""
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
-    with pytest.raises(TrainingDiverged, match=r"step 1 is nan.*learning_rate"):
-        fit(dataclasses.replace(model, params=broken), rows, config=QUICK, progress="off")
+    records = []
+    with pytest.raises(TrainingDiverged, match=r"4 steps up to step 4 .* nan.*learning_rate"):
+        fit(
+            dataclasses.replace(model, params=broken),
+            rows,
+            config=QUICK,
+            callback=records.append,
+            progress="off",
+        )
+    assert [record["skipped_steps"] for record in records] == [1, 2, 3]
+    assert not any("loss" in record for record in records)
 
 
-def test_schedule_rises_linearly_and_falls_as_a_cosine():
-    """No step at rate 0; the peak after the warm-up; the final share at the end."""
-    config = TrainingConfig(learning_rate=1.0, warmup_steps=4, final_rate_ratio=0.1)
-    schedule = learning_rate_schedule(config, 24)
-    rates = [float(np.asarray(schedule(step))) for step in range(25)]
-    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    for step in range(4, 25):
-        cosine = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * (step - 4) / 20))
-        assert rates[step] == pytest.approx(cosine, abs=1e-6)
+def scaled_square(trainable, frozen, batch):
+    """A loss whose value and gradient the batch's first token decides."""
+    loss = jnp.asarray([1.0, jnp.nan, jnp.inf, 2.0])[batch.token_ids[0, 0]] * (trainable**2).sum()
+    one = jnp.ones((), jnp.int32)
+    return loss, LossSums(jax.lax.stop_gradient(loss), one, one, jax.lax.stop_gradient(loss))
+
+
+def test_a_step_that_is_not_finite_changes_nothing_but_the_count():
+    """Weights and moments stay as they were, and the next step goes on from there."""
+    optimizer = make_optimizer(QUICK, 10)
+
+    def run(*tokens):
+        state = start_state(optimizer, jnp.asarray([1.0, -2.0]))
+        for token in tokens:
+            row = TokenizedRow(np.asarray([token, 9], np.int32), np.asarray([False, True]))
+            batch = make_batch([row], shape=BatchShape(1, 8, 16), pad_id=0)
+            state, _ = train_step(scaled_square, optimizer, state, None, [batch])
+        return jax.device_get(state)
+
+    through = run(0, 1, 2, 3)
+    assert through.skipped == 2
+    assert_equal_trees(through._replace(skipped=0), run(0, 3)._replace(skipped=0))
 
 
 class TestCheckpoint:
     """A checkpoint is whole or absent, and only loads into its own run."""
 
-    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2)), "n": jnp.int32(7)})
+    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2))}, jnp.int32(7))
 
     def test_round_trip(self, tmp_path):
         """Arrays come back bit for bit, with the step and the facts."""
@@ -240,12 +345,39 @@ class TestCheckpoint:
         assert latest_checkpoint(tmp_path) == second
         assert not first.exists()
 
+    def test_the_newest_and_the_milestones_stay(self, tmp_path):
+        """The last two, and the multiples of four."""
+        for step in range(1, 10):
+            save_checkpoint(tmp_path, step, self.STATE, {}, keep=2, keep_every=4)
+        kept = sorted(path.name for path in tmp_path.iterdir())
+        assert kept == ["step-00000004", "step-00000008", "step-00000009"]
+
+    def test_nothing_is_written_over(self, tmp_path):
+        """The same step again is refused, and the good copy stays."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {"k": 1})
+        with pytest.raises(CheckpointError, match="exists already"):
+            save_checkpoint(tmp_path, 5, self.STATE, {"k": 2})
+        assert load_checkpoint(path, self.STATE).facts == {"k": 1}
+
+    def test_damage_is_noticed(self, tmp_path):
+        """One wrong bit in an array, or a record that is cut short."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {})
+        arrays = path / "state.safetensors"
+        content = bytearray(arrays.read_bytes())
+        content[-1] ^= 1
+        arrays.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged: its SHA-256"):
+            load_checkpoint(path, self.STATE)
+        (path / "state.json").write_text('{"format"')
+        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+            load_checkpoint(path, self.STATE)
+
     def test_foreign_arrays_are_named(self, tmp_path):
         """Missing, unknown and misshapen arrays."""
         path = save_checkpoint(tmp_path, 1, self.STATE, {})
         with pytest.raises(CheckpointError, match="missing arrays"):
-            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}))
-        wrong = TrainState({"a": jnp.arange(4.0)}, self.STATE.optimizer)
+            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}, jnp.int32(0)))
+        wrong = self.STATE._replace(trainable={"a": jnp.arange(4.0)})
         with pytest.raises(CheckpointError, match=r"float32\[3\], expected float32\[4\]"):
             load_checkpoint(path, wrong)
 

@@ -35,6 +35,39 @@ def test_every_assistant_turn_and_its_end_are_trained(model):
     assert text == "Hello  <|im_end|><|im_end|>"
 
 
+def test_the_last_turn_alone_or_everything(model):
+    """What the loss is on can be chosen; the first token has no state to be predicted from."""
+
+    def trained(train_on, row):
+        tokenized = tokenize_row(model.tokenizer, row, train_on=train_on)
+        return model.tokenizer.decode(
+            tokenized.token_ids[tokenized.trained].tolist(), skip_special_tokens=False
+        )
+
+    messages = {"messages": CONVERSATION[:3] + CONVERSATION[1:3]}
+    assert trained("assistant", messages) == "Hello  <|im_end|>" * 2
+    assert trained("last", messages) == "Hello  <|im_end|>"
+    whole = model.tokenizer.render_chat(messages["messages"], add_generation_prompt=False)
+    assert trained("all", messages) == whole
+    pair = {"prompt": "What?", "completion": "That."}
+    assert trained("last", pair) == "That.<|im_end|>"
+    assert "What?" in trained("all", pair)
+
+
+def test_a_turn_of_weight_0_is_read_and_not_learned(model):
+    """Its tokens stay where they are before a later trained turn, and go where none follows."""
+    unweighted = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    muted = [unweighted[0], unweighted[1] | {"weight": 0}]
+    both = tokenize_row(model.tokenizer, {"messages": muted + unweighted})
+    plain = tokenize_row(model.tokenizer, {"messages": unweighted + unweighted})
+    np.testing.assert_array_equal(both.token_ids, plain.token_ids)
+    assert both.trained.sum() * 2 == plain.trained.sum()
+    assert both.trained[-2:].all()
+    ended = tokenize_row(model.tokenizer, {"messages": unweighted + muted})
+    assert ended.trained[-1]
+    assert len(ended.token_ids) < len(plain.token_ids)
+
+
 def test_tokens_of_the_row_are_those_of_the_rendered_text(model):
     """Cutting the text into pieces loses no token before the last trained one."""
     tokenized = tokenize_row(model.tokenizer, {"messages": CONVERSATION})
@@ -49,14 +82,24 @@ def test_trained_prompt_is_the_generated_prompt(model):
     tokenized = tokenize_row(model.tokenizer, row)
     prompt = tokenized.token_ids[: np.flatnonzero(tokenized.trained)[0]].tolist()
     messages = render_prompt(model.tokenizer, "What? ")
-    text = model.tokenizer.render_chat(messages, add_generation_prompt=True)
-    assert prompt == model.tokenizer.encode(text)
+    assert prompt == model.tokenizer.encode_chat(messages, add_generation_prompt=True)
 
 
-def test_special_tokens_written_in_a_row_do_not_move_the_mask(model):
-    """Masking is by position: the end token's id inside the prompt is not trained."""
-    row = {"prompt": "a<|im_end|>b", "completion": "c"}
-    assert trained_text(model, row) == "c<|im_end|>"
+def test_special_tokens_written_in_a_row_are_text(model):
+    """A row can neither end a turn nor open one by writing so, and learns what it writes."""
+    tokenizer = model.tokenizer
+    prompt, completion = "a<|im_end|>\n<|im_start|>system\nb", "c<|im_end|>d\ue000\ue001"
+    row = {"prompt": prompt, "completion": completion}
+    tokenized = tokenize_row(tokenizer, row)
+    ids = tokenized.token_ids.tolist()
+    assert ids.count(tokenizer.eos_id) == 2, "the ends of the two turns"
+    answer = tokenized.token_ids[tokenized.trained].tolist()
+    assert answer == [*completion.encode(), tokenizer.eos_id]
+    assert tokenizer.decode(answer) == completion
+    asked = tokenizer.encode_chat(render_prompt(tokenizer, prompt), add_generation_prompt=True)
+    assert ids[: len(asked)] == asked
+    base = dataclasses.replace(tokenizer, chat_template=None)
+    assert tokenize_row(base, row).token_ids[-len(answer) :].tolist() == answer
 
 
 def test_without_a_template_prompt_and_completion_are_joined(model):

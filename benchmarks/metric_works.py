@@ -1,0 +1,258 @@
+"""What the metrics are timed on: each work with its peers and the ratios to reach."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from sklearn import metrics as sk
+
+from modelops_jax.evaluation import Evaluator, ModelEvaluator, exact_match_metric
+from modelops_jax.evaluation import length_ratio_metric as length_ratio_of_strings
+from modelops_jax.metrics import compute, count_intervals, metric
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One line of the table: what is computed, by whom, and the ratios to reach."""
+
+    name: str
+    ours: Callable[[], Values]
+    peers: Mapping[str, Callable[[], Values | None]]
+    bars: Mapping[str, float] = field(default_factory=dict)
+    """By peer: how many times as long as ours it has to take."""
+
+    bytes_read: int = 0
+    tolerance: float = 1e-6
+    scale: Mapping[str, float] = field(default_factory=dict)
+    """By peer: its time is this many times the measured one, where only a share is run."""
+
+
+def installed(name: str) -> Any:
+    """A module, or None."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def nothing(*_: Any) -> None:
+    """For a peer that is a floor and not the same numbers."""
+
+
+def binary(rows: int) -> Work:
+    """Four scores of binary labels."""
+    true, pred = labels(rows, 2)
+    on_device = jnp.asarray(true), jnp.asarray(pred)
+    names = ("accuracy", "precision", "recall", "f1")
+    metrics = {name: metric(f"{name}_score") for name in names}
+    peers: dict[str, Callable[[], Values | None]] = {
+        "scikit-learn": lambda: {n: getattr(sk, f"{n}_score")(true, pred) for n in names},
+        "NumPy sum of the bytes": lambda: nothing(true.sum(), pred.sum()),
+    }
+    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    if functional:
+        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+        fns = {n: getattr(functional, f"binary_{n}{'_score' * (n == 'f1')}") for n in names}
+        peers["torchmetrics"] = lambda: {n: float(fns[n](*tensors)) for n in names}
+    metrax = installed("metrax")
+    if metrax:
+        scores = on_device[1].astype(jnp.float32)
+
+        def in_metrax() -> Values:
+            found = {}
+            for name, cls in (("precision", metrax.Precision), ("recall", metrax.Recall)):
+                state = cls.from_model_output(predictions=scores, labels=on_device[0])
+                found[name] = float(state.compute())
+            return found
+
+        peers["metrax (precision and recall only)"] = in_metrax
+    return Work(
+        "precision, recall, F1 and accuracy, binary",
+        lambda: compute(metrics, *on_device).values,
+        peers,
+        {"scikit-learn": 100, "torchmetrics": 100, "NumPy sum of the bytes": 0.5},
+        bytes_read=true.nbytes + pred.nbytes,
+    )
+
+
+def hundred_classes(rows: int) -> Work:
+    """Confusion matrix and macro F1 of 100 classes."""
+    true, pred = labels(rows, 100)
+    on_device = jnp.asarray(true), jnp.asarray(pred)
+    metrics = {
+        "matrix": metric("confusion_matrix", num_classes=100),
+        "f1": metric("f1_score", average="macro", num_classes=100),
+    }
+    peers: dict[str, Callable[[], Values | None]] = {
+        "scikit-learn": lambda: {
+            "matrix": sk.confusion_matrix(true, pred),
+            "f1": sk.f1_score(true, pred, average="macro"),
+        },
+        "one np.bincount": lambda: nothing(np.bincount(true * 100 + pred, minlength=10_000)),
+    }
+    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    if functional:
+        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+        peers["torchmetrics"] = lambda: {
+            "matrix": functional.multiclass_confusion_matrix(*tensors, num_classes=100).numpy(),
+            "f1": float(functional.multiclass_f1_score(*tensors, num_classes=100)),
+        }
+    return Work(
+        "confusion matrix and macro F1, 100 classes",
+        lambda: compute(metrics, *on_device).values,
+        peers,
+        {"scikit-learn": 50, "torchmetrics": 25, "one np.bincount": 1 / 1.5},
+        bytes_read=true.nbytes + pred.nbytes,
+    )
+
+
+def area(rows: int) -> Work:
+    """Exact AUROC."""
+    random = np.random.default_rng(0)
+    true = random.integers(0, 2, rows, dtype=np.int32)
+    score = (random.standard_normal(rows, np.float32) + true).astype(np.float32)
+    on_device = jnp.asarray(true), jnp.asarray(score)
+    metrics = {"auroc": metric("roc_auc_score")}
+    peers: dict[str, Callable[[], Values | None]] = {
+        "scikit-learn": lambda: {"auroc": sk.roc_auc_score(true, score)}
+    }
+    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    if functional:
+        tensors = torch.sigmoid(torch.from_numpy(score)), torch.from_numpy(true)
+        # Probabilities, because it guesses what scores are; equal ones differ in the last digits.
+        peers["torchmetrics"] = lambda: {"auroc": float(functional.binary_auroc(*tensors))}
+    return Work(
+        "exact AUROC",
+        lambda: compute(metrics, *on_device).values,
+        peers,
+        {"scikit-learn": 5, "torchmetrics": 2.5},
+        bytes_read=true.nbytes + score.nbytes,
+        tolerance=1e-5,
+    )
+
+
+def regression(rows: int) -> Work:
+    """Four regression metrics in one pass, float32."""
+    random = np.random.default_rng(0)
+    true = random.standard_normal(rows, np.float32)
+    pred = true + random.standard_normal(rows, np.float32)
+    on_device = jnp.asarray(true), jnp.asarray(pred)
+    names = {
+        "mse": "mean_squared_error",
+        "mae": "mean_absolute_error",
+        "rmse": "root_mean_squared_error",
+        "r2": "r2_score",
+    }
+    metrics = {short: metric(name) for short, name in names.items()}
+    peers: dict[str, Callable[[], Values | None]] = {
+        "scikit-learn": lambda: {s: getattr(sk, name)(true, pred) for s, name in names.items()}
+    }
+    torch, functional = installed("torch"), installed("torchmetrics.functional")
+    if functional:
+        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+
+        def in_torch() -> Values:
+            return {
+                "mse": float(functional.mean_squared_error(*tensors)),
+                "mae": float(functional.mean_absolute_error(*tensors)),
+                "rmse": float(functional.mean_squared_error(*tensors, squared=False)),
+                "r2": float(functional.r2_score(*tensors)),
+            }
+
+        peers["torchmetrics"] = in_torch
+    return Work(
+        "MSE, MAE, RMSE and R2, float32",
+        lambda: compute(metrics, *on_device).values,
+        peers,
+        {"scikit-learn": 12, "torchmetrics": 12},
+        bytes_read=true.nbytes + pred.nbytes,
+        tolerance=1e-5,
+    )
+
+
+def bootstrap(rows: int) -> Work:
+    """1,000 resamples of macro F1 of 10 classes, a tenth of the rows."""
+    rows //= 10
+    true, pred = labels(rows, 10)
+    metrics = {"f1": metric("f1_score", average="macro", num_classes=10)}
+    random = np.random.default_rng(0)
+
+    def ours() -> Values:
+        count_intervals(metrics, compute(metrics, true, pred).states, n_resamples=1000)
+        return {}
+
+    def loop() -> None:
+        for _ in range(20):
+            chosen = random.integers(0, rows, rows)
+            sk.f1_score(true[chosen], pred[chosen], average="macro")
+
+    return Work(
+        f"1,000 resamples of macro F1, 10 classes, {rows:,} rows",
+        ours,
+        {"scikit-learn loop (20 run, extrapolated)": loop},
+        {"scikit-learn loop (20 run, extrapolated)": 2000},
+        scale={"scikit-learn loop (20 run, extrapolated)": 50},
+    )
+
+
+def facade(rows: int) -> Work:
+    """The binary scores from NumPy arrays through the evaluator."""
+    true, pred = labels(rows, 2)
+    evaluator = ModelEvaluator("binary")
+    names = ("accuracy", "precision", "recall", "f1")
+    return Work(
+        "the same four from NumPy arrays through ModelEvaluator",
+        lambda: evaluator.evaluate(true, pred).metrics,
+        {"scikit-learn": lambda: {n: getattr(sk, f"{n}_score")(true, pred) for n in names}},
+        {"scikit-learn": 5},
+        bytes_read=true.nbytes + pred.nbytes,
+    )
+
+
+def strings(rows: int) -> Work:
+    """Exact match and length ratio of Python strings, a tenth of the rows."""
+    rows //= 10
+    random = np.random.default_rng(0)
+    references = [f"answer number {n}" for n in random.integers(0, 10**6, rows)]
+    exact = random.integers(0, 2, rows)
+    predictions = [r if n else f"no {r}" for r, n in zip(references, exact, strict=True)]
+    evaluator = Evaluator({"match": exact_match_metric, "ratio": length_ratio_of_strings})
+
+    def plain() -> Values:
+        pairs = list(zip(predictions, references, strict=True))
+        return {
+            "match": sum(p.strip() == r.strip() for p, r in pairs) / rows,
+            "ratio": sum(len(p) / len(r) if r else float(not p) for p, r in pairs) / rows,
+        }
+
+    return Work(
+        f"exact match and length ratio of {rows:,} strings",
+        lambda: evaluator.evaluate(predictions, references),
+        {"plain Python loop": plain},
+        {"plain Python loop": 1},
+    )
+
+
+def labels(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random labels, a good part of them predicted."""
+    random = np.random.default_rng(0)
+    true = random.integers(0, classes, rows, dtype=np.int32)
+    wrong = random.random(rows, np.float32) < 0.3
+    pred = np.where(wrong, random.integers(0, classes, rows, dtype=np.int32), true)
+    return true, pred
+
+
+WORKS: Mapping[str, Callable[[int], Work]] = {
+    "binary": binary,
+    "hundred_classes": hundred_classes,
+    "area": area,
+    "regression": regression,
+    "bootstrap": bootstrap,
+    "facade": facade,
+    "strings": strings,
+}
