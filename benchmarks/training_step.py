@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelops_jax.models import Adapters, LlamaConfig, LoraConfig, init_lora, init_params
+from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, init_lora, init_params
 from modelops_jax.training import BatchShape, TokenizedRow, make_batch, next_token_loss
 
-SMOLLM2 = LlamaConfig(
+SMOLLM2 = DecoderConfig(
     vocab_size=49152,
     hidden_size=576,
     intermediate_size=1536,

@@ -1,6 +1,11 @@
 """Architectures, adapters, tokenizers, checkpoint formats and generation."""
 
 from ._batching import common_prefix as common_prefix
+from ._config import DecoderConfig as DecoderConfig
+from ._decoder import KeyValues as KeyValues
+from ._decoder import Past as Past
+from ._decoder import forward as forward
+from ._decoder import unembed as unembed
 from ._errors import ChatTemplateError as ChatTemplateError
 from ._errors import CheckpointError as CheckpointError
 from ._errors import FetchError as FetchError
@@ -10,21 +15,18 @@ from ._fetch import fetch as fetch
 from ._generate import generate as generate
 from ._likelihood import TokenScores as TokenScores
 from ._likelihood import score_targets as score_targets
-from ._llama import KeyValues as KeyValues
-from ._llama import LlamaConfig as LlamaConfig
-from ._llama import Params as Params
-from ._llama import Past as Past
-from ._llama import forward as forward
-from ._llama import init_params as init_params
-from ._llama import param_shapes as param_shapes
-from ._llama import unembed as unembed
 from ._lora import Adapters as Adapters
 from ._lora import LoraConfig as LoraConfig
 from ._lora import init_lora as init_lora
 from ._lora import merge_lora as merge_lora
 from ._model import Model as Model
 from ._model import load as load
+from ._params import Params as Params
+from ._params import init_params as init_params
+from ._params import param_shapes as param_shapes
 from ._resolve import Resolved as Resolved
 from ._resolve import resolve as resolve
+from ._rotary import LinearScaling as LinearScaling
+from ._rotary import Llama3Scaling as Llama3Scaling
 from ._score import score as score
 from ._tokenizer import Tokenizer as Tokenizer

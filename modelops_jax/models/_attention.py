@@ -1,4 +1,4 @@
-"""Rotary positions and grouped-query attention.
+"""Grouped-query attention.
 
 Shape letters: B batch, T tokens, S keys (cached and new), H query heads, K key/value heads,
 G = H // K query heads per key head, C head size.
@@ -9,36 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
-
-
-def rotary(
-    positions: Int[Array, " tokens"], head_dim: int, theta: float
-) -> tuple[Float[Array, "tokens half"], Float[Array, "tokens half"]]:
-    """Cosines and sines of position * theta^(-2i/head_dim), i < head_dim / 2.
-
-    Source: Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
-    """
-    exponents = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    frequencies = jnp.float32(theta) ** -exponents
-    angles = positions[:, None].astype(jnp.float32) * frequencies[None, :]
-    return jnp.cos(angles), jnp.sin(angles)
-
-
-def rotate_halves(
-    x: Float[Array, "tokens heads head_dim"],
-    cos: Float[Array, "tokens half"],
-    sin: Float[Array, "tokens half"],
-) -> Float[Array, "tokens heads head_dim"]:
-    """Rotate the pairs (x[i], x[i + head_dim/2]): Hugging Face's half-split layout."""
-    first, second = jnp.split(x, 2, axis=-1)
-    cos, sin = cos[:, None, :].astype(x.dtype), sin[:, None, :].astype(x.dtype)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+from jaxtyping import Array, Bool, Float
 
 
 def attend(
     query: Float[Array, "batch tokens heads head_dim"],
     sources: Sequence[tuple[Array, Array, Bool[Array, "#batch #tokens _"]]],
+    *,
+    scale: float,
+    softcap: float | None,
 ) -> Float[Array, "batch tokens width"]:
     """Grouped-query attention over several sources of (keys, values, mask) under one softmax.
 
@@ -46,6 +25,8 @@ def attend(
         query: Rotated queries.
         sources: Keys and values of shape (batch or 1, slots, kv_heads, head_dim), and the mask of
             which query may see which slot. Kept apart so that a cache is never copied to grow it.
+        scale: What the products of queries and keys are multiplied by.
+        softcap: Scores s become softcap * tanh(s / softcap), unless it is None.
 
     Returns:
         The mixed values. The softmax runs in float32; a query that sees nothing gives zeros.
@@ -59,7 +40,8 @@ def attend(
     scores, lowest = [], jnp.finfo(jnp.float32).min
     for keys, _, mask in sources:
         score = _contract("bkqc,bskc->bkqs", grouped, keys, jnp.float32)
-        score = score.reshape(batch, kv_heads, group, tokens, -1) * head_dim**-0.5
+        score = score.reshape(batch, kv_heads, group, tokens, -1) * scale
+        score = cap(score, softcap)
         # The lowest finite number, not -inf: a query without visible slots must stay finite.
         scores.append(jnp.where(mask[:, None, None, :, :], score, lowest))
     top = scores[0].max(axis=-1, keepdims=True)
@@ -82,6 +64,11 @@ def attend(
     return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads * head_dim)
 
 
+def cap(x: Float[Array, "..."], limit: float | None) -> Float[Array, "..."]:
+    """limit * tanh(x / limit), which is x near zero and never beyond the limit."""
+    return x if limit is None else limit * jnp.tanh(x / limit)
+
+
 def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:
     """An einsum in which a right operand of batch one serves all rows of the left one."""
     if right.shape[0] == 1 and left.shape[0] != 1:
@@ -89,14 +76,3 @@ def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:
         first, second = inputs.split(",")
         spec, right = f"{first},{second[1:]}->{output}", right[0]
     return jnp.einsum(spec, left, right, preferred_element_type=dtype)
-
-
-def causal_mask(
-    segment_ids: Int[Array, "batch tokens"],
-) -> Bool[Array, "batch tokens tokens"]:
-    """Whether token t may see token s: s <= t, in the same segment, and segment 0 is padding."""
-    tokens = segment_ids.shape[1]
-    index = jnp.arange(tokens, dtype=jnp.int32)
-    earlier = (index[:, None] >= index[None, :])[None]
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    return earlier & same & (segment_ids != 0)[:, None, :]

@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ._batching import LENGTH_STEP, batches, common_prefix, round_up
-from ._llama import KeyValues, LlamaConfig, Params, Past, forward, unembed
+from ._config import DecoderConfig
+from ._decoder import KeyValues, Past, forward, unembed
+from ._params import Params
 from ._sampling import sample
 
 Progress = Callable[[int, int], None]
@@ -24,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype"))
 def _read_prefix(
-    params: Params, token_ids: Int[Array, "one tokens"], *, config: LlamaConfig, dtype: Any
+    params: Params, token_ids: Int[Array, "one tokens"], *, config: DecoderConfig, dtype: Any
 ) -> KeyValues:
     return forward(params, config, token_ids, dtype=dtype)[1]
 
@@ -50,7 +52,7 @@ def _decode(
     row_keys: Key[Array, " batch"],
     limit: Int[Array, ""],
     *,
-    config: LlamaConfig,
+    config: DecoderConfig,
     dtype: Any,
     slots: int,
     stop_ids: tuple[int, ...],
@@ -61,7 +63,8 @@ def _decode(
     """Read the prompts, then append up to `limit` tokens a row; -1 fills the unused slots."""
     batch, tokens = token_ids.shape
     start = 0 if prefix is None else prefix.keys.shape[2]
-    shared = [] if prefix is None else [Past(prefix, jnp.ones((1, start), bool))]
+    before = jnp.arange(start, dtype=jnp.int32)[None]
+    shared = [] if prefix is None else [Past(prefix, jnp.ones((1, start), bool), before)]
     slot = jnp.arange(tokens, dtype=jnp.int32)[None]
     real = slot < lengths[:, None]
     positions = jnp.broadcast_to(slot + start, (batch, tokens))
@@ -78,7 +81,7 @@ def _decode(
 
     def choose(state: Float[Array, "batch width"], step: Int[Array, ""]) -> Int[Array, " batch"]:
         keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(row_keys, step)
-        logits = unembed(params, state)
+        logits = unembed(params, config, state)
         return sample(logits, keys, temperature=temperature, top_k=top_k, top_p=top_p)
 
     def is_stop(token: Int[Array, " batch"]) -> Bool[Array, " batch"]:
@@ -93,8 +96,12 @@ def _decode(
         return (state.step < limit) & ~state.done.all()
 
     def append(state: _Decoding) -> _Decoding:
-        written = jnp.arange(slots, dtype=jnp.int32)[None] < state.step - 1
-        past = [*shared, Past(prompt, real), Past(state.cache, written)]
+        appended = jnp.arange(slots, dtype=jnp.int32)[None]
+        past = [
+            *shared,
+            Past(prompt, real, positions),
+            Past(state.cache, appended < state.step - 1, (start + lengths)[:, None] + appended),
+        ]
         previous = jax.lax.dynamic_slice_in_dim(state.tokens, state.step - 1, 1, axis=1)
         hidden, new = forward(
             params,
@@ -122,7 +129,7 @@ def _decode(
 
 def generate(
     params: Params,
-    config: LlamaConfig,
+    config: DecoderConfig,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,

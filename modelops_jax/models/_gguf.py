@@ -13,12 +13,15 @@ from typing import Any
 import gguf
 import numpy as np
 
+from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._gguf_tokenizer import tokenizer_from_gguf
-from ._llama import LlamaConfig, Params
+from ._params import Params
+from ._rotary import LinearScaling, Llama3Scaling, RopeScaling, rope_frequencies
 from ._stacked import StackedWeights
 from ._tokenizer import Tokenizer
 
+ROPE_DIVISORS = "rope_freqs.weight"
 _TOP_LEVEL = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -39,7 +42,7 @@ _IN_LAYER = {
 
 def read_gguf(
     path: str | os.PathLike[str], dtype: np.dtype
-) -> tuple[LlamaConfig, Params, Tokenizer]:
+) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Read a Llama model from a GGUF file.
 
     Args:
@@ -51,7 +54,7 @@ def read_gguf(
 
     Raises:
         CheckpointError: The file is damaged, of another architecture, scales its rotary
-            frequencies, or has tensors left over or missing.
+            frequencies in a way not supported, or has tensors left over or missing.
     """
     path = Path(path)
     try:
@@ -63,22 +66,28 @@ def read_gguf(
     config = _config(metadata, tensors, str(path))
     weights = StackedWeights(config, dtype, str(path))
     for name, tensor in tensors.items():
-        try:
-            array = gguf.dequantize(tensor.data, tensor.tensor_type)
-        except NotImplementedError as error:
-            raise CheckpointError(
-                f"{path}: tensor {name!r} is quantised as {tensor.tensor_type.name}, "
-                "which the gguf package cannot undo"
-            ) from error
+        if name == ROPE_DIVISORS:
+            continue  # became config.rope_scaling
+        array = _dequantized(tensor, str(path))
         if name.endswith(("attn_q.weight", "attn_k.weight")):
             array = _half_split(array, config.head_dim)
         weights.put(_checkpoint_name(name), array)
     return config, weights.finish(), tokenizer_from_gguf(metadata, str(path))
 
 
+def _dequantized(tensor: gguf.ReaderTensor, source: str) -> np.ndarray:
+    try:
+        return gguf.dequantize(tensor.data, tensor.tensor_type)
+    except NotImplementedError as error:
+        raise CheckpointError(
+            f"{source}: tensor {tensor.name!r} is quantised as {tensor.tensor_type.name}, "
+            "which the gguf package cannot undo"
+        ) from error
+
+
 def _config(
     metadata: Mapping[str, Any], tensors: Mapping[str, gguf.ReaderTensor], source: str
-) -> LlamaConfig:
+) -> DecoderConfig:
     architecture = metadata.get("general.architecture")
     if architecture != "llama":
         raise CheckpointError(
@@ -98,21 +107,16 @@ def _config(
     for key, allowed in (
         ("attention.value_length", (None, head_dim)),
         ("rope.dimension_count", (None, head_dim)),
-        ("rope.scaling.type", (None, "none")),
-        ("rope.scale_linear", (None, 1.0)),
+        ("rope.scaling.type", (None, "none", "linear")),
         ("expert_count", (None, 0)),
     ):
         found = metadata.get(f"llama.{key}")
         if found not in allowed:
             raise CheckpointError(
-                f"{source}: llama.{key} is {found!r}; supported: {allowed[1]!r} or absent"
+                f"{source}: llama.{key} is {found!r}; supported: {allowed[-1]!r} or absent"
             )
-    if "rope_freqs.weight" in tensors:
-        raise CheckpointError(
-            f"{source}: tensor 'rope_freqs.weight' scales the rotary frequencies (as Llama 3.1 "
-            "does), which is not supported"
-        )
-    return LlamaConfig(
+    theta = float(metadata.get("llama.rope.freq_base", 10000.0))
+    return DecoderConfig(
         # A tensor's shape is stored innermost first: (width, vocabulary).
         vocab_size=int(tensors["token_embd.weight"].shape[1]),
         hidden_size=width,
@@ -122,10 +126,36 @@ def _config(
         num_kv_heads=metadata.get("llama.attention.head_count_kv", heads),
         head_dim=head_dim,
         max_position=need("context_length"),
-        rope_theta=float(metadata.get("llama.rope.freq_base", 10000.0)),
+        rope_theta=theta,
         rms_norm_eps=float(need("attention.layer_norm_rms_epsilon")),
         tie_word_embeddings="output.weight" not in tensors,
+        rope_scaling=_rope_scaling(metadata, tensors, head_dim, theta, source),
     )
+
+
+def _rope_scaling(
+    metadata: Mapping[str, Any],
+    tensors: Mapping[str, gguf.ReaderTensor],
+    head_dim: int,
+    theta: float,
+    source: str,
+) -> RopeScaling | None:
+    factor = metadata.get("llama.rope.scale_linear", 1.0)
+    if metadata.get("llama.rope.scaling.type") == "linear":
+        factor = metadata.get("llama.rope.scaling.factor", factor)
+    if ROPE_DIVISORS not in tensors:
+        return None if factor == 1.0 else LinearScaling(float(factor))
+    stored = _dequantized(tensors[ROPE_DIVISORS], source)
+    # The file has the divisors alone. All Llama 3 models differ in their factor only, which is
+    # the divisor of the slowest frequency.
+    scaling = Llama3Scaling(float(stored.max(initial=1.0)), 1.0, 4.0, 8192)
+    expected = scaling.divisors(rope_frequencies(head_dim, theta, None))
+    if factor != 1.0 or stored.shape != expected.shape or not np.allclose(stored, expected, 1e-4):
+        raise CheckpointError(
+            f"{source}: tensor {ROPE_DIVISORS!r} does not scale the rotary frequencies as Llama 3 "
+            "does, which is the only way supported"
+        )
+    return scaling
 
 
 def _checkpoint_name(name: str) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._folder import new_folder
 from ._hf_config import read_config, write_config
 from ._json_file import read_json
-from ._llama import LlamaConfig, Params
+from ._params import Params
 from ._stacked import StackedWeights, checkpoint_tensors
 from ._tokenizer import Tokenizer
 
@@ -27,7 +28,7 @@ _DERIVED = ".rotary_emb.inv_freq"
 
 def read_folder(
     folder: str | os.PathLike[str], dtype: np.dtype
-) -> tuple[LlamaConfig, Params, Tokenizer]:
+) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Read a Llama model from a Hugging Face folder.
 
     Args:
@@ -101,7 +102,7 @@ def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def write_folder(
-    path: str | os.PathLike[str], config: LlamaConfig, params: Params, tokenizer: Tokenizer
+    path: str | os.PathLike[str], config: DecoderConfig, params: Params, tokenizer: Tokenizer
 ) -> None:
     """Write a folder that transformers loads to the same logits and token ids.
 

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._llama import Params, unembed
+from ._config import DecoderConfig
+from ._decoder import unembed
+from ._params import Params
 
 # 256 rows of a 49,152-word vocabulary are 50 MB: big enough to multiply at full speed.
 CHUNK = 256
@@ -21,6 +23,7 @@ class TokenScores(NamedTuple):
 
 def score_targets(
     params: Params,
+    config: DecoderConfig,
     hidden: Float[Array, "targets width"],
     targets: Int[Array, " targets"],
 ) -> TokenScores:
@@ -31,6 +34,7 @@ def score_targets(
 
     Args:
         params: Parameter tree; its output head or tied embeddings are used.
+        config: The architecture.
         hidden: Hidden states at the positions that predict the targets.
         targets: Token ids.
 
@@ -49,7 +53,7 @@ def score_targets(
     @jax.checkpoint
     def score(piece: tuple[Array, Array]) -> TokenScores:
         states, ids = piece
-        logits = unembed(params, states)
+        logits = unembed(params, config, states)
         chosen = jnp.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
         is_top = jnp.argmax(logits, axis=-1).astype(ids.dtype) == ids
         return TokenScores(chosen - jax.nn.logsumexp(logits, axis=-1), is_top)

@@ -156,5 +156,5 @@ def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
                 "lor,lrd->lod", pair["lora_B"], pair["lora_A"], precision=jax.lax.Precision.HIGHEST
             )
             merged = weight.astype(jnp.float32) + adapters.scale * update
-            layers[block][name] = {"weight": merged.astype(weight.dtype)}
+            layers[block][name] = {**layers[block][name], "weight": merged.astype(weight.dtype)}
     return {**params, "model": {**params["model"], "layers": layers}}

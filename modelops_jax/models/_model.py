@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ._config import DecoderConfig
+from ._decoder import forward, unembed
 from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
 from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._hf import read_folder, write_folder
-from ._llama import LlamaConfig, Params, forward, unembed
+from ._params import Params
 from ._presets import make_preset
 from ._resolve import resolve
 from ._score import score
@@ -26,9 +28,9 @@ from ._tokenizer import Tokenizer
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype"))
 def _logits(
-    params: Params, token_ids: Int[Array, "batch length"], *, config: LlamaConfig, dtype: Any
+    params: Params, token_ids: Int[Array, "batch length"], *, config: DecoderConfig, dtype: Any
 ) -> Float[Array, "batch length vocabulary"]:
-    return unembed(params, forward(params, config, token_ids, dtype=dtype)[0])
+    return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class Model:
         name: The name or path it was loaded by, after aliases.
     """
 
-    config: LlamaConfig
+    config: DecoderConfig
     params: Params = dataclasses.field(repr=False)
     tokenizer: Tokenizer
     name: str

@@ -7,7 +7,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from ._llama import LlamaConfig, Params, init_params
+from ._config import DecoderConfig
+from ._params import Params, init_params
 from ._tokenizer import Tokenizer
 
 _PAD, _END_OF_TEXT, _TURN, _END_OF_TURN = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -22,13 +23,13 @@ _CHATML = (
 class Preset(NamedTuple):
     """An architecture and the seed of its weights."""
 
-    config: LlamaConfig
+    config: DecoderConfig
     seed: int
 
 
 PRESETS = {
     "tiny": Preset(
-        LlamaConfig(
+        DecoderConfig(
             vocab_size=260,
             hidden_size=128,
             intermediate_size=384,
@@ -46,7 +47,7 @@ PRESETS = {
 }
 
 
-def make_preset(name: str, dtype: np.dtype) -> tuple[LlamaConfig, Params, Tokenizer]:
+def make_preset(name: str, dtype: np.dtype) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Make a preset; the same name gives the same weights everywhere.
 
     Args:

@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ._batching import LENGTH_STEP, batches, round_up
+from ._config import DecoderConfig
+from ._decoder import forward
 from ._likelihood import score_targets
-from ._llama import LlamaConfig, Params, forward
+from ._params import Params
 
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype", "targets"))
@@ -21,7 +23,7 @@ def _score_batch(
     lengths: Int[Array, " batch"],
     starts: Int[Array, " batch"],
     *,
-    config: LlamaConfig,
+    config: DecoderConfig,
     dtype: Any,
     targets: int,
 ) -> Float[Array, " batch"]:
@@ -33,13 +35,13 @@ def _score_batch(
     at = jnp.where(wanted, at, 1)
     states = jnp.take_along_axis(hidden, at[:, :, None] - 1, axis=1)
     ids = jnp.take_along_axis(token_ids, at, axis=1)
-    scores = score_targets(params, states.reshape(-1, states.shape[-1]), ids.reshape(-1))
+    scores = score_targets(params, config, states.reshape(-1, states.shape[-1]), ids.reshape(-1))
     return jnp.where(wanted, scores.log_likelihood.reshape(wanted.shape), 0.0).sum(axis=-1)
 
 
 def score(
     params: Params,
-    config: LlamaConfig,
+    config: DecoderConfig,
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     *,

@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from ._config import DecoderConfig
 from ._errors import CheckpointError
-from ._llama import LlamaConfig, Params, param_shapes
+from ._params import Params, param_shapes
 
 LAYERS = ("model", "layers")
 # Names in an error message before the rest is only counted.
@@ -62,7 +63,7 @@ class StackedWeights:
         source: The file or folder, for messages.
     """
 
-    def __init__(self, config: LlamaConfig, dtype: np.dtype, source: str):
+    def __init__(self, config: DecoderConfig, dtype: np.dtype, source: str):
         self._source = source
         self._arrays: dict[tuple[str, ...], np.ndarray] = {}
         self._slots: dict[str, np.ndarray] = {}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from modelops_jax.models import Adapters, LlamaConfig, Params, forward, score_targets
+from modelops_jax.models import Adapters, DecoderConfig, Params, forward, score_targets
 
 from ._batches import Batch
 
@@ -43,7 +43,7 @@ def add_sums(left: LossSums, right: LossSums) -> LossSums:
 def next_token_loss(
     params: Params,
     adapters: Adapters | None,
-    config: LlamaConfig,
+    config: DecoderConfig,
     batch: Batch,
     *,
     dtype: Any = jnp.float32,
@@ -75,7 +75,7 @@ def next_token_loss(
         remat=remat,
     )
     states = hidden.reshape(-1, hidden.shape[-1])[batch.at]
-    scores = score_targets(params, states, jnp.asarray(batch.targets))
+    scores = score_targets(params, config, states, jnp.asarray(batch.targets))
     used = jnp.asarray(batch.weight) == 1
     losses = jnp.where(used, -scores.log_likelihood, 0.0)
     total = losses.sum()

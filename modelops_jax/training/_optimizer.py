@@ -76,10 +76,11 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> optax.GradientTr
 
 
 def _matrices(params: Any) -> Any:
-    # Layers are stacked on axis 0, so that a norm's weight has two axes and a matrix three;
+    # Layers are stacked on axis 0, so that a vector of each has two axes and a matrix three;
     # the embedding and the head, not stacked, are matrices with two.
     def is_matrix(path: Any, leaf: Any) -> bool:
-        return "norm" not in jax.tree_util.keystr(path) and leaf.ndim >= 2
+        name = jax.tree_util.keystr(path)
+        return "norm" not in name and "bias" not in name and leaf.ndim >= 2
 
     return jax.tree.map_with_path(is_matrix, params)
 

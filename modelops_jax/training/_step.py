@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from modelops_jax.models import Adapters, LlamaConfig, Params
+from modelops_jax.models import Adapters, DecoderConfig, Params
 
 from ._batches import Batch
 from ._freeze import join_trees
@@ -50,7 +50,7 @@ class Objective:
     together are the parameters, and None is frozen in full fine-tuning.
     """
 
-    config: LlamaConfig
+    config: DecoderConfig
     lora_scale: float | None
     dtype: Any
     remat: str

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelops_jax.models import LlamaConfig, forward, generate, init_params, score, unembed
+from modelops_jax.models import DecoderConfig, forward, generate, init_params, score, unembed
 from modelops_jax.models._batching import batches, common_prefix
 from modelops_jax.models._sampling import sample
 
-CONFIG = LlamaConfig(97, 32, 48, 2, 4, 2, 8, 128, 1e4, 1e-5, True)
+CONFIG = DecoderConfig(97, 32, 48, 2, 4, 2, 8, 128, 1e4, 1e-5, True)
 STOP = 5
 
 
@@ -34,7 +34,7 @@ def plain_greedy(params, prompt: list[int], count: int) -> list[int]:
         padded[0, : len(tokens)] = tokens
         segments = (np.arange(64) < len(tokens)).astype(np.int32)[None]
         hidden, _ = forward(params, CONFIG, jnp.asarray(padded), segment_ids=jnp.asarray(segments))
-        token = int(jnp.argmax(unembed(params, hidden[:, len(tokens) - 1])))
+        token = int(jnp.argmax(unembed(params, CONFIG, hidden[:, len(tokens) - 1])))
         if token == STOP:
             break
         new.append(token)
@@ -103,7 +103,7 @@ def test_score_equals_the_log_softmax_of_each_token(params):
     for prompt, completion, found in zip(prompts, completions, sums, strict=True):
         tokens = prompt + completion
         hidden, _ = forward(params, CONFIG, jnp.asarray([tokens], jnp.int32))
-        logs = np.asarray(jax.nn.log_softmax(unembed(params, hidden)[0]), np.float64)
+        logs = np.asarray(jax.nn.log_softmax(unembed(params, CONFIG, hidden)[0]), np.float64)
         expected = sum(logs[at - 1, tokens[at]] for at in range(len(prompt), len(tokens)))
         assert found == pytest.approx(expected, abs=1e-4)
 

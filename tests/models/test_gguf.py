@@ -1,5 +1,6 @@
 """GGUF files, written here with the `gguf` package from the weights of the stored reference."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from modelops_jax.models import CheckpointError, load
+from modelops_jax.models import CheckpointError, LinearScaling, Llama3Scaling, load
 from modelops_jax.models._presets import byte_tokenizer
 
 NAMES = {
@@ -170,23 +171,64 @@ def test_every_gguf_tensor_is_consumed(gguf_file: Write, reference):
     ("key", "value"),
     [
         ("llama.rope.scaling.type", "yarn"),
-        ("llama.rope.scale_linear", 2.0),
         ("llama.expert_count", 8),
     ],
 )
 def test_an_unsupported_gguf_key_is_named(gguf_file: Write, key: str, value: Any):
-    """Scaled rotary frequencies and experts are refused by the key that asks for them."""
+    """Other rotary scalings and experts are refused by the key that asks for them."""
     with pytest.raises(CheckpointError, match=rf"{key} is {value!r}"):
         load(gguf_file(extra={key: value}))
 
 
-def test_scaled_frequencies_and_other_architectures_are_refused(gguf_file: Write, reference):
-    """Llama 3.1's frequency factors, and anything that is not a Llama."""
-    weights = {**reference.weights, "rope_freqs.weight": np.ones(6, np.float32)}
-    with pytest.raises(CheckpointError, match=r"rope_freqs\.weight"):
-        load(gguf_file(weights))
+def _llama_3_divisors(theta: float, head_dim: int, factor: float, high: float) -> np.ndarray:
+    """What llama.cpp's converter stores, from wavelengths and one frequency at a time."""
+    divisors = []
+    for index in range(0, head_dim, 2):
+        wavelength = 2 * math.pi * theta ** (index / head_dim)
+        if wavelength < 8192 / high:
+            divisors.append(1.0)
+        elif wavelength > 8192 / 1.0:
+            divisors.append(factor)
+        else:
+            smooth = (8192 / wavelength - 1.0) / (high - 1.0)
+            divisors.append(1 / ((1 - smooth) / factor + smooth))
+    return np.asarray(divisors, np.float32)
+
+
+def test_the_frequency_divisors_of_llama_3_are_read(
+    gguf_file: Write, reference, monkeypatch: pytest.MonkeyPatch
+):
+    """rope_freqs.weight becomes the scaling that a Hugging Face folder would name."""
+    theta, head_dim = 500000.0, reference.config["head_dim"]
+    monkeypatch.setitem(reference.config, "rope_theta", theta)
+    divisors = _llama_3_divisors(theta, head_dim, 32.0, 4.0)
+    assert (divisors == 1.0).any()
+    assert ((divisors > 1.0) & (divisors < 32.0)).any()
+    model = load(gguf_file({**reference.weights, "rope_freqs.weight": divisors}))
+    assert model.config.rope_scaling == Llama3Scaling(32.0, 1.0, 4.0, 8192)
+    other = _llama_3_divisors(theta, head_dim, 32.0, 5.0)
+    for index, wrong in enumerate((other, divisors[:-1])):
+        path = gguf_file({**reference.weights, "rope_freqs.weight": wrong}, name=f"{index}.gguf")
+        with pytest.raises(CheckpointError, match=r"'rope_freqs\.weight' does not scale"):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"llama.rope.scale_linear": 2.0},
+        {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.0},
+    ],
+)
+def test_linearly_scaled_frequencies_are_read(gguf_file: Write, extra: dict[str, Any]):
+    """Both keys that ask for it."""
+    assert load(gguf_file(extra=extra)).config.rope_scaling == LinearScaling(2.0)
+
+
+def test_other_architectures_are_refused(gguf_file: Write):
+    """Anything that is not a Llama."""
     with pytest.raises(CheckpointError, match=r"general\.architecture is 'gemma'"):
-        load(gguf_file(name="b.gguf", architecture="gemma"))
+        load(gguf_file(architecture="gemma"))
 
 
 def test_a_damaged_gguf_file_is_named(gguf_file: Write, tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 
 from modelops_jax.models import (
     ChatTemplateError,
-    LlamaConfig,
+    DecoderConfig,
     Model,
     init_params,
     load,
@@ -22,7 +22,7 @@ from modelops_jax.models._presets import byte_tokenizer
 @pytest.fixture(scope="module")
 def model() -> Model:
     """A random model with weights large enough to prefer some tokens over others."""
-    config = LlamaConfig(260, 32, 64, 2, 4, 2, 8, 64, 10000.0, 1e-5, True)
+    config = DecoderConfig(260, 32, 64, 2, 4, 2, 8, 64, 10000.0, 1e-5, True)
     return Model(config, init_params(config, 0, stddev=0.2), byte_tokenizer(), "random")
 
 

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import LlamaConfig, Model, init_params, load
+from modelops_jax.models import DecoderConfig, Model, init_params, load
 
 
 @pytest.fixture(scope="session")
 def model() -> Model:
     """The preset's tokenizer on a decoder of 20,000 random weights."""
     tiny = load("tiny")
-    config = LlamaConfig(tiny.config.vocab_size, 16, 32, 2, 2, 1, 8, 256, 1e4, 1e-5, True)
+    config = DecoderConfig(tiny.config.vocab_size, 16, 32, 2, 2, 1, 8, 256, 1e4, 1e-5, True)
     return dataclasses.replace(tiny, config=config, params=init_params(config, 0, stddev=0.3))
 
 

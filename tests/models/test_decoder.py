@@ -1,5 +1,7 @@
 """The decoder's laws; its numbers are held against transformers elsewhere."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 
 from modelops_jax.models import (
     Adapters,
+    DecoderConfig,
     KeyValues,
-    LlamaConfig,
+    Llama3Scaling,
     LoraConfig,
     Past,
     forward,
@@ -19,7 +22,14 @@ from modelops_jax.models import (
     unembed,
 )
 
-CONFIG = LlamaConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
+CONFIG = DecoderConfig(53, 24, 40, 3, 4, 2, 6, 64, 1e4, 1e-5, False)
+LOCAL = dataclasses.replace(
+    CONFIG,
+    family="gemma3_text",
+    sliding_window=4,
+    local_layers=(True, False, True),
+    local_rope_theta=100.0,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +102,7 @@ def test_past_equals_one_long_row(params, rows: int):
         CONFIG,
         tail,
         positions=jnp.broadcast_to(jnp.arange(6, 11, dtype=jnp.int32)[None], (2, 5)),
-        past=[Past(cache, jnp.ones((rows, 6), bool))],
+        past=[Past(cache, jnp.ones((rows, 6), bool), jnp.arange(6)[None])],
     )
     whole = jnp.concatenate([jnp.broadcast_to(head, (2, 6)), tail], axis=1)
     np.testing.assert_allclose(hidden, forward(params, CONFIG, whole)[0][:, 6:], atol=2e-5)
@@ -140,11 +150,47 @@ def test_a_prefix_equals_longer_rows(params, adapters):
     )
 
 
+@pytest.fixture(scope="module")
+def local_params():
+    """Weights for `LOCAL`; the norms of Gemma multiply by 1 + weight."""
+    return init_params(LOCAL, 0, stddev=0.3)
+
+
+RUN = jax.jit(forward, static_argnames=("config",))
+
+
+def test_windows_do_not_count_other_segments(local_params):
+    """Local layers see the last tokens of their own segment, wherever it lies in the row."""
+    ids = tokens(2, 9)
+    segments = jnp.asarray([[1] * 7 + [0] * 2, [1] * 9], jnp.int32)
+    alone, _ = RUN(local_params, LOCAL, ids, segment_ids=segments)
+    packed, _ = RUN(
+        local_params,
+        LOCAL,
+        jnp.concatenate([ids[:1, :7], ids[1:]], axis=1),
+        segment_ids=jnp.asarray([[1] * 7 + [2] * 9], jnp.int32),
+        positions=jnp.asarray([[*range(7), *range(9)]], jnp.int32),
+    )
+    np.testing.assert_allclose(packed[0, :7], alone[0, :7], atol=2e-5)
+    np.testing.assert_allclose(packed[0, 7:], alone[1], atol=2e-5)
+    wider = dataclasses.replace(LOCAL, sliding_window=5)
+    assert not np.allclose(RUN(local_params, wider, ids)[0][1], alone[1], atol=1e-2)
+
+
+def test_windows_reach_into_a_prefix(local_params):
+    """Of a beginning computed once, local layers see the tokens that are near enough."""
+    head, tail = tokens(7), tokens(3, 5)
+    once, _ = RUN(local_params, LOCAL, tail, prefix_ids=head)
+    whole = jnp.concatenate([jnp.broadcast_to(head[None], (3, 7)), tail], axis=1)
+    np.testing.assert_allclose(once, RUN(local_params, LOCAL, whole)[0][:, 7:], atol=2e-5)
+
+
 def test_invisible_past_counts_for_nothing(params):
     """Slots that a row may not see do not move it, whatever is in them."""
     ids = tokens(2, 5)
     garbage = jnp.full((3, 2, 4, 2, 6), 1e4)
-    past = [Past(KeyValues(garbage, garbage), jnp.zeros((2, 4), bool))]
+    where = jnp.zeros((2, 4), jnp.int32)
+    past = [Past(KeyValues(garbage, garbage), where == 1, where)]
     hidden, _ = forward(params, CONFIG, ids, past=past)
     np.testing.assert_allclose(hidden, forward(params, CONFIG, ids)[0], atol=1e-6)
 
@@ -217,14 +263,14 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
     targets = jnp.asarray(np.random.default_rng(1).integers(0, 53, count), jnp.int32)
 
     def plain(states):
-        logs = jax.nn.log_softmax(unembed(params, states))
+        logs = jax.nn.log_softmax(unembed(params, CONFIG, states))
         return jnp.take_along_axis(logs, targets[:, None], axis=-1)[:, 0]
 
-    scores = score_targets(params, hidden, targets)
+    scores = score_targets(params, CONFIG, hidden, targets)
     np.testing.assert_allclose(scores.log_likelihood, plain(hidden), atol=2e-5)
-    best = np.asarray(jnp.argmax(unembed(params, hidden), axis=-1))
+    best = np.asarray(jnp.argmax(unembed(params, CONFIG, hidden), axis=-1))
     np.testing.assert_array_equal(scores.is_top, best == np.asarray(targets))
-    ours = jax.grad(lambda states: score_targets(params, states, targets)[0].sum())(hidden)
+    ours = jax.grad(lambda states: score_targets(params, CONFIG, states, targets)[0].sum())(hidden)
     theirs = jax.grad(lambda states: plain(states).sum())(hidden)
     np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
@@ -235,10 +281,40 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
         ("num_layers", 0, "num_layers must be positive, found 0"),
         ("num_kv_heads", 3, "num_kv_heads=3 must divide num_heads=4"),
         ("head_dim", 5, "head_dim must be even, found 5"),
+        ("family", "bert", "family is 'bert'; expected one of llama, "),
+        ("sliding_window", 4, "sliding_window=4 is not an option of 'llama'"),
     ],
 )
 def test_wrong_sizes_are_named(field, value, message):
     """An impossible architecture is refused before any weight is made."""
     sizes = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__}
     with pytest.raises(ValueError, match=message):
-        LlamaConfig(**(sizes | {field: value}))
+        DecoderConfig(**(sizes | {field: value}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((8.0, 4.0, 4.0, 64), r"low_freq_factor=4\.0 must be below high_freq_factor=4\.0"),
+        ((0.0, 1.0, 4.0, 64), r"factor must be positive, found 0\.0"),
+    ],
+)
+def test_impossible_rotary_scaling_is_named(settings, message):
+    """The ramp needs two different ends."""
+    with pytest.raises(ValueError, match=message):
+        Llama3Scaling(*settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"local_layers": (True, False)}, r"needs sliding_window and one value for each of"),
+        ({"sliding_window": None}, r"local_layers=.* needs sliding_window"),
+        ({"sliding_window": None, "local_layers": ()}, r"local_rope_theta=100.0 needs sliding"),
+        ({"attn_logit_softcapping": 5.0}, r"attn_logit_softcapping=5.0 is not an option"),
+    ],
+)
+def test_contradicting_options_are_named(changes, message):
+    """Layers, windows and families have to fit each other."""
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(LOCAL, **changes)

@@ -1,0 +1,206 @@
+"""The decoder of the Llama line as pure functions over a parameter tree.
+
+Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ._attention import attend, cap
+from ._config import DecoderConfig
+from ._lora import Adapters, add_low_rank
+from ._params import Params
+from ._rotary import rotate_halves
+from ._views import Seen, View, choose_view, make_views
+
+Remat = Literal["none", "layer"]
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of every layer, each of shape (L, B, S, K, C); of one layer without the L."""
+
+    keys: Float[Array, "*layers batch slots kv_heads head_dim"]
+    values: Float[Array, "*layers batch slots kv_heads head_dim"]
+
+
+def rms_norm(
+    x: Float[Array, "*batch width"], weight: Float[Array, " width"], config: DecoderConfig
+) -> Float[Array, "*batch width"]:
+    """x / sqrt(mean(x^2) + epsilon) * weight, computed in float32; Gemma's weight is 1 + weight.
+
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+    """
+    wide = x.astype(jnp.float32)
+    scale = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + config.rms_norm_eps)
+    weight = weight.astype(jnp.float32)
+    weight = 1.0 + weight if config.traits.gemma else weight
+    broadcast = jnp.expand_dims(weight, tuple(range(x.ndim - 1)))
+    return (wide * scale * broadcast).astype(x.dtype)
+
+
+class Past(NamedTuple):
+    """Tokens computed earlier: keys and values, which slots each row may see, their positions.
+
+    A batch of one is shared by every row, such as the system prompt that all prompts begin with.
+    """
+
+    key_values: KeyValues
+    visible: Bool[Array, "rows slots"]
+    positions: Int[Array, "rows slots"]
+
+
+def _layer(
+    hidden: Float[Array, "flat width"],
+    layer: Params,
+    low_rank: Mapping[str, Any],
+    past: Sequence[KeyValues],
+    view: View,
+    scale: float,
+    config: DecoderConfig,
+) -> tuple[Float[Array, "flat width"], KeyValues]:
+    """One decoder layer: the new hidden states, and the keys and values of the rows' tokens.
+
+    The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
+    the backward pass would copy the operands of every product into another order.
+    """
+    gemma = config.traits.gemma
+    batch, tokens, _ = view.mask.shape
+    prefix = view.prefix_mask.shape[-1]
+
+    def project(x: Array, block: str, *names: str) -> list[Array]:
+        outputs = []
+        for name in names:
+            linear = layer[block][name]
+            output = jnp.einsum("nd,od->no", x, linear["weight"].astype(x.dtype))
+            if "bias" in linear:
+                output = output + linear["bias"].astype(x.dtype)[None]
+            outputs.append(output)
+        return add_low_rank(x, outputs, names, low_rank.get(block, {}), scale)
+
+    def heads(x: Array, norm: str | None) -> tuple[Array, Array]:
+        """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size).
+
+        Values have no norm; queries and keys, if they have one, are also rotated after it.
+        """
+        x = x.reshape(len(x), -1, config.head_dim)
+        if norm in layer["self_attn"]:
+            x = normalize(x, layer["self_attn"][norm])
+        x = rotate_halves(x, view.cos, view.sin) if norm else x
+        return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
+
+    def normalize(x: Array, norm: Params) -> Array:
+        return rms_norm(x, norm["weight"], config)
+
+    x = normalize(hidden, layer["input_layernorm"])
+    query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")
+    prefix_query, query = heads(query, "q_norm")
+    prefix_key, key = heads(key, "k_norm")
+    prefix_value, value = heads(value, None)
+    before = list(past)
+    if prefix:
+        before.append(KeyValues(prefix_key, prefix_value))
+    sources = [(kv.keys, kv.values, mask) for kv, mask in zip(before, view.seen, strict=True)]
+    sources.append((key, value, view.mask))
+    constants = {"scale": config.attention_scale, "softcap": config.attn_logit_softcapping}
+    mixed = attend(query, sources, **constants).reshape(batch * tokens, -1)
+    if prefix:
+        first = [(prefix_key, prefix_value, view.prefix_mask)]
+        mixed = jnp.concatenate([attend(prefix_query, first, **constants)[0], mixed])
+    x = project(mixed, "self_attn", "o_proj")[0]
+    # The same name is the norm after this block in Gemma, and the one before the next elsewhere.
+    after = layer["post_attention_layernorm"]
+    hidden = hidden + (normalize(x, after) if gemma else x)
+    x = normalize(hidden, layer["pre_feedforward_layernorm"] if gemma else after)
+    gate, up = project(x, "mlp", "gate_proj", "up_proj")
+    gate = jax.nn.gelu(gate, approximate=True) if gemma else jax.nn.silu(gate)
+    x = project(gate * up, "mlp", "down_proj")[0]
+    x = normalize(x, layer["post_feedforward_layernorm"]) if gemma else x
+    return hidden + x, KeyValues(key, value)
+
+
+def forward(
+    params: Params,
+    config: DecoderConfig,
+    token_ids: Int[Array, "batch tokens"],
+    *,
+    segment_ids: Int[Array, "batch tokens"] | None = None,
+    positions: Int[Array, "batch tokens"] | None = None,
+    prefix_ids: Int[Array, " prefix"] | None = None,
+    past: Sequence[Past] = (),
+    adapters: Adapters | None = None,
+    dtype: Any = jnp.float32,
+    remat: Remat = "none",
+) -> tuple[Float[Array, "batch tokens width"], KeyValues]:
+    """Hidden states after the last norm, and the keys and values of these tokens.
+
+    Args:
+        params: Parameter tree of `param_shapes(config)`.
+        config: The architecture.
+        token_ids: Token ids; those of padding may be anything valid.
+        segment_ids: Tokens see only earlier tokens of their own segment; 0 marks padding. By
+            default each row is one segment.
+        positions: Position of each token in its sequence; by default counted in each row from
+            the length of the prefix.
+        prefix_ids: Tokens at positions 0, 1, ... that every segment begins with, such as a
+            system prompt. They are computed once for all rows, and gradients flow through them.
+        past: Earlier tokens that every segment of the row may see where `visible` says so and,
+            in a local layer, their positions are in the window.
+        adapters: Low-rank adapters to add to the weights.
+        dtype: Type of the activations; norms and softmax run in float32 whatever it is.
+        remat: "layer" keeps only each layer's input for the backward pass.
+
+    Returns:
+        Hidden states of type `dtype`, and `KeyValues` of shape (layers, batch, tokens, kv_heads,
+        head_dim), both of the rows without the prefix. At padding the hidden states are finite
+        and mean nothing.
+    """
+    batch, tokens = token_ids.shape
+    if prefix_ids is None:
+        prefix_ids = jnp.zeros((0,), jnp.int32)
+    prefix = len(prefix_ids)
+    assert not (prefix and past), "both would be the beginning of every segment"
+    if segment_ids is None:
+        segment_ids = jnp.ones((batch, tokens), jnp.int32)
+    if positions is None:
+        row = jnp.arange(prefix, prefix + tokens, dtype=jnp.int32)
+        positions = jnp.broadcast_to(row[None], (batch, tokens))
+    seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
+    full, local = make_views(config, segment_ids, positions, prefix, seen)
+    scale = adapters.scale if adapters else 0.0
+    # Without a choice there is nothing to choose in the loop.
+    mixes = len(set(config.local_layers)) > 1
+    only = full if config.sliding_window is None else local
+
+    def step(hidden: Array, slices: Any) -> tuple[Array, KeyValues]:
+        layer, low_rank, earlier, is_local = slices
+        view = choose_view(full, local, is_local) if mixes else only
+        return _layer(hidden, layer, low_rank, earlier, view, scale, config)
+
+    if remat == "layer":
+        step = jax.checkpoint(step, prevent_cse=False)
+    flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
+    hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
+    if config.traits.gemma:
+        hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
+    weights = adapters.weights if adapters else {}
+    is_local = jnp.asarray(config.local_layers) if mixes else None
+    caches = [earlier.key_values for earlier in past]
+    slices = (params["model"]["layers"], weights, caches, is_local)
+    hidden, key_values = jax.lax.scan(step, hidden, slices)
+    hidden = hidden[prefix:].reshape(batch, tokens, -1)
+    return rms_norm(hidden, params["model"]["norm"]["weight"], config), key_values
+
+
+def unembed(
+    params: Params, config: DecoderConfig, hidden: Float[Array, "*batch width"]
+) -> Float[Array, "*batch vocabulary"]:
+    """Float32 logits of hidden states, through the output head or the tied embeddings."""
+    head = params.get("lm_head", params["model"]["embed_tokens"])["weight"]
+    logits = jnp.einsum(
+        "...d,vd->...v", hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32
+    )
+    return cap(logits, config.final_logit_softcapping)
