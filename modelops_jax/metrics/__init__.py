@@ -1,6 +1,7 @@
 """Metrics as statistic, merge and finalizer: pure functions for `jit`, `vmap` and `shard_map`.
 
-Names ending in `_score` are better when higher, in `_error` when lower. `docs/numerics.md` is
+Names ending in `_score` or `_corrcoef` are better when higher, in `_error`, `_loss` or
+`_deviance` when lower. `docs/numerics.md` is
 the law book: definitions, precision and degenerate cases.
 """
 
@@ -14,9 +15,21 @@ from ._classification import precision_score as precision_score
 from ._classification import recall_score as recall_score
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._correlation import concordance_corrcoef as concordance_corrcoef
+from ._correlation import explained_variance_score as explained_variance_score
+from ._correlation import pearson_corrcoef as pearson_corrcoef
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
+from ._covariance import RowCovariance as RowCovariance
+from ._deviance import mean_gamma_deviance as mean_gamma_deviance
+from ._deviance import mean_poisson_deviance as mean_poisson_deviance
+from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
+from ._largest import RowMax as RowMax
+from ._losses import huber_loss as huber_loss
+from ._losses import log_cosh_error as log_cosh_error
+from ._losses import max_error as max_error
+from ._losses import mean_pinball_loss as mean_pinball_loss
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._ranking import roc_auc_score as roc_auc_score
@@ -25,6 +38,13 @@ from ._regression import mean_absolute_error as mean_absolute_error
 from ._regression import mean_squared_error as mean_squared_error
 from ._regression import r2_score as r2_score
 from ._regression import root_mean_squared_error as root_mean_squared_error
+from ._relative_errors import mean_absolute_percentage_error as mean_absolute_percentage_error
+from ._relative_errors import mean_squared_log_error as mean_squared_log_error
+from ._relative_errors import root_mean_squared_log_error as root_mean_squared_log_error
+from ._relative_errors import (
+    symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
+)
+from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ._counts import Counts
+from ._covariance import JointMoments
+from ._largest import Largest
 from ._metric import Outcome
 from ._pair import Pair
 from ._rowwise import Moments, RowSum
@@ -121,16 +123,18 @@ class Mean:
 
 @dataclass(frozen=True)
 class R2:
-    """`1 - residual squares / centred squares`.
+    """`1 - squares of the errors / centred squares of the targets`.
 
-    Fewer than two rows: nan. Targets all equal: 1 for a perfect fit and 0 for any other, or with
-    `force_finite=False` the quotient's own nan and -inf.
+    The errors' squares are plain (R2) or centred too (explained variance). Fewer than two rows:
+    nan. Targets all equal: 1 for errors of 0 and 0 for any other, or with `force_finite=False`
+    the quotient's own nan and -inf.
     """
 
     force_finite: bool = True
 
-    def __call__(self, xp: Any, errors: RowSum, targets: Moments) -> Outcome:
-        residual, spread = errors.total.value(), targets.squares.value()
+    def __call__(self, xp: Any, errors: RowSum | Moments, targets: Moments) -> Outcome:
+        squares = errors.squares if isinstance(errors, Moments) else errors.total
+        residual, spread = squares.value(), targets.squares.value()
         few = targets.rows.value() < 2
         perfect, inexact = (1.0, 0.0) if self.force_finite else (float("nan"), -float("inf"))
         constant = xp.where(residual == 0, perfect, inexact)
@@ -138,6 +142,51 @@ class R2:
         safe = xp.where(flat, xp.ones_like(spread), spread)
         value = xp.where(flat, constant, 1 - residual / safe)
         return Outcome(xp.where(few, float("nan"), value), (few | flat).sum())
+
+
+@dataclass(frozen=True)
+class LargestValue:
+    """A maximum; nan of no rows."""
+
+    def __call__(self, xp: Any, state: Largest) -> Outcome:
+        none = state.rows.value() == 0
+        largest = xp.where(none, xp.zeros_like(state.largest), state.largest)
+        return Outcome(xp.where(none, float("nan"), largest), none.sum())
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's correlation; nan of a constant."""
+
+    def __call__(self, xp: Any, state: JointMoments) -> Outcome:
+        true, pred = state.true_squares.value(), state.pred_squares.value()
+        return correlation(xp, true, pred, state.products.value())
+
+
+def correlation(xp: Any, true: Any, pred: Any, products: Any) -> Outcome:
+    """Products over the root of both squares; nan where either is 0.
+
+    As slope times ratio of the scales: the product of the squares may overflow, and a perfect
+    fit is exactly 1.
+    """
+    flat = ~((true > 0) & (pred > 0))
+    true, pred = (xp.where(flat, xp.ones_like(v), v) for v in (true, pred))
+    value = xp.clip(products / true * xp.sqrt(true / pred), -1.0, 1.0)
+    return Outcome(xp.where(flat, float("nan"), value), flat.sum())
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """Lin's concordance; nan of a constant."""
+
+    def __call__(self, xp: Any, state: JointMoments) -> Outcome:
+        true, pred = state.true_squares.value(), state.pred_squares.value()
+        flat = ~((true > 0) & (pred > 0))
+        one, other = state.true_mean, state.pred_mean
+        between = (one.high - other.high) + (one.low - other.low)
+        whole = true + pred + state.weight.value() * xp.square(between)
+        value = 2 * state.products.value() / xp.where(flat, xp.ones_like(whole), whole)
+        return Outcome(xp.where(flat, float("nan"), value), flat.sum())
 
 
 @dataclass(frozen=True)

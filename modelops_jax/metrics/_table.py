@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _classification as classification
+from . import _correlation as correlation
+from . import _deviance as deviance
+from . import _losses as losses
 from . import _ranking as ranking
 from . import _regression as regression
+from . import _relative_errors as relative_errors
 from ._metric import Metric
 
 # What every metric promises; the law tests hold each metric of the table to each of these.
@@ -36,8 +40,8 @@ class MetricInfo:
     build: Callable[..., Metric]
     """Binds a configuration."""
 
-    inputs: Literal["labels", "scores", "values", "lengths"]
-    """What `y_pred` holds: labels, scores of 0/1 labels, real numbers, or lengths."""
+    inputs: Literal["labels", "scores", "values", "positive", "lengths"]
+    """What `y_pred` holds: labels, scores of 0/1 labels, real numbers, positive ones, lengths."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
@@ -56,26 +60,86 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.accuracy_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
+    "concordance_corrcoef": MetricInfo(
+        correlation.concordance_corrcoef,
+        correlation.concordance_corrcoef_metric,
+        "values", True, -1.0, 1.0,
+    ),
     "confusion_matrix": MetricInfo(
         classification.confusion_matrix,
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
     ),
+    "explained_variance_score": MetricInfo(
+        correlation.explained_variance_score,
+        correlation.explained_variance_score_metric,
+        "values", True, -_INF, 1.0,
+    ),
     "f1_score": MetricInfo(
         classification.f1_score, classification.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
     ),
+    "huber_loss": MetricInfo(
+        losses.huber_loss,
+        losses.huber_loss_metric,
+        "values", False, 0.0, _INF,
+    ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "log_cosh_error": MetricInfo(
+        losses.log_cosh_error,
+        losses.log_cosh_error_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "max_error": MetricInfo(
+        losses.max_error,
+        losses.max_error_metric,
+        "values", False, 0.0, _INF,
     ),
     "mean_absolute_error": MetricInfo(
         regression.mean_absolute_error,
         regression.mean_absolute_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "mean_absolute_percentage_error": MetricInfo(
+        relative_errors.mean_absolute_percentage_error,
+        relative_errors.mean_absolute_percentage_error_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "mean_gamma_deviance": MetricInfo(
+        deviance.mean_gamma_deviance,
+        deviance.mean_gamma_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "mean_pinball_loss": MetricInfo(
+        losses.mean_pinball_loss,
+        losses.mean_pinball_loss_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "mean_poisson_deviance": MetricInfo(
+        deviance.mean_poisson_deviance,
+        deviance.mean_poisson_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
     "mean_squared_error": MetricInfo(
         regression.mean_squared_error,
         regression.mean_squared_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "mean_squared_log_error": MetricInfo(
+        relative_errors.mean_squared_log_error,
+        relative_errors.mean_squared_log_error_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "mean_tweedie_deviance": MetricInfo(
+        deviance.mean_tweedie_deviance,
+        deviance.mean_tweedie_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "pearson_corrcoef": MetricInfo(
+        correlation.pearson_corrcoef,
+        correlation.pearson_corrcoef_metric,
+        "values", True, -1.0, 1.0,
     ),
     "precision_score": MetricInfo(
         classification.precision_score,
@@ -100,6 +164,16 @@ METRICS: Mapping[str, MetricInfo] = {
         regression.root_mean_squared_error,
         regression.root_mean_squared_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "root_mean_squared_log_error": MetricInfo(
+        relative_errors.root_mean_squared_log_error,
+        relative_errors.root_mean_squared_log_error_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "symmetric_mean_absolute_percentage_error": MetricInfo(
+        relative_errors.symmetric_mean_absolute_percentage_error,
+        relative_errors.symmetric_mean_absolute_percentage_error_metric,
+        "values", False, 0.0, 2.0,
     ),
 }  # fmt: skip
 
