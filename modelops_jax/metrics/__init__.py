@@ -18,6 +18,7 @@ from ._compute import compute as compute
 from ._correlation import concordance_corrcoef as concordance_corrcoef
 from ._correlation import explained_variance_score as explained_variance_score
 from ._correlation import pearson_corrcoef as pearson_corrcoef
+from ._correlation import spearman_corrcoef as spearman_corrcoef
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
@@ -30,6 +31,7 @@ from ._losses import huber_loss as huber_loss
 from ._losses import log_cosh_error as log_cosh_error
 from ._losses import max_error as max_error
 from ._losses import mean_pinball_loss as mean_pinball_loss
+from ._losses import median_absolute_error as median_absolute_error
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._ranking import roc_auc_score as roc_auc_score
@@ -53,3 +55,4 @@ from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
 from ._table import metric as metric
+from ._values import ValueRows as ValueRows

@@ -2,11 +2,12 @@
 
 from ._call import call
 from ._covariance import RowCovariance
-from ._finalizers import R2, Concordance, Correlation
+from ._finalizers import R2, Concordance, Correlation, RankCorrelation
 from ._metric import Metric
 from ._row_functions import difference, target
 from ._rowwise import RowVariance
 from ._types import Value, Vector
+from ._values import ValueRows
 
 
 def explained_variance_score_metric(*, force_finite: bool = True) -> Metric:
@@ -24,6 +25,11 @@ def pearson_corrcoef_metric() -> Metric:
 def concordance_corrcoef_metric() -> Metric:
     """The metric of `concordance_corrcoef`."""
     return Metric("concordance_corrcoef", (RowCovariance(),), Concordance())
+
+
+def spearman_corrcoef_metric() -> Metric:
+    """The metric of `spearman_corrcoef`."""
+    return Metric("spearman_corrcoef", (ValueRows(),), RankCorrelation())
 
 
 def explained_variance_score(
@@ -138,3 +144,35 @@ def concordance_corrcoef(
     1989.
     """
     return call(concordance_corrcoef_metric(), y_true, y_pred, weight, axis_name)
+
+
+def spearman_corrcoef(
+    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
+    """Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
+
+    A weight counts as that many rows. Its state is the rows themselves: memory grows with them,
+    and `axis_name` gathers them on every device.
+
+    Args:
+        y_true: reference values, shape (n,), floats or integers.
+        y_pred: predicted values, shape (n,).
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [-1, 1]; best 1. nan if either is constant, as of fewer than two rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+            (under tracing these give nan).
+
+    Example:
+        >>> from modelops_jax.metrics import spearman_corrcoef
+        >>> float(spearman_corrcoef([1.0, 2.0, 3.0], [1.0, 5.0, 4.0]))
+        0.5
+
+    Source: Spearman, "The proof and measurement of association between two things", American
+    Journal of Psychology 15, 1904.
+    """
+    return call(spearman_corrcoef_metric(), y_true, y_pred, weight, axis_name)

@@ -14,6 +14,7 @@ from ._metric import Outcome
 from ._pair import Pair
 from ._rowwise import Moments, RowSum
 from ._scores import Scores, pair_area, pair_area_on_host
+from ._values import Values, median_error, rank_moments
 
 Average = Literal["binary", "micro", "macro", "weighted"]
 Absent = Literal["skip", "count"]
@@ -196,3 +197,19 @@ class PairArea:
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(pair_area_on_host(scores) if on_host else pair_area(scores)))
+
+
+@dataclass(frozen=True)
+class MedianError:
+    """The weighted median of absolute errors; nan of no rows."""
+
+    def __call__(self, xp: Any, state: Values) -> Outcome:
+        return Outcome(*median_error(xp, state))
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """The correlation of mid-ranks; nan of a constant."""
+
+    def __call__(self, xp: Any, state: Values) -> Outcome:
+        return correlation(xp, *rank_moments(xp, state))

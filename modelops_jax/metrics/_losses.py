@@ -3,12 +3,13 @@
 import math
 
 from ._call import call
-from ._finalizers import LargestValue, Mean
+from ._finalizers import LargestValue, Mean, MedianError
 from ._largest import RowMax
 from ._metric import Metric
 from ._row_functions import Huber, Pinball, absolute_error, log_cosh
 from ._rowwise import RowMean
 from ._types import Value, Vector
+from ._values import ValueRows
 
 
 def log_cosh_error_metric() -> Metric:
@@ -28,6 +29,11 @@ def huber_loss_metric(*, delta: float | int = 1.0) -> Metric:
     if not 0 < delta < math.inf:
         raise ValueError(f"delta must be positive and finite, not {delta!r}")
     return Metric("huber_loss", (RowMean(Huber(float(delta))),), Mean())
+
+
+def median_absolute_error_metric() -> Metric:
+    """The metric of `median_absolute_error`."""
+    return Metric("median_absolute_error", (ValueRows(),), MedianError())
 
 
 def max_error_metric() -> Metric:
@@ -175,3 +181,34 @@ def max_error(
     Source: the definition of `sklearn.metrics.max_error`.
     """
     return call(max_error_metric(), y_true, y_pred, weight, axis_name)
+
+
+def median_absolute_error(
+    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+) -> Value:
+    """Weighted median of `|y_true - y_pred|`: half of the weight is on either side.
+
+    Where an interval of values halves the weight, its middle. Its state is the rows themselves:
+    memory grows with them, and `axis_name` gathers them on every device.
+
+    Args:
+        y_true: reference values, shape (n,), floats or integers.
+        y_pred: predicted values, shape (n,).
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, inf), in the unit of the values; best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+            (under tracing these give nan).
+
+    Example:
+        >>> from modelops_jax.metrics import median_absolute_error
+        >>> float(median_absolute_error([3.0, 0.5, 2.0], [2.5, 1.5, 2.0]))
+        0.5
+
+    Source: the definition of `sklearn.metrics.median_absolute_error`.
+    """
+    return call(median_absolute_error_metric(), y_true, y_pred, weight, axis_name)

@@ -136,6 +136,11 @@ METRICS: Mapping[str, MetricInfo] = {
         deviance.mean_tweedie_deviance_metric,
         "positive", False, 0.0, _INF,
     ),
+    "median_absolute_error": MetricInfo(
+        losses.median_absolute_error,
+        losses.median_absolute_error_metric,
+        "values", False, 0.0, _INF,
+    ),
     "pearson_corrcoef": MetricInfo(
         correlation.pearson_corrcoef,
         correlation.pearson_corrcoef_metric,
@@ -169,6 +174,12 @@ METRICS: Mapping[str, MetricInfo] = {
         relative_errors.root_mean_squared_log_error,
         relative_errors.root_mean_squared_log_error_metric,
         "positive", False, 0.0, _INF,
+    ),
+    "spearman_corrcoef": MetricInfo(
+        correlation.spearman_corrcoef,
+        correlation.spearman_corrcoef_metric,
+        "values", True, -1.0, 1.0,
+        {"gradient": "only the order of the values matters, which small steps leave as it is"},
     ),
     "symmetric_mean_absolute_percentage_error": MetricInfo(
         relative_errors.symmetric_mean_absolute_percentage_error,

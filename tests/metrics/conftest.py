@@ -90,6 +90,8 @@ CASES = [
     Case("explained_variance_score"),
     Case("pearson_corrcoef"),
     Case("concordance_corrcoef"),
+    Case("median_absolute_error"),
+    Case("spearman_corrcoef"),
 ]
 
 
