@@ -1,7 +1,8 @@
 """Metrics as statistic, merge and finalizer: pure functions for `jit`, `vmap` and `shard_map`.
 
-Names ending in `_score` or `_corrcoef` are better when higher, in `_error` or `_loss` when lower.
-`docs/numerics.md` is the law book: definitions, precision and degenerate cases.
+Names ending in `_score` or `_corrcoef` are better when higher, in `_error`, `_loss` or
+`_deviance` when lower. `docs/numerics.md` is the law book: definitions, precision and degenerate
+cases.
 """
 
 from ._agreement import balanced_accuracy_score as balanced_accuracy_score
@@ -23,9 +24,23 @@ from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._correlation import concordance_corrcoef as concordance_corrcoef
+from ._correlation import explained_variance_score as explained_variance_score
+from ._correlation import pearson_corrcoef as pearson_corrcoef
+from ._correlation import spearman_corrcoef as spearman_corrcoef
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
+from ._covariance import RowCovariance as RowCovariance
+from ._deviance import mean_gamma_deviance as mean_gamma_deviance
+from ._deviance import mean_poisson_deviance as mean_poisson_deviance
+from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
+from ._largest import RowMax as RowMax
+from ._losses import huber_loss as huber_loss
+from ._losses import log_cosh_error as log_cosh_error
+from ._losses import max_error as max_error
+from ._losses import mean_pinball_loss as mean_pinball_loss
+from ._losses import median_absolute_error as median_absolute_error
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._overlaps import f1_score as f1_score
@@ -37,6 +52,13 @@ from ._regression import mean_absolute_error as mean_absolute_error
 from ._regression import mean_squared_error as mean_squared_error
 from ._regression import r2_score as r2_score
 from ._regression import root_mean_squared_error as root_mean_squared_error
+from ._relative_errors import mean_absolute_percentage_error as mean_absolute_percentage_error
+from ._relative_errors import mean_squared_log_error as mean_squared_log_error
+from ._relative_errors import root_mean_squared_log_error as root_mean_squared_log_error
+from ._relative_errors import (
+    symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
+)
+from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
@@ -45,3 +67,4 @@ from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
 from ._table import metric as metric
+from ._values import ValueRows as ValueRows

@@ -8,9 +8,12 @@ axes. The degenerate cases of every metric are decided here and, for tables of c
 from dataclasses import dataclass
 from typing import Any
 
+from ._covariance import JointMoments
+from ._largest import Largest
 from ._metric import Outcome
 from ._rowwise import Moments, RowSum
 from ._scores import Scores, pair_area, pair_area_on_host
+from ._values import Values, median_error, rank_moments
 
 
 def divide(xp: Any, above: Any, below: Any, otherwise: Any) -> Any:
@@ -37,16 +40,18 @@ class Mean:
 
 @dataclass(frozen=True)
 class R2:
-    """`1 - residual squares / centred squares`.
+    """`1 - squares of the errors / centred squares of the targets`.
 
-    Fewer than two rows: nan. Targets all equal: 1 for a perfect fit and 0 for any other, or with
-    `force_finite=False` the quotient's own nan and -inf.
+    The errors' squares are plain (R2) or centred too (explained variance). Fewer than two rows:
+    nan. Targets all equal: 1 for errors of 0 and 0 for any other, or with `force_finite=False`
+    the quotient's own nan and -inf.
     """
 
     force_finite: bool = True
 
-    def __call__(self, xp: Any, errors: RowSum, targets: Moments) -> Outcome:
-        residual, spread = errors.total.value(), targets.squares.value()
+    def __call__(self, xp: Any, errors: RowSum | Moments, targets: Moments) -> Outcome:
+        squares = errors.squares if isinstance(errors, Moments) else errors.total
+        residual, spread = squares.value(), targets.squares.value()
         few = targets.rows.value() < 2
         perfect, inexact = (1.0, 0.0) if self.force_finite else (float("nan"), -float("inf"))
         constant = xp.where(residual == 0, perfect, inexact)
@@ -57,9 +62,70 @@ class R2:
 
 
 @dataclass(frozen=True)
+class LargestValue:
+    """A maximum; nan of no rows."""
+
+    def __call__(self, xp: Any, state: Largest) -> Outcome:
+        none = state.rows.value() == 0
+        largest = xp.where(none, xp.zeros_like(state.largest), state.largest)
+        return Outcome(xp.where(none, float("nan"), largest), none.sum())
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's correlation; nan of a constant."""
+
+    def __call__(self, xp: Any, state: JointMoments) -> Outcome:
+        true, pred = state.true_squares.value(), state.pred_squares.value()
+        return correlation(xp, true, pred, state.products.value())
+
+
+def correlation(xp: Any, true: Any, pred: Any, products: Any) -> Outcome:
+    """Products over the root of both squares; nan where either is 0.
+
+    As slope times ratio of the scales: the product of the squares may overflow, and a perfect
+    fit is exactly 1.
+    """
+    flat = ~((true > 0) & (pred > 0))
+    true, pred = (xp.where(flat, xp.ones_like(v), v) for v in (true, pred))
+    value = xp.clip(products / true * xp.sqrt(true / pred), -1.0, 1.0)
+    return Outcome(xp.where(flat, float("nan"), value), flat.sum())
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """Lin's concordance; nan of a constant."""
+
+    def __call__(self, xp: Any, state: JointMoments) -> Outcome:
+        true, pred = state.true_squares.value(), state.pred_squares.value()
+        flat = ~((true > 0) & (pred > 0))
+        one, other = state.true_mean, state.pred_mean
+        between = (one.high - other.high) + (one.low - other.low)
+        whole = true + pred + state.weight.value() * xp.square(between)
+        value = 2 * state.products.value() / xp.where(flat, xp.ones_like(whole), whole)
+        return Outcome(xp.where(flat, float("nan"), value), flat.sum())
+
+
+@dataclass(frozen=True)
 class PairArea:
     """The area under the ROC curve; nan unless both classes occur."""
 
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(pair_area_on_host(scores) if on_host else pair_area(scores)))
+
+
+@dataclass(frozen=True)
+class MedianError:
+    """The weighted median of absolute errors; nan of no rows."""
+
+    def __call__(self, xp: Any, state: Values) -> Outcome:
+        return Outcome(*median_error(xp, state))
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """The correlation of mid-ranks; nan of a constant."""
+
+    def __call__(self, xp: Any, state: Values) -> Outcome:
+        return correlation(xp, *rank_moments(xp, state))

@@ -3,14 +3,8 @@
 from ._call import call
 from ._finalizers import R2, Mean
 from ._metric import Metric
-from ._rowwise import (
-    RowMean,
-    RowVariance,
-    absolute_error,
-    relative_length,
-    squared_error,
-    target,
-)
+from ._row_functions import absolute_error, relative_length, squared_error, target
+from ._rowwise import RowMean, RowVariance
 from ._types import Value, Vector
 
 

@@ -1,7 +1,7 @@
 """Weighted means and variances of a number computed from each row."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,35 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from ._exact import ExactCount
-from ._pair import Pair, sum_columns, two_sum
-from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, float_type
+from ._moments import Join, corrected_mean, near_mean, recentred
+from ._pair import Pair, sum_columns
+from ._row_functions import Domain, RowFunction
+from ._statistic import Rows, SummedStatistic, float_type
 from ._types import State
-
-# (y_true, y_pred) of one dtype and shape -> one number a row. A module-level function, so that
-# equal statistics compare equal.
-RowFunction = Callable[[Any, Any], Any]
-
-
-def squared_error(y_true: Any, y_pred: Any) -> Any:
-    """`(y_true - y_pred) ** 2`."""
-    return jnp.square(y_true - y_pred)
-
-
-def absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """`|y_true - y_pred|`."""
-    return jnp.abs(y_true - y_pred)
-
-
-def relative_length(y_true: Any, y_pred: Any) -> Any:
-    """`y_pred / y_true`; of an empty reference 1 if the prediction is empty too, else 0."""
-    empty = y_true == 0
-    both = (empty & (y_pred == 0)).astype(y_true.dtype)
-    return jnp.where(empty, both, y_pred / jnp.where(empty, jnp.ones_like(y_true), y_true))
-
-
-def target(y_true: Any, y_pred: Any) -> Any:
-    """`y_true`."""
-    return y_true
 
 
 @jax.tree_util.register_dataclass
@@ -68,6 +44,7 @@ class RowStatistic(SummedStatistic):
     """A statistic of one number computed from each row."""
 
     row: RowFunction
+    domain: Domain = Domain()  # noqa: RUF009 # frozen
 
     @abc.abstractmethod
     def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
@@ -82,15 +59,11 @@ class RowStatistic(SummedStatistic):
         return None
 
     def complaints(self) -> dict[str, str]:
-        return {
-            "y_true": "values that are not finite",
-            "y_pred": "values that are not finite",
-            "weight": WEIGHT_COMPLAINT,
-        }
+        return self.domain.complaints()
 
     def prepare(self, rows: Rows) -> "Prepared":
         """The rows as `row` takes them; the same for all statistics of a class."""
-        return prepared_values(rows)
+        return prepared_values(rows, self.domain)
 
     def row_columns(self, rows: Rows, state: Any) -> jax.Array:
         part = self.prepare(rows)
@@ -150,15 +123,7 @@ class RowVariance(RowStatistic):
         return Moments(ExactCount.zeros(()), zero, zero, zero, ExactCount.zeros((3,)))
 
     def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        # Measured from one of the values, so that equal values have exactly their value as mean
-        # and exactly zero squares, and large offsets cost no digits.
-        values = jax.lax.stop_gradient(values)
-        if values.shape[0] == 0:
-            return jnp.sum(values)
-        origin = values[jnp.argmax(keep)]
-        total = jnp.sum(weight)
-        share = weight / jnp.where(total > 0, total, jnp.ones_like(total))
-        return origin + jnp.sum(share * (values - origin))
+        return near_mean(values, keep, weight)
 
     def centre_of(self, state: Moments) -> Any:
         return state.mean.high
@@ -169,41 +134,32 @@ class RowVariance(RowStatistic):
 
     def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
         shift, squares = sums
-        total = weight.value()
-        offset = shift.value() / jnp.where(total > 0, total, jnp.ones_like(total))
-        # The centre is not quite the mean: by the parallel-axis rule that is worth this much.
-        centred = squares + -(total * jnp.square(offset))
-        return Moments(rows, weight, Pair(*two_sum(centre, offset)), centred, invalid)
+        mean, offset = corrected_mean(centre, shift, weight)
+        return Moments(rows, weight, mean, recentred(squares, weight, offset, offset), invalid)
 
     def merge(self, left: Moments, right: Moments) -> Moments:
-        """Chan's rule, with means carried as pairs.
-
-        A mean rounded to one float is off by an ulp of the offset, which at an offset of 1e6 and
-        a scale of 1e-6 would be felt in the squares.
-        """
-        left_weight, right_weight = left.weight.value(), right.weight.value()
-        total = left_weight + right_weight
-        share = right_weight / jnp.where(total > 0, total, jnp.ones_like(total))
-        delta = (right.mean.high - left.mean.high) + (right.mean.low - left.mean.low)
-        mean = left.mean + delta * share
-        squares = left.squares + right.squares + jnp.square(delta) * (left_weight * share)
-
-        def choose(merged: Any, alone_right: Any, alone_left: Any) -> Any:
-            kept = jnp.where(right_weight > 0, merged, alone_left)
-            return jnp.where(left_weight > 0, kept, alone_right)
-
+        join = Join(left.weight, right.weight)
+        mean, delta = join.means(left.mean, right.mean)
         return Moments(
             left.rows + right.rows,
             left.weight + right.weight,
-            jax.tree.map(choose, mean, right.mean, left.mean),
-            jax.tree.map(choose, squares, right.squares, left.squares),
+            mean,
+            join.products(left.squares, right.squares, delta, delta),
             left.invalid + right.invalid,
         )
 
 
 def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
     """The states of row statistics over one block, sharing what they have in common."""
-    part = statistics[0].prepare(rows)
+    states: dict[RowStatistic, State] = {}
+    for domain in dict.fromkeys(statistic.domain for statistic in statistics):
+        members = [statistic for statistic in statistics if statistic.domain == domain]
+        found = _of_one_domain(members, rows, members[0].prepare(rows))
+        states.update(zip(members, found, strict=True))
+    return [states[statistic] for statistic in statistics]
+
+
+def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, part: "Prepared") -> list[State]:
     columns: list[jax.Array] = [part.keep, *part.bad]
     centres, widths = [], []
     for statistic in statistics:
@@ -227,7 +183,7 @@ def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State
 
 
 class Prepared(NamedTuple):
-    """Rows ready for arithmetic, those that do not count replaced by zeros.
+    """Rows ready for arithmetic, those that do not count replaced by harmless ones.
 
     Replaced before any arithmetic: nan times a weight of 0 is nan, in values and in gradients.
     """
@@ -243,14 +199,17 @@ class Prepared(NamedTuple):
         return row(self.true, self.pred)
 
 
-def prepared_values(rows: Rows) -> Prepared:
-    """Two columns of finite numbers, in the float type of the computation."""
+def prepared_values(rows: Rows, domain: Domain) -> Prepared:
+    """Two columns of numbers of a domain, in the float type of the computation."""
     dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
     true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-    return prepared(rows, true, pred, ~jnp.isfinite(true), ~jnp.isfinite(pred))
+    # A one is inside every domain.
+    return prepared(rows, true, pred, *domain.outside(true, pred), filling=1)
 
 
-def prepared(rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any) -> Prepared:
+def prepared(
+    rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any, *, filling: int = 0
+) -> Prepared:
     """Leave out the rows that do not count, or cannot.
 
     Args:
@@ -259,6 +218,7 @@ def prepared(rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any) -> 
         pred: y_pred in the float type of the computation, shape (n,) or (n, k).
         bad_true: boolean, shape (n,): values of y_true that make the row invalid.
         bad_pred: the same of y_pred.
+        filling: what replaces both values of a row that does not count.
     """
     asked = jnp.ones_like(bad_true) if rows.keep is None else rows.keep
     bad_true, bad_pred = asked & bad_true, asked & bad_pred
@@ -267,8 +227,8 @@ def prepared(rows: Rows, true: Any, pred: Any, bad_true: Any, bad_pred: Any) -> 
     wide = jnp.broadcast_to(keep.reshape(-1, *[1] * (pred.ndim - 1)), pred.shape)
     weight = jnp.ones(keep.shape, pred.dtype) if rows.weight is None else rows.weight
     return Prepared(
-        jnp.where(keep, true, jnp.zeros_like(true)),
-        jnp.where(wide, pred, jnp.zeros_like(pred)),
+        jnp.where(keep, true, jnp.full_like(true, filling)),
+        jnp.where(wide, pred, jnp.full_like(pred, filling)),
         keep,
         jnp.where(keep, weight.astype(pred.dtype), jnp.zeros(keep.shape, pred.dtype)),
         (bad_true, bad_pred, bad_weight),

@@ -6,7 +6,7 @@ therefore grows with the rows, and merging concatenates.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from jax import lax
 
 from ._counts import require_labels
 from ._exact import ExactCount
-from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, count_true, float_type
+from ._kept_rows import KeptRows
+from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
 
 _LABEL_BIT = np.uint32(31)
 
@@ -32,10 +33,8 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class ScoreRows(Statistic):
+class ScoreRows(KeptRows):
     """Every row's score, label and weight."""
-
-    keeps_rows: ClassVar[bool] = True
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Scores:
         return Scores(
@@ -65,33 +64,6 @@ class ScoreRows(Statistic):
         weight = keep if rows.weight is None else xp.where(keep, rows.weight, 0)
         invalid = count_true(xp, keep, bad_label, bad_score, rows.bad_weight)
         return Scores(xp.where(keep, score, 0), keep & (label == 1), weight, invalid)
-
-    def merge(self, left: Scores, right: Scores) -> Scores:
-        if (left.weight.dtype == jnp.bool_) != (right.weight.dtype == jnp.bool_):
-            raise TypeError(
-                "a weighted and an unweighted state cannot be merged: make the identity with "
-                "weighted=True where the rows carry float weights"
-            )
-
-        def join(first: Any, second: Any) -> jax.Array:
-            dtype = max(first.dtype, second.dtype, key=lambda dtype: dtype.itemsize)
-            return jnp.concatenate([first.astype(dtype), second.astype(dtype)])
-
-        return Scores(
-            join(left.score, right.score),
-            join(left.positive, right.positive),
-            join(left.weight, right.weight),
-            left.invalid + right.invalid,
-        )
-
-    def fold(self, states: Scores) -> Scores:
-        # Merging one by one would change shapes at each step.
-        return Scores(
-            states.score.reshape(-1),
-            states.positive.reshape(-1),
-            states.weight.reshape(-1),
-            states.invalid.total(),
-        )
 
 
 def pair_area_on_host(state: Scores) -> tuple[float, bool]:

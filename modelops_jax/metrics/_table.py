@@ -8,9 +8,13 @@ from . import _agreement as agreement
 from . import _class_ratios as class_ratios
 from . import _class_scores as class_scores
 from . import _classification as classification
+from . import _correlation as correlation
+from . import _deviance as deviance
+from . import _losses as losses
 from . import _overlaps as overlaps
 from . import _ranking as ranking
 from . import _regression as regression
+from . import _relative_errors as relative_errors
 from ._metric import Metric
 
 # What every metric promises; the law tests hold each metric of the table to each of these.
@@ -40,9 +44,11 @@ class MetricInfo:
     build: Callable[..., Metric]
     """Binds a configuration."""
 
-    inputs: Literal["labels", "scores", "class_scores", "probabilities", "values", "lengths"]
+    inputs: Literal[
+        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths"
+    ]
     """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, or lengths."""
+    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
@@ -78,10 +84,20 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.cohen_kappa_score_metric,
         "labels", True, -1.0, 1.0, _FLAT,
     ),
+    "concordance_corrcoef": MetricInfo(
+        correlation.concordance_corrcoef,
+        correlation.concordance_corrcoef_metric,
+        "values", True, -1.0, 1.0,
+    ),
     "confusion_matrix": MetricInfo(
         classification.confusion_matrix,
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
+    ),
+    "explained_variance_score": MetricInfo(
+        correlation.explained_variance_score,
+        correlation.explained_variance_score_metric,
+        "values", True, -_INF, 1.0,
     ),
     "f1_score": MetricInfo(
         overlaps.f1_score, overlaps.f1_score_metric, "labels", True, 0.0, 1.0, _FLAT
@@ -97,6 +113,11 @@ METRICS: Mapping[str, MetricInfo] = {
     "jaccard_score": MetricInfo(
         overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
     ),
+    "huber_loss": MetricInfo(
+        losses.huber_loss,
+        losses.huber_loss_metric,
+        "values", False, 0.0, _INF,
+    ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
     ),
@@ -108,15 +129,65 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.matthews_corrcoef_metric,
         "labels", True, -1.0, 1.0, _FLAT,
     ),
+    "log_cosh_error": MetricInfo(
+        losses.log_cosh_error,
+        losses.log_cosh_error_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "max_error": MetricInfo(
+        losses.max_error,
+        losses.max_error_metric,
+        "values", False, 0.0, _INF,
+    ),
     "mean_absolute_error": MetricInfo(
         regression.mean_absolute_error,
         regression.mean_absolute_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "mean_absolute_percentage_error": MetricInfo(
+        relative_errors.mean_absolute_percentage_error,
+        relative_errors.mean_absolute_percentage_error_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "mean_gamma_deviance": MetricInfo(
+        deviance.mean_gamma_deviance,
+        deviance.mean_gamma_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "mean_pinball_loss": MetricInfo(
+        losses.mean_pinball_loss,
+        losses.mean_pinball_loss_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "mean_poisson_deviance": MetricInfo(
+        deviance.mean_poisson_deviance,
+        deviance.mean_poisson_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
     "mean_squared_error": MetricInfo(
         regression.mean_squared_error,
         regression.mean_squared_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "mean_squared_log_error": MetricInfo(
+        relative_errors.mean_squared_log_error,
+        relative_errors.mean_squared_log_error_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "mean_tweedie_deviance": MetricInfo(
+        deviance.mean_tweedie_deviance,
+        deviance.mean_tweedie_deviance_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "median_absolute_error": MetricInfo(
+        losses.median_absolute_error,
+        losses.median_absolute_error_metric,
+        "values", False, 0.0, _INF,
+    ),
+    "pearson_corrcoef": MetricInfo(
+        correlation.pearson_corrcoef,
+        correlation.pearson_corrcoef_metric,
+        "values", True, -1.0, 1.0,
     ),
     "precision_score": MetricInfo(
         class_ratios.precision_score,
@@ -157,6 +228,22 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.zero_one_loss,
         classification.zero_one_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
+    ),
+    "root_mean_squared_log_error": MetricInfo(
+        relative_errors.root_mean_squared_log_error,
+        relative_errors.root_mean_squared_log_error_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "spearman_corrcoef": MetricInfo(
+        correlation.spearman_corrcoef,
+        correlation.spearman_corrcoef_metric,
+        "values", True, -1.0, 1.0,
+        {"gradient": "only the order of the values matters, which small steps leave as it is"},
+    ),
+    "symmetric_mean_absolute_percentage_error": MetricInfo(
+        relative_errors.symmetric_mean_absolute_percentage_error,
+        relative_errors.symmetric_mean_absolute_percentage_error_metric,
+        "values", False, 0.0, 2.0,
     ),
 }  # fmt: skip
 

@@ -66,6 +66,9 @@ class Case:
             lengths = random.integers(0, 30, (2, count)).astype(dtype)
             return lengths[0], lengths[1]
         y_true = random.normal(size=count)
+        if inputs == "positive":
+            y_true, y_pred = np.exp(y_true), np.exp(y_true + random.normal(size=count))
+            return y_true.astype(dtype), y_pred.astype(dtype)
         return y_true.astype(dtype), (y_true + random.normal(size=count)).astype(dtype)
 
 
@@ -97,6 +100,22 @@ CASES = [
     Case("root_mean_squared_error"),
     Case("r2_score"),
     Case("length_ratio"),
+    Case("mean_absolute_percentage_error"),
+    Case("symmetric_mean_absolute_percentage_error"),
+    Case("mean_squared_log_error"),
+    Case("root_mean_squared_log_error"),
+    Case("log_cosh_error"),
+    Case("mean_pinball_loss", {"alpha": 0.2}),
+    Case("huber_loss", {"delta": 0.7}),
+    Case("max_error"),
+    Case("mean_poisson_deviance"),
+    Case("mean_gamma_deviance"),
+    Case("mean_tweedie_deviance", {"power": 1.5}),
+    Case("explained_variance_score"),
+    Case("pearson_corrcoef"),
+    Case("concordance_corrcoef"),
+    Case("median_absolute_error"),
+    Case("spearman_corrcoef"),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from modelops_jax.metrics import ConfusionCounts, RowMean, RowVariance, Statistic, metric
 from modelops_jax.metrics._exact import ExactCount
 from modelops_jax.metrics._pair import Pair, sum_columns
-from modelops_jax.metrics._rowwise import squared_error, target
+from modelops_jax.metrics._row_functions import squared_error, target
 
 
 @pytest.mark.parametrize("doublings", [25, 32, 44])

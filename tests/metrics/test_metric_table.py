@@ -21,8 +21,8 @@ def test_every_public_metric_function_is_in_the_table():
 
 
 def test_names_tell_the_direction():
-    """`_score` and `_corrcoef` are better when higher, `_error` and `_loss` when lower."""
-    directions = {"score": True, "corrcoef": True, "error": False, "loss": False}
+    """`_score` and `_corrcoef` are better when higher, errors, losses and deviances when lower."""
+    directions = {"score": True, "corrcoef": True, "error": False, "loss": False, "deviance": False}
     for name, info in METRICS.items():
         expected = directions.get(name.rsplit("_", 1)[-1])
         assert info.higher_is_better is expected, name

@@ -1,0 +1,152 @@
+"""Mean deviances of predicted means of counts and amounts."""
+
+import math
+
+from ._call import call
+from ._deviances import PowerDeviance, gamma_deviance, poisson_deviance
+from ._finalizers import Mean
+from ._metric import Metric
+from ._row_functions import Domain, squared_error
+from ._rowwise import RowMean
+from ._types import Value, Vector
+
+_COUNTS = Domain("non-negative", "positive")
+_SIZES = Domain("positive", "positive")
+
+
+def _deviance_of(power: float) -> RowMean:
+    if power == 0:
+        return RowMean(squared_error)
+    if power == 1:
+        return RowMean(poisson_deviance, _COUNTS)
+    if power == 2:
+        return RowMean(gamma_deviance, _SIZES)
+    if power < 0:
+        return RowMean(PowerDeviance(power), Domain("real", "positive"))
+    return RowMean(PowerDeviance(power), _COUNTS if power < 2 else _SIZES)
+
+
+def mean_poisson_deviance_metric() -> Metric:
+    """The metric of `mean_poisson_deviance`."""
+    return Metric("mean_poisson_deviance", (RowMean(poisson_deviance, _COUNTS),), Mean())
+
+
+def mean_gamma_deviance_metric() -> Metric:
+    """The metric of `mean_gamma_deviance`."""
+    return Metric("mean_gamma_deviance", (RowMean(gamma_deviance, _SIZES),), Mean())
+
+
+def mean_tweedie_deviance_metric(*, power: float | int = 0) -> Metric:
+    """The metric of `mean_tweedie_deviance`."""
+    if not math.isfinite(power) or 0 < power < 1:
+        raise ValueError(f"power must be finite and not between 0 and 1, not {power!r}")
+    return Metric("mean_tweedie_deviance", (_deviance_of(float(power)),), Mean())
+
+
+def mean_poisson_deviance(
+    y_true: Vector,
+    y_pred: Vector,
+    *,
+    weight: Vector | None = None,
+    axis_name: str | None = None,
+) -> Value:
+    """Mean of `2 (y_true log(y_true / y_pred) - y_true + y_pred)`.
+
+    Args:
+        y_true: reference values, shape (n,), non-negative.
+        y_pred: predicted values, shape (n,), positive.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, inf); best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete values outside these
+            domains (under tracing these give nan).
+
+    Example:
+        >>> from modelops_jax.metrics import mean_poisson_deviance
+        >>> value = mean_poisson_deviance([3.0, 0.5, 2.0], [2.5, 1.0, 2.0])
+        >>> round(float(value), 6)
+        0.133594
+
+    Source: the definition of `sklearn.metrics.mean_poisson_deviance`.
+    """
+    return call(mean_poisson_deviance_metric(), y_true, y_pred, weight, axis_name)
+
+
+def mean_gamma_deviance(
+    y_true: Vector,
+    y_pred: Vector,
+    *,
+    weight: Vector | None = None,
+    axis_name: str | None = None,
+) -> Value:
+    """Mean of `2 (log(y_pred / y_true) + y_true / y_pred - 1)`.
+
+    Only the ratio of truth and prediction counts, not their unit.
+
+    Args:
+        y_true: reference values, shape (n,), positive.
+        y_pred: predicted values, shape (n,), positive.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, inf); best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete values that are not positive
+            (under tracing these give nan).
+
+    Example:
+        >>> from modelops_jax.metrics import mean_gamma_deviance
+        >>> value = mean_gamma_deviance([3.0, 0.5, 2.0], [2.5, 1.0, 2.0])
+        >>> round(float(value), 6)
+        0.14055
+
+    Source: the definition of `sklearn.metrics.mean_gamma_deviance`.
+    """
+    return call(mean_gamma_deviance_metric(), y_true, y_pred, weight, axis_name)
+
+
+def mean_tweedie_deviance(
+    y_true: Vector,
+    y_pred: Vector,
+    *,
+    weight: Vector | None = None,
+    power: float | int = 0,
+    axis_name: str | None = None,
+) -> Value:
+    """Mean deviance of Tweedie's family.
+
+    Power 0 is the squared error, 1 the Poisson and 2 the gamma deviance; any other is
+    `2 (max(t, 0)**(2 - power) / ((1 - power) (2 - power)) - t p**(1 - power) / (1 - power) +
+    p**(2 - power) / (2 - power))` of `t = y_true` and `p = y_pred`.
+
+    Args:
+        y_true: reference values, shape (n,), real up to power 0, non-negative below
+            power 2, positive from there on.
+        y_pred: predicted values, shape (n,), positive unless power is 0.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        power: the variance is proportional to the mean to this power; not between 0 and 1.
+        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
+
+    Returns:
+        A scalar in [0, inf); best 0. nan of no rows.
+
+    Raises:
+        ValueError: shapes that differ or are not one axis; concrete values outside these
+            domains (under tracing these give nan); a power that is not finite or
+            between 0 and 1.
+
+    Example:
+        >>> from modelops_jax.metrics import mean_tweedie_deviance
+        >>> value = mean_tweedie_deviance([3.0, 0.5, 2.0], [2.5, 1.0, 2.0], power=1.5)
+        >>> round(float(value), 6)
+        0.133587
+
+    Source: the definition of `sklearn.metrics.mean_tweedie_deviance`.
+    """
+    return call(mean_tweedie_deviance_metric(power=power), y_true, y_pred, weight, axis_name)

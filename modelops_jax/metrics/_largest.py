@@ -1,0 +1,53 @@
+"""The largest of a number computed from each row."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._exact import ExactCount
+from ._row_functions import Domain, RowFunction
+from ._rowwise import prepared_values
+from ._statistic import Rows, Statistic, count_true
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Largest:
+    """What a maximum needs."""
+
+    rows: ExactCount  # rows of positive weight
+    largest: Any  # -inf of no rows
+    invalid: ExactCount
+
+
+@dataclass(frozen=True)
+class RowMax(Statistic):
+    """The largest `row(y_true, y_pred)` of the rows of positive weight."""
+
+    row: RowFunction
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Largest:
+        return Largest(ExactCount.zeros(()), jnp.full((), -jnp.inf, dtype), ExactCount.zeros((3,)))
+
+    def complaints(self) -> dict[str, str]:
+        return Domain().complaints()
+
+    def of_rows(self, rows: Rows) -> Largest:
+        part = prepared_values(rows, Domain())
+        values = part.values(self.row)
+        values = jnp.where(part.keep, values, jnp.full_like(values, -jnp.inf))
+        counts = count_true(jnp, part.keep, part.keep, *part.bad)
+        return Largest(
+            jax.tree.map(lambda limb: limb[0], counts),
+            jnp.max(values, initial=-jnp.inf),
+            jax.tree.map(lambda limb: limb[1:], counts),
+        )
+
+    def merge(self, left: Largest, right: Largest) -> Largest:
+        return Largest(
+            left.rows + right.rows,
+            jnp.maximum(left.largest, right.largest),
+            left.invalid + right.invalid,
+        )
