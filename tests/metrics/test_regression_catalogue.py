@@ -120,14 +120,13 @@ def all_traced(y_true, y_pred):
 TRACED = jax.jit(all_traced)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# At 1e6 the neighbours of a float32 are 0.06 apart, so that a scale of 1e-6 cannot be told there.
+@pytest.mark.parametrize("kind", ["plain", "offset", "many scales"])
 def test_float32_input_is_exact_to_six_digits(kind):
     """On the host path and inside the user's jit, for the values as they are in float32."""
     y_true, y_pred = (column.astype(np.float32) for column in rows(kind))
-    if np.ptp(y_true) == 0:
-        y_true[0] = np.nextafter(y_true[0], np.float32(2e6))
-        y_pred[0] = y_true[0]
-    values = exact(y_true, y_pred) if np.ptp(y_pred) else {}
+    values = exact(y_true, y_pred)
+    assert values.keys() == METRICS_HERE.keys()
     found = compute(METRICS_HERE, y_true, y_pred).values
     traced = dict(zip(METRICS_HERE, TRACED(y_true, y_pred), strict=True))
     for name, value in values.items():
