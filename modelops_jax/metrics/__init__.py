@@ -19,6 +19,7 @@ from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
+from ._ranking import average_precision_score as average_precision_score
 from ._ranking import roc_auc_score as roc_auc_score
 from ._regression import length_ratio as length_ratio
 from ._regression import mean_absolute_error as mean_absolute_error

@@ -7,6 +7,7 @@ axes. The degenerate cases of every metric are decided here and nowhere else.
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ._average_precision import average_precision, average_precision_on_host
 from ._counts import Counts
 from ._metric import Outcome
 from ._pair import Pair
@@ -147,3 +148,12 @@ class PairArea:
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(pair_area_on_host(scores) if on_host else pair_area(scores)))
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """The mean precision at the positive rows' scores; nan without positive rows."""
+
+    def __call__(self, xp: Any, scores: Scores) -> Outcome:
+        on_host = xp.__name__ == "numpy"
+        return Outcome(*(average_precision_on_host if on_host else average_precision)(scores))

@@ -67,6 +67,7 @@ CASES = [
     Case("f1_score", {"positive_class": 2, "num_classes": CLASSES}),
     Case("f1_score", {"average": "micro"}),
     Case("f1_score", {"average": "weighted", "num_classes": CLASSES}),
+    Case("average_precision_score"),
     Case("roc_auc_score"),
     Case("mean_squared_error"),
     Case("mean_absolute_error"),
