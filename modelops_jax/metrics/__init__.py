@@ -46,6 +46,7 @@ from ._metric import Outcome as Outcome
 from ._overlaps import f1_score as f1_score
 from ._overlaps import fbeta_score as fbeta_score
 from ._overlaps import jaccard_score as jaccard_score
+from ._ranking import average_precision_score as average_precision_score
 from ._ranking import roc_auc_score as roc_auc_score
 from ._regression import length_ratio as length_ratio
 from ._regression import mean_absolute_error as mean_absolute_error

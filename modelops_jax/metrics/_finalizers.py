@@ -8,6 +8,7 @@ axes. The degenerate cases of every metric are decided here and, for tables of c
 from dataclasses import dataclass
 from typing import Any
 
+from ._average_precision import average_precision, average_precision_on_host
 from ._covariance import JointMoments
 from ._largest import Largest
 from ._metric import Outcome
@@ -129,3 +130,12 @@ class RankCorrelation:
 
     def __call__(self, xp: Any, state: Values) -> Outcome:
         return correlation(xp, *rank_moments(xp, state))
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """The mean precision at the positive rows' scores; nan without positive rows."""
+
+    def __call__(self, xp: Any, scores: Scores) -> Outcome:
+        on_host = xp.__name__ == "numpy"
+        return Outcome(*(average_precision_on_host if on_host else average_precision)(scores))

@@ -88,7 +88,7 @@ def pair_area_on_host(state: Scores) -> tuple[float, bool]:
     order = np.argsort(low)
     up, down = weight[positive], weight[negative][order]
     low = low[order]
-    passed = np.concatenate([np.zeros(1), _running_sum(down)])
+    passed = np.concatenate([np.zeros(1), running_sum(down)])
     # In order of score the look-ups walk through memory once instead of jumping about.
     order = np.argsort(high)
     high, up = high[order], up[order]
@@ -97,7 +97,7 @@ def pair_area_on_host(state: Scores) -> tuple[float, bool]:
     return float(np.sum(up * (below + upto)) / (2 * np.sum(up) * np.sum(down))), False
 
 
-def _running_sum(values: np.ndarray, run: int = 1024) -> np.ndarray:
+def running_sum(values: np.ndarray, run: int = 1024) -> np.ndarray:
     """Cumulative sums whose error grows with the run, not with the whole length."""
     padded = np.pad(values, (0, -values.size % run)).reshape(-1, run)
     within = np.cumsum(padded, axis=1)
@@ -108,11 +108,38 @@ def _running_sum(values: np.ndarray, run: int = 1024) -> np.ndarray:
 def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
     """The area under tracing, and whether it is undefined.
 
+    The negatives up to a positive are a running sum, and those below its tie are that sum's
+    value where the tie begins. 64-bit types are enabled for these lines only: pairs are counted
+    in int64 (weighed in float64) and none of it leaves.
+    """
+    with jax.enable_x64(True):
+        tie, up, down = ranked(state)
+        zero = jnp.zeros_like(up)
+        upto = jnp.cumsum(down, dtype=down.dtype)
+        before = jnp.concatenate([zero[:1], upto[:-1]])
+        begins = jnp.concatenate([jnp.ones_like(tie[:1], bool), tie[1:] != tie[:-1]])
+        below = lax.cummax(jnp.where(begins, before, zero))
+        wide = jnp.float64 if up.dtype == jnp.float64 else jnp.int64
+        pairs = jnp.sum(up.astype(wide) * (below.astype(wide) + upto.astype(wide)))
+        positives = jnp.sum(up, dtype=wide).astype(jnp.float64)
+        negatives = jnp.sum(down, dtype=wide).astype(jnp.float64)
+        undefined = (positives == 0) | (negatives == 0)
+        whole = jnp.where(undefined, jnp.ones_like(positives), 2.0 * positives * negatives)
+        share = pairs.astype(jnp.float64) / whole
+        area = jnp.where(undefined, jnp.full_like(whole, jnp.nan), share)
+        area = area.astype(float_type(state.score))
+    return area, undefined
+
+
+def ranked(state: Scores, *, descending: bool = False) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Rows in the order of their scores: integers that tell scores apart, and the weights.
+
+    The weight of a row is in the second array if it is positive, else in the third, and 0 in the
+    other: int32 counts, or float64 for weighted rows. Call it where 64-bit types are enabled.
+
     Sorts unsigned integers in the order of the scores: XLA sorts floats on a CPU several times
     more slowly. Below a score's bits come its label, so that the negatives of a tie precede its
-    positives, and what finds its weight. Then the negatives up to a positive are a running sum,
-    and those below its tie are that sum's value where the tie begins. 64-bit types are enabled
-    for these lines only: pairs are counted in int64 (weighed in float64) and none of it leaves.
+    positives, and what finds its weight.
     """
     score, weight = lax.stop_gradient(state.score), lax.stop_gradient(state.weight)
     score = score.astype(float_type(score))
@@ -122,25 +149,11 @@ def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
     else:
         tag = weight.astype(jnp.uint32)
     tag = tag | (state.positive.astype(jnp.uint32) << _LABEL_BIT)
-    with jax.enable_x64(True):
-        tie, tag = _ascending(score, tag)
-        positive, tag = tag >> _LABEL_BIT != 0, tag & np.uint32((1 << 31) - 1)
-        weight = weight[tag].astype(jnp.float64) if weighted else tag.astype(jnp.int32)
-        zero = jnp.zeros_like(weight)
-        up, down = jnp.where(positive, weight, zero), jnp.where(positive, zero, weight)
-        upto = jnp.cumsum(down, dtype=down.dtype)
-        before = jnp.concatenate([zero[:1], upto[:-1]])
-        begins = jnp.concatenate([jnp.ones_like(positive[:1]), tie[1:] != tie[:-1]])
-        below = lax.cummax(jnp.where(begins, before, zero))
-        wide = jnp.float64 if weighted else jnp.int64
-        pairs = jnp.sum(up.astype(wide) * (below.astype(wide) + upto.astype(wide)))
-        positives = jnp.sum(up, dtype=wide).astype(jnp.float64)
-        negatives = jnp.sum(down, dtype=wide).astype(jnp.float64)
-        undefined = (positives == 0) | (negatives == 0)
-        whole = jnp.where(undefined, jnp.ones_like(positives), 2.0 * positives * negatives)
-        share = pairs.astype(jnp.float64) / whole
-        area = jnp.where(undefined, jnp.full_like(whole, jnp.nan), share).astype(score.dtype)
-    return area, undefined
+    tie, tag = _ascending(-score if descending else score, tag)
+    positive, tag = tag >> _LABEL_BIT != 0, tag & np.uint32((1 << 31) - 1)
+    weight = weight[tag].astype(jnp.float64) if weighted else tag.astype(jnp.int32)
+    zero = jnp.zeros_like(weight)
+    return tie, jnp.where(positive, weight, zero), jnp.where(positive, zero, weight)
 
 
 def _ascending(score: jax.Array, tag: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -62,12 +62,18 @@ class MetricInfo:
 
 
 _INF = float("inf")
+_RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
 
 METRICS: Mapping[str, MetricInfo] = {
     "accuracy_score": MetricInfo(
         classification.accuracy_score,
         classification.accuracy_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
+    ),
+    "average_precision_score": MetricInfo(
+        ranking.average_precision_score,
+        ranking.average_precision_score_metric,
+        "scores", True, 0.0, 1.0, _RANKS,
     ),
     "balanced_accuracy_score": MetricInfo(
         agreement.balanced_accuracy_score,
@@ -205,8 +211,7 @@ METRICS: Mapping[str, MetricInfo] = {
     "roc_auc_score": MetricInfo(
         ranking.roc_auc_score,
         ranking.roc_auc_score_metric,
-        "scores", True, 0.0, 1.0,
-        {"gradient": "only the order of the scores matters, which small steps leave as it is"},
+        "scores", True, 0.0, 1.0, _RANKS,
     ),
     "root_mean_squared_error": MetricInfo(
         regression.root_mean_squared_error,

@@ -91,6 +91,7 @@ CASES = [
     Case("cohen_kappa_score", {"num_classes": CLASSES, "distance": "quadratic"}),
     Case("hamming_loss", {"num_classes": CLASSES}),
     Case("zero_one_loss"),
+    Case("average_precision_score"),
     Case("roc_auc_score"),
     Case("top_k_accuracy_score"),
     Case("log_loss", {"from_logits": True}),
