@@ -92,10 +92,11 @@ class Batches:
 
     Args:
         dataset: Tokenised rows.
-        groups: Indices of the rows of every batch that will be asked for.
+        groups: Indices of the rows of the batches that will be asked for.
         size: Number of rows of a batch; groups may have fewer.
         pad_id: Any valid token id.
         worth: Padded tokens that one more shape has to save.
+        others: Whether batches of other rows will be asked for too.
     """
 
     def __init__(
@@ -106,12 +107,17 @@ class Batches:
         size: int,
         pad_id: int,
         worth: int = 0,
+        others: bool = False,
     ):
         self._rows, self._pad_id = dataset.rows, pad_id
         self.prefix = shared_prefix(dataset) if size > 1 else 0
         self._tokens = row_lengths(dataset) - self.prefix
         self._targets = np.asarray([int(row.trained[1:].sum()) for row in dataset.rows], np.int64)
-        needed = np.asarray([self._needed(group) for group in groups], np.int64)
+        needed = [self._needed(group) for group in groups]
+        if others:
+            # No batch is larger than one of the longest row and the rows with the most targets.
+            needed.append((self._tokens.max(), np.sort(self._targets)[-size:].sum()))
+        needed = np.asarray(needed, np.int64)
         self.shapes = choose_shapes(size, needed, worth=worth)
 
     def make(self, group: Sequence[int]) -> Batch:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +15,9 @@ from ._batches import Batch, Batches, cut, epoch_batches
 from ._config import TrainingConfig
 from ._tokenized import TokenizedDataset, row_lengths
 
+# Steps whose batches decide the shapes. A longer run has others like them, and time for padding.
+SAMPLED_STEPS = 2048
+
 
 class Plan:
     """Which rows every step of a run trains on, and in which shapes."""
@@ -21,7 +25,7 @@ class Plan:
     def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model):
         self.train, self.config = train, config
         parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
-        self.batching = {
+        self.batching: dict[str, Any] = {
             "pad_id": model.tokenizer.pad_id,
             "worth": tokens_worth_a_shape(parameters),
         }
@@ -33,8 +37,10 @@ class Plan:
         self.total_steps = min(steps, config.max_steps or steps)
         self._lengths = row_lengths(train)
         self._order: tuple[int, list[Int[np.ndarray, " rows"]]] = (-1, [])
-        groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
-        self._batches = Batches(train, groups, size=self.rows, **self.batching)
+        seen = range(min(self.total_steps, SAMPLED_STEPS))
+        groups = itertools.chain.from_iterable(map(self._groups, seen))
+        others = self.total_steps > SAMPLED_STEPS
+        self._batches = Batches(train, groups, size=self.rows, others=others, **self.batching)
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""

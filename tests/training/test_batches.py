@@ -134,6 +134,16 @@ def test_shapes_are_the_best_of_their_number():
             assert targets <= shape.targets
 
 
+def test_batches_that_were_not_seen_fit_too():
+    """The shapes of two small batches, and one that holds whatever else may come."""
+    dataset = dataset_of([5, 6, 40, 30, 7, 100])
+    batches = Batches(dataset, [[0, 1], [1, 0]], size=2, pad_id=0, others=True)
+    assert [shape.tokens for shape in batches.shapes] == [8, 104]
+    for group in itertools.permutations(range(6), 2):
+        batch = batches.make(group)
+        assert batch.segment_ids.sum() == sum(len(dataset.rows[row].token_ids) for row in group)
+
+
 def test_rows_of_one_length_need_one_shape():
     """Nothing is compiled that saves nothing; a very long context stays cheap to plan."""
     needed = np.asarray([[33, 2]] * 100 + [[34, 17]])
