@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from modelops_jax.metrics import METRICS, Metric, metric
 
@@ -134,23 +133,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cases() -> list[Case]:
     """Every configuration under test."""
     return CASES
-
-
-@pytest.fixture(scope="package", autouse=True)
-def compiled_programs(tmp_path_factory: pytest.TempPathFactory):
-    """Compile a program once, though it is traced under both sets of flags."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(params=["standard", "strict"])
