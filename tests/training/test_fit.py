@@ -54,7 +54,7 @@ def objective_of(model, scale=None) -> Objective:
 
 @pytest.mark.parametrize("lora", [None, LoraConfig(rank=2)])
 def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
-    """Micro-batches of 2 of 11 rows, all with different masks, give the batch's gradient."""
+    """Micro-batches of 2 and 5 rows, all with different masks, give the batch's gradient."""
     data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")
     trainable, frozen, scale = model.params, None, None
     if lora is not None:
@@ -71,15 +71,16 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
 
     full, full_sums = mean_gradients(len(data.rows))
     norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
-    parts, sums = mean_gradients(2)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(norm, 1.0)),
-        parts,
-        full,
-    )
-    assert float(sums.loss) == pytest.approx(float(full_sums.loss), rel=1e-6)
-    assert int(sums.correct) == int(full_sums.correct)
-    assert float(sums.worst) == pytest.approx(float(full_sums.worst), rel=1e-6)
+    for size in (2, 5):
+        parts, sums = mean_gradients(size)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(norm, 1.0)),
+            parts,
+            full,
+        )
+        assert float(sums.loss) == pytest.approx(float(full_sums.loss), rel=1e-6)
+        assert int(sums.correct) == int(full_sums.correct)
+        assert float(sums.worst) == pytest.approx(float(full_sums.worst), rel=1e-6)
 
 
 def test_loss_is_the_mean_over_trained_tokens(model, rows):
