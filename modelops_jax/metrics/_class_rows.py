@@ -14,7 +14,7 @@ from jax import lax
 
 from ._counts import as_codes
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
-from ._statistic import Rows, float_type
+from ._statistic import Rows, Statistic, float_type
 from ._types import State
 
 
@@ -33,6 +33,13 @@ class ClassRowMean(RowMean):
     @property
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2) if self.vectors else (2,)
+
+    def reads_long(self, rows: Rows) -> bool:
+        return False  # labels and probabilities have to be checked row by row
+
+    @classmethod
+    def family(cls) -> type[Statistic]:
+        return cls
 
     def complaints(self) -> dict[str, str]:
         wrong = "rows that are no probabilities (in 0 to 1, with a sum of 1)"

@@ -18,6 +18,7 @@ import numpy as np
 from ._metric import Metric, raise_invalid
 from ._statistic import (
     Statistic,
+    block_all,
     check_rows,
     check_shapes,
     columns_of,
@@ -29,6 +30,8 @@ from ._types import Column, DType, Matrix, State, Vector
 
 # Sizes that fewer rows than the last are padded to; more rows go through blocks of the last.
 BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
+# Many rows go through blocks of so many of the last size first, in fewer calls.
+_BLOCKS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -158,17 +161,20 @@ def _stream(
     columns = (y_true, y_pred, weight)
     weighted = weight is not None and weight.dtype != bool
     dtype = float_type(y_true, y_pred, weight if weighted else None)
-    states = _identities(statistics, weighted, dtype)
+    count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
-    size = buckets[-1]
-    whole = y_true.shape[0] // size * size
-    for start in range(0, whole, size):
-        block = [None if c is None else c[start : start + size] for c in columns]
-        states = _update(statistics, dtype, states, *block, None)
-    left = y_true.shape[0] - whole
-    if left or not whole:
+    # Few rows need no identity to be made and merged with, which would compile a second program.
+    states = None if count <= buckets[-1] else _identities(statistics, weighted, dtype)
+    start = 0
+    for size in (_BLOCKS_AT_ONCE * buckets[-1], buckets[-1]):
+        while count - start >= size:
+            block = [None if c is None else c[start : start + size] for c in columns]
+            states = _update(statistics, dtype, states, *block, None)
+            start += size
+    left = count - start
+    if left or not count:
         bucket = next(bucket for bucket in buckets if bucket >= left)
-        block = [None if c is None else padded(c[whole:], bucket) for c in columns]
+        block = [None if c is None else padded(c[start:], bucket) for c in columns]
         states = _update(statistics, dtype, states, *block, np.asarray(left, np.int32))
     return jax.device_get(states)
 
@@ -182,7 +188,10 @@ def _buckets(width: int) -> tuple[int, ...]:
 def _identities(
     statistics: tuple[Statistic, ...], weighted: bool, dtype: DType
 ) -> tuple[State, ...]:
-    return jax.device_get(tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics))
+    def make() -> tuple[State, ...]:
+        return tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics)
+
+    return jax.device_get(jax.jit(make)())  # one program, not one for each zero
 
 
 def padded(column: Column, size: int) -> np.ndarray:
@@ -197,16 +206,21 @@ def padded(column: Column, size: int) -> np.ndarray:
 def _update(
     statistics: tuple[Statistic, ...],
     dtype: DType,
-    states: tuple[State, ...],
+    states: tuple[State, ...] | None,
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
     filled: Column | None,
 ) -> tuple[State, ...]:
-    """Update every statistic over one block, of which the first `filled` rows count."""
+    """Update every statistic over one block, of which the first `filled` rows count.
+
+    Without states, the states of the block alone.
+    """
     if weight is not None and weight.dtype != bool:
         weight = weight.astype(dtype)
     if filled is not None:
         inside = jnp.arange(y_true.shape[0], dtype=jnp.int32) < filled
         weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
+    if states is None:
+        return block_all(statistics, check_rows(y_true, y_pred, weight, shared_axes(statistics)))
     return update_all(statistics, states, y_true, y_pred, weight)

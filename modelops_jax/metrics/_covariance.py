@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, near_mean, recentred
+from ._moments import Join, corrected_mean, kept_digits, near_mean, recentred
 from ._pair import Pair
 from ._row_functions import RowFunction, both_values
 from ._rowwise import RowStatistic
@@ -42,6 +42,11 @@ class RowCovariance(RowStatistic):
 
     def centre(self, values: Any, keep: Any, weight: Any) -> Any:
         return tuple(near_mean(column, keep, weight) for column in values)
+
+    def sound(self, sums: Sequence[Any], state: JointMoments) -> Any:
+        _, _, true_squares, pred_squares, _ = sums
+        well_centred = kept_digits(state.true_squares, true_squares)
+        return well_centred & kept_digits(state.pred_squares, pred_squares)
 
     def centre_of(self, state: JointMoments) -> Any:
         return state.true_mean.high, state.pred_mean.high

@@ -69,3 +69,11 @@ class Join:
             return jnp.where(self._left > 0, kept, right)
 
         return jax.tree.map(choose, merged, left, right)
+
+
+def kept_digits(squares: Pair, about_centre: Any) -> Any:
+    """Whether the squares from the mean are not much smaller than those about the centre.
+
+    If they are, the centre is far from the mean and the difference has lost digits.
+    """
+    return squares.high >= about_centre / 4

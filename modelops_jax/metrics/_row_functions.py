@@ -79,6 +79,10 @@ def difference(y_true: Any, y_pred: Any) -> Any:
     return y_true - y_pred
 
 
+# Row functions that are not finite where either value is not.
+ERRORS = frozenset({squared_error, absolute_error, difference})
+
+
 def both_values(y_true: Any, y_pred: Any) -> Any:
     """`(y_true, y_pred)`."""
     return y_true, y_pred

@@ -1,19 +1,26 @@
 """Weighted means and variances of a number computed from each row."""
 
 import abc
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, near_mean, recentred
+from ._moments import Join, corrected_mean, kept_digits, near_mean, recentred
 from ._pair import Pair, sum_columns
-from ._row_functions import Domain, RowFunction
-from ._statistic import Rows, SummedStatistic, float_type
+from ._row_functions import ERRORS, Domain, RowFunction
+from ._statistic import Rows, Statistic, SummedStatistic, blocks_in_cache, float_type
 from ._types import State
+
+# Rows from which on plain sums over all of them are tried first: more than a block in the cache.
+LONG = 1 << 18
+# Rows looked at for a centre.
+_SAMPLE = 256
 
 
 @jax.tree_util.register_dataclass
@@ -79,12 +86,27 @@ class RowStatistic(SummedStatistic):
         """The mean in a state, where the columns need one."""
         return None
 
+    def sound(self, sums: Sequence[Any], state: Any) -> Any:
+        """Whether plain sums about a centre near no mean still have their digits."""
+        return True
+
+    def reads_long(self, rows: Rows) -> bool:
+        return self.domain == Domain() and rows.keep is None and rows.y_true.shape[0] >= LONG
+
     def of_rows(self, rows: Rows) -> Any:
         return self.of_rows_together([self], rows)[0]
 
     @classmethod
+    def family(cls) -> type[Statistic]:
+        return RowStatistic
+
+    @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
-        return blocks_of_rows(statistics, rows)
+        if not all(statistic.reads_long(rows) for statistic in statistics):
+            return blocks_of_rows(statistics, rows)
+        states, sound = _plain_sums(statistics, rows)
+        checked = functools.partial(blocks_in_cache, statistics, rows)
+        return lax.cond(sound, lambda: states, checked)
 
 
 @dataclass(frozen=True)
@@ -127,6 +149,9 @@ class RowVariance(RowStatistic):
 
     def centre_of(self, state: Moments) -> Any:
         return state.mean.high
+
+    def sound(self, sums: Sequence[Any], state: Moments) -> Any:
+        return kept_digits(state.squares, sums[1])
 
     def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
         from_centre = values - centre
@@ -180,6 +205,41 @@ def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, part: "Prepar
         states.append(statistic.state(kept, weight, own, centre, invalid))
         first += width
     return states
+
+
+def _plain_sums(statistics: Sequence[RowStatistic], rows: Rows) -> tuple[list[State], Any]:
+    """The states of unweighted rows if all are valid and well centred, and whether they are.
+
+    XLA's CPU backend vectorises a plain sum of a float expression over one long axis and spreads
+    it over the cores, ten times as fast as the same sum behind a mask or sharing its loop with a
+    second one. So nothing is masked: a value that is not finite shows in a sum. And the sums are
+    taken one after the other.
+    """
+    dtype = float_type(rows.y_true, rows.y_pred)
+    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+    count = true.shape[0]
+    zero = jnp.sum(true[:0]).astype(jnp.int32)  # varies over a mesh as the rows do
+    kept = ExactCount.of(zero + jnp.int32(count))
+    weight = kept.pair(dtype)
+    sample = slice(None, None, count // _SAMPLE)
+    ones = jnp.ones_like(true[sample])
+    covered = any(statistic.row in ERRORS for statistic in statistics)
+    sound = jnp.isfinite(zero if covered else jnp.sum(0 * true + 0 * pred))
+    states = []
+    for statistic in statistics:
+        few = statistic.row(true[sample], pred[sample])
+        centre = statistic.centre(few, ones > 0, ones)
+        sums = []
+        for column in range(len(statistic.columns(few, centre))):
+            true, pred, sound = lax.optimization_barrier((true, pred, sound))
+            values = statistic.row(true, pred)
+            sums.append(jnp.sum(statistic.columns(values, centre)[column]))
+            sound = sound & jnp.isfinite(sums[-1])
+        pairs = [Pair.of(total) for total in sums]
+        invalid = ExactCount.of(jnp.stack([zero, zero, zero]))
+        states.append(statistic.state(kept, weight, pairs, centre, invalid))
+        sound = sound & statistic.sound(sums, states[-1])
+    return states, sound
 
 
 class Prepared(NamedTuple):

@@ -53,6 +53,10 @@ class Statistic(abc.ABC):
         """How many axes y_pred may have: 1 for shape (n,), 2 for (n, k), a column per class."""
         return (1,)
 
+    def reads_long(self, rows: "Rows") -> bool:
+        """Whether these rows are read fastest in one go, however many they are."""
+        return False
+
     @abc.abstractmethod
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Any:
         """The state of no rows.
@@ -116,8 +120,13 @@ class Statistic(abc.ABC):
         return lax.scan(lambda left, right: (self.merge(left, right), None), first, rest)[0]
 
     @classmethod
+    def family(cls) -> type["Statistic"]:
+        """The class whose `of_rows_together` reads the rows for this one."""
+        return cls
+
+    @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
-        """The states of several statistics of this class over one block.
+        """The states of several statistics of this family over one block.
 
         A class whose statistics can share one reading of the rows overrides this.
         """
@@ -158,13 +167,18 @@ def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
     Many rows are read in blocks that stay in the cache: on a CPU, XLA writes the intermediate
     columns of a longer array to memory.
     """
-    kept = {s: s.of_rows(rows) for s in statistics if s.keeps_rows}
-    summed = [statistic for statistic in statistics if not statistic.keeps_rows]
-    states = kept | dict(zip(summed, _blocks(summed, rows), strict=True))
+    kept = [statistic for statistic in statistics if statistic.keeps_rows]
+    long = [s for s in statistics if s not in kept and s.reads_long(rows)]
+    short = [s for s in statistics if s not in kept and s not in long]
+    states: dict[Statistic, State] = {s: s.of_rows(rows) for s in kept}
+    if long:
+        states.update(zip(long, _one_block(long, rows), strict=True))
+    states.update(zip(short, blocks_in_cache(short, rows), strict=True))
     return tuple(states[statistic] for statistic in statistics)
 
 
-def _blocks(statistics: Sequence[Statistic], rows: Rows) -> Sequence[State]:
+def blocks_in_cache(statistics: Sequence[Statistic], rows: Rows) -> Sequence[State]:
+    """The states of statistics over any number of rows, read in blocks."""
     count = rows.y_true.shape[0]
     size = _block_size(count, columns_of(rows.y_pred))
     whole = count // size * size
@@ -189,10 +203,10 @@ def _block_size(count: int, width: int) -> int:
 def _one_block(statistics: Sequence[Statistic], rows: Rows) -> list[State]:
     groups: dict[type[Statistic], list[Statistic]] = {}
     for statistic in statistics:
-        groups.setdefault(type(statistic), []).append(statistic)
+        groups.setdefault(statistic.family(), []).append(statistic)
     states: dict[Statistic, State] = {}
-    for kind, members in groups.items():
-        states.update(zip(members, kind.of_rows_together(members, rows), strict=True))
+    for family, members in groups.items():
+        states.update(zip(members, family.of_rows_together(members, rows), strict=True))
     return [states[statistic] for statistic in statistics]
 
 

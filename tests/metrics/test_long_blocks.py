@@ -1,0 +1,108 @@
+"""Long blocks of unweighted numbers are summed as if all were valid, and checked afterwards."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelops_jax.metrics import bootstrap_intervals, compute, metric
+from modelops_jax.metrics._rowwise import LONG
+
+_NAMES = ("mean_squared_error", "mean_absolute_error", "r2_score", "pearson_corrcoef")
+_METRICS = {name: metric(name) for name in _NAMES}
+
+
+def _exact(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
+    """By the definitions, in float64 about the exact means, sums without rounding error."""
+    true, pred = y_true.astype(np.float64), y_pred.astype(np.float64)
+    true_gaps, pred_gaps = (x - math.fsum(x - x[0]) / x.size - x[0] for x in (true, pred))
+    errors = math.fsum((true - pred) ** 2)
+    true_squares, pred_squares = math.fsum(true_gaps**2), math.fsum(pred_gaps**2)
+    return {
+        "mean_squared_error": errors / true.size,
+        "mean_absolute_error": math.fsum(np.abs(true - pred)) / true.size,
+        "r2_score": 1 - errors / true_squares,
+        "pearson_corrcoef": math.fsum(true_gaps * pred_gaps)
+        / math.sqrt(true_squares * pred_squares),
+    }
+
+
+def _rows(dtype: type, layout: str) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(3)
+    true = random.standard_normal(LONG + 1)
+    if layout == "far head":  # what is looked at for a centre says nothing about the rest
+        true[:: LONG // 256] += 1e3
+    if layout == "offset":
+        true = true + 100
+    pred = true + 0.5 * random.standard_normal(true.size)
+    return true.astype(dtype), pred.astype(dtype)
+
+
+@pytest.mark.parametrize("layout", ["plain", "offset", "far head"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-12)])
+def test_a_long_block_gives_the_exact_value(layout: str, dtype: type, tolerance: float) -> None:
+    true, pred = _rows(dtype, layout)
+    values = compute(_METRICS, true, pred).values
+    for name, expected in _exact(true, pred).items():
+        assert float(values[name]) == pytest.approx(expected, rel=tolerance, abs=tolerance), name
+
+
+@pytest.mark.parametrize("argument", ["y_true", "y_pred"])
+@pytest.mark.parametrize("names", [_NAMES, ("r2_score",), ("mean_squared_error",)])
+def test_values_that_are_not_finite_are_counted(argument: str, names: tuple[str, ...]) -> None:
+    true, pred = _rows(np.float32, "plain")
+    rows = {"y_true": true, "y_pred": pred}
+    rows[argument][[7, LONG - 3]] = np.nan, np.inf
+    with pytest.raises(ValueError, match=rf"{argument}: 2 values that are not finite"):
+        compute({name: _METRICS[name] for name in names}, **rows)
+
+
+def test_a_sum_that_overflows_is_not_an_invalid_row() -> None:
+    true, pred = _rows(np.float32, "plain")
+    pred[5] = 1e30
+    value = compute({"mse": metric("mean_squared_error")}, true, pred).values["mse"]
+    assert value == np.inf
+
+
+def test_inside_jit_and_vmap_the_short_and_the_long_way_agree() -> None:
+    true, pred = _rows(np.float32, "plain")
+    function = metric("r2_score")
+
+    def value(y_true: jax.Array, y_pred: jax.Array, weight: jax.Array | None) -> jax.Array:
+        state = function.identity()
+        return function.finalize(function.update(state, y_true, y_pred, weight)).value
+
+    long = jax.jit(jax.vmap(value, in_axes=(0, 0, None)))
+    true[0], broken = true[0], pred.copy()
+    broken[11] = np.nan
+    plain, bad = long(jnp.stack([true, true]), jnp.stack([pred, broken]), None)
+    masked = jax.jit(value)(true, pred, jnp.ones(true.shape, bool))
+    assert float(plain) == pytest.approx(float(masked), rel=1e-6)
+    assert math.isnan(float(bad))
+
+
+def test_equal_values_have_no_squares_at_all() -> None:
+    true = np.full(LONG, 0.1, np.float32)
+    with_errors = compute({"r2": metric("r2_score")}, true, true + np.float32(1)).values["r2"]
+    assert with_errors == 0.0  # not some huge number, as rounding errors for squares would give
+
+
+def test_the_derivative_goes_through() -> None:
+    true, pred = _rows(np.float32, "plain")
+    function = metric("mean_squared_error")
+
+    def value(y_pred: jax.Array) -> jax.Array:
+        return function.finalize(function.update(function.identity(), true, y_pred)).value
+
+    found = jax.jit(jax.grad(value))(jnp.asarray(pred))
+    np.testing.assert_allclose(found, 2 * (pred - true) / true.size, rtol=1e-5)
+
+
+def test_intervals_of_many_rows_use_the_same_states() -> None:
+    true, pred = _rows(np.float32, "plain")
+    interval = bootstrap_intervals(
+        {"mse": metric("mean_squared_error")}, true, pred, n_resamples=20
+    )
+    assert interval["mse"].low < np.mean((true - pred) ** 2) < interval["mse"].high
