@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._compute import compute, numbers, padded, precision_scope
+from ._compute import compute, computed_now, numbers, padded, precision_scope
 from ._counts import CellStatistic, Counts
 from ._exact import ExactCount
 from ._metric import Metric
@@ -210,7 +210,7 @@ def _resample_rows(
     true, pred = np.asarray(numbers(y_true, "y_true")), np.asarray(numbers(y_pred, "y_pred"))
     weights = None if weight is None else np.asarray(numbers(weight, "weight"))
     columns = (true, pred, weights)
-    with jax.ensure_compile_time_eval(), precision_scope(*columns):
+    with computed_now(), precision_scope(*columns):
         dtype = float_type(
             true, pred, None if weights is None or weights.dtype == bool else weights
         )

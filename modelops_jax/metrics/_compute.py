@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._metric import Metric, raise_invalid
 from ._statistic import (
@@ -129,6 +130,15 @@ def numbers(values: Vector | Matrix, name: str) -> Column:
     return array
 
 
+def computed_now() -> contextlib.AbstractContextManager[Any]:
+    """Work on constants inside a user's jitted function is done now, not traced.
+
+    Only there: in this scope each operation of a function that is being traced is compiled too.
+    """
+    traced = isinstance(jax.device_put(np.float32(0)), Tracer)
+    return jax.ensure_compile_time_eval() if traced else contextlib.nullcontext()
+
+
 def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManager[Any]:
     """64-bit types for the work on these columns, if one of them is an integer or a float64."""
     wide = any(
@@ -145,8 +155,7 @@ def _states(
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
     if streamed:
-        # Constants inside a user's jitted function are computed now, not traced.
-        with jax.ensure_compile_time_eval(), precision_scope(y_true, y_pred, weight):
+        with computed_now(), precision_scope(y_true, y_pred, weight):
             states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))

@@ -69,6 +69,23 @@ def test_compilations_are_bounded():
     assert len(TRACES) == before
 
 
+def test_twenty_sizes_up_to_a_thousand_compile_two_programs():
+    """JAX's own count: helpers outside the one program are programs, too."""
+    compiled: list[str] = []
+
+    def note(event: str, *_: object, **facts: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration" and listening:
+            compiled.append(str(facts))
+
+    listening = True
+    jax.monitoring.register_event_duration_secs_listener(note)
+    fresh = {"it": metric("fbeta_score", beta=1.25, average="macro", num_classes=11)}
+    for count in np.linspace(1, 1000, 20).astype(int):
+        compute(fresh, np.arange(count) % 11, np.arange(count) % 7)
+    listening = False
+    assert len(compiled) == 2, compiled
+
+
 @pytest.mark.parametrize("count", [BUCKETS[-1] - 1, BUCKETS[-1], BUCKETS[-1] * 2 + 12345])
 def test_blocks_and_tail_count_every_row(count):
     """Sizes around the block give NumPy's counts, and its sums of weights."""
