@@ -13,16 +13,17 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-model test-faults bench-metrics check clean
+.PHONY: help demo test test-model test-faults bench-metrics bench-training check clean
 
 help:
-	@echo "make demo          fine-tune a real language model and write a report (about 5 minutes)"
-	@echo "make test          run the test suite"
-	@echo "make test-model    run the tests that need the 92 MB checkpoint, against transformers"
-	@echo "make test-faults   run the tests that kill processes at random moments, again and again"
-	@echo "make bench-metrics time the metrics beside scikit-learn, torchmetrics and metrax"
-	@echo "make check         formatting, lint and types"
-	@echo "make clean         remove the environment and the results"
+	@echo "make demo            fine-tune a real language model and write a report (about 5 minutes)"
+	@echo "make test            run the test suite"
+	@echo "make test-model      run the tests that need the 92 MB checkpoint, against transformers"
+	@echo "make test-faults     run the tests that kill processes at random moments, again and again"
+	@echo "make bench-metrics   time the metrics beside scikit-learn, torchmetrics and metrax"
+	@echo "make bench-training  time fine-tuning beside TRL with PEFT and a transformers loop"
+	@echo "make check           formatting, lint and types"
+	@echo "make clean           remove the environment and the results"
 
 $(BIN)/python:
 	@echo "Making the environment $(VENV) ..."
@@ -50,6 +51,10 @@ test-faults: $(VENV)/.installed-test
 
 bench-metrics: $(VENV)/.installed-bench
 	@$(BIN)/python benchmarks/metrics.py
+
+bench-training: $(VENV)/.installed-bench
+	@$(BIN)/python -m modelops_jax.models smollm2-135m-instruct
+	@$(BIN)/python benchmarks/training.py
 
 check: $(VENV)/.installed-check
 	@$(BIN)/ruff format --check .
