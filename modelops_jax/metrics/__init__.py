@@ -28,6 +28,7 @@ from ._correlation import concordance_corrcoef as concordance_corrcoef
 from ._correlation import explained_variance_score as explained_variance_score
 from ._correlation import pearson_corrcoef as pearson_corrcoef
 from ._correlation import spearman_corrcoef as spearman_corrcoef
+from ._counted import compute_counts as compute_counts
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
@@ -68,6 +69,7 @@ from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
 from ._statistic import Statistic as Statistic
+from ._stream import MetricStream as MetricStream
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
