@@ -11,3 +11,5 @@ from ._dataset import Dataset as Dataset
 from ._problem import DatasetError as DatasetError
 from ._problem import Problem as Problem
 from ._sanitizer import DatasetSanitizer as DatasetSanitizer
+from ._table import TableChunk as TableChunk
+from ._table import read_table as read_table

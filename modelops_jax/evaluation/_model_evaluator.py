@@ -154,9 +154,9 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_true: what is right, one entry per row (see the table of the class).
             y_pred: what was predicted, of the same length.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows. AUROC, multilabel
-                precision, recall and F1, means over more than 128 classes and added metrics of
-                your own have none.
+                Intervals are percentile bootstraps of independent rows, that of AUROC is
+                DeLong's. Multilabel precision, recall and F1, means over more than 128 classes
+                and added metrics of your own have none.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the

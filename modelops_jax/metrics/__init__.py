@@ -33,6 +33,10 @@ from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
 from ._covariance import RowCovariance as RowCovariance
+from ._delong import AreaComparison as AreaComparison
+from ._delong import AreaEstimate as AreaEstimate
+from ._delong import delong_test as delong_test
+from ._delong import roc_auc_interval as roc_auc_interval
 from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
