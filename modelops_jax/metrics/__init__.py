@@ -11,6 +11,7 @@ from ._agreement import matthews_corrcoef as matthews_corrcoef
 from ._bootstrap import Interval as Interval
 from ._bootstrap import bootstrap_intervals as bootstrap_intervals
 from ._bootstrap import count_intervals as count_intervals
+from ._class_areas import ClassScoreRows as ClassScoreRows
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
 from ._class_ratios import specificity_score as specificity_score
