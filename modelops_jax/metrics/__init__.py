@@ -29,6 +29,7 @@ from ._correlation import concordance_corrcoef as concordance_corrcoef
 from ._correlation import explained_variance_score as explained_variance_score
 from ._correlation import pearson_corrcoef as pearson_corrcoef
 from ._correlation import spearman_corrcoef as spearman_corrcoef
+from ._counted import compute_counts as compute_counts
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
@@ -77,6 +78,7 @@ from ._sweep import ThresholdCounts as ThresholdCounts
 from ._sweep import ThresholdSweep as ThresholdSweep
 from ._sweep import threshold_sweep as threshold_sweep
 from ._sweep import threshold_tables_metric as threshold_tables_metric
+from ._stream import MetricStream as MetricStream
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
