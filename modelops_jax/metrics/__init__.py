@@ -73,6 +73,8 @@ from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
+from ._slices import SlicedReport as SlicedReport
+from ._slices import compute_slices as compute_slices
 from ._statistic import Statistic as Statistic
 from ._sweep import ThresholdCounts as ThresholdCounts
 from ._sweep import ThresholdSweep as ThresholdSweep
