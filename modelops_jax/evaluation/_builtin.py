@@ -41,6 +41,8 @@ class Confidence:
 
     level: float
     seed: int
+    groups: Any = None
+    """For every row the id of the group it is resampled with; None: rows are independent."""
 
 
 class Pair(abc.ABC):
@@ -92,12 +94,17 @@ class Pair(abc.ABC):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        """Give the intervals of the metrics that have a bootstrap, if asked for."""
+        """Give the intervals of the metrics that have one, if asked for."""
         resampled = {name: metric for name, metric in bound.items() if metric.resampling}
         if confidence is None or not resampled:
             return {}
-        return numeric.bootstrap_intervals(
-            resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
+        return numeric.confidence_intervals(
+            resampled,
+            self.y_true,
+            self.y_pred,
+            groups=confidence.groups,
+            level=confidence.level,
+            seed=confidence.seed,
         )
 
     def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:

@@ -145,6 +145,7 @@ precision, recall and f1, each `_micro` and `_macro` |
         y_pred: Iterable[Any],
         *,
         confidence: float | int | None = None,
+        groups: Iterable[Any] | None = None,
         seed: int = 0,
     ) -> EvaluationResult:
         """Compute all metrics.
@@ -153,9 +154,13 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_true: what is right, one entry per row (see the table of the class).
             y_pred: what was predicted, of the same length.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows. AUROC, multilabel
-                precision, recall and F1, means over more than 128 classes and added metrics of
-                your own have none.
+                Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
+                Wilson's interval, the rest a percentile bootstrap. AUROC, multilabel precision,
+                recall and F1, means over more than 128 classes and added metrics of your own have
+                none.
+            groups: for the intervals, an id for every row: rows of one id (of one user, one
+                document) may depend on each other, and are resampled together. None: all rows
+                are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
 
         Returns:
@@ -175,7 +180,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        wanted = None if confidence is None else Confidence(confidence, seed)
+        wanted = None if confidence is None else Confidence(confidence, seed, groups)
         computed: dict[str, Computed] = {}
         for name, outcome in compute_together(built_in, y_true, y_pred, wanted).items():
             if isinstance(outcome, Exception):

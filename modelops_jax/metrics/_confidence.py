@@ -1,0 +1,95 @@
+"""The interval that fits each metric."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from ._bootstrap import Ends, bootstrap_intervals
+from ._compute import compute, numbers
+from ._interval import Interval, check_level, check_resamples
+from ._metric import Metric
+from ._proportion import ProportionMethod, interval_of
+from ._types import Matrix, Vector
+
+IntervalMethod = Literal["auto", "percentile", "bca", "wilson", "exact"]
+
+
+def confidence_intervals(
+    metrics: Mapping[str, Metric],
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    groups: Vector | None = None,
+    level: float = 0.95,
+    method: IntervalMethod | str = "auto",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Confidence intervals of metrics, by the method that fits each.
+
+    "auto" takes Wilson's interval for a metric that is a share of unweighted, independent rows,
+    or rises with one, and the percentile bootstrap for the rest. Shares are accuracy, the losses
+    that are 1 minus it, top-k accuracy, micro-averages, and the precision, recall, specificity,
+    Jaccard index and F1 of a class. A bootstrap of 100 rows that are all right would say [1, 1];
+    Wilson's interval has a width there.
+
+    Args:
+        metrics: the metrics under the names their intervals will have.
+        y_true: reference labels or values, shape (n,).
+        y_pred: predicted labels or values, shape (n,), or what else the metrics take.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        groups: None, or an id for every row, shape (n,): rows of one id may depend on each other,
+            and are resampled together.
+        level: nominal coverage, in (0, 1).
+        method: "auto"; "percentile" or "bca", as in `bootstrap_intervals`; "wilson" or "exact",
+            as in `proportion_interval`.
+        n_resamples: how many resamples of a bootstrap.
+        seed: of a bootstrap; the same seed gives the same interval.
+
+    Returns:
+        By metric its interval, which names its method.
+
+    Raises:
+        ValueError: another method; "wilson" or "exact" for what is no share of unweighted,
+            independent rows; and what `bootstrap_intervals` refuses.
+
+    Example:
+        >>> from modelops_jax.metrics import confidence_intervals, metric
+        >>> metrics = {"accuracy": metric("accuracy_score"), "mse": metric("mean_squared_error")}
+        >>> found = confidence_intervals(metrics, [1, 0] * 50, [1, 0] * 49 + [0, 0])
+        >>> {name: interval.method for name, interval in found.items()}
+        {'accuracy': 'Wilson', 'mse': 'Poisson percentile'}
+        >>> round(found["accuracy"].low, 3), round(found["accuracy"].high, 3)
+        (0.946, 0.998)
+    """
+    if method not in get_args(IntervalMethod):
+        raise ValueError(f"method must be one of {get_args(IntervalMethod)}, not {method!r}")
+    check_level(level)
+    check_resamples(n_resamples)
+    weighted = weight is not None and numbers(weight, "weight").dtype != bool
+    found: dict[str, Interval] = {}
+    if method not in get_args(Ends) and not weighted and groups is None:
+        states = compute(metrics, y_true, y_pred, weight=weight).states
+        for name, metric in metrics.items():
+            share = metric.proportion([states[statistic] for statistic in metric.statistics])
+            if share is not None:
+                found[name] = interval_of(share, level, "wilson" if method == "auto" else method)
+    rest = {name: metric for name, metric in metrics.items() if name not in found}
+    if rest and method in get_args(ProportionMethod):
+        raise ValueError(
+            f"method={method!r} is for shares of unweighted, independent rows, which "
+            f"{', '.join(rest)} {'is' if len(rest) == 1 else 'are'} not"
+        )
+    if rest:
+        found |= bootstrap_intervals(
+            rest,
+            y_true,
+            y_pred,
+            weight=weight,
+            groups=groups,
+            level=level,
+            method="percentile" if method == "auto" else method,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+    return {name: found[name] for name in metrics}
