@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class Work:
     learning_rate: float
     bars: dict[str, float]
     """By contender: how many times as slow as ours it has to be."""
+
+    remat: Literal["none", "layer"] = "layer"
+    """Of ours. What is compared with a loop that keeps everything keeps everything too."""
 
     contenders: tuple[str, ...] = ("ours", "trl", "trl without checkpointing")
     padded_tokens: int | None = None
@@ -52,7 +55,7 @@ WORKS = {
     "padded": Work(
         "Llama of 42 M parameters, all weights, 4 rows of 256 trained tokens a step",
         "llama-42m", None, 4, 10, 1e-4, {"transformers loop": 1.0},
-        contenders=("ours", "transformers loop"), padded_tokens=256,
+        contenders=("ours", "transformers loop"), padded_tokens=256, remat="none",
     ),
 }  # fmt: skip
 
@@ -71,6 +74,7 @@ def ours(work: Work, folder: Path, steps: list[list[dict[str, Any]]]) -> list[tu
         max_steps=work.steps,
         learning_rate=work.learning_rate,
         schedule="constant",
+        remat=work.remat,
         lora=LoraConfig(rank=work.lora_rank, targets=TARGETS, alpha=32) if work.lora_rank else None,
     )
     if work.padded_tokens:

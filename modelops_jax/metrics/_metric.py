@@ -84,11 +84,14 @@ class Metric:
         Raises:
             ValueError: concrete states that counted invalid rows.
         """
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(states)):
+        leaves = jax.tree.leaves(states)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
             outcome = self.finalizer(jnp, *states)
             invalid = sum(jnp.sum(state.invalid.value()) for state in states)
             return outcome._replace(value=_poisoned(outcome.value, invalid > 0))
-        concrete = jax.device_get(tuple(states))
+        concrete = tuple(states)
+        if any(isinstance(leaf, jax.Array) for leaf in leaves):
+            concrete = jax.device_get(concrete)
         for statistic, state in zip(self.statistics, concrete, strict=True):
             raise_invalid(statistic, state)
         value, undefined = self.finalizer(np, *concrete)

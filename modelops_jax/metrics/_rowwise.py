@@ -231,7 +231,8 @@ def _plain_sums(statistics: Sequence[RowStatistic], rows: Rows) -> tuple[list[St
         centre = statistic.centre(few, ones > 0, ones)
         sums = []
         for column in range(len(statistic.columns(few, centre))):
-            true, pred, sound = lax.optimization_barrier((true, pred, sound))
+            # The centre, too: spread out over the rows once for two sums it is written to memory.
+            true, pred, centre, sound = lax.optimization_barrier((true, pred, centre, sound))
             values = statistic.row(true, pred)
             sums.append(jnp.sum(statistic.columns(values, centre)[column]))
             sound = sound & jnp.isfinite(sums[-1])

@@ -299,7 +299,7 @@ def float_type(*values: Column | None) -> Any:
 
     With 64-bit types enabled integers are computed in float64.
     """
-    default = jnp.zeros(()).dtype
+    default = jnp.result_type(float)
     types = [
         value.dtype if jnp.issubdtype(value.dtype, jnp.floating) else default
         for value in values

@@ -1,11 +1,12 @@
 """Reading and writing the folder of a Hugging Face model: weights as safetensors."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401 - names bfloat16 to NumPy, which safetensors then reads and writes
+import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -20,7 +21,14 @@ from ._stacked import StackedWeights, checkpoint_tensors
 from ._tokenizer import Tokenizer
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-_READABLE = ("F64", "F32", "F16", "BF16")
+_READABLE = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
+# A safetensors file is the length of its header in so many bytes, the header, and the tensors.
+_LENGTH_BYTES = 8
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 # Old checkpoints store the rotary frequencies, which follow from the configuration.
 _DERIVED = ".rotary_emb.inv_freq"
@@ -87,18 +95,27 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Each tensor of a file in turn, read rather than mapped: mapped pages would stay in memory."""
     try:
-        with safetensors.safe_open(file, framework="numpy") as opened:
-            for name in opened.keys():
-                stored = opened.get_slice(name).get_dtype()
-                if stored not in _READABLE:
-                    raise CheckpointError(
-                        f"{file}: tensor {name!r} is of type {stored}; "
-                        f"read are {', '.join(_READABLE)}"
-                    )
-                yield name, opened.get_tensor(name)
+        with safetensors.safe_open(file, framework="numpy") as opened:  # checks the whole header
+            stored = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{file} is not a whole safetensors file: {error}") from error
+    for name, kind in stored.items():
+        if kind not in _READABLE:
+            raise CheckpointError(
+                f"{file}: tensor {name!r} is of type {kind}; read are {', '.join(_READABLE)}"
+            )
+    with open(file, "rb") as opened:
+        length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
+        header = json.loads(opened.read(length))
+        for name, kind in stored.items():
+            begin, end = header[name]["data_offsets"]
+            tensor = np.empty(header[name]["shape"], _READABLE[kind])
+            opened.seek(_LENGTH_BYTES + length + begin)
+            read = opened.readinto(tensor.reshape(-1).view(np.uint8).data)
+            assert read == end - begin == tensor.nbytes, (file, name)
+            yield name, tensor
 
 
 def write_folder(
