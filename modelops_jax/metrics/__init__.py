@@ -5,6 +5,7 @@ Names ending in `_score` or `_corrcoef` are better when higher, in `_error`, `_l
 cases.
 """
 
+from ._adjusted import adjust_p_values as adjust_p_values
 from ._agreement import balanced_accuracy_score as balanced_accuracy_score
 from ._agreement import cohen_kappa_score as cohen_kappa_score
 from ._agreement import matthews_corrcoef as matthews_corrcoef
@@ -42,11 +43,15 @@ from ._losses import log_cosh_error as log_cosh_error
 from ._losses import max_error as max_error
 from ._losses import mean_pinball_loss as mean_pinball_loss
 from ._losses import median_absolute_error as median_absolute_error
+from ._mcnemar import McNemarTest as McNemarTest
+from ._mcnemar import mcnemar_test as mcnemar_test
 from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._overlaps import f1_score as f1_score
 from ._overlaps import fbeta_score as fbeta_score
 from ._overlaps import jaccard_score as jaccard_score
+from ._paired import Difference as Difference
+from ._paired import paired_differences as paired_differences
 from ._proportion import proportion_interval as proportion_interval
 from ._ranking import average_precision_score as average_precision_score
 from ._ranking import roc_auc_score as roc_auc_score

@@ -72,7 +72,7 @@ def bootstrap_intervals(
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 14;
     Field and Welsh, "Bootstrapping clustered data", JRSS B 69, 2007.
     """
-    _check(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples)
     states = compute(metrics, y_true, y_pred, weight=weight).states
     weighted = weight is not None and numbers(weight, "weight").dtype != bool
     by_cells = {
@@ -147,7 +147,7 @@ def count_intervals(
         >>> interval.low < 0.5 < interval.high
         True
     """
-    _check(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples)
     bca = method == "bca"
     drawn: dict[Statistic, list[Counts]] = {}
     found = {}
@@ -163,7 +163,14 @@ def count_intervals(
     return found
 
 
-def _check(metrics: Mapping[str, Metric], level: float, method: str, n_resamples: int) -> None:
+def check_bootstrap(
+    metrics: Mapping[str, Metric], level: float, method: str, n_resamples: int
+) -> None:
+    """Refuse what a bootstrap cannot do.
+
+    Raises:
+        ValueError: see `bootstrap_intervals`.
+    """
     check_level(level)
     check_resamples(n_resamples)
     if method not in get_args(Ends):

@@ -233,7 +233,7 @@ def _add_block(
     added = []
     for statistic, state in zip(statistics, states, strict=True):
 
-        def columns(pred: jax.Array, statistic: Any = statistic, state: Any = state) -> jax.Array:
+        def columns(pred: Any, statistic: Any = statistic, state: Any = state) -> jax.Array:
             rows = check_rows(y_true, pred, weight, shared_axes(statistics))
             return statistic.row_columns(rows, state).astype(dtype)
 
