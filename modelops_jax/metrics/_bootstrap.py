@@ -39,6 +39,9 @@ def bootstrap_intervals(
 ) -> dict[str, Interval]:
     """Bootstrap intervals of metrics, rows, or groups of rows, being independent draws.
 
+    A metric whose `Metric.resampling` is "closed" gets the interval of its own formula instead:
+    exact AUROC gets DeLong's (`roc_auc_interval`).
+
     Args:
         metrics: the metrics under the names their intervals will have.
         y_true: reference labels or values, shape (n,).
@@ -59,8 +62,8 @@ def bootstrap_intervals(
 
     Raises:
         ValueError: a metric without a bootstrap (`Metric.resampling` is None), a level outside
-            (0, 1), another method, too few resamples, groups that are not one id a row, or rows
-            that `compute` refuses.
+            (0, 1), another method, too few resamples, groups that are not one id a row, rows that
+            `compute` refuses, or for exact AUROC groups or weights other than 0 and 1.
 
     Example:
         >>> from modelops_jax.metrics import bootstrap_intervals, metric
@@ -80,10 +83,16 @@ def bootstrap_intervals(
         for name, metric in metrics.items()
         if metric.resampling == "cells" and not weighted and groups is None
     }
-    by_rows = {name: metric for name, metric in metrics.items() if name not in by_cells}
+    closed = {name: metric for name, metric in metrics.items() if metric.resampling == "closed"}
+    by_rows = {name: metric for name, metric in metrics.items() if name not in {*by_cells, *closed}}
     found = count_intervals(
         by_cells, states, level=level, method=method, n_resamples=n_resamples, seed=seed
     )
+    for name, metric in closed.items():
+        if groups is not None:
+            raise ValueError(f"{name}: the interval of {metric.name} is for independent rows")
+        *ends, formula = metric.interval([states[s] for s in metric.statistics], level)
+        found[name] = make_interval((ends[0], ends[1]), level, formula)
     if by_rows:
         statistics = dict.fromkeys(s for m in by_rows.values() for s in m.statistics)
         sums = draw_rows(

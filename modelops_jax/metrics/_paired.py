@@ -89,6 +89,9 @@ def paired_differences(
     Yeh, "More accurate tests for the statistical significance of result differences", 2000.
     """
     check_bootstrap(metrics, level, "percentile", n_resamples)
+    for name, metric in metrics.items():
+        if metric.resampling == "closed":
+            raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
     names = list(y_preds)
     if len(names) < 2:
         raise ValueError(f"y_preds must have two models or more to compare; it has {names}")
