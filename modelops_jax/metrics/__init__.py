@@ -84,11 +84,11 @@ from ._scores import ScoreRows as ScoreRows
 from ._slices import SlicedReport as SlicedReport
 from ._slices import compute_slices as compute_slices
 from ._statistic import Statistic as Statistic
+from ._stream import MetricStream as MetricStream
 from ._sweep import ThresholdCounts as ThresholdCounts
 from ._sweep import ThresholdSweep as ThresholdSweep
 from ._sweep import threshold_sweep as threshold_sweep
 from ._sweep import threshold_tables_metric as threshold_tables_metric
-from ._stream import MetricStream as MetricStream
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
