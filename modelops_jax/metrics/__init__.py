@@ -73,12 +73,15 @@ from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
+from ._sketch import ScoreHistogram as ScoreHistogram
+from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
+from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score
 from ._statistic import Statistic as Statistic
+from ._stream import MetricStream as MetricStream
 from ._sweep import ThresholdCounts as ThresholdCounts
 from ._sweep import ThresholdSweep as ThresholdSweep
 from ._sweep import threshold_sweep as threshold_sweep
 from ._sweep import threshold_tables_metric as threshold_tables_metric
-from ._stream import MetricStream as MetricStream
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo
