@@ -47,6 +47,8 @@ class Confidence:
 
     level: float
     seed: int
+    groups: Any = None
+    """For every row the id of the group it is resampled with; None: rows are independent."""
 
 
 class Evidence(abc.ABC):
@@ -65,7 +67,7 @@ class Evidence(abc.ABC):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        """Give the intervals of the metrics that have a bootstrap, if asked for."""
+        """Give the intervals of the metrics that have one, if asked for."""
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -136,11 +138,20 @@ class Pair(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        resampled = {name: metric for name, metric in bound.items() if metric.resampling}
-        if confidence is None or not resampled:
+        if confidence is None:
             return {}
-        return numeric.bootstrap_intervals(
-            resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
+        # A closed formula is for independent rows.
+        without = (None,) if confidence.groups is None else (None, "closed")
+        resampled = {name: m for name, m in bound.items() if m.resampling not in without}
+        if not resampled:
+            return {}
+        return numeric.confidence_intervals(
+            resampled,
+            self.y_true,
+            self.y_pred,
+            groups=confidence.groups,
+            level=confidence.level,
+            seed=confidence.seed,
         )
 
     def take(self, rows: np.ndarray) -> "Pair":

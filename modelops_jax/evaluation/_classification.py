@@ -59,7 +59,7 @@ class LabelPair(Pair):
         if self.counts is None or confidence is None:
             return super().intervals(bound, confidence)
         states = self.report(bound).states
-        return numeric.count_intervals(bound, states, level=confidence.level, seed=confidence.seed)
+        return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None

@@ -14,7 +14,9 @@ from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
 
 
-def check_confidence(confidence: float | int | None, seed: int) -> Confidence | None:
+def check_confidence(
+    confidence: float | int | None, seed: int, groups: Any = None
+) -> Confidence | None:
     """What a caller asks for, if it makes sense.
 
     Raises:
@@ -24,7 +26,7 @@ def check_confidence(confidence: float | int | None, seed: int) -> Confidence | 
         return None
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
-    return Confidence(confidence, seed)
+    return Confidence(confidence, seed, groups)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ precision, recall and f1, each `_micro` and `_macro` |
         y_pred: Iterable[Any],
         *,
         confidence: float | int | None = None,
+        groups: Iterable[Any] | None = None,
         seed: int = 0,
         slices: Mapping[str | tuple[str, ...], Any] | None = None,
     ) -> EvaluationResult:
@@ -158,9 +159,13 @@ precision, recall and f1, each `_micro` and `_macro` |
                 counted on their devices; slices, intervals of sums, scores and metrics of your
                 own gather the rows on the host.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows, that of AUROC is
-                DeLong's. Multilabel precision, recall and F1, means over more than 128 classes
-                and added metrics of your own have none.
+                Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
+                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Multilabel
+                precision, recall and F1, means over more than 128 classes and added metrics of
+                your own have none.
+            groups: for the intervals, an id for every row: rows of one id (of one user, one
+                document) may depend on each other, and are resampled together; AUROC has no
+                interval then. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the
@@ -181,7 +186,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             UndefinedMetricWarning: a metric has no definition on these rows; the message, which
                 `metadata["undefined"]` keeps, says which rule gave the value.
         """
-        wanted = check_confidence(confidence, seed)
+        wanted = check_confidence(confidence, seed, groups)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
         slicings = read_slices(slices or {}, rows)
         if slicings:

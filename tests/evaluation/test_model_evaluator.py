@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import (
     AUCROCMetric,
     EvaluationResult,
@@ -228,18 +227,33 @@ def test_intervals_are_those_of_the_metrics_room():
 
 
 def test_interval_of_exact_match_is_that_of_its_matches():
-    """Exact match resamples the two counts of rows that match and rows that do not."""
+    """Exact match is a share of rows and has Wilson's interval: 90 of 100, and none of 100."""
     y_true = ["yes"] * 90 + ["no"] * 10
-    result = ModelEvaluator("text_generation").evaluate(y_true, ["yes"] * 100, confidence=0.95)
+    evaluator = ModelEvaluator("text_generation")
+    result = evaluator.evaluate(y_true, ["yes"] * 100, confidence=0.95)
     exact = result.intervals["exact_match"]
-    direct = numeric.bootstrap_intervals(
-        {"m": numeric.metric("accuracy_score")}, [1] * 100, [1] * 90 + [0] * 10
-    )["m"]
-    assert (exact.low, exact.high) == (direct.low, direct.high)
-    # The standard error of a share of 0.9 of 100 rows is 0.03.
-    assert 0.82 <= exact.low <= 0.86
-    assert 0.94 <= exact.high <= 0.97
+    # scipy.stats.binomtest(hits, 100).proportion_ci(method="wilson")
+    assert (exact.low, exact.high) == pytest.approx((0.8256343385, 0.9447708629), abs=1e-9)
     assert set(result.intervals) == {"exact_match", "length_ratio"}
+    none = evaluator.evaluate(y_true, ["?"] * 100, confidence=0.95).intervals["exact_match"]
+    assert none.low == 0.0
+    assert none.high == pytest.approx(0.0369934982, abs=1e-9)
+
+
+def test_intervals_of_groups_are_wider():
+    """Each row four times over: as groups the interval is that of one copy, alone half of it."""
+    y_true, y_pred = np.repeat(RNG.integers(0, 2, (2, 60)), 4, axis=1)
+    groups = [f"document {row // 4}" for row in range(240)]
+    evaluator = ModelEvaluator("binary")
+    alone = evaluator.evaluate(y_true, y_pred, confidence=0.95).intervals
+    found = evaluator.evaluate(y_true, y_pred, confidence=0.95, groups=groups).intervals
+    one = evaluator.evaluate(y_true[::4], y_pred[::4], confidence=0.95).intervals
+    for name in ("accuracy", "f1"):
+        width, narrow, wide = (i[name].high - i[name].low for i in (found, alone, one))
+        assert narrow < 0.6 * width
+        assert width == pytest.approx(wide, rel=0.15)
+    with pytest.raises(ValueError, match=r"groups must have shape \(240,\)"):
+        evaluator.evaluate(y_true, y_pred, confidence=0.95, groups=[1, 2])
 
 
 def test_intervals_of_regression_and_ranking():
