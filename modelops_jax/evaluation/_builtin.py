@@ -9,7 +9,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax
@@ -49,6 +49,10 @@ class Confidence:
     seed: int
     groups: Any = None
     """For every row the id of the group it is resampled with; None: rows are independent."""
+
+    def of(self, rows: np.ndarray) -> "Confidence":
+        """The same for some of the rows."""
+        return self if self.groups is None else replace(self, groups=np.asarray(self.groups)[rows])
 
 
 class Evidence(abc.ABC):
@@ -201,7 +205,8 @@ class Pair(Evidence):
         for slicing in slicings:
             several = []
             for place in range(len(slicing.keys)):
-                part = self.take(np.flatnonzero(slicing.ids == place)).compute(metrics, confidence)
+                rows = np.flatnonzero(slicing.ids == place)
+                part = self.take(rows).compute(metrics, confidence and confidence.of(rows))
                 several.append(
                     {
                         name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
@@ -219,16 +224,18 @@ class Pair(Evidence):
         rows: np.ndarray,
         confidence: Confidence | None,
     ) -> dict[str, numeric.Interval]:
-        """Counts have theirs from the counts; others from the rows of the slice."""
+        """Counts have theirs from the counts; others, and dependent rows, from the rows."""
         if confidence is None or not report.rows:
             return {}
-        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
+        independent = confidence.groups is None
+        counted = {n: m for n, m in bound.items() if independent and m.resampling == "cells"}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
-        found = numeric.count_intervals(
+        found = numeric.state_intervals(
             counted, report.states, level=confidence.level, seed=confidence.seed
         )
         if rest:
-            found |= self.take(np.flatnonzero(rows)).intervals(rest, confidence)
+            places = np.flatnonzero(rows)
+            found |= self.take(places).intervals(rest, confidence.of(places))
         return found
 
 

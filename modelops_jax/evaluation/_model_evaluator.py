@@ -189,7 +189,7 @@ precision, recall and f1, each `_micro` and `_macro` |
         wanted = check_confidence(confidence, seed, groups)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
         slicings = read_slices(slices or {}, rows)
-        if slicings:
+        if slicings or groups is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
         groups = [

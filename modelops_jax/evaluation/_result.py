@@ -39,8 +39,6 @@ class SliceResult:
         metrics: name -> value on these rows (nan where it is undefined).
         intervals: name -> confidence interval on these rows, where there is one.
         undefined: name -> how many entries of the value have no definition on these rows.
-        p_values: name -> chance of so large a difference between the slice and all other rows
-            if there were none, adjusted for the number of slices.
     """
 
     key: Mapping[str, Hashable]
@@ -48,7 +46,6 @@ class SliceResult:
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     undefined: Mapping[str, int] = field(default_factory=dict)
-    p_values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

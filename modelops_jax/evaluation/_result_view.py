@@ -9,8 +9,6 @@ _SHOWN = 20
 _WIDEST = 28
 # Columns of a terminal.
 _COLUMNS = 80
-# Below it a difference of a slice from the rest is marked.
-_ALPHA = 0.05
 
 _STYLE = (
     "border-collapse:collapse;margin:.4em 0 1em;font-variant-numeric:tabular-nums",
@@ -81,20 +79,22 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
     columns = dict.fromkeys(tuple(one.key) for one in result.slices)
     for key in columns:
         members = [one for one in result.slices if tuple(one.key) == key]
-        first = next(iter(result.metrics), None)
+        first = next(iter(members[0].metrics), None)
         intervals = any(first in one.intervals for one in members)
         rows = []
         for one in members[:_SHOWN]:
-            row = [_name(*one.key.values()), *(_marked(one, name) for name in result.metrics)]
+            row = [_name(*one.key.values()), *(written(one.metrics[name]) for name in one.metrics)]
             if intervals:
                 interval = one.intervals.get(first)
                 row.append(between(interval) if interval else "")
             rows.append([*row, str(one.rows)])
-        head = [" x ".join(key), *result.metrics, *([f"{first} in"] if intervals else []), "rows"]
-        marked = any("*" in cell for row in rows for cell in row)
-        note = f" (* differs from the rest, adjusted p < {_ALPHA:g})" if marked else ""
-        title = f"by {' x '.join(key)}{note}"
-        found.append((title, head, rows, len(members) - len(rows)))
+        head = [
+            " x ".join(key),
+            *members[0].metrics,
+            *([f"{first} in"] if intervals else []),
+            "rows",
+        ]
+        found.append((f"by {' x '.join(key)}", head, rows, len(members) - len(rows)))
     return found
 
 
@@ -106,11 +106,6 @@ def written(value: float | int) -> str:
 def between(interval: Any) -> str:
     """The two ends of an interval."""
     return f"[{written(float(interval.low))}, {written(float(interval.high))}]"
-
-
-def _marked(one: Any, name: str) -> str:
-    star = "*" if one.p_values.get(name, 1.0) < _ALPHA else ""
-    return written(one.metrics[name]) + star
 
 
 def _name(*values: Any) -> str:

@@ -165,3 +165,33 @@ def test_ids_that_are_no_slices_are_refused():
             numeric.compute_slices(METRICS, [0, 1], [0, 1], {"k": ids})
     with pytest.raises(ValueError, match="y_pred: 1 labels outside 0 to 3"):
         numeric.compute_slices(METRICS, [0, 1], [0, 4], {"k": [0, 1]})
+
+
+def test_dependent_rows_of_a_slice_are_resampled_together():
+    """`groups` are those of the slice's rows, so the interval is that of the slice alone."""
+    groups = np.arange(COUNT) // 10
+    evaluator = ModelEvaluator("multiclass")
+    result = evaluator.evaluate(*CODES, slices={"lang": LANG}, confidence=0.9, groups=groups)
+    one = result.slices[0]
+    rows = LANG == one.key["lang"]
+    alone = evaluator.evaluate(CODES[0][rows], CODES[1][rows], confidence=0.9, groups=groups[rows])
+    assert one.intervals["accuracy"] == alone.intervals["accuracy"]
+
+
+def test_metrics_of_ones_own_have_no_slices():
+    """They are in the result, and their column is in no table of slices."""
+
+    class Bias:
+        name = "bias"
+
+        def compute(self, y_true, y_pred):
+            return 0.25
+
+    result = (
+        ModelEvaluator("regression")
+        .add_metric(Bias())
+        .evaluate(*ROWS["regression"], slices={"lang": LANG})
+    )
+    assert result.metrics["bias"] == 0.25
+    assert list(result.slices[0].metrics) == ["mse", "mae", "rmse", "r2"]
+    assert "by lang" in str(result)
