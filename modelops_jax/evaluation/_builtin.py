@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
@@ -124,12 +125,12 @@ class Pair(Evidence):
 
     @property
     @abc.abstractmethod
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         """Reference side, one number a row."""
 
     @property
     @abc.abstractmethod
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         """Predicted side, one number a row."""
 
     @property
