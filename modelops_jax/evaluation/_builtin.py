@@ -120,6 +120,10 @@ class Pair(Evidence):
     def rows(self) -> int:
         return len(self.y_true)
 
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
+
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         return numeric.compute(bound, self.y_true, self.y_pred)
 

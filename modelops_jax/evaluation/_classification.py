@@ -58,6 +58,15 @@ class LabelPair(Pair):
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
 
+    def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
+        """With a table, if one of the metrics needs it and the classes are not too many."""
+        classes = len(self.labels.classes)
+        needed = any(metric.averages(self) for metric in metrics.values())
+        if not needed or classes > LARGEST_TABLE:
+            return self
+        # Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
+        return replace(self, num_classes=max(2, 1 << (classes - 1).bit_length()))
+
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
     ) -> dict[str, Computed | Exception]:
@@ -66,9 +75,7 @@ class LabelPair(Pair):
             return super().compute(metrics, confidence)
         classes = len(self.labels.classes)
         if classes <= LARGEST_TABLE:
-            # Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
-            size = max(2, 1 << (classes - 1).bit_length())
-            return Pair.compute(replace(self, num_classes=size), metrics, confidence)
+            return Pair.compute(self.for_all(metrics), metrics, confidence)
         rest = {name: metric for name, metric in metrics.items() if name not in averaged}
         outcomes = super().compute(rest, confidence)
         names = {f"{metric.quantity}_score" for metric in averaged.values()}

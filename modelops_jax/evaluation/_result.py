@@ -57,16 +57,16 @@ class EvaluationResult:
         lines = [f"{self.task_type.value}, {self.sample_count} {rows}"]
         width = max(map(len, self.metrics), default=0)
         for name, value in self.metrics.items():
-            line = f"  {name:<{width}}  {_written(value)}"
+            line = f"  {name:<{width}}  {written(value)}"
             if (interval := self.intervals.get(name)) is not None:
                 line += (
-                    f"  [{_written(float(interval.low))}, {_written(float(interval.high))}] "
+                    f"  [{written(float(interval.low))}, {written(float(interval.high))}] "
                     f"{interval.level * 100:.4g} % interval"
                 )
             lines.append(line)
         return "\n".join(lines)
 
 
-def _written(value: float) -> str:
+def written(value: float) -> str:
     """Four decimals where they say something, else four digits."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
