@@ -13,6 +13,8 @@ import modelops_jax.metrics as numeric
 from ._builtin import Computed, Confidence, OnePassMetric, Pair, Reader
 from ._labels import CodedLabels, encode_labels, shorten
 from ._per_class import LARGEST_TABLE, values_by_class
+from ._result import ClassResult
+from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length
 
 Average = Literal["binary", "micro", "macro", "weighted", "auto"]
@@ -59,13 +61,8 @@ class LabelPair(Pair):
         return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
 
     def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
-        """With a table, if one of the metrics needs it and the classes are not too many."""
-        classes = len(self.labels.classes)
-        needed = any(metric.averages(self) for metric in metrics.values())
-        if not needed or classes > LARGEST_TABLE:
-            return self
-        # Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
-        return replace(self, num_classes=max(2, 1 << (classes - 1).bit_length()))
+        averaged = any(metric.averages(self) for metric in metrics.values())
+        return self.tabled if averaged and len(self.labels.classes) <= LARGEST_TABLE else self
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -75,22 +72,74 @@ class LabelPair(Pair):
             return super().compute(metrics, confidence)
         classes = len(self.labels.classes)
         if classes <= LARGEST_TABLE:
-            return Pair.compute(self.for_all(metrics), metrics, confidence)
+            return Pair.compute(self.tabled, metrics, confidence)
         rest = {name: metric for name, metric in metrics.items() if name not in averaged}
         outcomes = super().compute(rest, confidence)
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
         values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
         for name, metric in averaged.items():
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
-            rule = f"{name}: {metric.rule(self)}" if metric.missing(self) else None
-            outcomes[name] = Computed(mean, rule, facts=metric.facts(self))
+            missing = len(metric.missing(self))
+            rule = f"{name}: {metric.rule(self)}" if missing else None
+            outcomes[name] = Computed(mean, rule, facts=metric.facts(self), undefined=missing)
         return outcomes
+
+    @property
+    def tabled(self) -> "LabelPair":
+        """The pair with a table of all classes, which metrics that average over them need.
+
+        Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
+        """
+        size = max(2, 1 << (len(self.labels.classes) - 1).bit_length())
+        return replace(self, num_classes=size)
+
+    def take(self, rows: np.ndarray) -> "LabelPair":
+        assert self.counts is None
+        codes = {side: column[rows] for side, column in self.labels.codes.items()}
+        return replace(self, labels=CodedLabels(self.labels.classes, codes))
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        if not any(metric.averages(self) for metric in metrics.values()):
+            return super().slices(metrics, slicings, confidence)
+        if len(self.labels.classes) <= LARGEST_TABLE:
+            return Pair.slices(self.tabled, metrics, slicings, confidence)
+        return self.slices_one_by_one(metrics, slicings, confidence)
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """Precision, recall and F1 of every class; none of more classes than are listed."""
+        classes = self.labels.classes
+        if not 0 < len(classes) <= LARGEST_TABLE:
+            return ()
+        right = self.y_true == self.y_pred
+        hits = self.rows_by_class(self.y_true[right], right)
+        rows, predicted = self.rows_by_class(self.y_true), self.rows_by_class(self.y_pred)
+        ratios = {
+            "precision": hits / np.maximum(predicted, 1),
+            "recall": hits / np.maximum(rows, 1),
+            "f1": 2 * hits / np.maximum(rows + predicted, 1),
+        }
+        return tuple(
+            ClassResult(
+                label,
+                int(rows[place]),
+                int(predicted[place]),
+                {name: float(values[place]) for name, values in ratios.items()},
+            )
+            for place, label in enumerate(classes)
+        )
+
+    def rows_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
+        """How many rows each class has among these entries, int64."""
+        weights = None if self.counts is None else self.counts[chosen]
+        return np.bincount(codes, weights, len(self.labels.classes)).astype(np.int64)
 
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
         """The classes that do not occur in `"y_true"` or `"y_pred"`."""
-        classes = self.labels.classes
-        counts = np.bincount(self.labels.codes[side], minlength=len(classes))
-        return tuple(classes[position] for position in np.flatnonzero(counts == 0))
+        rows = self.rows_by_class(self.labels.codes[side])
+        return tuple(self.labels.classes[place] for place in np.flatnonzero(rows == 0))
 
 
 def read_labels(y_true: Any, y_pred: Any) -> LabelPair:
@@ -188,7 +237,7 @@ class _ClassRatio(_LabelMetric):
         """The mean of one value per class, alike or by the classes' true rows."""
         if self.decided(pair.labels) == "macro":
             return math.fsum(values) / len(values)
-        support = np.bincount(pair.y_true, weights=pair.counts, minlength=len(values))
+        support = pair.rows_by_class(pair.y_true)
         return math.fsum(support * values) / pair.rows
 
     @abc.abstractmethod

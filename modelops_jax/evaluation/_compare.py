@@ -14,7 +14,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax.metrics import Interval
 
-from ._builtin import Confidence, OnePassMetric, Pair, by_reader
+from ._builtin import BuiltIn, Confidence, OnePassMetric, Pair, by_reader
 from ._comparison import (
     Comparison,
     MetricComparison,
@@ -117,8 +117,9 @@ def compare(
     for metric in evaluator.metrics:
         if metric.name not in compared:
             own = {m: results[m].metrics[metric.name] for m in models}
+            higher = metric.higher_is_better if isinstance(metric, BuiltIn) else None
             compared[metric.name] = MetricComparison(
-                metric.name, None, best_first(own, None), {}, (), {}, baseline
+                metric.name, higher, best_first(own, higher), {}, (), {}, baseline
             )
     return Comparison(
         evaluator.task_type, rows, tuple(models), baseline, confidence, correction,

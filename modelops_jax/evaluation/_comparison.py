@@ -7,7 +7,7 @@ from typing import Any
 
 from modelops_jax.metrics import Interval
 
-from ._result import written
+from ._result_view import written
 from ._task_type import TaskType
 
 

@@ -17,6 +17,7 @@ import modelops_jax.metrics as numeric
 from ._builtin import BuiltIn, Computed, Confidence, OnePassMetric, Pair, Reader
 from ._indicators import as_indicators
 from ._per_class import values_by_class
+from ._slicing import SliceOutcome, Slicing
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,13 @@ class IndicatorPair(Pair):
                 undefined = metric.missing(self)
                 value = math.fsum(by_label[metric.numeric_name]) / labels
             rule = f"{name}: {metric.rule(self)}" if undefined else None
-            outcomes[name] = Computed(value, rule, facts=metric.facts(self))
+            outcomes[name] = Computed(value, rule, facts=metric.facts(self), undefined=undefined)
         return outcomes
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        return self.slices_one_by_one(metrics, slicings, confidence)
 
 
 def read_indicators(y_true: Any, y_pred: Any) -> IndicatorPair:

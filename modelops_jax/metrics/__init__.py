@@ -11,6 +11,7 @@ from ._agreement import cohen_kappa_score as cohen_kappa_score
 from ._agreement import matthews_corrcoef as matthews_corrcoef
 from ._bootstrap import bootstrap_intervals as bootstrap_intervals
 from ._bootstrap import count_intervals as count_intervals
+from ._class_areas import ClassScoreRows as ClassScoreRows
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
 from ._class_ratios import specificity_score as specificity_score
@@ -35,6 +36,10 @@ from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
 from ._covariance import RowCovariance as RowCovariance
+from ._curves import PrecisionRecallCurve as PrecisionRecallCurve
+from ._curves import RocCurve as RocCurve
+from ._curves import precision_recall_curve as precision_recall_curve
+from ._curves import roc_curve as roc_curve
 from ._delong import AreaComparison as AreaComparison
 from ._delong import AreaEstimate as AreaEstimate
 from ._delong import delong_test as delong_test
@@ -76,8 +81,17 @@ from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
+from ._sketch import ScoreHistogram as ScoreHistogram
+from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
+from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score
+from ._slices import SlicedReport as SlicedReport
+from ._slices import compute_slices as compute_slices
 from ._statistic import Statistic as Statistic
 from ._stream import MetricStream as MetricStream
+from ._sweep import ThresholdCounts as ThresholdCounts
+from ._sweep import ThresholdSweep as ThresholdSweep
+from ._sweep import threshold_sweep as threshold_sweep
+from ._sweep import threshold_tables_metric as threshold_tables_metric
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo

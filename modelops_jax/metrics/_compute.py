@@ -24,8 +24,8 @@ from ._statistic import (
     check_shapes,
     columns_of,
     float_type,
+    merge_all,
     shared_axes,
-    update_all,
 )
 from ._types import Column, DType, Matrix, State, Vector
 
@@ -116,8 +116,9 @@ def pass_over(
     y_true: Vector,
     y_pred: Vector | Matrix,
     weight: Vector | None,
+    segments: np.ndarray | None = None,
 ) -> Pass:
-    """The concrete states of all statistics over these rows.
+    """The concrete states of all statistics over these rows, which may carry segments.
 
     Raises:
         ValueError: shapes that do not fit, or rows that a statistic cannot use.
@@ -126,7 +127,7 @@ def pass_over(
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
     check_shapes(true, pred, weights, shared_axes(statistics))
-    states = _states(statistics, true, pred, weights)
+    states = _states(statistics, true, pred, weights, segments)
     for statistic, state in states.items():
         raise_invalid(statistic, state)
     return Pass(
@@ -189,14 +190,19 @@ def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManage
 
 
 def _states(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    segments: np.ndarray | None,
 ) -> dict[Statistic, State]:
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
     if streamed:
         with computed_now(), precision_scope(y_true, y_pred, weight):
-            states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
+            columns = (y_true, y_pred, weight, segments)
+            states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
         rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np)
@@ -205,9 +211,13 @@ def _states(
 
 
 def _stream(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    segments: np.ndarray | None,
 ) -> tuple[State, ...]:
-    columns = (y_true, y_pred, weight)
+    columns = (y_true, y_pred, weight, segments)
     weighted = weight is not None and weight.dtype != bool
     dtype = float_type(y_true, y_pred, weight if weighted else None)
     count = y_true.shape[0]
@@ -261,6 +271,7 @@ def _update(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
+    segments: Column | None,
     filled: Column | None,
 ) -> tuple[State, ...]:
     """Update every statistic over one block, of which the first `filled` rows count.
@@ -272,6 +283,6 @@ def _update(
     if filled is not None:
         inside = jnp.arange(y_true.shape[0], dtype=jnp.int32) < filled
         weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
-    if states is None:
-        return block_all(statistics, check_rows(y_true, y_pred, weight, shared_axes(statistics)))
-    return update_all(statistics, states, y_true, y_pred, weight)
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    blocks = block_all(statistics, rows._replace(segments=segments))
+    return blocks if states is None else tuple(merge_all(statistics, states, blocks))

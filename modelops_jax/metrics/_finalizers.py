@@ -13,6 +13,7 @@ from ._covariance import JointMoments
 from ._delong import area_estimate
 from ._largest import Largest
 from ._metric import Outcome, Proportion
+from ._partial_area import partial_area, partial_area_on_host
 from ._rowwise import Moments, RowSum
 from ._scores import Scores, pair_area, pair_area_on_host
 from ._values import Values, median_error, rank_moments
@@ -129,6 +130,17 @@ class PairArea:
         """DeLong's interval, from concrete scores."""
         found = area_estimate(scores, level)
         return found.low, found.high, found.method
+
+
+@dataclass(frozen=True)
+class PartialArea:
+    """The standardised area up to a false positive rate; nan unless both classes occur."""
+
+    max_fpr: float
+
+    def __call__(self, xp: Any, scores: Scores) -> Outcome:
+        on_host = xp.__name__ == "numpy"
+        return Outcome(*(partial_area_on_host if on_host else partial_area)(scores, self.max_fpr))
 
 
 @dataclass(frozen=True)

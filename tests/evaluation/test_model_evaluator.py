@@ -1,6 +1,5 @@
 """`ModelEvaluator` and `create_evaluator`: each task's metrics, decisions, intervals, result."""
 
-import json
 import math
 from typing import Any
 
@@ -342,19 +341,6 @@ def test_float64_at_large_offsets():
     spread = math.fsum((y_true - 1e6 - math.fsum(y_true - 1e6) / 1000) ** 2)
     assert abs(result.metrics["mse"] - exact) < 1e-12
     assert result.metrics["r2"] == pytest.approx(1 - 1000 * exact / spread, abs=1e-12)
-
-
-def test_result_to_dict_is_json():
-    """Everything in a result survives JSON, intervals included."""
-    y_true, y_pred = np.array(["a", "b", "c"] * 20), np.array(["a", "b", "b"] * 20)
-    with pytest.warns(UndefinedMetricWarning, match="1 of 3 classes"):
-        result = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.95)
-    found = result.to_dict()
-    assert json.loads(json.dumps(found)) == found
-    assert list(found) == ["metrics", "task_type", "sample_count", "metadata", "intervals"]
-    assert found["task_type"] == "classification"
-    assert found["metadata"]["undefined"]["precision"].startswith("precision: 1 of 3 classes ('c')")
-    assert found["intervals"]["f1"]["level"] == 0.95
 
 
 def test_result_reads_as_a_table():

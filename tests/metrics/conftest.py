@@ -51,6 +51,8 @@ class Case:
                 random.random(count) < 0.5, y_true, random.integers(0, CLASSES, count)
             )
             return y_true.astype(np.int32), y_pred.astype(np.int32)
+        if inputs == "scores" and "num_classes" in self.config:
+            inputs = "class_scores"
         if inputs == "scores":
             y_true = random.integers(0, 2, count)
             score = np.round(random.normal(size=count) + y_true, 1)
@@ -91,7 +93,12 @@ CASES = [
     Case("hamming_loss", {"num_classes": CLASSES}),
     Case("zero_one_loss"),
     Case("average_precision_score"),
+    Case("average_precision_score", {"average": "micro", "num_classes": CLASSES}),
     Case("roc_auc_score"),
+    Case("sketched_roc_auc_bound", {"bits": 10}),
+    Case("sketched_roc_auc_score", {"bits": 10}),
+    Case("roc_auc_score", {"max_fpr": 0.3}),
+    Case("roc_auc_score", {"num_classes": CLASSES, "multi_class": "ovo", "average": None}),
     Case("top_k_accuracy_score"),
     Case("log_loss", {"from_logits": True}),
     Case("brier_score_loss"),
