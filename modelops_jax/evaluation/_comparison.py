@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from modelops_jax.metrics import Interval
 
+from ._result_json import to_plain
 from ._result_view import written
 from ._task_type import TaskType
 
@@ -143,12 +144,12 @@ class Comparison:
     metrics: Mapping[str, MetricComparison]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the comparison as plain dicts and lists of plain values, ready for JSON."""
-        found = asdict(self)
-        found["task_type"] = self.task_type.value
-        found["models"] = list(self.models)
+        """Give the comparison as dicts and lists of what JSON has, strictly.
+
+        nan is null, and `not_finite` lists where, as `EvaluationResult.to_dict` does.
+        """
+        found = to_plain(self)
         for name, comparison in self.metrics.items():
-            found["metrics"][name]["pairs"] = [asdict(pair) for pair in comparison.pairs]
             found["metrics"][name]["verdicts"] = comparison.verdicts
         return found
 

@@ -194,6 +194,17 @@ def test_a_comparison_reads_as_a_table_and_is_json():
     assert plain["metrics"]["accuracy"]["pairs"][0]["interval"]["level"] == 0.95
 
 
+def test_what_is_undefined_is_null():
+    """R2 of one row: no value, no p-value, nothing told apart, and JSON without nan."""
+    with pytest.warns(UndefinedMetricWarning, match="a: r2|b: r2|one row"):
+        found = compare([1.0], {"a": [1.0], "b": [2.0]}, task="regression", n_resamples=20)
+    assert math.isnan(found.metrics["r2"].pairs[0].adjusted_p_value)
+    assert set(found.metrics["r2"].letters.values()) == {"a"}
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["metrics"]["r2"]["pairs"][0]["p_value"] is None
+    assert plain["not_finite"]
+
+
 def test_equal_models_are_not_told_apart():
     """The same predictions twice: no difference, p = 1, one letter."""
     truth, guess = answers({"a": 0.7}, rows=50)
