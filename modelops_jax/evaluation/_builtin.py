@@ -49,11 +49,10 @@ class Confidence:
     groups: Any = None
     """For every row the id of the group it is resampled with; None: rows are independent."""
 
-    def of_rows(self, rows: np.ndarray) -> "Confidence":
+    def of(self, rows: np.ndarray) -> "Confidence":
         """The same of some of the rows."""
-        if self.groups is None:
-            return self
-        return dataclasses.replace(self, groups=np.asarray(self.groups)[rows])
+        groups = None if self.groups is None else np.asarray(self.groups)[rows]
+        return dataclasses.replace(self, groups=groups)
 
 
 class Evidence(abc.ABC):
@@ -211,8 +210,8 @@ class Pair(Evidence):
             several = []
             for place in range(len(slicing.keys)):
                 rows = np.flatnonzero(slicing.ids == place)
-                own = None if confidence is None else confidence.of_rows(rows)
-                part = self.take(rows).compute(metrics, own)
+                wanted = None if confidence is None else confidence.of(rows)
+                part = self.take(rows).compute(metrics, wanted)
                 several.append(
                     {
                         name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
@@ -233,18 +232,15 @@ class Pair(Evidence):
         """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
-        counted = {
-            name: metric
-            for name, metric in bound.items()
-            if metric.resampling == "cells" and confidence.groups is None
-        }
+        independent = confidence.groups is None
+        counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(
             counted, report.states, level=confidence.level, seed=confidence.seed
         )
         if rest:
             chosen = np.flatnonzero(rows)
-            found |= self.take(chosen).intervals(rest, confidence.of_rows(chosen))
+            found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
 
 
