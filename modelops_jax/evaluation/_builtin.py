@@ -9,7 +9,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
@@ -51,8 +51,9 @@ class Confidence:
     """For every row the id of the group it is resampled with; None: rows are independent."""
 
     def of(self, rows: np.ndarray) -> "Confidence":
-        """The same for some of the rows."""
-        return self if self.groups is None else replace(self, groups=np.asarray(self.groups)[rows])
+        """The same of some of the rows."""
+        groups = None if self.groups is None else np.asarray(self.groups)[rows]
+        return dataclasses.replace(self, groups=groups)
 
 
 class Evidence(abc.ABC):
@@ -136,6 +137,10 @@ class Pair(Evidence):
     def rows(self) -> int:
         return len(self.y_true)
 
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
+
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         return numeric.compute(bound, self.y_true, self.y_pred)
 
@@ -206,7 +211,8 @@ class Pair(Evidence):
             several = []
             for place in range(len(slicing.keys)):
                 rows = np.flatnonzero(slicing.ids == place)
-                part = self.take(rows).compute(metrics, confidence and confidence.of(rows))
+                wanted = None if confidence is None else confidence.of(rows)
+                part = self.take(rows).compute(metrics, wanted)
                 several.append(
                     {
                         name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
@@ -224,18 +230,18 @@ class Pair(Evidence):
         rows: np.ndarray,
         confidence: Confidence | None,
     ) -> dict[str, numeric.Interval]:
-        """Counts have theirs from the counts; others, and dependent rows, from the rows."""
+        """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
         independent = confidence.groups is None
-        counted = {n: m for n, m in bound.items() if independent and m.resampling == "cells"}
+        counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(
             counted, report.states, level=confidence.level, seed=confidence.seed
         )
         if rest:
-            places = np.flatnonzero(rows)
-            found |= self.take(places).intervals(rest, confidence.of(places))
+            chosen = np.flatnonzero(rows)
+            found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
 
 

@@ -167,15 +167,21 @@ def test_ids_that_are_no_slices_are_refused():
         numeric.compute_slices(METRICS, [0, 1], [0, 4], {"k": [0, 1]})
 
 
-def test_dependent_rows_of_a_slice_are_resampled_together():
-    """`groups` are those of the slice's rows, so the interval is that of the slice alone."""
-    groups = np.arange(COUNT) // 10
-    evaluator = ModelEvaluator("multiclass")
-    result = evaluator.evaluate(*CODES, slices={"lang": LANG}, confidence=0.9, groups=groups)
-    one = result.slices[0]
-    rows = LANG == one.key["lang"]
-    alone = evaluator.evaluate(CODES[0][rows], CODES[1][rows], confidence=0.9, groups=groups[rows])
-    assert one.intervals["accuracy"] == alone.intervals["accuracy"]
+def test_groups_are_resampled_within_a_slice_too():
+    """The interval of a slice is that of its rows with their groups."""
+    random = np.random.default_rng(5)
+    group = random.integers(0, 30, 240)
+    true = random.integers(0, 2, 30)[group] ^ (random.random(240) < 0.1)
+    lang = np.where(group % 2 == 0, "de", "en")
+    evaluator = ModelEvaluator("binary")
+    wanted = {"confidence": 0.9, "seed": 3}
+    pred = random.integers(0, 2, 30)[group]
+    whole = evaluator.evaluate(true, pred, groups=group, slices={"lang": lang}, **wanted)
+    for part in whole.slices:
+        rows = lang == part.key["lang"]
+        alone = evaluator.evaluate(true[rows], pred[rows], groups=group[rows], **wanted)
+        assert part.intervals["accuracy"].method == "Poisson of groups percentile"
+        assert part.intervals["accuracy"] == alone.intervals["accuracy"]
 
 
 def test_metrics_of_ones_own_have_no_slices():
