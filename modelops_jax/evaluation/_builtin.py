@@ -49,12 +49,12 @@ class Pair(abc.ABC):
     @property
     @abc.abstractmethod
     def y_true(self) -> np.ndarray:
-        """Reference side, one number a row."""
+        """Reference side, one number or vector a row."""
 
     @property
     @abc.abstractmethod
     def y_pred(self) -> np.ndarray:
-        """Predicted side, one number a row."""
+        """Predicted side, one number or vector a row."""
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None

@@ -153,9 +153,8 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_true: what is right, one entry per row (see the table of the class).
             y_pred: what was predicted, of the same length.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows. AUROC, multilabel
-                precision, recall and F1, means over more than 128 classes and added metrics of
-                your own have none.
+                Intervals are percentile bootstraps of independent rows. AUROC, means over more
+                than 128 classes and added metrics of your own have none.
             seed: of the bootstrap; the same seed gives the same intervals.
 
         Returns:

@@ -61,7 +61,7 @@ class Interval:
 
 def bootstrap_intervals(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
@@ -199,7 +199,7 @@ def _draw_tables(state: Counts, n_resamples: int, seed: int) -> Iterator[Counts]
 
 def _resample_rows(
     states: Mapping[SummedStatistic, State],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
     n_resamples: int,

@@ -18,6 +18,7 @@ from jax.core import Tracer
 
 from ._metric import Metric, raise_invalid
 from ._statistic import (
+    ARGUMENTS,
     Statistic,
     block_all,
     check_rows,
@@ -54,7 +55,7 @@ class Report:
 
 def compute(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
@@ -66,7 +67,8 @@ def compute(
 
     Args:
         metrics: the metrics under the names their results will have.
-        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence.
+        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence; for
+            metrics of several labels a row, shape (n, k).
         y_pred: predicted labels, values or scores, shape (n,); for metrics of a number per class,
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
@@ -78,7 +80,7 @@ def compute(
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
             labels outside the classes, values or scores that are not finite, negative weights:
-            with the argument and how many.
+            with the argument, how many, and the index of the first.
         TypeError: labels that are not integers, or input that is not numbers.
 
     Example:
@@ -94,10 +96,14 @@ def compute(
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
     statistics = tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
-    check_shapes(true, pred, weights, shared_axes(statistics))
+    axes = shared_axes(statistics)
+    check_shapes(true, pred, weights, axes)
+    if axes.true == 2:
+        # As integers, so that the ratios of a row's labels are float64 as those of counts are.
+        true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
     states = _states(statistics, true, pred, weights)
     for statistic, state in states.items():
-        raise_invalid(statistic, state)
+        _raise_invalid(statistic, state, true, pred, weights)
     outcomes = {
         name: metric.finalize([states[statistic] for statistic in metric.statistics])
         for name, metric in metrics.items()
@@ -159,9 +165,33 @@ def _states(
             states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
-        rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np)
+        rows = check_rows(*columns, axes=shared_axes(statistics), xp=np)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}
+
+
+def _raise_invalid(
+    statistic: Statistic, state: State, y_true: Column, y_pred: Column, weight: Column | None
+) -> None:
+    """Refuse a state that counted rows it could not use, saying which is the first of them.
+
+    Found by halving: the state knows how many there are, and only the statistic what they are.
+    """
+    first: dict[str, int] = {}
+    for place, argument in enumerate(ARGUMENTS):
+        if not state.invalid.integers()[place]:
+            continue
+        start, stop = 0, y_true.shape[0]
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            half = (None if c is None else c[start:middle] for c in (y_true, y_pred, weight))
+            (found,) = _states((statistic,), *half).values()
+            if found.invalid.integers()[place]:
+                stop = middle
+            else:
+                start = middle
+        first[argument] = start
+    raise_invalid(statistic, state, first)
 
 
 def _stream(
