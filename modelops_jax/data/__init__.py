@@ -5,7 +5,8 @@ A row is a dict, either ``{"prompt": str, "completion": str}`` or
 imports jax.
 """
 
-from ._atomic import write_atomic as write_atomic
+from modelops_jax._atomic import write_atomic as write_atomic
+
 from ._dataset import Dataset as Dataset
 from ._problem import DatasetError as DatasetError
 from ._problem import Problem as Problem

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, SupportsIndex, overload
 
-from ._atomic import write_atomic
+from modelops_jax._atomic import write_atomic
+
 from ._json_values import TOO_DEEP, is_too_deep
 from ._jsonl import encode_row, read_rows
 from ._problem import DatasetError, Problem

@@ -43,7 +43,65 @@ class Confidence:
     seed: int
 
 
-class Pair(abc.ABC):
+class Evidence(abc.ABC):
+    """What metrics of one reader are computed from: the rows, or what was counted of them."""
+
+    @property
+    @abc.abstractmethod
+    def rows(self) -> int:
+        """How many rows."""
+
+    @abc.abstractmethod
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        """Compute numeric metrics on the rows, at least one."""
+
+    @abc.abstractmethod
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        """Give the intervals of the metrics that have a bootstrap, if asked for."""
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        """Compute metrics of one reader in one pass over the rows.
+
+        Args:
+            metrics: `OnePassMetric`s, or what else the kind of pair knows to compute.
+            confidence: which intervals to add.
+
+        Returns:
+            For each metric its value, or the mistake in its configuration these rows reveal.
+        """
+        if not self.rows:
+            return {name: self._of_no_rows(name, metric) for name, metric in metrics.items()}
+        bound: dict[str, numeric.Metric] = {}
+        outcomes: dict[str, Computed | Exception] = {}
+        for name, metric in metrics.items():
+            try:
+                bound[name] = metric.bind(self)
+            except ValueError as error:
+                outcomes[name] = error
+        report = self.report(bound)
+        intervals = self.intervals(bound, confidence)
+        for name in bound:
+            metric = metrics[name]
+            outcomes[name] = Computed(
+                value=float(report.values[name]),
+                rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
+                interval=intervals.get(name),
+                facts=metric.facts(self),
+            )
+        return outcomes
+
+    def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:
+        """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
+        value = metric.value_of_no_rows
+        rule = f"{name}: there are no rows, so the value is {value}"
+        return Computed(value, rule, facts=metric.facts(self))
+
+
+class Pair(Evidence):
     """Both arguments, read and checked, as the numbers a pass takes."""
 
     @property
@@ -56,55 +114,22 @@ class Pair(abc.ABC):
     def y_pred(self) -> np.ndarray:
         """Predicted side, one number or vector a row."""
 
-    def compute(
-        self, metrics: Mapping[str, Any], confidence: Confidence | None
-    ) -> dict[str, Computed | Exception]:
-        """Compute metrics of this kind of pair in one pass over its rows.
+    @property
+    def rows(self) -> int:
+        return len(self.y_true)
 
-        Args:
-            metrics: `OnePassMetric`s, or what else the kind of pair knows to compute.
-            confidence: which intervals to add.
-
-        Returns:
-            For each metric its value, or the mistake in its configuration these rows reveal.
-        """
-        if not len(self.y_true):
-            return {name: self._of_no_rows(name, metric) for name, metric in metrics.items()}
-        bound: dict[str, numeric.Metric] = {}
-        outcomes: dict[str, Computed | Exception] = {}
-        for name, metric in metrics.items():
-            try:
-                bound[name] = metric.bind(self)
-            except ValueError as error:
-                outcomes[name] = error
-        report = numeric.compute(bound, self.y_true, self.y_pred)
-        intervals = self.intervals(bound, confidence)
-        for name in bound:
-            metric = metrics[name]
-            outcomes[name] = Computed(
-                value=float(report.values[name]),
-                rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
-                interval=intervals.get(name),
-                facts=metric.facts(self),
-            )
-        return outcomes
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        return numeric.compute(bound, self.y_true, self.y_pred)
 
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        """Give the intervals of the metrics that have a bootstrap, if asked for."""
         resampled = {name: metric for name, metric in bound.items() if metric.resampling}
         if confidence is None or not resampled:
             return {}
         return numeric.bootstrap_intervals(
             resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
         )
-
-    def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:
-        """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
-        value = metric.value_of_no_rows
-        rule = f"{name}: there are no rows, so the value is {value}"
-        return Computed(value, rule, facts=metric.facts(self))
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.
@@ -186,13 +211,28 @@ def compute_together(
     Returns:
         For each metric its value, or the mistake of the caller that kept it from one.
     """
+    outcomes: dict[str, Computed | Exception] = {}
+    for read, members in by_reader(metrics).items():
+        found = compute_members(lambda read=read: read(y_true, y_pred), members, confidence)
+        outcomes.update(found)
+    return {name: outcomes[name] for name in metrics}
+
+
+def by_reader(metrics: Mapping[str, BuiltIn]) -> dict[Reader, dict[str, BuiltIn]]:
+    """The metrics that can share what was read."""
     readers: dict[Reader, dict[str, BuiltIn]] = {}
     for name, metric in metrics.items():
         readers.setdefault(metric.reader, {})[name] = metric
-    outcomes: dict[str, Computed | Exception] = {}
-    for read, members in readers.items():
-        try:
-            outcomes.update(read(y_true, y_pred).compute(members, confidence))
-        except (TypeError, ValueError) as error:
-            outcomes.update(dict.fromkeys(members, error))
-    return {name: outcomes[name] for name in metrics}
+    return readers
+
+
+def compute_members(
+    evidence: Callable[[], Evidence],
+    members: Mapping[str, BuiltIn],
+    confidence: Confidence | None,
+) -> dict[str, Computed | Exception]:
+    """Compute the metrics of one reader from what it reads, or give its complaint for each."""
+    try:
+        return evidence().compute(members, confidence)
+    except (TypeError, ValueError) as error:
+        return dict.fromkeys(members, error)

@@ -26,10 +26,12 @@ class LabelPair(Pair):
         labels: both vectors, coded.
         num_classes: the classes of the table that all metrics of the pass are to share; None
             where none of them needs a table.
+        counts: how many rows each entry stands for, int64; None: one.
     """
 
     labels: CodedLabels
     num_classes: int | None = None
+    counts: np.ndarray | None = None
 
     @property
     def y_true(self) -> np.ndarray:
@@ -38,6 +40,23 @@ class LabelPair(Pair):
     @property
     def y_pred(self) -> np.ndarray:
         return self.labels.codes["y_pred"]
+
+    @property
+    def rows(self) -> int:
+        return len(self.y_true) if self.counts is None else int(self.counts.sum())
+
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        if self.counts is None:
+            return super().report(bound)
+        return numeric.compute_counts(bound, self.y_true, self.y_pred, self.counts)
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        if self.counts is None or confidence is None:
+            return super().intervals(bound, confidence)
+        states = self.report(bound).states
+        return numeric.count_intervals(bound, states, level=confidence.level, seed=confidence.seed)
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -53,7 +72,7 @@ class LabelPair(Pair):
         rest = {name: metric for name, metric in metrics.items() if name not in averaged}
         outcomes = super().compute(rest, confidence)
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
-        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes)
+        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
         for name, metric in averaged.items():
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
             rule = f"{name}: {metric.rule(self)}" if metric.missing(self) else None
@@ -162,8 +181,8 @@ class _ClassRatio(_LabelMetric):
         """The mean of one value per class, alike or by the classes' true rows."""
         if self.decided(pair.labels) == "macro":
             return math.fsum(values) / len(values)
-        support = np.bincount(pair.y_true, minlength=len(values))
-        return math.fsum(support * values) / len(pair.y_true)
+        support = np.bincount(pair.y_true, weights=pair.counts, minlength=len(values))
+        return math.fsum(support * values) / pair.rows
 
     @abc.abstractmethod
     def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:

@@ -90,7 +90,7 @@ def encode_labels(vectors: Mapping[str, Any]) -> CodedLabels:
         for name, part in parts.items()
     }
     distinct = set().union(*lists.values())
-    classes = _ordered(distinct)
+    classes = in_order(distinct)
     index = {label: position for position, label in enumerate(classes)}
     codes = {
         name: np.fromiter(map(index.__getitem__, part), np.int32, len(part))
@@ -224,7 +224,7 @@ def _code_integers(
     }
 
 
-def _ordered(labels: set[Any]) -> tuple[Hashable, ...]:
+def in_order(labels: set[Any]) -> tuple[Hashable, ...]:
     """Sort labels; kinds that have no order (plain enums, say) go by how they are written."""
     try:
         return tuple(sorted(labels))

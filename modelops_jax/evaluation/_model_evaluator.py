@@ -1,18 +1,16 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ._builtin import BuiltIn, Computed, Confidence, compute_together
-from ._call import call_metric
+from ._builtin import BuiltIn, compute_together
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
-from ._errors import UndefinedMetricWarning
-from ._labels import shorten
+from ._finish import check_confidence, finish
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
+from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import ExactMatch, LengthRatio
 from ._vectors import count_rows
@@ -153,8 +151,8 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_true: what is right, one entry per row (see the table of the class).
             y_pred: what was predicted, of the same length.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows. AUROC, means over more
-                than 128 classes and added metrics of your own have none.
+                Intervals are percentile bootstraps of independent rows, that of AUROC is
+                DeLong's. Means over more than 128 classes and added metrics of your own have none.
             seed: of the bootstrap; the same seed gives the same intervals.
 
         Returns:
@@ -170,36 +168,27 @@ precision, recall and f1, each `_micro` and `_macro` |
             UndefinedMetricWarning: a metric has no definition on these rows; the message, which
                 `metadata["undefined"]` keeps, says which rule gave the value.
         """
-        if confidence is not None and not 0 < confidence < 1:
-            raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
+        wanted = check_confidence(confidence, seed)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        wanted = None if confidence is None else Confidence(confidence, seed)
-        computed: dict[str, Computed] = {}
-        for name, outcome in compute_together(built_in, y_true, y_pred, wanted).items():
-            if isinstance(outcome, Exception):
-                raise outcome
-            computed[name] = outcome
-        metadata: dict[str, Any] = {}
-        for outcome in computed.values():
-            metadata |= outcome.facts or {}
-        if self.task_type is TaskType.BINARY_CLASSIFICATION:
-            _check_binary(metadata)
-        for name, metric in self._metrics.items():
-            if name not in computed:
-                computed[name] = Computed(_custom(name, metric, y_true, y_pred))
-        rules = {name: c.rule for name, c in computed.items() if c.rule is not None}
-        for rule in rules.values():
-            warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
-        if rules:
-            metadata["undefined"] = rules
-        return EvaluationResult(
-            metrics={name: computed[name].value for name in self._metrics},
-            task_type=self.task_type,
-            sample_count=rows,
-            metadata=metadata,
-            intervals={name: c.interval for name, c in computed.items() if c.interval is not None},
-        )
+        outcomes = compute_together(built_in, y_true, y_pred, wanted)
+        return finish(self.task_type, self._metrics, outcomes, (y_true, y_pred), rows)
+
+    def stream(self) -> EvaluationStream:
+        """Begin an evaluation of rows that come in batches.
+
+        Returns:
+            An `EvaluationStream` of the present metrics, without rows.
+
+        Example:
+            >>> from modelops_jax.evaluation import ModelEvaluator
+            >>> stream = ModelEvaluator("regression").stream()
+            >>> stream.update([1.0, 2.0], [1.0, 2.0])
+            >>> stream.update([4.0], [7.0])
+            >>> stream.result().metrics["mse"]
+            3.0
+        """
+        return EvaluationStream(self)
 
     def __repr__(self) -> str:
         return f"ModelEvaluator({self.task_type}, metrics={list(self._metrics)})"
@@ -226,18 +215,3 @@ def create_evaluator(task: TaskType | str) -> ModelEvaluator:
         0.5
     """
     return ModelEvaluator(task)
-
-
-def _check_binary(metadata: dict[str, Any]) -> None:
-    classes = metadata.get("classes")
-    if classes is None or not (set(classes) <= {0, 1} or set(classes) <= {-1, 1}):
-        found = f"{metadata['num_classes']} classes" if classes is None else shorten(tuple(classes))
-        raise ValueError(
-            f"the labels are {found}; a binary task has 0 and 1, bools, or -1 and 1, of which 1 is "
-            "the positive one (TaskType.MULTICLASS_CLASSIFICATION takes any labels, and "
-            "F1Metric(positive_class=...) any positive class)"
-        )
-
-
-def _custom(name: str, metric: NamedMetric, y_true: Any, y_pred: Any) -> float:
-    return call_metric(name, lambda: metric.compute(y_true, y_pred))

@@ -12,7 +12,11 @@ LARGEST_TABLE = 128
 
 
 def values_by_class(
-    names: Iterable[str], y_true: np.ndarray, y_pred: np.ndarray, classes: int
+    names: Iterable[str],
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    classes: int,
+    counts: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Give metrics of `modelops_jax.metrics` that have one value per class.
 
@@ -24,6 +28,7 @@ def values_by_class(
         y_true: class indices, shape (n,); `classes` and above is a class without a value.
         y_pred: the same.
         classes: how many classes have a value.
+        counts: how many rows each entry stands for; None: one.
 
     Returns:
         By name the values of class 0, 1, ..., shape (classes,); 0.0 where there are no rows.
@@ -34,7 +39,10 @@ def values_by_class(
     for start in range(0, classes, group):
         true, pred = (_within(codes, start, group) for codes in (y_true, y_pred))
         rows = (true < group) | (pred < group)
-        report = numeric.compute(metrics, true[rows], pred[rows])
+        if counts is None:
+            report = numeric.compute(metrics, true[rows], pred[rows])
+        else:
+            report = numeric.compute_counts(metrics, true[rows], pred[rows], counts[rows])
         for name in metrics:
             parts[name].append(np.asarray(report.values[name])[:group])
     return {name: np.concatenate(values)[:classes] for name, values in parts.items()}

@@ -48,11 +48,15 @@ class ScoreReader:
         labels = encode_labels({"y_true": y_true})
         scores = as_values(y_pred, "y_pred")
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
-        if len(labels.classes) > 2:
-            raise ValueError(
-                f"y_true has {len(labels.classes)} classes, {shorten(labels.classes)}; the area "
-                "under the ROC curve is defined for two"
-            )
+        return self.pair(labels, scores)
+
+    def pair(self, labels: CodedLabels, scores: np.ndarray) -> ScorePair:
+        """The pair of labels and scores that have been read.
+
+        Raises:
+            ValueError: more than two classes, or two without the positive one.
+        """
+        self.check_number(labels.classes)
         if self.positive_class is None:
             position = _position_of_one(labels)
         else:
@@ -63,6 +67,14 @@ class ScoreReader:
                 f"{shorten(labels.classes)}; pass positive_class=<the label to count as positive>"
             )
         return ScorePair(labels, labels.codes["y_true"] == position, scores)
+
+    def check_number(self, classes: tuple[Hashable, ...]) -> None:
+        """Refuse more than two classes (ValueError)."""
+        if len(classes) > 2:
+            raise ValueError(
+                f"y_true has {len(classes)} classes, {shorten(classes)}; the area under the ROC "
+                "curve is defined for two"
+            )
 
 
 def _position_of_one(labels: CodedLabels) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import OnePassMetric, Pair, Reader
+from ._builtin import Evidence, OnePassMetric, Pair, Reader
 from ._numbers import as_values
 from ._vectors import check_same_length
 
@@ -59,7 +59,7 @@ class MSEMetric(_MeanOfErrors):
         """`"mse"`."""
         return "mse"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         return numeric.metric("mean_squared_error")
 
 
@@ -80,7 +80,7 @@ class MAEMetric(_MeanOfErrors):
         """`"mae"`."""
         return "mae"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         return numeric.metric("mean_absolute_error")
 
 
@@ -101,7 +101,7 @@ class RMSEMetric(_MeanOfErrors):
         """`"rmse"`."""
         return "rmse"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         return numeric.metric("root_mean_squared_error")
 
 
@@ -127,11 +127,11 @@ class R2Metric(OnePassMetric):
     def reader(self) -> Reader:
         return read_values
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         return numeric.metric("r2_score")
 
-    def rule(self, pair: ValuePair) -> str:
-        if len(pair.measured) < 2:
+    def rule(self, pair: Evidence) -> str:
+        if pair.rows < 2:
             return "there is one row and two are needed, so the value is nan"
         return (
             "all values of y_true are equal, so the value is 1.0 for exact predictions and 0.0 "

@@ -9,7 +9,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Computed, OnePassMetric, Pair, Reader
+from ._builtin import Computed, Evidence, OnePassMetric, Pair, Reader
 from ._errors import UndefinedMetricWarning
 from ._texts import Texts, read_texts
 
@@ -75,7 +75,7 @@ class ExactMatch(OnePassMetric):
     def reader(self) -> Reader:
         return _read_matches
 
-    def bind(self, pair: MatchPair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         # The rows that match are counted in two cells, whose resampling gives the interval.
         return numeric.metric("accuracy_score")
 
@@ -93,7 +93,7 @@ class LengthRatio(OnePassMetric):
     def reader(self) -> Reader:
         return _read_lengths
 
-    def bind(self, pair: LengthPair) -> numeric.Metric:
+    def bind(self, pair: Evidence) -> numeric.Metric:
         return numeric.metric("length_ratio")
 
 

@@ -28,10 +28,15 @@ from ._correlation import concordance_corrcoef as concordance_corrcoef
 from ._correlation import explained_variance_score as explained_variance_score
 from ._correlation import pearson_corrcoef as pearson_corrcoef
 from ._correlation import spearman_corrcoef as spearman_corrcoef
+from ._counted import compute_counts as compute_counts
 from ._counts import ConfusionCounts as ConfusionCounts
 from ._counts import MatchCounts as MatchCounts
 from ._counts import OneVsRestCounts as OneVsRestCounts
 from ._covariance import RowCovariance as RowCovariance
+from ._delong import AreaComparison as AreaComparison
+from ._delong import AreaEstimate as AreaEstimate
+from ._delong import delong_test as delong_test
+from ._delong import roc_auc_interval as roc_auc_interval
 from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
@@ -64,6 +69,7 @@ from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
 from ._statistic import Statistic as Statistic
+from ._stream import MetricStream as MetricStream
 from ._table import LAWS as LAWS
 from ._table import METRICS as METRICS
 from ._table import MetricInfo as MetricInfo

@@ -71,6 +71,9 @@ def bootstrap_intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap intervals of metrics, rows being independent draws.
 
+    A metric whose `Metric.resampling` is "closed" gets the interval of its own formula instead:
+    exact AUROC gets DeLong's (`roc_auc_interval`).
+
     Args:
         metrics: the metrics under the names their intervals will have.
         y_true: reference labels or values, shape (n,).
@@ -86,7 +89,8 @@ def bootstrap_intervals(
 
     Raises:
         ValueError: a metric without a bootstrap (`Metric.resampling` is None), a level outside
-            (0, 1), too few resamples, or rows that `compute` refuses.
+            (0, 1), too few resamples, rows that `compute` refuses, or for exact AUROC weights
+            other than 0 and 1.
 
     Example:
         >>> from modelops_jax.metrics import bootstrap_intervals, metric
@@ -105,8 +109,12 @@ def bootstrap_intervals(
         for name, metric in metrics.items()
         if metric.resampling == "cells" and not weighted
     }
-    by_rows = {name: metric for name, metric in metrics.items() if name not in by_cells}
+    closed = {name: metric for name, metric in metrics.items() if metric.resampling == "closed"}
+    by_rows = {name: metric for name, metric in metrics.items() if name not in {*by_cells, *closed}}
     found = count_intervals(by_cells, states, level=level, n_resamples=n_resamples, seed=seed)
+    for name, metric in closed.items():
+        low, high, method = metric.interval([states[s] for s in metric.statistics], level)
+        found[name] = Interval(low, high, level, method, 0, seed)
     if by_rows:
         statistics = tuple(dict.fromkeys(s for m in by_rows.values() for s in m.statistics))
         own = {s: states[s] for s in statistics if isinstance(s, SummedStatistic)}

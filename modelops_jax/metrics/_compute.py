@@ -9,7 +9,7 @@ import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,9 +93,40 @@ def compute(
         >>> {name: round(float(value), 4) for name, value in report.values.items()}
         {'accuracy': 0.75, 'f1': 0.7778}
     """
+    statistics = statistics_of(metrics)
+    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight))
+
+
+class Pass(NamedTuple):
+    """What one pass over rows counted."""
+
+    states: dict[Statistic, State]
+    rows: int
+    """Rows of positive weight."""
+
+    weighted: bool
+    """Whether the rows had weights that are numbers."""
+
+
+def statistics_of(metrics: Mapping[str, Metric]) -> tuple[Statistic, ...]:
+    """The statistics of all metrics, each once."""
+    return tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
+
+
+def pass_over(
+    statistics: tuple[Statistic, ...],
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    weight: Vector | None,
+) -> Pass:
+    """The concrete states of all statistics over these rows.
+
+    Raises:
+        ValueError: shapes that do not fit, or rows that a statistic cannot use.
+        TypeError: input that is not numbers.
+    """
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
-    statistics = tuple(dict.fromkeys(s for metric in metrics.values() for s in metric.statistics))
     axes = shared_axes(statistics)
     check_shapes(true, pred, weights, axes)
     if axes.true == 2:
@@ -104,15 +135,24 @@ def compute(
     states = _states(statistics, true, pred, weights)
     for statistic, state in states.items():
         _raise_invalid(statistic, state, true, pred, weights)
+    return Pass(
+        states,
+        rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
+        weighted=weights is not None and weights.dtype != bool,
+    )
+
+
+def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
+    """The values of metrics whose statistics these are."""
     outcomes = {
-        name: metric.finalize([states[statistic] for statistic in metric.statistics])
+        name: metric.finalize([found.states[statistic] for statistic in metric.statistics])
         for name, metric in metrics.items()
     }
     return Report(
         values={name: outcome.value for name, outcome in outcomes.items()},
         undefined={name: outcome.undefined for name, outcome in outcomes.items()},
-        rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
-        states=states,
+        rows=found.rows,
+        states=found.states,
     )
 
 
@@ -203,7 +243,7 @@ def _stream(
     count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
     # Few rows need no identity to be made and merged with, which would compile a second program.
-    states = None if count <= buckets[-1] else _identities(statistics, weighted, dtype)
+    states = None if count <= buckets[-1] else identities(statistics, weighted, dtype)
     start = 0
     for size in (_BLOCKS_AT_ONCE * buckets[-1], buckets[-1]):
         while count - start >= size:
@@ -224,9 +264,11 @@ def _buckets(width: int) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def _identities(
+def identities(
     statistics: tuple[Statistic, ...], weighted: bool, dtype: DType
 ) -> tuple[State, ...]:
+    """The concrete states of no rows."""
+
     def make() -> tuple[State, ...]:
         return tuple(s.identity(weighted=weighted, dtype=dtype) for s in statistics)
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from ._pair import Pair, two_sum
-from ._types import DType
+from ._types import Column, DType
 
 _BITS = 16
 _MASK = (1 << _BITS) - 1
@@ -33,6 +33,11 @@ class ExactCount:
         """Non-negative int32 counts of one block."""
         bits = count.astype(np.uint32)
         return cls(bits & np.uint32(_MASK), bits >> np.uint32(_BITS))
+
+    @classmethod
+    def of_integers(cls, counts: np.ndarray) -> "ExactCount":
+        """Non-negative concrete integers below 2**48."""
+        return cls((counts & _MASK).astype(np.uint32), (counts >> _BITS).astype(np.uint32))
 
     @classmethod
     def zeros(cls, shape: tuple[int, ...]) -> "ExactCount":
@@ -76,5 +81,5 @@ class ExactCount:
         return self.high.astype(dtype) * dtype.type(_MASK + 1) + self.low.astype(dtype)
 
 
-def _carried(low: jax.Array, high: jax.Array) -> ExactCount:
+def _carried(low: Column, high: Column) -> ExactCount:
     return ExactCount(low & np.uint32(_MASK), high + (low >> np.uint32(_BITS)))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ._average_precision import average_precision, average_precision_on_host
 from ._covariance import JointMoments
+from ._delong import area_estimate
 from ._largest import Largest
 from ._metric import Outcome
 from ._rowwise import Moments, RowSum
@@ -114,6 +115,11 @@ class PairArea:
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(pair_area_on_host(scores) if on_host else pair_area(scores)))
+
+    def interval(self, scores: Scores, level: float) -> tuple[float, float, str]:
+        """DeLong's interval, from concrete scores."""
+        found = area_estimate(scores, level)
+        return found.low, found.high, found.method
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """Statistics whose state is the rows themselves: it grows with them, and merging concatenates."""
 
 import dataclasses
+import functools
+import operator
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._statistic import Statistic
+from ._types import DType
 
 
 class KeptRows(Statistic):
@@ -19,23 +24,38 @@ class KeptRows(Statistic):
     keeps_rows: ClassVar[bool] = True
 
     def merge(self, left: Any, right: Any) -> Any:
-        if (left.weight.dtype == jnp.bool_) != (right.weight.dtype == jnp.bool_):
+        return self.join([left, right])
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """The state of the rows of all, at least one: in NumPy where all of them are."""
+        leaves = jax.tree.leaves(list(states))
+        xp = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
+        if len({state.weight.dtype == jnp.bool_ for state in states}) > 1:
             raise TypeError(
                 "a weighted and an unweighted state cannot be merged: make the identity with "
                 "weighted=True where the rows carry float weights"
             )
 
-        def join(first: Any, second: Any) -> jax.Array:
-            dtype = max(first.dtype, second.dtype, key=lambda dtype: dtype.itemsize)
-            return jnp.concatenate([first.astype(dtype), second.astype(dtype)])
+        def joined(name: str) -> Any:
+            columns = [getattr(state, name) for state in states]
+            dtype = _widest([column.dtype for column in columns])
+            return xp.concatenate([column.astype(dtype) for column in columns])
 
-        joined = {name: join(getattr(left, name), getattr(right, name)) for name in _columns(left)}
-        return dataclasses.replace(left, **joined, invalid=left.invalid + right.invalid)
+        invalid = functools.reduce(operator.add, (state.invalid for state in states))
+        columns = {name: joined(name) for name in _columns(states[0])}
+        return dataclasses.replace(states[0], **columns, invalid=invalid)
 
     def fold(self, states: Any) -> Any:
         # Merging one by one would change shapes at each step.
         flat = {name: getattr(states, name).reshape(-1) for name in _columns(states)}
         return dataclasses.replace(states, **flat, invalid=states.invalid.total())
+
+
+def _widest(dtypes: Sequence[DType]) -> DType:
+    """A type that holds the values of all: of two kinds of 16-bit floats neither does."""
+    if len(set(dtypes)) == 1:
+        return dtypes[0]
+    return max([jnp.dtype(jnp.float32), *dtypes], key=lambda dtype: dtype.itemsize)
 
 
 def _columns(state: Any) -> list[str]:

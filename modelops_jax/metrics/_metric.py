@@ -90,13 +90,21 @@ class Metric:
         value, undefined = self.finalizer(np, *concrete)
         return Outcome(np.asarray(value)[()], int(undefined))
 
+    def interval(self, states: Sequence[Any], level: float) -> tuple[float, float, str]:
+        """Both ends of a metric whose `resampling` is "closed", and the method's name."""
+        finalizer: Any = self.finalizer
+        return finalizer.interval(*states, level)
+
     @property
     def resampling(self) -> str | None:
         """How an interval resamples this metric's statistics.
 
+        "closed": not at all, its ends follow from the state of unweighted rows;
         "cells": multinomial draws over a table of counts; "rows": resampling weights times
         per-row values; None: this statistic has no bootstrap.
         """
+        if hasattr(self.finalizer, "interval"):
+            return "closed"
         if all(isinstance(statistic, CellStatistic) for statistic in self.statistics):
             return "cells"
         if all(isinstance(statistic, SummedStatistic) for statistic in self.statistics):

@@ -16,6 +16,7 @@ from jax import lax
 from ._counts import require_labels
 from ._exact import ExactCount
 from ._kept_rows import KeptRows
+from ._pair_count import count_pairs
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
 
 _LABEL_BIT = np.uint32(31)
@@ -72,18 +73,18 @@ def pair_area_on_host(state: Scores) -> tuple[float, bool]:
     Without weights the pairs are counted in integers and divided once.
     """
     counts = np.asarray(state.weight) > 0
-    positive = np.asarray(state.positive) & counts
+    score, positive = np.asarray(state.score), np.asarray(state.positive)
+    if state.weight.dtype == np.bool_:
+        if not counts.all():
+            score, positive = score[counts], positive[counts]
+        pairs = count_pairs(score, positive)
+        both = pairs.positives * pairs.negatives
+        return (pairs.won / (2 * both) if both else float("nan")), not both
+    positive = positive & counts
     negative = counts & ~positive
-    score = np.asarray(state.score)
     if not positive.any() or not negative.any():
         return float("nan"), True
     high, low = score[positive], score[negative]
-    if state.weight.dtype == np.bool_:
-        high.sort()
-        low.sort()
-        below = np.searchsorted(low, high, side="left").sum(dtype=np.int64)
-        upto = np.searchsorted(low, high, side="right").sum(dtype=np.int64)
-        return (int(below) + int(upto)) / (2 * high.size * low.size), False
     weight = np.asarray(state.weight, np.float64)
     order = np.argsort(low)
     up, down = weight[positive], weight[negative][order]

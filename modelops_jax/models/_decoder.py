@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ._attention import attend, cap
 from ._config import DecoderConfig
 from ._lora import Adapters, add_low_rank
+from ._mesh import keep_rows_divided
 from ._params import Params
 from ._rotary import rotate_halves
 from ._views import Seen, View, choose_view, make_views
@@ -177,6 +178,7 @@ def forward(
 
     def step(hidden: Array, slices: Any) -> tuple[Array, KeyValues]:
         layer, low_rank, earlier, is_local = slices
+        hidden = keep_rows_divided(hidden)
         view = choose_view(full, local, is_local) if mixes else only
         return _layer(hidden, layer, low_rank, earlier, view, scale, config)
 
@@ -184,6 +186,7 @@ def forward(
         step = jax.checkpoint(step, prevent_cse=False)
     flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
     hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
+    hidden = keep_rows_divided(hidden)
     if config.traits.gemma:
         hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
     weights = adapters.weights if adapters else {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+from jax.sharding import Mesh
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
@@ -41,13 +42,14 @@ _IN_LAYER = {
 
 
 def read_gguf(
-    path: str | os.PathLike[str], dtype: np.dtype
+    path: str | os.PathLike[str], dtype: np.dtype, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Read a Llama model from a GGUF file.
 
     Args:
         path: The file; any quantisation that the `gguf` package can undo.
         dtype: Type of the parameters.
+        mesh: Devices to divide the parameters over.
 
     Returns:
         Configuration, parameters and tokenizer.
@@ -72,7 +74,7 @@ def read_gguf(
         if name.endswith(("attn_q.weight", "attn_k.weight")):
             array = _half_split(array, config.head_dim)
         weights.put(_checkpoint_name(name), array)
-    return config, weights.finish(), tokenizer_from_gguf(metadata, str(path))
+    return config, weights.finish(mesh), tokenizer_from_gguf(metadata, str(path))
 
 
 def _dequantized(tensor: gguf.ReaderTensor, source: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jax.sharding import Mesh
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
@@ -35,13 +36,14 @@ _DERIVED = ".rotary_emb.inv_freq"
 
 
 def read_folder(
-    folder: str | os.PathLike[str], dtype: np.dtype
+    folder: str | os.PathLike[str], dtype: np.dtype, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Read a Llama model from a Hugging Face folder.
 
     Args:
         folder: Holds config.json, one or several safetensors files, and the tokenizer.
         dtype: Type of the parameters, whatever the files store.
+        mesh: Devices to divide the parameters over.
 
     Returns:
         Configuration, parameters and tokenizer.
@@ -67,7 +69,7 @@ def read_folder(
         raise CheckpointError(
             f"{folder}: tie_word_embeddings is true, but {HEAD!r} is not {EMBEDDING!r}"
         )
-    return config, weights.finish(), tokenizer
+    return config, weights.finish(mesh), tokenizer
 
 
 def weight_files(folder: Path) -> list[Path]:

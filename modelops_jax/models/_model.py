@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from ._config import DecoderConfig
@@ -220,7 +221,9 @@ def _check_list(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a list, found {type(value).__name__}")
 
 
-def load(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Model:
+def load(
+    name_or_path: str | os.PathLike[str], *, dtype: Any = None, mesh: Mesh | None = None
+) -> Model:
     """Load a model by name or path; see `resolve` for what a name may be.
 
     Args:
@@ -228,9 +231,11 @@ def load(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Model:
             packaged model such as "smollm2-135m-instruct", or a Hugging Face id.
         dtype: Floating type of parameters and activations; float32 by default, whatever the file
             stores.
+        mesh: Devices to divide the weights over, from `make_mesh`; the default device alone
+            without it. Weights go straight to their devices, one array after the other.
 
     Returns:
-        The model, on JAX's default device.
+        The model.
 
     Raises:
         UnknownModelError: Nothing has this name; the message lists what was tried.
@@ -253,11 +258,11 @@ def load(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Model:
     if resolved.warning:
         warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
     if resolved.kind == "preset":
-        parts = make_preset(resolved.location, kind)
+        parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
-        parts = read_gguf(resolved.location, kind)
+        parts = read_gguf(resolved.location, kind, mesh)
     else:
-        parts = read_folder(resolved.location, kind)
+        parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
     if tokenizer.vocab_size > config.vocab_size:
         # An id past the embeddings would be clamped silently on the device.

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import tokenizers
+from jax.sharding import Mesh
 from tokenizers import decoders, models, pre_tokenizers
 
 from ._config import DecoderConfig
+from ._mesh import shard_weights
 from ._params import Params, init_params
 from ._tokenizer import Tokenizer
 
@@ -47,19 +49,22 @@ PRESETS = {
 }
 
 
-def make_preset(name: str, dtype: np.dtype) -> tuple[DecoderConfig, Params, Tokenizer]:
+def make_preset(
+    name: str, dtype: np.dtype, mesh: Mesh | None = None
+) -> tuple[DecoderConfig, Params, Tokenizer]:
     """Make a preset; the same name gives the same weights everywhere.
 
     Args:
         name: A key of `PRESETS`.
         dtype: Type of the parameters.
+        mesh: Devices to divide the parameters over.
 
     Returns:
         Configuration, parameters and tokenizer.
     """
     config, seed = PRESETS[name]
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), init_params(config, seed))
-    return config, params, byte_tokenizer()
+    return config, shard_weights(params, mesh) if mesh else params, byte_tokenizer()
 
 
 def byte_tokenizer() -> Tokenizer:

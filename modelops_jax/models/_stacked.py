@@ -10,9 +10,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
+from ._mesh import weight_sharding
 from ._params import Params, param_shapes
 
 LAYERS = ("model", "layers")
@@ -100,8 +102,8 @@ class StackedWeights:
         """The place of a tensor."""
         return self._slots[name]
 
-    def finish(self) -> Params:
-        """The parameter tree, on the default device; the collector is empty afterwards.
+    def finish(self, mesh: Mesh | None = None) -> Params:
+        """The parameter tree, on the mesh or the default device; the collector is empty afterwards.
 
         Raises:
             CheckpointError: Tensors are left over or missing; the message lists both.
@@ -120,8 +122,11 @@ class StackedWeights:
             node = params
             for key in path[:-1]:
                 node = node.setdefault(key, {})
+            array = self._arrays.pop(path)
+            place = mesh and weight_sharding(path, array.shape, mesh)
             # On an accelerator, one array leaves the host before the next one is moved.
-            node[path[-1]] = jax.block_until_ready(jax.device_put(self._arrays.pop(path)))
+            node[path[-1]] = jax.block_until_ready(jax.device_put(array, place))
+            del array
         return params
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from safetensors.numpy import load_file, save_file
 
 from modelops_jax.models import CheckpointError
@@ -156,9 +157,16 @@ def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
                 f"{path}: {name} is {found.dtype}{list(found.shape)}, "
                 f"expected {leaf.dtype}{list(leaf.shape)}"
             )
-    leaves = [jnp.asarray(arrays[name]) for name in wanted]
+    leaves = [_beside(arrays[name], leaf) for name, leaf in wanted.items()]
     state = jax.tree.unflatten(jax.tree.structure(like), leaves)
     return Checkpoint(record["step"], state, record["facts"])
+
+
+def _beside(array: np.ndarray, like: Any) -> jax.Array:
+    """The array on the devices of `like`, divided over a mesh as that is."""
+    if isinstance(like, jax.Array) and isinstance(like.sharding, NamedSharding):
+        return jax.device_put(array, like.sharding)
+    return jnp.asarray(array)
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:

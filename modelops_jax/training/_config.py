@@ -12,7 +12,7 @@ from typing import Any, Literal
 import jax
 import tomli_w
 
-from modelops_jax.models import LoraConfig, Model
+from modelops_jax.models import LoraConfig, MeshShape, Model
 
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
@@ -68,6 +68,8 @@ class TrainingConfig:
             again; "none" keeps all.
         freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
             "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
+        mesh: Devices to train on, as `[training.mesh]` with `data`, `fsdp` and `tensor`; one device
+            without it.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -110,6 +112,7 @@ class TrainingConfig:
     target_worst_loss: float | None = None
     remat: Literal["none", "layer"] = "layer"
     freeze: tuple[str, ...] = ()
+    mesh: MeshShape | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):

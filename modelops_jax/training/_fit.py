@@ -1,5 +1,6 @@
 """The training loop; there is only this one."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -12,10 +13,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Adapters, CheckpointError, Model, init_lora, merge_lora
+from modelops_jax.models import (
+    Adapters,
+    CheckpointError,
+    Model,
+    init_lora,
+    make_mesh,
+    merge_lora,
+    shard_weights,
+)
 
+from ._batches import Batch
 from ._checkpoint import (
     checkpoint_path,
     latest_checkpoint,
@@ -28,6 +39,7 @@ from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
 from ._loss import LossSums
 from ._optimizer import learning_rate_schedule, make_optimizer
+from ._placement import put_batch, put_on_mesh
 from ._plan import Plan, evaluation_batches
 from ._progress import ProgressMode, Reporter, show_progress
 from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
@@ -117,24 +129,28 @@ def fit(
     held_out = None
     if eval is not None:
         held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
-    dtype = model.params["model"]["embed_tokens"]["weight"].dtype
+    mesh = make_mesh(config.mesh) if config.mesh else None
+    params = shard_weights(model.params, mesh) if mesh else model.params
+    dtype = params["model"]["embed_tokens"]["weight"].dtype
     if config.lora is None:
-        trainable, frozen = split_frozen(model.params, config.freeze)
+        trainable, frozen = split_frozen(params, config.freeze)
         # A copy, because a step writes its result over its input.
         trainable, scale = jax.tree.map(jnp.copy, trainable), None
     else:
-        adapters = init_lora(model.params, config.lora, config.seed)
-        trainable, frozen, scale = adapters.weights, model.params, adapters.scale
+        adapters = init_lora(params, config.lora, config.seed)
+        weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
+        trainable, frozen, scale = weights, params, adapters.scale
     objective = Objective(model.config, scale, dtype, config.remat)
-    run = _Run(plan, held_out, objective, frozen, Path(folder) if folder else None, callback)
+    run = _Run(plan, held_out, objective, frozen, Path(folder) if folder else None, callback, mesh)
     run.start(trainable, resume=resume)
     with show_progress(plan.total_steps, run.step, progress) as report:
-        stopped = run.train(report, stop)
+        with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+            stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
     if scale is None:
         params = join_trees(trained, frozen)
     else:
-        params = merge_lora(model.params, Adapters(trained, scale))
+        params = merge_lora(params, Adapters(trained, scale))
     return FitResult(
         dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped, step
     )
@@ -151,13 +167,15 @@ class _Run:
         frozen: Any,
         folder: Path | None,
         callback: Callable[[Record], None] | None,
+        mesh: Mesh | None,
     ):
+        self.mesh = mesh
         self.plan, self.config = plan, plan.config
         self.objective, self.frozen, self.folder = objective, frozen, folder
         self.callback = callback
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
-        self.eval_batches = evaluation_batches(held_out, plan) if held_out else []
+        self.eval_batches = self.put(evaluation_batches(held_out, plan)) if held_out else []
         self.history: list[Record] = []
         self.checkpoint: Path | None = None
         self.saved_step = -1
@@ -171,6 +189,8 @@ class _Run:
     def start(self, trainable: Any, *, resume: bool) -> None:
         """Begin at step 0, or where the newest checkpoint ends."""
         self.state = start_state(self.optimizer, trainable)
+        if self.mesh is not None:
+            self.state = put_on_mesh(self.state, self.mesh)
         if self.folder and not resume:
             set_aside_checkpoints(self.folder)
         newest = latest_checkpoint(self.folder) if self.folder else None
@@ -196,7 +216,7 @@ class _Run:
             if stop is not None and stop():
                 self.save()
                 return True
-            batches = self.plan.batches(self.step)
+            batches = self.put(self.plan.batches(self.step))
             self.state, sums = train_step(
                 self.objective, self.optimizer, self.state, self.frozen, batches
             )
@@ -216,6 +236,11 @@ class _Run:
             if self.finished or is_best or self.due(self.config.checkpoint_every):
                 self.save()
         return False
+
+    def put(self, batches: list[Batch]) -> list[Batch]:
+        """The batches where the step wants them."""
+        mesh = self.mesh
+        return batches if mesh is None else [put_batch(batch, mesh) for batch in batches]
 
     def chosen(self) -> tuple[int, Any]:
         """The step and the weights that a finished run returns."""

@@ -29,9 +29,10 @@ class Plan:
             "pad_id": model.tokenizer.pad_id,
             "worth": tokens_worth_a_shape(parameters),
         }
-        # Never more padded rows in a micro-batch than there are real ones.
+        # Never more padded rows in a micro-batch than there are real ones, and devices.
         wanted = config.micro_batch_size or config.batch_size
         self.rows = min(wanted, config.batch_size, len(train.rows))
+        self.shards = config.mesh.row_shards if config.mesh else 1
         self.epoch_steps = -(-len(train.rows) // config.batch_size)
         steps = config.epochs * self.epoch_steps
         self.total_steps = min(steps, config.max_steps or steps)
@@ -40,11 +41,16 @@ class Plan:
         seen = range(min(self.total_steps, SAMPLED_STEPS))
         groups = itertools.chain.from_iterable(map(self._groups, seen))
         others = self.total_steps > SAMPLED_STEPS
-        self._batches = Batches(train, groups, size=self.rows, others=others, **self.batching)
+        size = self.padded(self.rows)
+        self._batches = Batches(train, groups, size=size, others=others, **self.batching)
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
         return [self._batches.make(group) for group in self._groups(step)]
+
+    def padded(self, rows: int) -> int:
+        """Rows of a batch that the devices divide evenly."""
+        return -(-rows // self.shards) * self.shards
 
     @property
     def fingerprint(self) -> str:
@@ -75,5 +81,5 @@ def evaluation_batches(held_out: TokenizedDataset, plan: Plan) -> list[Batch]:
     by_length = np.argsort(row_lengths(held_out), kind="stable").tolist()
     size = min(plan.config.batch_size, len(by_length))
     groups = cut(by_length, size)
-    batches = Batches(held_out, groups, size=size, **plan.batching)
+    batches = Batches(held_out, groups, size=plan.padded(size), **plan.batching)
     return [batches.make(group) for group in groups]

@@ -19,6 +19,7 @@ from modelops_jax.models import Adapters, DecoderConfig, Params
 from ._batches import Batch
 from ._freeze import join_trees
 from ._loss import LossSums, add_sums, next_token_loss, zero_sums
+from ._placement import Placement, placed, placement_of
 
 
 class TrainState(NamedTuple):
@@ -67,7 +68,7 @@ class Objective:
         )
 
 
-@functools.partial(jax.jit, static_argnames="objective", donate_argnames="gradients")
+@functools.partial(jax.jit, static_argnames=("objective", "placement"), donate_argnames="gradients")
 def _accumulate(
     trainable: Any,
     frozen: Params | None,
@@ -76,18 +77,20 @@ def _accumulate(
     sums: LossSums,
     *,
     objective: LossFunction,
+    placement: Placement,
 ) -> tuple[Any, LossSums]:
     new, batch_sums = jax.grad(objective, has_aux=True)(trainable, frozen, batch)
-    return jax.tree.map(jnp.add, gradients, new), add_sums(sums, batch_sums)
+    return placed(jax.tree.map(jnp.add, gradients, new), placement), add_sums(sums, batch_sums)
 
 
-@functools.partial(jax.jit, static_argnames="optimizer", donate_argnames="state")
+@functools.partial(jax.jit, static_argnames=("optimizer", "placement"), donate_argnames="state")
 def _update(
     state: TrainState,
     gradients: Any,
     sums: LossSums,
     *,
     optimizer: optax.GradientTransformation,
+    placement: Placement,
 ) -> TrainState:
     count = sums.tokens.astype(jnp.float32)
     gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
@@ -95,7 +98,8 @@ def _update(
     new = TrainState(optax.apply_updates(state.trainable, updates), optimizer_state, state.skipped)
     usable = jnp.isfinite(sums.loss) & jnp.isfinite(optax.tree.norm(gradients))
     old = state._replace(skipped=state.skipped + 1)
-    return jax.tree.map(lambda ours, theirs: jnp.where(usable, ours, theirs), new, old)
+    chosen = jax.tree.map(lambda ours, theirs: jnp.where(usable, ours, theirs), new, old)
+    return placed(chosen, placement)
 
 
 @functools.partial(jax.jit, static_argnames="objective")
@@ -110,10 +114,11 @@ def gradient_sums(
 ) -> tuple[Any, LossSums]:
     """Gradients of the summed loss over micro-batches, and the loss sums."""
     gradients = jax.tree.map(jnp.zeros_like, trainable)
+    placement = placement_of(trainable)
     sums = zero_sums()
     for batch in batches:
         gradients, sums = _accumulate(
-            trainable, frozen, batch, gradients, sums, objective=objective
+            trainable, frozen, batch, gradients, sums, objective=objective, placement=placement
         )
     return gradients, sums
 
@@ -140,7 +145,8 @@ def train_step(
         The new state, and the loss sums of the step before it, still on the device.
     """
     gradients, sums = gradient_sums(objective, state.trainable, frozen, batches)
-    return _update(state, gradients, sums, optimizer=optimizer), sums
+    placement = placement_of(state)
+    return _update(state, gradients, sums, optimizer=optimizer, placement=placement), sums
 
 
 def evaluate_loss(

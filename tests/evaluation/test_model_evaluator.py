@@ -243,15 +243,18 @@ def test_interval_of_exact_match_is_that_of_its_matches():
     assert set(result.intervals) == {"exact_match", "length_ratio"}
 
 
-def test_intervals_of_regression_and_none_of_ranking():
-    """Means and R2 have a bootstrap of their sums; exact AUROC has none and says nothing."""
+def test_intervals_of_regression_and_ranking():
+    """Means and R2 have a bootstrap of their sums, exact AUROC has DeLong's interval."""
     y_true, y_pred = RNG.normal(size=(2, 100))
     regression = create_evaluator("regression").evaluate(y_true, y_pred, confidence=0.95)
     for name in ("mse", "mae", "rmse"):
         interval = regression.intervals[name]
         assert interval.low < regression.metrics[name] < interval.high
     ranking = create_evaluator("ranking").evaluate(y_true > 0, y_pred, confidence=0.95)
-    assert not ranking.intervals
+    interval = ranking.intervals["auc_roc"]
+    assert interval.low < ranking.metrics["auc_roc"] < interval.high
+    assert interval.method == "DeLong"
+    assert "95 % interval" in str(ranking)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan])

@@ -10,7 +10,7 @@ import sklearn.metrics as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelops_jax.metrics import compute, metric, roc_auc_score
+from modelops_jax.metrics import _pair_count, compute, metric, roc_auc_score
 
 TRACED = jax.jit(lambda t, s, w=None: roc_auc_score(t, s, weight=w))
 
@@ -63,9 +63,11 @@ def test_area_of_any_small_input(rows):
 
 
 def test_scores_apart_only_in_float64_are_not_ties():
-    """Scores 1e-12 apart keep their order: nothing is cut to float32."""
+    """Scores 1e-12 apart keep their order: nothing is cut to float32, nor to float64."""
     score = np.array([0.5, 0.5 + 1e-12, 0.5 + 2e-12])
     assert roc_auc_score(np.array([0, 1, 1]), score) == 1.0
+    longest = np.array([1, 1 + np.finfo(np.longdouble).eps], np.longdouble)
+    assert roc_auc_score(np.array([0, 1]), longest) == 1.0
 
 
 def test_a_program_with_64_bit_types_ranks_float64():
@@ -95,6 +97,34 @@ def test_pairs_do_not_overflow_32_bits():
         expected = oracle.roc_auc_score(y_true, np.float64(score), sample_weight=weights)
         assert abs(roc_auc_score(y_true, score, weight=weights) - expected) <= 1e-9
         assert abs(float(TRACED(y_true, score, weights)) - expected) <= 1e-6
+
+
+@pytest.mark.parametrize(("dtype", "width"), [(np.float16, 16), (np.float32, 32), (np.float64, 64)])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_area_of_floats_of_every_size(dtype, width, data):
+    """Denormals beside the largest numbers, both signs and both zeros keep their order."""
+    pool = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    some = data.draw(st.lists(pool, min_size=1, max_size=4))
+    score = data.draw(st.lists(st.sampled_from([*some, 0.0, -0.0]), min_size=2, max_size=12))
+    y_true = [0, 1, *(data.draw(st.integers(0, 1)) for _ in score[2:])]
+    score = np.array(score, dtype)
+    assert roc_auc_score(np.array(y_true), score) == pytest.approx(
+        by_pairs(y_true, score.tolist()), abs=1e-15
+    )
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_parts_of_the_range_are_counted_apart(decimals, monkeypatch):
+    """Many rows, cut into parts that are sorted in threads and scanned in blocks."""
+    monkeypatch.setattr(_pair_count, "_PART", 700)
+    monkeypatch.setattr(_pair_count, "_BLOCK", 64)
+    y_true, score, _ = scored(count=5000, decimals=decimals)
+    expected = oracle.roc_auc_score(y_true, score)
+    assert roc_auc_score(y_true, score) == pytest.approx(expected, abs=1e-12)
+    assert roc_auc_score(y_true, np.round(score)) == pytest.approx(
+        oracle.roc_auc_score(y_true, np.round(score)), abs=1e-12
+    )
 
 
 def test_negative_zero_ties_with_zero():

@@ -1,0 +1,305 @@
+"""What is kept of the rows seen so far, for each way of reading them.
+
+As with the statistics of `modelops_jax.metrics` there is an identity, a state of a batch, and a
+merge; classes are any labels, and those that first appear late extend the counts.
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Reader
+from ._classification import LabelPair
+from ._growing import GrowingClasses
+from ._labels import CodedLabels, encode_labels
+from ._numbers import as_values
+from ._ranking import ScorePair, ScoreReader
+from ._regression import ValuePair
+from ._text_metrics import LengthPair, MatchPair
+from ._vectors import check_same_length, count_rows
+
+# Rows are counted in a table, rather than sorted, where it has at most so many cells a row.
+_CELLS_PER_ROW = 4
+# A pair of class numbers is one integer: the true one from this bit on.
+_TRUE_BIT = np.int64(32)
+_PREDICTED = np.int64((1 << 32) - 1)
+
+
+class Running(abc.ABC):
+    """What is kept of the rows for the metrics of one reader."""
+
+    keeps_rows: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+        """The state, of the class of this one, of one batch.
+
+        Raises:
+            TypeError: entries of the wrong kind.
+            ValueError: rows that no definition covers.
+        """
+
+    def check(self, other: Any) -> None:  # noqa: B027 # most states can always be merged
+        """Refuse a state that cannot be merged into this one (TypeError or ValueError)."""
+
+    @abc.abstractmethod
+    def merge(self, other: Any) -> None:
+        """Add the rows of another state, which stays as it is."""
+
+    @abc.abstractmethod
+    def evidence(self) -> Evidence:
+        """What metrics are computed from."""
+
+    @abc.abstractmethod
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        """The state as JSON and arrays; TypeError for rows that have no such form."""
+
+    @abc.abstractmethod
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `saved` gave."""
+
+
+class LabelCounts(Running):
+    """Rows by (true label, predicted label), of the pairs that occur."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self._classes = GrowingClasses()
+        self._pairs = np.zeros(0, np.int64)  # sorted
+        self._counts = np.zeros(0, np.int64)
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+        pair = self._read(y_true, y_pred)
+        assert isinstance(pair, LabelPair)
+        state = LabelCounts(self._read)
+        state._classes = GrowingClasses(pair.labels.classes)
+        state._pairs, state._counts = _counted(pair.y_true, pair.y_pred, len(pair.labels.classes))
+        return state
+
+    def check(self, other: "LabelCounts") -> None:
+        self._classes.check(tuple(other._classes))
+
+    def merge(self, other: "LabelCounts") -> None:
+        numbers = self._classes.add(tuple(other._classes))
+        true, pred = numbers[other._pairs >> _TRUE_BIT], numbers[other._pairs & _PREDICTED]
+        both = np.concatenate([self._pairs, (true << _TRUE_BIT) | pred])
+        self._pairs, place = np.unique(both, return_inverse=True)
+        counts = np.zeros(len(self._pairs), np.int64)
+        np.add.at(counts, place, np.concatenate([self._counts, other._counts]))
+        self._counts = counts
+
+    def evidence(self) -> LabelPair:
+        classes, position = self._classes.sorted()
+        codes = {
+            "y_true": position[self._pairs >> _TRUE_BIT],
+            "y_pred": position[self._pairs & _PREDICTED],
+        }
+        return LabelPair(CodedLabels(classes, codes), counts=self._counts)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        return self._classes.to_json(), {"pairs": self._pairs, "counts": self._counts}
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        self._classes = GrowingClasses(facts)
+        self._pairs, self._counts = arrays["pairs"], arrays["counts"]
+
+
+def _counted(true: np.ndarray, pred: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of class numbers that occur, sorted, and how often each does."""
+    if classes * classes <= max(1 << 16, _CELLS_PER_ROW * len(true)):
+        cells = np.bincount(true.astype(np.int64) * classes + pred, minlength=classes * classes)
+        filled = np.flatnonzero(cells)
+        return (filled // classes << _TRUE_BIT) | filled % classes, cells[filled]
+    return np.unique((true.astype(np.int64) << _TRUE_BIT) | pred, return_counts=True)
+
+
+class KeptScores(Running):
+    """Every row's label and score: the area under the ROC curve depends on all pairs of rows."""
+
+    keeps_rows: ClassVar[bool] = True
+
+    def __init__(self, read: ScoreReader) -> None:
+        self._read = read
+        self._classes = GrowingClasses()
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+        labels, scores = encode_labels({"y_true": y_true}), as_values(y_pred, "y_pred")
+        check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
+        state = KeptScores(self._read)
+        state._classes = GrowingClasses(labels.classes)
+        state._parts = [(labels.codes["y_true"], scores)]
+        state._read.check_number(labels.classes)
+        return state
+
+    def check(self, other: "KeptScores") -> None:
+        self._classes.check(tuple(other._classes))
+        self._read.check_number(tuple(dict.fromkeys([*self._classes, *other._classes])))
+
+    def merge(self, other: "KeptScores") -> None:
+        numbers = self._classes.add(tuple(other._classes)).astype(np.int32)
+        self._parts += [(numbers[codes], scores) for codes, scores in other._parts]
+
+    def evidence(self) -> ScorePair:
+        codes, scores = self._columns()
+        classes, position = self._classes.sorted()
+        return self._read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        codes, scores = self._columns()
+        return self._classes.to_json(), {"codes": codes, "scores": scores}
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        self._classes = GrowingClasses(facts)
+        self._parts = [(arrays["codes"], arrays["scores"])]
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self._parts:
+            return np.zeros(0, np.int32), np.zeros(0, np.float64)
+        codes, scores = zip(*self._parts, strict=True)
+        self._parts = [(np.concatenate(codes), np.concatenate(scores))]
+        return self._parts[0]
+
+
+class StreamedSums(Running):
+    """The states of numeric metrics."""
+
+    def __init__(self, read: Reader, stream: numeric.MetricStream) -> None:
+        self._read = read
+        self._stream = stream
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+        pair = self._read(y_true, y_pred)
+        stream = numeric.MetricStream(self._stream.metrics)
+        stream.update(pair.y_true, pair.y_pred)
+        return StreamedSums(self._read, stream)
+
+    def merge(self, other: "StreamedSums") -> None:
+        self._stream.merge(other._stream)
+
+    def evidence(self) -> Evidence:
+        return _Streamed(self._stream)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        return self._stream.to_arrays()
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        self._stream.set_arrays(facts, arrays)
+
+
+class _Streamed(Evidence):
+    """The report of a stream, of which some metrics may have been refused by the rows."""
+
+    def __init__(self, stream: numeric.MetricStream) -> None:
+        self._report = stream.report()
+
+    @property
+    def rows(self) -> int:
+        return self._report.rows
+
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        assert bound.keys() == self._report.values.keys()
+        return self._report
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
+        if confidence is None or not counted:
+            return {}
+        return numeric.count_intervals(
+            counted, self._report.states, level=confidence.level, seed=confidence.seed
+        )
+
+
+class KeptRows(Running):
+    """Both arguments of every batch as they came, for metrics that need all rows at once."""
+
+    keeps_rows: ClassVar[bool] = True
+
+    def __init__(self, read: Reader | None = None) -> None:
+        self._read = read
+        self._parts: list[tuple[Any, Any]] = []
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+        count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        if self._read is not None:
+            self._read(y_true, y_pred)
+        state = KeptRows(self._read)
+        state._parts = [(_own(y_true), _own(y_pred))]
+        return state
+
+    def merge(self, other: "KeptRows") -> None:
+        self._parts += other._parts
+
+    def evidence(self) -> Evidence:
+        assert self._read is not None
+        return self._read(*self.columns())
+
+    def columns(self) -> tuple[Any, Any]:
+        """Both arguments of all rows: arrays where every batch had arrays, else lists."""
+        if not self._parts:
+            return [], []
+        true, pred = zip(*self._parts, strict=True)
+        self._parts = [(_joined(true), _joined(pred))]
+        return self._parts[0]
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        facts: dict[str, Any] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for name, column in zip(("y_true", "y_pred"), self.columns(), strict=True):
+            if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
+                arrays[name] = column
+            else:
+                facts[name] = _json_rows(list(column), name)
+        return facts, arrays
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        true, pred = (
+            arrays[name] if name in arrays else facts[name] for name in ("y_true", "y_pred")
+        )
+        self._parts = [(true, pred)]
+
+
+def _own(column: Any) -> Any:
+    """A copy that the caller cannot change."""
+    return np.array(column) if hasattr(column, "__array__") else list(column)
+
+
+def _joined(columns: tuple[Any, ...]) -> Any:
+    if len(columns) == 1:
+        return columns[0]
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return np.concatenate(columns)
+    return [entry for column in columns for entry in column]
+
+
+def _json_rows(rows: list[Any], name: str) -> list[Any]:
+    rows = [row.item() if isinstance(row, np.generic) else row for row in rows]
+    for index, row in enumerate(rows):
+        if type(row) not in (int, float, bool, str):
+            raise TypeError(
+                f"{name} has {row!r} ({type(row).__name__}) at index {index}, which cannot be "
+                "saved; expected numbers, bools, strings or arrays"
+            )
+    return rows
+
+
+def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
+    """The state of no rows for metrics of one reader."""
+    pair = read([], [])
+    if isinstance(pair, LabelPair):
+        return LabelCounts(read)
+    if isinstance(pair, ScorePair):
+        assert isinstance(read, ScoreReader)
+        return KeptScores(read)
+    if isinstance(pair, ValuePair | LengthPair | MatchPair):
+        one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
+        assert one_pass.keys() == members.keys()
+        bound = {name: metric.bind(pair) for name, metric in one_pass.items()}
+        return StreamedSums(read, numeric.MetricStream(bound))
+    return KeptRows(read)

@@ -1,0 +1,197 @@
+"""Evaluating rows that come in batches, in several processes, or on several days."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from modelops_jax._state_file import read_state, refuse_other, write_state
+
+from ._builtin import BuiltIn, Computed, by_reader, compute_members
+from ._finish import check_confidence, finish
+from ._result import EvaluationResult
+from ._running import KeptRows, Running, running
+from ._task_type import TaskType
+from ._vectors import count_rows
+
+
+@runtime_checkable
+class EvaluatorLike(Protocol):
+    """What a stream takes from its evaluator."""
+
+    @property
+    def task_type(self) -> TaskType:
+        """The task."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[Any, ...]:
+        """The metrics, in order."""
+        ...
+
+
+class EvaluationStream:
+    """The evaluation of all rows seen so far; `ModelEvaluator.stream` makes one.
+
+    `result` is what `ModelEvaluator.evaluate` gives for all rows together: the values of label
+    metrics exactly, those of numbers to 1e-12. Labels are any hashable values, and classes that
+    first appear late count from there on. The memory a stream needs does not grow with the rows
+    (of labels: with the pairs of classes that occur), other than for the metrics that
+    `keeps_rows` names.
+
+    Args:
+        evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
+
+    Example:
+        >>> from modelops_jax.evaluation import ModelEvaluator
+        >>> stream = ModelEvaluator("classification").stream()
+        >>> stream.update(["ham", "spam"], ["ham", "ham"])
+        >>> stream.update(["spam"], ["spam"])
+        >>> stream.result().metrics["f1"], stream.rows
+        (0.6666666666666666, 3)
+    """
+
+    def __init__(self, evaluator: EvaluatorLike) -> None:
+        self.task_type = evaluator.task_type
+        self._metrics: dict[str, Any] = {metric.name: metric for metric in evaluator.metrics}
+        built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
+        self._members: list[Mapping[str, BuiltIn]] = []
+        self._running: list[Running] = []
+        for read, members in by_reader(built_in).items():
+            self._members.append(members)
+            self._running.append(running(read, members))
+        self._custom = [name for name in self._metrics if name not in built_in]
+        if self._custom:
+            self._running.append(KeptRows())
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return self._rows
+
+    @property
+    def keeps_rows(self) -> tuple[str, ...]:
+        """The metrics for which every row is kept, so that memory grows with them.
+
+        Exact AUROC, multilabel metrics, and metrics of your own.
+        """
+        kept = {
+            name
+            for members, state in zip(self._members, self._running, strict=False)
+            if state.keeps_rows
+            for name in members
+        }
+        return tuple(name for name in self._metrics if name in kept or name in self._custom)
+
+    def update(self, y_true: Iterable[Any], y_pred: Iterable[Any]) -> None:
+        """Add a batch of rows.
+
+        Args:
+            y_true: what is right, one entry per row (see `ModelEvaluator`).
+            y_pred: what was predicted, of the same length.
+
+        Raises:
+            TypeError: entries of the wrong kind, or labels of another kind than the rows before.
+            ValueError: two lengths, or entries that no definition covers. After an error the
+                stream is as it was before the call.
+        """
+        rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        self._add([state.of_rows(y_true, y_pred) for state in self._running], rows)
+
+    def merge(self, other: "EvaluationStream") -> None:
+        """Add the rows of another stream of the same metrics, which stays as it is.
+
+        Raises:
+            ValueError: a stream of other metrics.
+            TypeError: labels of another kind.
+        """
+        if other._description() != self._description():
+            raise ValueError(
+                f"the other stream is of {other._description()}; expected {self._description()}"
+            )
+        self._add(other._running, other._rows)
+
+    def result(self, *, confidence: float | int | None = None, seed: int = 0) -> EvaluationResult:
+        """Compute the metrics of all rows so far; more rows can follow.
+
+        Args:
+            confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
+                counts have one, the same as from `ModelEvaluator.evaluate`; sums would need
+                their rows again.
+            seed: of the bootstrap.
+
+        Returns:
+            What `ModelEvaluator.evaluate` returns.
+
+        Raises:
+            ValueError: a confidence outside (0, 1), or rows that do not fit the task or a metric.
+            MetricError: a metric of your own raised; the error names it.
+
+        Warns:
+            UndefinedMetricWarning: a metric has no definition on these rows.
+        """
+        wanted = check_confidence(confidence, seed)
+        outcomes: dict[str, Computed | Exception] = {}
+        for members, state in zip(self._members, self._running, strict=False):
+            outcomes.update(compute_members(state.evidence, members, wanted))
+        columns = self._running[-1].columns() if isinstance(self._running[-1], KeptRows) else None
+        return finish(self.task_type, self._metrics, outcomes, columns, self._rows)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
+
+        Raises:
+            OSError: the file cannot be written.
+            TypeError: labels or kept rows other than numbers, bools and strings.
+        """
+        sections, arrays = [], {}
+        for place, state in enumerate(self._running):
+            facts, own = state.saved()
+            sections.append(facts)
+            arrays |= {f"{place}/{name}": array for name, array in own.items()}
+        facts = {"of": self._description(), "rows": self._rows, "sections": sections}
+        write_state(path, type(self).__name__, facts, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], evaluator: EvaluatorLike) -> "EvaluationStream":
+        """Read a stream that `save` wrote.
+
+        Args:
+            path: the file.
+            evaluator: one with the metrics of the one that made the stream.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: no such state, a damaged one, or one of other metrics.
+        """
+        stream = cls(evaluator)
+        facts, arrays = read_state(path, cls.__name__)
+        refuse_other(path, facts["of"], stream._description())
+        stream._rows = facts["rows"]
+        for place, (state, section) in enumerate(
+            zip(stream._running, facts["sections"], strict=True)
+        ):
+            start = f"{place}/"
+            own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+            state.restore(section, own)
+        return stream
+
+    def _description(self) -> dict[str, str]:
+        """The task and the metrics with their configuration."""
+        metrics = {
+            name: repr(m) if isinstance(m, BuiltIn) else f"{type(m).__module__}.{type(m).__name__}"
+            for name, m in self._metrics.items()
+        }
+        return {"task": self.task_type.value, **metrics}
+
+    def _add(self, states: list[Any], rows: int) -> None:
+        for mine, new in zip(self._running, states, strict=True):
+            mine.check(new)
+        for mine, new in zip(self._running, states, strict=True):
+            mine.merge(new)
+        self._rows += rows
+
+    def __repr__(self) -> str:
+        return (
+            f"EvaluationStream({self.task_type}, metrics={list(self._metrics)}, rows={self._rows})"
+        )

@@ -1,0 +1,147 @@
+"""Eight simulated devices give what one gives: losses, gradients, checkpoints."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from modelops_jax import Dataset
+from modelops_jax.models import MeshShape, load, make_mesh
+from modelops_jax.training import ConfigError, TrainingConfig, config_from_dict, fit
+
+# In a process of its own: the number of devices is fixed when JAX starts. Prints, by mesh, the
+# largest difference from one device and the shape of a device's part of a weight.
+_SCRIPT = """
+import dataclasses, json, sys
+import jax
+jax.config.update("jax_num_cpu_devices", 8)
+import numpy as np
+from modelops_jax import Dataset
+from modelops_jax.models import (
+    DecoderConfig, LoraConfig, MeshShape, Model, init_params, load, make_mesh, shard_weights,
+)
+from modelops_jax.training import (
+    BatchShape, Objective, TokenizedRow, TrainingConfig, fit, gradient_sums, make_batch,
+)
+from modelops_jax.training._placement import put_batch
+
+config = DecoderConfig(264, 32, 48, 2, 4, 2, 8, 64, 1e4, 1e-5, False)
+params = init_params(config, 1, stddev=0.3)
+random = np.random.default_rng(0)
+rows = [
+    TokenizedRow(random.integers(0, 260, length).astype(np.int32), random.random(length) < 0.7)
+    for length in (9, 16, 4, 12, 16)
+]
+batch = make_batch(rows, shape=BatchShape(8, 16, 64), pad_id=0)
+objective = Objective(config, None, np.dtype(np.float32), "layer")
+expected, sums = jax.device_get(gradient_sums(objective, params, {}, [batch]))
+largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+found = {}
+for shape in [(8, 1, 1), (1, 8, 1), (1, 1, 4), (2, 2, 2)]:
+    mesh = make_mesh(MeshShape(*shape))
+    placed = shard_weights(params, mesh)
+    with jax.set_mesh(mesh):
+        gradients, own = gradient_sums(objective, placed, {}, [put_batch(batch, mesh)])
+    part = gradients["model"]["layers"]["mlp"]["up_proj"]["weight"]
+    off = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), jax.device_get(gradients), expected)
+    found[str(shape)] = {
+        "gradient": max(jax.tree.leaves(off)) / largest,
+        "loss": abs(float(own.loss) / float(sums.loss) - 1),
+        "part": part.sharding.shard_shape(part.shape),
+    }
+
+model = Model(config, params, load("tiny").tokenizer, name="small")
+text = Dataset([{"prompt": "x" * k, "completion": f"yes{k}"} for k in (1, 3, 5, 7, 9)])
+run = TrainingConfig(batch_size=3, max_steps=4, lora=LoraConfig(rank=2), checkpoint_every=2)
+one = fit(model, text, config=run, eval=text, progress="off")
+over = dataclasses.replace(run, mesh=MeshShape(2, 2, 2))
+kept = sys.argv[1]
+many = fit(model, text, config=over, eval=text, folder=kept + "/whole", progress="off")
+def stop_at_two():
+    stop_at_two.asked += 1
+    return stop_at_two.asked == 3
+stop_at_two.asked = 0
+fit(model, text, config=over, eval=text, folder=kept + "/cut", stop=stop_at_two, progress="off")
+again = fit(model, text, config=over, eval=text, folder=kept + "/cut", resume=True, progress="off")
+def losses(result):
+    return [r.get("loss", r.get("eval_loss")) for r in result.history]
+found["fit"] = {
+    "losses": float(np.abs(np.subtract(losses(one), losses(many))).max()),
+    "resumed": losses(again) == losses(many),
+    "same bytes": all(
+        np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(many.model.params), jax.tree.leaves(again.model.params))
+    ),
+}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mesh")
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Programs for eight devices are large; compiling them quickly is all that matters here.
+        env={
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0"
+            " --xla_llvm_disable_expensive_passes=true",
+        },
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "part"),
+    [
+        ("(8, 1, 1)", [2, 48, 32]),
+        ("(1, 8, 1)", [2, 48, 4]),
+        ("(1, 1, 4)", [2, 12, 32]),
+        ("(2, 2, 2)", [2, 24, 16]),
+    ],
+)
+def test_loss_and_gradients_are_those_of_one_device(found, shape, part):
+    assert found[shape]["loss"] < 1e-5
+    assert found[shape]["gradient"] < 1e-5
+    assert found[shape]["part"] == part  # and every device holds its share alone
+
+
+def test_a_run_on_a_mesh_learns_the_same_and_resumes_to_the_byte(found):
+    assert found["fit"]["losses"] < 1e-5
+    assert found["fit"]["resumed"]
+    assert found["fit"]["same bytes"]
+
+
+def test_one_device_is_the_identity():
+    rows = Dataset([{"prompt": "a", "completion": "b"}])
+    runs = [
+        fit(load("tiny"), rows, config=TrainingConfig(max_steps=1, mesh=mesh), progress="off")
+        for mesh in (None, MeshShape())
+    ]
+    assert runs[0].history[0]["loss"] == runs[1].history[0]["loss"]
+
+
+def test_too_many_devices_are_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"needs 4096 devices; there are \d+"):
+        make_mesh(MeshShape(data=4096))
+    with pytest.raises(ConfigError, match=r"mesh.tensor must be at least 1, found 0"):
+        config_from_dict({"mesh": {"tensor": 0}})
+
+
+def test_weights_are_read_straight_to_the_mesh(tmp_path):
+    model = load("tiny")
+    model.save(tmp_path / "model")
+    mesh = make_mesh(MeshShape())
+    loaded = load(tmp_path / "model", mesh=mesh)
+    weight = loaded.params["model"]["layers"]["self_attn"]["o_proj"]["weight"]
+    assert weight.sharding.mesh == mesh
+    assert tuple(weight.sharding.spec) == (None, "fsdp", "tensor")
+    assert (loaded.logits([[1, 2, 3]]) == model.logits([[1, 2, 3]])).all()
