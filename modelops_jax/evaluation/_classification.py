@@ -4,7 +4,7 @@ import abc
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -71,6 +71,11 @@ class LabelPair(Pair):
             return Pair.compute(replace(self, num_classes=size), metrics, confidence)
         rest = {name: metric for name, metric in metrics.items() if name not in averaged}
         outcomes = super().compute(rest, confidence)
+        # A table this large is counted, but its cells are too many to be drawn again and again.
+        whole = {name: m for name, m in averaged.items() if not m.class_by_class}
+        if whole:
+            outcomes.update(Pair.compute(self, whole, None))
+        averaged = {name: m for name, m in averaged.items() if m.class_by_class}
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
         values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
         for name, metric in averaged.items():
@@ -79,6 +84,12 @@ class LabelPair(Pair):
             outcomes[name] = Computed(mean, rule, facts=metric.facts(self))
         return outcomes
 
+    def facts(self) -> dict[str, Any]:
+        """The classes, for the metadata of a result: their number, and a few by name."""
+        classes = self.labels.classes
+        listed = {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
+        return {"num_classes": len(classes), **listed}
+
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
         """The classes that do not occur in `"y_true"` or `"y_pred"`."""
         classes = self.labels.classes
@@ -86,36 +97,60 @@ class LabelPair(Pair):
         return tuple(classes[position] for position in np.flatnonzero(counts == 0))
 
 
-def read_labels(y_true: Any, y_pred: Any) -> LabelPair:
-    """Read two vectors of labels of one kind and one length."""
-    labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
-    check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
-    return LabelPair(labels)
+@dataclass(frozen=True)
+class LabelReader:
+    """Reads two vectors of labels of one kind and one length.
+
+    Args:
+        ignore_index: rows with this true label are left out; None: no row is.
+    """
+
+    ignore_index: Hashable | None = None
+
+    def __call__(self, y_true: Any, y_pred: Any) -> LabelPair:
+        """Read both.
+
+        Raises:
+            TypeError: labels of two kinds, or that are not hashable.
+            ValueError: two lengths, more than one axis, or labels that are nan or fractions.
+        """
+        labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
+        check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
+        if self.ignore_index is not None:
+            labels = labels.without("y_true", self.ignore_index)
+        return LabelPair(labels)
 
 
 class _LabelMetric(OnePassMetric):
     """A metric of true and predicted labels."""
 
     value_of_no_rows = 0.0
+    class_by_class: ClassVar[bool] = True
+    """Whether its value of a class needs no other class's counts."""
+
+    def __init__(self, *, ignore_index: Hashable | None = None) -> None:
+        hash(ignore_index)
+        self.ignore_index = ignore_index
 
     @property
     def reader(self) -> Reader:
-        return read_labels
+        return LabelReader(self.ignore_index)
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it is a mean over classes on these rows, and so needs every class's counts."""
         return False
 
     def facts(self, pair: LabelPair) -> Mapping[str, Any]:
-        classes = pair.labels.classes
-        listed = {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
-        return {"num_classes": len(classes), **listed}
+        return pair.facts()
 
 
 class AccuracyMetric(_LabelMetric):
     """Accuracy: the share of rows whose predicted label is the true one.
 
     In [0, 1]; best 1. No rows: 0.0 with an `UndefinedMetricWarning`.
+
+    Args:
+        ignore_index: rows with this true label are left out, whatever was predicted; None: none.
 
     Example:
         >>> from modelops_jax.evaluation import AccuracyMetric
@@ -131,11 +166,21 @@ class AccuracyMetric(_LabelMetric):
     def bind(self, pair: LabelPair) -> numeric.Metric:
         return numeric.metric("accuracy_score", num_classes=pair.num_classes)
 
+    def __repr__(self) -> str:
+        return f"AccuracyMetric({_ignoring(self.ignore_index)})"
+
 
 class _ClassRatio(_LabelMetric):
     """Precision, recall or F1."""
 
-    def __init__(self, positive_class: Hashable = 1, *, average: Average | str = "binary") -> None:
+    def __init__(
+        self,
+        positive_class: Hashable = 1,
+        *,
+        average: Average | str = "binary",
+        ignore_index: Hashable | None = None,
+    ) -> None:
+        super().__init__(ignore_index=ignore_index)
         hash(positive_class)
         if average not in get_args(Average):
             choices = ", ".join(map(repr, get_args(Average)))
@@ -212,8 +257,12 @@ class _ClassRatio(_LabelMetric):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(positive_class={self.positive_class!r}, "
-            f"average={self.average!r})"
+            f"average={self.average!r}{_ignoring(self.ignore_index, ', ')})"
         )
+
+
+def _ignoring(label: Hashable | None, before: str = "") -> str:
+    return "" if label is None else f"{before}ignore_index={label!r}"
 
 
 class PrecisionMetric(_ClassRatio):
@@ -229,6 +278,7 @@ class PrecisionMetric(_ClassRatio):
             `"macro"` (mean over the classes that occur in either list), `"weighted"` (mean
             weighted by the classes' true rows), or `"auto"` (binary with positive class 1 if all
             labels are 0, 1 or bools, else macro).
+        ignore_index: rows with this true label are left out, whatever was predicted; None: none.
 
     Raises:
         ValueError: an unknown average, or a positive class given to another than `"binary"`.
@@ -263,6 +313,7 @@ class RecallMetric(_ClassRatio):
     Args:
         positive_class: as in `PrecisionMetric`.
         average: as in `PrecisionMetric`.
+        ignore_index: as in `PrecisionMetric`.
 
     Raises:
         ValueError: an unknown average, or a positive class given to another than `"binary"`.
@@ -297,6 +348,7 @@ class F1Metric(_ClassRatio):
     Args:
         positive_class: as in `PrecisionMetric`.
         average: as in `PrecisionMetric`.
+        ignore_index: as in `PrecisionMetric`.
 
     Raises:
         ValueError: an unknown average, or a positive class given to another than `"binary"`.

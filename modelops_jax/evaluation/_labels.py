@@ -35,6 +35,17 @@ class CodedLabels:
         """The position of each class in `classes`."""
         return {label: position for position, label in enumerate(self.classes)}
 
+    def without(self, name: str, label: Hashable) -> "CodedLabels":
+        """The rows, and the classes, that are left without those whose label in `name` is this."""
+        position = self.index.get(label)
+        if position is None:
+            return self
+        keep = self.codes[name] != position
+        left = {n: codes[keep] for n, codes in self.codes.items()}
+        positions = np.unique(np.concatenate(list(left.values())))
+        codes = {n: np.searchsorted(positions, c).astype(np.int32) for n, c in left.items()}
+        return CodedLabels(tuple(self.classes[p] for p in positions.tolist()), codes)
+
     @property
     def is_binary(self) -> bool:
         """Whether every label is one of 0, 1, False and True."""

@@ -224,8 +224,9 @@ def _raise_invalid(
         start, stop = 0, y_true.shape[0]
         while stop - start > 1:
             middle = (start + stop) // 2
-            half = (None if c is None else c[start:middle] for c in (y_true, y_pred, weight))
-            (found,) = _states((statistic,), *half).values()
+            half = slice(start, middle)
+            of_half = None if weight is None else weight[half]
+            (found,) = _states((statistic,), y_true[half], y_pred[half], of_half).values()
             if found.invalid.integers()[place]:
                 stop = middle
             else:

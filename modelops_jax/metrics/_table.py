@@ -62,6 +62,17 @@ class MetricInfo:
     excused: Mapping[str, str] = field(default_factory=dict)
     """Law -> why the metric need not obey it."""
 
+    @property
+    def options(self) -> dict[str, bool]:
+        """The options of the metric, and whether each has a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            parameter.name: parameter.default is not inspect.Parameter.empty
+            for parameter in parameters
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            and parameter.name not in ("weight", "axis_name")
+        }
+
 
 _INF = float("inf")
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
@@ -279,7 +290,7 @@ def metric(name: str, **config: Any) -> Metric:
         near = difflib.get_close_matches(name, METRICS, cutoff=0.75)
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"unknown metric {name!r}{meant}; known: {', '.join(sorted(METRICS))}")
-    needed = options_of(name)
+    needed = METRICS[name].options
     for option in config:
         if option not in needed:
             has = f"its options are: {', '.join(needed)}" if needed else "it has none"
@@ -288,14 +299,3 @@ def metric(name: str, **config: Any) -> Metric:
     if not config.keys() >= set(missing):
         raise TypeError(f"{name} needs the options: {', '.join(missing)}")
     return METRICS[name].build(**config)
-
-
-def options_of(name: str) -> dict[str, bool]:
-    """The options of a metric, and whether each has a default."""
-    parameters = inspect.signature(METRICS[name].function).parameters.values()
-    return {
-        parameter.name: parameter.default is not inspect.Parameter.empty
-        for parameter in parameters
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        and parameter.name not in ("weight", "axis_name")
-    }
