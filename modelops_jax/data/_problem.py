@@ -20,6 +20,9 @@ ProblemCode = Literal[
     "no_assistant",
     "bad_weight",
     "not_json",
+    "missing_column",
+    "wrong_value",
+    "invalid_csv",
 ]
 
 LISTED_PROBLEMS = 20

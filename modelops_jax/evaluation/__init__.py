@@ -24,7 +24,9 @@ from ._regression import MAEMetric as MAEMetric
 from ._regression import MSEMetric as MSEMetric
 from ._regression import R2Metric as R2Metric
 from ._regression import RMSEMetric as RMSEMetric
+from ._result import ClassResult as ClassResult
 from ._result import EvaluationResult as EvaluationResult
+from ._result import SliceResult as SliceResult
 from ._stream import EvaluationStream as EvaluationStream
 from ._task_type import TaskType as TaskType
 from ._text_metrics import exact_match_metric as exact_match_metric

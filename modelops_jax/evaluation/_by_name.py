@@ -76,17 +76,15 @@ class TableMetric(OnePassMetric):
         return self._name
 
     @property
-    def value_of_no_rows(self) -> float:
-        """0.0 of a share, by the field's convention."""
-        return 0.0 if self._metric in _SHARES else math.nan
-
-    @property
     def reader(self) -> Reader:
         if self._of_sets:
             return read_indicators
         if self._of_labels:
             return LabelReader(self._ignore_index)
         return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
+
+    def of_no_rows(self) -> float:
+        return 0.0 if self._metric in _SHARES else math.nan
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it needs a table of all classes on these rows."""

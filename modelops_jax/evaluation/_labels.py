@@ -35,12 +35,8 @@ class CodedLabels:
         """The position of each class in `classes`."""
         return {label: position for position, label in enumerate(self.classes)}
 
-    def without(self, name: str, label: Hashable) -> "CodedLabels":
-        """The rows, and the classes, that are left without those whose label in `name` is this."""
-        position = self.index.get(label)
-        if position is None:
-            return self
-        keep = self.codes[name] != position
+    def of_rows(self, keep: np.ndarray) -> "CodedLabels":
+        """Some of the rows, and the classes that occur in them."""
         left = {n: codes[keep] for n, codes in self.codes.items()}
         positions = np.unique(np.concatenate(list(left.values())))
         codes = {n: np.searchsorted(positions, c).astype(np.int32) for n, c in left.items()}

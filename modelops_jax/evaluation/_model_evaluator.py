@@ -1,16 +1,18 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ._builtin import BuiltIn, compute_together
+from ._builtin import BuiltIn, by_reader
 from ._by_name import TableMetric
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
-from ._finish import check_confidence, finish
+from ._finish import Group, check_confidence, finish
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
+from ._slicing import read_slices
 from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import ExactMatch, LengthRatio
@@ -195,7 +197,9 @@ precision, recall and f1, each `_micro` and `_macro` |
         y_pred: Iterable[Any],
         *,
         confidence: float | int | None = None,
+        groups: Iterable[Any] | None = None,
         seed: int = 0,
+        slices: Mapping[str | tuple[str, ...], Any] | None = None,
     ) -> EvaluationResult:
         """Compute all metrics.
 
@@ -203,9 +207,18 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_true: what is right, one entry per row (see the table of the class).
             y_pred: what was predicted, of the same length.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows, that of AUROC is
-                DeLong's. Means over more than 128 classes and added metrics of your own have none.
+                Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
+                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
+                more than 128 classes and added metrics of your own have none.
+            groups: for the intervals, an id for every row: rows of one id (of one user, one
+                document) may depend on each other, and are resampled together; AUROC has no
+                interval then. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
+            slices: columns to compute the metrics by, as well: name -> labels of any kind, one
+                for each row. A tuple of such names -> None crosses them: its slices are the
+                combinations that occur. What CLASSIFICATION means is decided by all rows; a mean
+                over classes is over those that occur in the slice. Metrics of your own have no
+                slices.
 
         Returns:
             Values, intervals, the number of rows and what was decided on the way.
@@ -220,11 +233,16 @@ precision, recall and f1, each `_micro` and `_macro` |
             UndefinedMetricWarning: a metric has no definition on these rows; the message, which
                 `metadata["undefined"]` keeps, says which rule gave the value.
         """
-        wanted = check_confidence(confidence, seed)
+        wanted = check_confidence(confidence, seed, groups)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        slicings = read_slices(slices or {}, rows)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        outcomes = compute_together(built_in, y_true, y_pred, wanted)
-        return finish(self.task_type, self._metrics, outcomes, (y_true, y_pred), rows)
+        groups = [
+            Group(members, functools.partial(read, y_true, y_pred))
+            for read, members in by_reader(built_in).items()
+        ]
+        columns = (y_true, y_pred)
+        return finish(self.task_type, self._metrics, groups, columns, rows, wanted, slicings)
 
     def stream(self) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.

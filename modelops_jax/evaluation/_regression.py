@@ -38,6 +38,8 @@ def read_values(y_true: Any, y_pred: Any) -> ValuePair:
 class _MeanOfErrors(OnePassMetric):
     """A metric of the errors of single rows."""
 
+    higher_is_better = False
+
     @property
     def reader(self) -> Reader:
         return read_values

@@ -211,7 +211,7 @@ class _Streamed(Evidence):
         counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
         if confidence is None or not counted:
             return {}
-        return numeric.count_intervals(
+        return numeric.state_intervals(
             counted, self._report.states, level=confidence.level, seed=confidence.seed
         )
 

@@ -25,8 +25,8 @@ from ._statistic import (
     check_shapes,
     columns_of,
     float_type,
+    merge_all,
     shared_axes,
-    update_all,
 )
 from ._types import Column, DType, Matrix, State, Vector
 
@@ -118,8 +118,9 @@ def pass_over(
     y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
+    segments: np.ndarray | None = None,
 ) -> Pass:
-    """The concrete states of all statistics over these rows.
+    """The concrete states of all statistics over these rows, which may carry segments.
 
     Raises:
         ValueError: shapes that do not fit, or rows that a statistic cannot use.
@@ -132,9 +133,9 @@ def pass_over(
     if axes.true == 2:
         # As integers, so that the ratios of a row's labels are float64 as those of counts are.
         true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
-    states = _states(statistics, true, pred, weights)
+    states = _states(statistics, true, pred, weights, segments)
     for statistic, state in states.items():
-        _raise_invalid(statistic, state, true, pred, weights)
+        _raise_invalid(statistic, state, (true, pred, weights, segments))
     return Pass(
         states,
         rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
@@ -195,14 +196,19 @@ def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManage
 
 
 def _states(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    segments: np.ndarray | None,
 ) -> dict[Statistic, State]:
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
     if streamed:
         with computed_now(), precision_scope(y_true, y_pred, weight):
-            states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
+            columns = (y_true, y_pred, weight, segments)
+            states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
         rows = check_rows(*columns, axes=shared_axes(statistics), xp=np)
@@ -211,7 +217,7 @@ def _states(
 
 
 def _raise_invalid(
-    statistic: Statistic, state: State, y_true: Column, y_pred: Column, weight: Column | None
+    statistic: Statistic, state: State, columns: tuple[Column, Column, Any, Any]
 ) -> None:
     """Refuse a state that counted rows it could not use, saying which is the first of them.
 
@@ -221,12 +227,13 @@ def _raise_invalid(
     for place, argument in enumerate(ARGUMENTS):
         if not state.invalid.integers()[place]:
             continue
-        start, stop = 0, y_true.shape[0]
+        start, stop = 0, columns[0].shape[0]
         while stop - start > 1:
             middle = (start + stop) // 2
-            half = slice(start, middle)
-            of_half = None if weight is None else weight[half]
-            (found,) = _states((statistic,), y_true[half], y_pred[half], of_half).values()
+            true, pred, *rest = columns
+            of_half = [None if column is None else column[start:middle] for column in rest]
+            half = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
+            (found,) = half.values()
             if found.invalid.integers()[place]:
                 stop = middle
             else:
@@ -236,9 +243,13 @@ def _raise_invalid(
 
 
 def _stream(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    segments: np.ndarray | None,
 ) -> tuple[State, ...]:
-    columns = (y_true, y_pred, weight)
+    columns = (y_true, y_pred, weight, segments)
     weighted = weight is not None and weight.dtype != bool
     dtype = float_type(y_true, y_pred, weight if weighted else None)
     count = y_true.shape[0]
@@ -292,6 +303,7 @@ def _update(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
+    segments: Column | None,
     filled: Column | None,
 ) -> tuple[State, ...]:
     """Update every statistic over one block, of which the first `filled` rows count.
@@ -303,6 +315,6 @@ def _update(
     if filled is not None:
         inside = jnp.arange(y_true.shape[0], dtype=jnp.int32) < filled
         weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
-    if states is None:
-        return block_all(statistics, check_rows(y_true, y_pred, weight, shared_axes(statistics)))
-    return update_all(statistics, states, y_true, y_pred, weight)
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    blocks = block_all(statistics, rows._replace(segments=segments))
+    return blocks if states is None else tuple(merge_all(statistics, states, blocks))

@@ -13,7 +13,7 @@ import numpy as np
 from ._counts import Counts
 from ._finalizers import divide
 from ._label_rows import label_rejections, label_table
-from ._metric import Outcome
+from ._metric import Outcome, Proportion
 from ._pair import Pair
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import RowSum
@@ -52,6 +52,20 @@ class MatchShare:
         below = equal + (2 if self.ratio == "jaccard" else 1) * different
         return Outcome(divide(xp, above, below, self.empty), (below == 0).sum())
 
+    def proportion(self, counts: Counts) -> Proportion | None:
+        """The share of rows that are equal, or of rows that are different.
+
+        Of several labels a row there is none: they are not independent draws.
+        """
+        if self.table == "labels":
+            return None
+        table = counts.cells.value()
+        rows = table.sum()
+        equal = np.diagonal(table).sum() if self.table == "classes" else table[1]
+        if self.ratio == "different":
+            return Proportion(rows - equal, rows)
+        return Proportion(equal, rows, jaccard_of_share if self.ratio == "jaccard" else None)
+
 
 @dataclass(frozen=True)
 class ClassRatio:
@@ -88,6 +102,36 @@ class ClassRatio:
 
         return ratio_parts(self.quantity, self.beta, hit, predicted, actual, rejections)
 
+    def proportion(self, counts: Counts) -> Proportion | None:
+        """The ratio of one class, or of all classes' counts together, as a share of rows.
+
+        Given how many rows are predicted (true, neither, in the union of both), how many of them
+        are hits is binomial, whatever the classes' shares. F1 rises with Jaccard's share, and a
+        micro-average with the share of rows that match.
+        """
+        if self.labels:
+            return None
+        table = counts.cells.value()
+        hit, predicted, actual = _by_class(np, table)
+        f1 = self.quantity == "f1" or (self.quantity == "fbeta" and self.beta == 1)
+        if self.average in ("macro", "weighted"):
+            return None
+        if self.average == "micro":
+            if self.quantity == "specificity":
+                return None
+            as_value = jaccard_of_share if self.quantity == "jaccard" else None
+            return Proportion(hit.sum(), table.sum(), as_value)
+        if f1:
+            hits, rows, as_value = hit, predicted + actual - hit, f1_of_jaccard
+        elif self.quantity == "fbeta":
+            return None
+        else:
+            hits, rows = self._parts(np, table, hit, predicted, actual)
+            as_value = None
+        if self.average == "binary":
+            hits, rows = hits[self.positive_class], rows[self.positive_class]
+        return Proportion(hits, rows, as_value)
+
     def _mean(self, xp: Any, ratio: Any, member: Any, support: Any) -> Any:
         equal = member.astype(support.dtype)
         weight = equal
@@ -97,6 +141,16 @@ class ClassRatio:
             weight = xp.where(weight.sum(-1, keepdims=True) > 0, weight, equal)
         values = xp.where(member, ratio, xp.zeros_like(ratio))
         return divide(xp, (weight * values).sum(-1), weight.sum(-1), self.zero_division)
+
+
+def jaccard_of_share(share: Any) -> Any:
+    """Micro-averaged Jaccard from the share of rows that match: a row that differs counts twice."""
+    return share / (2 - share)
+
+
+def f1_of_jaccard(share: Any) -> Any:
+    """F1 of a class from its Jaccard index."""
+    return 2 * share / (1 + share)
 
 
 @dataclass(frozen=True)

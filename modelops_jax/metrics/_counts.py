@@ -17,7 +17,7 @@ from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, flo
 # Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
 # it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
 _FEW_CELLS = 8
-_IN_BOUNDS = "promise_in_bounds"
+IN_BOUNDS = "promise_in_bounds"
 
 
 @jax.tree_util.register_dataclass
@@ -37,6 +37,11 @@ class TableStatistic(SummedStatistic):
     @abc.abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Shape of the table."""
+
+    @property
+    def size(self) -> int:
+        """Cells of the table."""
+        return math.prod(self.shape)
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Counts:
         cells = Pair.zeros(self.shape, dtype) if weighted else ExactCount.zeros(self.shape)
@@ -76,7 +81,7 @@ class CellStatistic(TableStatistic):
         """The flat index of each row's cell, and where each argument has no cell (None: never)."""
 
     def of_rows(self, rows: Rows) -> Counts:
-        cells = math.prod(self.shape)
+        cells = self.size
         if rows.weight is not None:
             return self._weighted(rows)
         if cells <= _FEW_CELLS:
@@ -88,7 +93,7 @@ class CellStatistic(TableStatistic):
         else:
             slots = self.slots(rows)
             empty = jnp.zeros_like(slots, shape=(cells + 4,))
-            counts = empty.at[slots].add(1, mode=_IN_BOUNDS)
+            counts = empty.at[slots].add(1, mode=IN_BOUNDS)
             outside = counts[cells + 1 :]
         only_true, only_pred, both = outside
         invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
@@ -96,7 +101,7 @@ class CellStatistic(TableStatistic):
         return Counts(ExactCount.of(table), ExactCount.of(invalid))
 
     def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
-        cells = math.prod(self.shape)
+        cells = self.size
         weight = jnp.ones((), float_type()) if rows.weight is None else rows.weight[:, None]
         return jax.nn.one_hot(self.slots(rows), cells, dtype=weight.dtype) * weight
 
@@ -106,7 +111,7 @@ class CellStatistic(TableStatistic):
         With K cells: K for a row of weight 0 or of the label to ignore, K + 1 where y_true is
         invalid, K + 2 where y_pred is, K + 3 where both are.
         """
-        cells = math.prod(self.shape)
+        cells = self.size
         index, bad_true, bad_pred = self.cell(rows.y_true, rows.y_pred)
         if bad_true is not None and bad_pred is not None:
             outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
@@ -119,13 +124,13 @@ class CellStatistic(TableStatistic):
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
 
     def _weighted(self, rows: Rows) -> Counts:
-        cells = math.prod(self.shape)
+        cells = self.size
         weight, slots = rows.weight, self.slots(rows)
         if cells <= _FEW_CELLS:
             none = jnp.zeros_like(weight)
             _, table = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
         else:
-            table = _scatter_weights(slots, weight, cells)
+            table = scatter_weights(slots, weight, cells)
         bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
         invalid = count_true(jnp, slots, bad_true, bad_pred, rows.bad_weight)
         return Counts(jax.tree.map(lambda part: part.reshape(self.shape), table), invalid)
@@ -136,7 +141,7 @@ class CellStatistic(TableStatistic):
         return False
 
 
-def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
+def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
     """Sum weights by slot: short runs of plain additions, their results compensated.
 
     A run is as long as the table, so that the cost stays linear in the rows.
@@ -150,7 +155,7 @@ def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     def step(total: Pair, chunk: tuple[jax.Array, jax.Array]) -> tuple[Pair, None]:
         slot, value = chunk
-        return total + empty.at[slot].add(value, mode=_IN_BOUNDS), None
+        return total + empty.at[slot].add(value, mode=IN_BOUNDS), None
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)

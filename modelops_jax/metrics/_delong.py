@@ -11,10 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ._compute import numbers
-from ._metric import raise_invalid
-from ._scores import ScoreRows, Scores
-from ._statistic import check_rows
+from ._read_scores import read_scores
+from ._scores import Scores
 from ._types import Vector
 
 
@@ -103,7 +101,7 @@ def roc_auc_interval(
     "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
     Statistics in Medicine 25, 2006, method 5.
     """
-    return area_estimate(_scores(y_true, y_score, weight, "y_score"), level)
+    return area_estimate(read_scores(y_true, y_score, weight), level)
 
 
 def delong_test(
@@ -140,8 +138,8 @@ def delong_test(
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
     """
-    one = _scores(y_true, score_a, weight, "score_a")
-    other = _scores(y_true, score_b, weight, "score_b")
+    one = read_scores(y_true, score_a, weight, "score_a")
+    other = read_scores(y_true, score_b, weight, "score_b")
     ups, downs = zip(_placements(one), _placements(other), strict=True)
     area_a, area_b = (_mean(up) for up in ups)
     error = _error(ups[0] - ups[1], downs[0] - downs[1])
@@ -175,18 +173,6 @@ def area_estimate(state: Scores, level: float) -> AreaEstimate:
         logit, wide = math.log(area / (1 - area)), quantile * error / (area * (1 - area))
         low, high = _expit(logit - wide), _expit(logit + wide)
     return AreaEstimate(area, error, low, high, level, method)
-
-
-def _scores(y_true: Vector, score: Vector, weight: Vector | None, name: str) -> Scores:
-    true, pred = np.asarray(numbers(y_true, "y_true")), np.asarray(numbers(score, name))
-    mask = None if weight is None else np.asarray(numbers(weight, "weight"))
-    try:
-        statistic = ScoreRows()
-        state = statistic.of_rows(check_rows(true, pred, mask, xp=np))
-        raise_invalid(statistic, state)
-    except ValueError as error:
-        raise ValueError(f"{error} ({name} is y_pred here)") from None
-    return state
 
 
 def _placements(state: Scores) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,14 @@ class Outcome(NamedTuple):
     undefined: Any  # how many entries that went into the value were undefined
 
 
+class Proportion(NamedTuple):
+    """A value that is a share of rows, or rises with one."""
+
+    hits: Any
+    rows: Any
+    as_value: Callable[[Any], Any] | None = None  # an increasing function; None: the share itself
+
+
 # (namespace, one state per statistic) -> outcome; a frozen dataclass, so that metrics hash.
 Finalizer = Callable[..., Outcome]
 
@@ -89,6 +97,14 @@ class Metric:
             raise_invalid(statistic, state)
         value, undefined = self.finalizer(np, *concrete)
         return Outcome(np.asarray(value)[()], int(undefined))
+
+    def proportion(self, states: Sequence[Any]) -> Proportion | None:
+        """The shares of rows behind this metric's value, from concrete states; None: it has none.
+
+        Of unweighted, independent rows each is a binomial share.
+        """
+        make = getattr(self.finalizer, "proportion", None)
+        return None if make is None else make(*states)
 
     def interval(self, states: Sequence[Any], level: float) -> tuple[float, float, str]:
         """Both ends of a metric whose `resampling` is "closed", and the method's name."""

@@ -35,6 +35,7 @@ class Rows(NamedTuple):
     keep: Any  # boolean: rows that count at all; None: every row
     weight: Any  # float, 0 where a row does not count; None: every kept row weighs one
     bad_weight: Any  # boolean: weights that are negative or not finite; None: no row
+    segments: Any = None  # int32 of shape (n, keys), where statistics have an axis of segments
 
 
 class Axes(NamedTuple):
@@ -173,7 +174,7 @@ def update_all(
     """Update several statistics over one block, reading the rows as few times as possible."""
     rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
     blocks = block_all(statistics, rows)
-    return tuple(_merge_all(statistics, states, blocks))
+    return tuple(merge_all(statistics, states, blocks))
 
 
 def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
@@ -201,7 +202,7 @@ def blocks_in_cache(statistics: Sequence[Statistic], rows: Rows) -> Sequence[Sta
         return _one_block(statistics, rows)
 
     def step(states: Sequence[State], block: Rows) -> tuple[Sequence[State], None]:
-        return _merge_all(statistics, states, _one_block(statistics, block)), None
+        return merge_all(statistics, states, _one_block(statistics, block)), None
 
     blocks = jax.tree.map(lambda column: column[:whole].reshape(-1, size, *column.shape[1:]), rows)
     rest = jax.tree.map(lambda column: column[whole:], rows)
@@ -225,9 +226,10 @@ def _one_block(statistics: Sequence[Statistic], rows: Rows) -> list[State]:
     return [states[statistic] for statistic in statistics]
 
 
-def _merge_all(
+def merge_all(
     statistics: Sequence[Statistic], left: Sequence[State], right: Sequence[State]
 ) -> list[State]:
+    """Merge the states of several statistics."""
     return [s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True)]
 
 

@@ -175,6 +175,27 @@ def test_rows_of_a_label_to_ignore_are_left_out(label):
     assert table.to_dict() == ConfusionMatrix(*rest).to_dict()
 
 
+def test_slices_and_groups_are_of_the_rows_that_are_left():
+    """Columns beside the labels keep their places."""
+    y_true, y_pred = pairs()
+    keep = RNG.random(len(y_true)) < 0.7
+    groups, language = RNG.integers(0, 20, len(y_true)), RNG.integers(0, 3, len(y_true))
+    found = ModelEvaluator("multiclass", ignore_index=-1).evaluate(
+        np.where(keep, y_true, -1), y_pred, confidence=0.9, groups=groups, slices={"l": language}
+    )
+    expected = ModelEvaluator("multiclass").evaluate(
+        y_true[keep],
+        y_pred[keep],
+        confidence=0.9,
+        groups=groups[keep],
+        slices={"l": language[keep]},
+    )
+    assert found.metrics == expected.metrics
+    assert found.intervals == expected.intervals
+    for one, other in zip(found.slices, expected.slices, strict=True):
+        assert (one.key, one.metrics) == (other.key, other.metrics)
+
+
 def test_a_binary_task_stays_binary_without_the_ignored_rows():
     """The label to ignore is no third class."""
     evaluator = ModelEvaluator("binary", ignore_index=-1)

@@ -55,6 +55,8 @@ class Case:
                 random.random(count) < 0.5, y_true, random.integers(0, CLASSES, count)
             )
             return y_true.astype(np.int32), y_pred.astype(np.int32)
+        if inputs == "scores" and "num_classes" in self.config:
+            inputs = "class_scores"
         if inputs == "scores":
             y_true = random.integers(0, 2, count)
             score = np.round(random.normal(size=count) + y_true, 1)
@@ -99,7 +101,10 @@ CASES = [
     Case("jaccard_score", {"average": "weighted", "num_classes": CLASSES, "ignore_index": 1}),
     Case("zero_one_loss"),
     Case("average_precision_score"),
+    Case("average_precision_score", {"average": "micro", "num_classes": CLASSES}),
     Case("roc_auc_score"),
+    Case("roc_auc_score", {"max_fpr": 0.3}),
+    Case("roc_auc_score", {"num_classes": CLASSES, "multi_class": "ovo", "average": None}),
     Case("top_k_accuracy_score"),
     Case("log_loss", {"from_logits": True}),
     Case("brier_score_loss"),

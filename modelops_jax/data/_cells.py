@@ -1,0 +1,109 @@
+"""What a cell of a table may hold, and reading it strictly."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from ._json_values import has_lone_surrogate
+from ._rows import describe
+
+CellKind = Literal["label", "number", "text", "labels"]
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_LARGEST = 1 << 63
+
+
+class CellError(ValueError):
+    """A cell does not hold what its column holds."""
+
+
+def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Callable[[Any], Any]:
+    """What reads the cells of a column.
+
+    Args:
+        kind: What the cells are.
+        first: The cells of the first rows, which decide what kind of labels there are.
+        from_text: Whether the cells are characters that may stand for numbers.
+    """
+    if kind == "number":
+        return _number_of_text if from_text else _number
+    if kind == "text":
+        return _text
+    if kind == "labels":
+        return _zeros_and_ones
+    if from_text:
+        whole = bool(first) and all(_INTEGER.fullmatch(cell) for cell in first)
+        return _integer_of_text if whole else _text
+    return _Labels(next((_kind_of(cell) for cell in first if _kind_of(cell)), None))
+
+
+def _number(cell: Any) -> float:
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        raise CellError(f"found {describe(cell)}, expected a number")
+    try:
+        value = float(cell)
+    except OverflowError:
+        raise CellError(f"found {describe(cell)}, beyond the range of a float") from None
+    if not math.isfinite(value):
+        raise CellError(f"found {value}, expected a finite number")
+    return value
+
+
+def _number_of_text(cell: str) -> float:
+    try:
+        return _number(float(cell))
+    except CellError:
+        raise
+    except ValueError:
+        raise CellError(f"found {cell[:40]!r}, expected a number") from None
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, str):
+        raise CellError(f"found {describe(cell)}, expected a string")
+    if has_lone_surrogate(cell):
+        raise CellError("found characters that are no valid Unicode")
+    return cell
+
+
+def _integer_of_text(cell: str) -> int:
+    if not _INTEGER.fullmatch(cell):
+        raise CellError(f"found {cell[:40]!r}, expected an integer, as in the first rows")
+    return int(cell)
+
+
+def _zeros_and_ones(cell: Any) -> list[int]:
+    if not isinstance(cell, list | tuple) or not all(x in (0, 1) for x in cell):
+        raise CellError(f"found {describe(cell)}, expected a list of 0 and 1")
+    return [int(x) for x in cell]
+
+
+def _kind_of(cell: Any) -> str | None:
+    if isinstance(cell, bool):
+        return "true or false"
+    if isinstance(cell, int) or (isinstance(cell, float) and cell.is_integer()):
+        return "an integer"
+    return "a string" if isinstance(cell, str) else None
+
+
+class _Labels:
+    """Labels of one kind: strings, integers or bools."""
+
+    def __init__(self, kind: str | None) -> None:
+        self._kind = kind
+
+    def __call__(self, cell: Any) -> Any:
+        kind = _kind_of(cell)
+        if kind is None:
+            raise CellError(
+                f"found {describe(cell)}, expected a label: a string, an integer, true or false"
+            )
+        self._kind = self._kind or kind
+        if kind != self._kind:
+            raise CellError(f"found {describe(cell)}, expected {self._kind}, as in the first rows")
+        if kind == "a string":
+            return _text(cell)
+        if kind == "an integer" and not -_LARGEST <= cell < _LARGEST:
+            raise CellError(f"found {describe(cell)}, beyond the range of a 64-bit integer")
+        return int(cell) if kind == "an integer" else cell

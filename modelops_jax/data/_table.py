@@ -1,0 +1,161 @@
+"""Columns of a file of any size, in chunks of rows."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ._cells import CellError, CellKind, reader_of
+from ._problem import DatasetError, Problem
+from ._table_csv import csv_rows
+from ._table_jsonl import jsonl_rows
+from ._table_npz import npz_rows
+from ._table_parquet import parquet_rows
+
+CHUNK_ROWS = 1 << 16
+
+
+@dataclass
+class TableChunk:
+    """Some rows of a table.
+
+    `columns` has a list of values by column, all of one length; `lines` says where each row is
+    in its file (line, or row of a file without lines, from 1), and `problems` which rows of this
+    part of the file cannot be used and why; those are in no column. `done` is the share of the
+    file that has been read, in [0, 1].
+    """
+
+    columns: dict[str, list[Any]]
+    lines: list[int] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    done: float = 0.0
+
+
+# (path, columns) -> (line, cells in the order of the columns or a problem, share read) of each row.
+RowReader = Callable[[Path, Sequence[str]], Iterator[tuple[int, Sequence[Any] | Problem, float]]]
+
+_READERS: Mapping[str, RowReader] = {
+    ".jsonl": jsonl_rows,
+    ".ndjson": jsonl_rows,
+    ".csv": csv_rows,
+    ".tsv": csv_rows,
+    ".npz": npz_rows,
+    ".parquet": parquet_rows,
+}
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    columns: Mapping[str, CellKind],
+    *,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Iterator[TableChunk]:
+    """Read columns of a JSONL, CSV, TSV, NPZ or Parquet file, some rows at a time.
+
+    Memory does not grow with the file. What a file of text means by its characters is decided by
+    its first chunk: labels that all look like integers are integers.
+
+    Args:
+        path: The file; its ending says what it is. JSONL and CSV may be compressed by gzip
+            (`.jsonl.gz`).
+        columns: The columns to read, and what their cells are: "label" (a string, an integer or a
+            bool, the same in all rows), "number" (finite), "text", or "labels" (a list of 0 and 1).
+        chunk_rows: Rows in a chunk.
+
+    Yields:
+        Chunks of at most so many rows, at least one.
+
+    Raises:
+        DatasetError: The file is none of these or damaged as a whole, or has no such column; the
+            message names the file, what was found and what was expected.
+        ImportError: A Parquet file without pyarrow; the message names the extra.
+        OSError: The file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from modelops_jax.data import read_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "predictions.csv"
+        ...     _ = path.write_text("y,p\\n1,1\\n0,1\\n1,one\\n")
+        ...     (chunk,) = read_table(path, {"y": "label", "p": "text"})
+        >>> chunk.columns
+        {'y': [1, 0, 1], 'p': ['1', '1', 'one']}
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"{path}: {found}; expected a file of rows")
+    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    ending = endings[-1] if endings else ""
+    if ending not in _READERS:
+        raise DatasetError(
+            f"{path}: the ending {ending!r} is none of {', '.join(_READERS)} (or of those with .gz)"
+        )
+    if not path.stat().st_size:
+        raise DatasetError(f"{path}: the file is empty; expected rows")
+    names = list(dict.fromkeys(columns))
+    chunks = _Chunks(names, [columns[name] for name in names], from_text=ending in (".csv", ".tsv"))
+    for line, cells, done in _READERS[ending](path, names):
+        chunks.add(line, cells)
+        if chunks.size >= chunk_rows:
+            yield chunks.take(done)
+    if chunks.size or not chunks.taken:
+        yield chunks.take(1.0)
+
+
+class _Chunks:
+    """Cells on their way into chunks."""
+
+    def __init__(self, names: list[str], kinds: list[CellKind], *, from_text: bool) -> None:
+        self._names, self._kinds, self._from_text = names, kinds, from_text
+        self._rows: list[tuple[int, Sequence[Any]]] = []
+        self._problems: list[Problem] = []
+        self._readers: list[Callable[[Any], Any]] | None = None
+        self.taken = 0
+
+    @property
+    def size(self) -> int:
+        """Rows that wait, bad ones too."""
+        return len(self._rows) + len(self._problems)
+
+    def add(self, line: int, cells: Sequence[Any] | Problem) -> None:
+        """One more row."""
+        if isinstance(cells, Problem):
+            self._problems.append(cells)
+        else:
+            self._rows.append((line, cells))
+
+    def take(self, done: float) -> TableChunk:
+        """The rows that wait, read as what they are."""
+        if self._readers is None:
+            columns = zip(*(cells for _, cells in self._rows), strict=True) if self._rows else ()
+            found = list(columns) or [()] * len(self._names)
+            self._readers = [
+                reader_of(kind, first, from_text=self._from_text)
+                for kind, first in zip(self._kinds, found, strict=True)
+            ]
+        chunk = TableChunk({name: [] for name in self._names}, problems=self._problems, done=done)
+        for line, cells in self._rows:
+            try:
+                values = [
+                    _read(read, name, cell)
+                    for read, name, cell in zip(self._readers, self._names, cells, strict=True)
+                ]
+            except CellError as error:
+                chunk.problems.append(Problem("wrong_value", str(error), line=line))
+                continue
+            chunk.lines.append(line)
+            for name, value in zip(self._names, values, strict=True):
+                chunk.columns[name].append(value)
+        chunk.problems.sort(key=lambda problem: problem.line or 0)
+        self._rows, self._problems = [], []
+        self.taken += 1
+        return chunk
+
+
+def _read(read: Callable[[Any], Any], name: str, cell: Any) -> Any:
+    try:
+        return read(cell)
+    except CellError as error:
+        raise CellError(f"{name}: {error}") from None
