@@ -81,6 +81,9 @@ from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
+from ._sketch import ScoreHistogram as ScoreHistogram
+from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
+from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score
 from ._slices import SlicedReport as SlicedReport
 from ._slices import compute_slices as compute_slices
 from ._statistic import Statistic as Statistic

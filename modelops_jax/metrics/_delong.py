@@ -158,21 +158,41 @@ def area_estimate(state: Scores, level: float) -> AreaEstimate:
     Raises:
         ValueError: weights other than 0 and 1, or a level outside (0, 1).
     """
+    up, down = _placements(state)
+    return estimate(_mean(up), _error(up, down), up.size, down.size, level)
+
+
+def estimate(area: float, error: float, ups: int, downs: int, level: float) -> AreaEstimate:
+    """An area of so many positive and negative rows, with the interval of this error.
+
+    Raises:
+        ValueError: a level outside (0, 1).
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    up, down = _placements(state)
-    area, error = _mean(up), _error(up, down)
     quantile = NormalDist().inv_cdf((1 + level) / 2)
     method = "DeLong"
     if math.isnan(error):
         low = high = math.nan
     elif error == 0 or area in (0, 1):
         method = "Newcombe"
-        low, high = (_newcombe_end(area, up.size, down.size, quantile, at) for at in (0.0, 1.0))
+        low, high = (_newcombe_end(area, ups, downs, quantile, at) for at in (0.0, 1.0))
     else:
         logit, wide = math.log(area / (1 - area)), quantile * error / (area * (1 - area))
         low, high = _expit(logit - wide), _expit(logit + wide)
     return AreaEstimate(area, error, low, high, level, method)
+
+
+def spread(*sides: tuple[np.ndarray, np.ndarray]) -> float:
+    """DeLong's error from the placements of either class and how many rows have each."""
+    variance = 0.0
+    for placement, rows in sides:
+        count = float(rows.sum())
+        if count < 2:
+            return math.nan
+        centred = placement - np.sum(rows * placement) / count
+        variance += float(np.sum(rows * centred**2)) / (count - 1) / count
+    return math.sqrt(variance)
 
 
 def _placements(state: Scores) -> tuple[np.ndarray, np.ndarray]:
@@ -212,9 +232,7 @@ def _mean(placements: np.ndarray) -> float:
 
 
 def _error(up: np.ndarray, down: np.ndarray) -> float:
-    if min(up.size, down.size) < 2:
-        return math.nan
-    return math.sqrt(sum(float(np.var(side, ddof=1)) / side.size for side in (up, down)))
+    return spread(*((side, np.ones(side.size)) for side in (up, down)))
 
 
 def _newcombe_end(area: float, ups: int, downs: int, quantile: float, at: float) -> float:

@@ -17,6 +17,7 @@ from . import _overlaps as overlaps
 from . import _ranking as ranking
 from . import _regression as regression
 from . import _relative_errors as relative_errors
+from . import _sketch as sketch
 from ._metric import Metric
 
 # What every metric promises; the law tests hold each metric of the table to each of these.
@@ -235,6 +236,16 @@ METRICS: Mapping[str, MetricInfo] = {
         relative_errors.root_mean_squared_log_error,
         relative_errors.root_mean_squared_log_error_metric,
         "positive", False, 0.0, _INF,
+    ),
+    "sketched_roc_auc_bound": MetricInfo(
+        sketch.sketched_roc_auc_bound,
+        sketch.sketched_roc_auc_bound_metric,
+        "scores", None, 0.0, 0.5, _RANKS,
+    ),
+    "sketched_roc_auc_score": MetricInfo(
+        sketch.sketched_roc_auc_score,
+        sketch.sketched_roc_auc_score_metric,
+        "scores", True, 0.0, 1.0, _RANKS,
     ),
     "spearman_corrcoef": MetricInfo(
         correlation.spearman_corrcoef,

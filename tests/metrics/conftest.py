@@ -103,6 +103,8 @@ CASES = [
     Case("average_precision_score"),
     Case("average_precision_score", {"average": "micro", "num_classes": CLASSES}),
     Case("roc_auc_score"),
+    Case("sketched_roc_auc_bound", {"bits": 10}),
+    Case("sketched_roc_auc_score", {"bits": 10}),
     Case("roc_auc_score", {"max_fpr": 0.3}),
     Case("roc_auc_score", {"num_classes": CLASSES, "multi_class": "ovo", "average": None}),
     Case("top_k_accuracy_score"),
