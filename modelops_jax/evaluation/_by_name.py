@@ -139,7 +139,7 @@ class TableMetric(OnePassMetric):
         return "labels" in _INPUTS[self._task_type]
 
     def _with_average(self, average: str) -> dict[str, Any]:
-        return {"average": average} if "average" in self._takes else {}
+        return {"average": average} if self._of_labels and "average" in self._takes else {}
 
     def _average(self, pair: LabelPair) -> str | None:
         """The average, if the metric has one, settled by the task or the labels."""

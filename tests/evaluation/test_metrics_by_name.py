@@ -83,6 +83,7 @@ def test_metrics_of_the_other_tasks():
     assert "mean_pinball_loss" in result.intervals
     positive = y_true > 0
     ranked = ModelEvaluator("ranking").add_metric("average_precision_score")
+    ranked.add_metric("roc_auc_score")
     found = ranked.evaluate(positive, y_pred).metrics["average_precision_score"]
     assert found == pytest.approx(sk.average_precision_score(positive, y_pred), abs=1e-12)
     one, other = RNG.random((2, 80, 3)) < 0.4
