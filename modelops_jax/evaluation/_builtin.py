@@ -115,7 +115,7 @@ class Evidence(abc.ABC):
 
     def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:
         """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
-        value = metric.value_of_no_rows
+        value = metric.of_no_rows()
         rule = f"{name}: there are no rows, so the value is {value}"
         return Computed(value, rule, facts=metric.facts(self), undefined=1)
 
@@ -126,12 +126,12 @@ class Pair(Evidence):
     @property
     @abc.abstractmethod
     def y_true(self) -> np.ndarray | jax.Array:
-        """Reference side, one number a row."""
+        """Reference side, one number or vector a row."""
 
     @property
     @abc.abstractmethod
     def y_pred(self) -> np.ndarray | jax.Array:
-        """Predicted side, one number a row."""
+        """Predicted side, one number or vector a row."""
 
     @property
     def rows(self) -> int:
@@ -264,6 +264,10 @@ class BuiltIn(abc.ABC):
     @abc.abstractmethod
     def reader(self) -> Reader:
         """How the arguments are read."""
+
+    def of_no_rows(self) -> float:
+        """Give the value of no rows."""
+        return self.value_of_no_rows
 
     def rule(self, pair: Any) -> str:
         """Say which rule gives the value on rows, at least one, on which it is undefined."""

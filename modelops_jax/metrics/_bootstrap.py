@@ -27,7 +27,7 @@ _NAMES: Mapping[str, str] = {"percentile": "percentile", "bca": "BCa"}
 
 def bootstrap_intervals(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,

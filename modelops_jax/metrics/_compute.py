@@ -19,6 +19,7 @@ from jax.core import Tracer
 from ._metric import Metric, raise_invalid
 from ._sharded import row_layout, shared_layout, states_of_shards
 from ._statistic import (
+    ARGUMENTS,
     Statistic,
     block_all,
     check_rows,
@@ -55,7 +56,7 @@ class Report:
 
 def compute(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
@@ -67,7 +68,8 @@ def compute(
 
     Args:
         metrics: the metrics under the names their results will have.
-        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence.
+        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence; for
+            metrics of several labels a row, shape (n, k).
         y_pred: predicted labels, values or scores, shape (n,); for metrics of a number per class,
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
@@ -83,7 +85,7 @@ def compute(
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
             labels outside the classes, values or scores that are not finite, negative weights:
-            with the argument and how many.
+            with the argument, how many, and the index of the first.
         TypeError: labels that are not integers, or input that is not numbers.
 
     Example:
@@ -118,7 +120,7 @@ def statistics_of(metrics: Mapping[str, Metric]) -> tuple[Statistic, ...]:
 
 def pass_over(
     statistics: tuple[Statistic, ...],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
     segments: np.ndarray | None = None,
@@ -131,10 +133,14 @@ def pass_over(
     """
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
-    check_shapes(true, pred, weights, shared_axes(statistics))
+    axes = shared_axes(statistics)
+    check_shapes(true, pred, weights, axes)
+    if axes.true == 2:
+        # As integers, so that the ratios of a row's labels are float64 as those of counts are.
+        true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
     states, rows = _states(statistics, true, pred, weights, segments)
     for statistic, state in states.items():
-        raise_invalid(statistic, state)
+        _raise_invalid(statistic, state, (true, pred, weights, segments))
     return Pass(states, rows, weighted=weights is not None and weights.dtype != bool)
 
 
@@ -216,7 +222,7 @@ def _states(
                 states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
         on_host = (None if c is None else np.asarray(c) for c in columns[:3])
-        rows = check_rows(*on_host, pred_axes=shared_axes(statistics), xp=np)
+        rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}, count
 
@@ -224,6 +230,32 @@ def _states(
 def _sum_type(y_true: Column, y_pred: Column, weight: Column | None) -> DType:
     """The float type of weighted sums; a mask has none."""
     return float_type(y_true, y_pred, None if weight is None or weight.dtype == bool else weight)
+
+
+def _raise_invalid(
+    statistic: Statistic, state: State, columns: tuple[Column, Column, Any, Any]
+) -> None:
+    """Refuse a state that counted rows it could not use, saying which is the first of them.
+
+    Found by halving: the state knows how many there are, and only the statistic what they are.
+    """
+    first: dict[str, int] = {}
+    for place, argument in enumerate(ARGUMENTS):
+        if not state.invalid.integers()[place]:
+            continue
+        start, stop = 0, columns[0].shape[0]
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            true, pred, *rest = columns
+            of_half = [None if column is None else column[start:middle] for column in rest]
+            half, _ = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
+            (found,) = half.values()
+            if found.invalid.integers()[place]:
+                stop = middle
+            else:
+                start = middle
+        first[argument] = start
+    raise_invalid(statistic, state, first)
 
 
 def _stream(

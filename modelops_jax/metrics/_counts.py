@@ -2,7 +2,7 @@
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -31,8 +31,8 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class CellStatistic(SummedStatistic):
-    """A statistic that puts every row into one cell of a table."""
+class TableStatistic(SummedStatistic):
+    """A statistic that counts rows in the cells of a table."""
 
     @property
     @abc.abstractmethod
@@ -43,12 +43,6 @@ class CellStatistic(SummedStatistic):
     def size(self) -> int:
         """Cells of the table."""
         return math.prod(self.shape)
-
-    @abc.abstractmethod
-    def cell(
-        self, y_true: Any, y_pred: Any
-    ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
-        """The flat index of each row's cell, and where each argument has no cell (None: never)."""
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Counts:
         cells = Pair.zeros(self.shape, dtype) if weighted else ExactCount.zeros(self.shape)
@@ -69,6 +63,23 @@ class CellStatistic(SummedStatistic):
         if isinstance(state.cells, Pair):
             return super().collect(state, axis_name)
         return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))
+
+    def of_column_sums(self, sums: Any, state: Counts) -> Counts:
+        return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
+
+
+@dataclass(frozen=True)
+class CellStatistic(TableStatistic):
+    """A statistic that puts every row into one cell of a table."""
+
+    ignore_index: int | None = field(default=None, kw_only=True)
+    """Rows with this true label are as good as absent."""
+
+    @abc.abstractmethod
+    def cell(
+        self, y_true: Any, y_pred: Any
+    ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
+        """The flat index of each row's cell, and where each argument has no cell (None: never)."""
 
     def of_rows(self, rows: Rows) -> Counts:
         cells = self.size
@@ -95,20 +106,22 @@ class CellStatistic(SummedStatistic):
         weight = jnp.ones((), float_type()) if rows.weight is None else rows.weight[:, None]
         return jax.nn.one_hot(self.slots(rows), cells, dtype=weight.dtype) * weight
 
-    def of_column_sums(self, sums: Any, state: Counts) -> Counts:
-        return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
-
     def slots(self, rows: Rows) -> Int[jax.Array, " n"]:
         """The cell of each row, counted on past the table for rows that have none.
 
-        With K cells: K for a row of weight 0, K + 1 where y_true is invalid, K + 2 where y_pred
-        is, K + 3 where both are.
+        With K cells: K for a row of weight 0 or of the label to ignore, K + 1 where y_true is
+        invalid, K + 2 where y_pred is, K + 3 where both are.
         """
         cells = self.size
         index, bad_true, bad_pred = self.cell(rows.y_true, rows.y_pred)
         if bad_true is not None and bad_pred is not None:
             outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
             index = jnp.where(outside > 0, cells + outside, index)
+        if self.ignore_index is not None:
+            true = as_codes(rows.y_true, "y_true")
+            # A label that the type cannot hold is no row's.
+            if jnp.iinfo(true.dtype).min <= self.ignore_index <= jnp.iinfo(true.dtype).max:
+                index = jnp.where(true == self.ignore_index, cells, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
 
     def _weighted(self, rows: Rows) -> Counts:

@@ -1,7 +1,8 @@
 """A metric: statistics, and the finalizer that turns their states into a value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -127,15 +128,26 @@ class Metric:
         return None
 
 
-def raise_invalid(statistic: Statistic, state: Any) -> None:
+def raise_invalid(
+    statistic: Statistic, state: Any, first: Mapping[str, int] = MappingProxyType({})
+) -> None:
     """Refuse a concrete state that counted rows it could not use.
+
+    Args:
+        statistic: whose state it is.
+        state: the state.
+        first: by argument the index of the first such row, where it is known.
 
     Raises:
         ValueError: naming the argument, how many of its rows are invalid, and why.
     """
     complaints = statistic.complaints()
     counts = zip(ARGUMENTS, state.invalid.integers().tolist(), strict=True)
-    found = [f"{argument}: {count:,} {complaints[argument]}" for argument, count in counts if count]
+    found = []
+    for argument, count in counts:
+        if count:
+            where = f", the first at index {first[argument]:,}" if argument in first else ""
+            found.append(f"{argument}: {count:,} {complaints[argument]}{where}")
     if found:
         raise ValueError("; ".join(found))
 

@@ -32,6 +32,14 @@ class SegmentedCells(CellStatistic):
         return (self.segments, *self.inner.shape)
 
     @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return self.inner.pred_axes
+
+    @property
+    def true_axes(self) -> int:
+        return self.inner.true_axes
+
+    @property
     def checks_labels(self) -> bool:
         return self.inner.checks_labels
 
@@ -58,6 +66,10 @@ class SegmentedSums(Statistic):
     @property
     def pred_axes(self) -> tuple[int, ...]:
         return self.inner.pred_axes
+
+    @property
+    def true_axes(self) -> int:
+        return self.inner.true_axes
 
     def complaints(self) -> dict[str, str]:
         return self.inner.complaints()

@@ -63,7 +63,7 @@ def compute_slices(
         >>> [float(report.values["accuracy"]) for report in found.slices["lang"]]
         [1.0, 0.0]
     """
-    ids = {name: _checked(name, column, np.shape(y_true)) for name, column in slices.items()}
+    ids = {name: _checked(name, column, np.shape(y_true)[:1]) for name, column in slices.items()}
     numbers_of = {name: int(column.max(initial=-1)) + 1 for name, column in ids.items()}
     statistics = statistics_of(metrics)
     forms: dict[tuple[str, Statistic], Statistic] = {}

@@ -38,6 +38,16 @@ class Rows(NamedTuple):
     segments: Any = None  # int32 of shape (n, keys), where statistics have an axis of segments
 
 
+class Axes(NamedTuple):
+    """How many axes y_true has, and y_pred may have."""
+
+    true: int = 1
+    pred: tuple[int, ...] = (1,)
+
+
+_VECTORS = Axes()
+
+
 @dataclass(frozen=True)
 class Statistic(abc.ABC):
     """A sufficient statistic: static configuration here, numbers in the states it makes.
@@ -53,6 +63,11 @@ class Statistic(abc.ABC):
     def pred_axes(self) -> tuple[int, ...]:
         """How many axes y_pred may have: 1 for shape (n,), 2 for (n, k), a column per class."""
         return (1,)
+
+    @property
+    def true_axes(self) -> int:
+        """How many axes y_true has: 1 for shape (n,), 2 for the shape (n, k) of y_pred."""
+        return 1
 
     def reads_long(self, rows: "Rows") -> bool:
         """Whether these rows are read fastest in one go, however many they are."""
@@ -84,7 +99,7 @@ class Statistic(abc.ABC):
         """The state of one block.
 
         Args:
-            y_true: reference values, shape (n,).
+            y_true: reference values, shape (n,) or what `true_axes` says.
             y_pred: predicted values, shape (n,) or what `pred_axes` says.
             weight: None, a boolean mask or non-negative numbers, shape (n,).
 
@@ -94,7 +109,7 @@ class Statistic(abc.ABC):
         Raises:
             ValueError: shapes that do not fit (while tracing, too).
         """
-        return block_all((self,), check_rows(y_true, y_pred, weight, self.pred_axes))[0]
+        return block_all((self,), check_rows(y_true, y_pred, weight, shared_axes((self,))))[0]
 
     def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
         """The state after one more block."""
@@ -218,19 +233,21 @@ def merge_all(
     return [s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True)]
 
 
-def shared_axes(statistics: Sequence[Statistic]) -> tuple[int, ...]:
-    """How many axes y_pred may have if all these statistics are to read it.
+def shared_axes(statistics: Sequence[Statistic]) -> Axes:
+    """How many axes the arguments may have if all these statistics are to read them.
 
     Raises:
         ValueError: statistics of which some need shape (n,) and others (n, k).
     """
     shared = tuple(axes for axes in (1, 2) if all(axes in s.pred_axes for s in statistics))
-    if not shared:
+    of_true = {statistic.true_axes for statistic in statistics} or {1}
+    if not shared or len(of_true) > 1:
+        name = "y_true" if shared else "y_pred"
         raise ValueError(
-            "metrics that take y_pred of shape (n,) and metrics that take shape (n, k) cannot "
+            f"metrics that take {name} of shape (n,) and metrics that take shape (n, k) cannot "
             "share one pass"
         )
-    return shared
+    return Axes(of_true.pop(), shared)
 
 
 def columns_of(y_pred: Any) -> int:
@@ -238,23 +255,21 @@ def columns_of(y_pred: Any) -> int:
     return max(1, math.prod(y_pred.shape[1:]))
 
 
-def check_rows(
-    y_true: Any, y_pred: Any, weight: Any, pred_axes: tuple[int, ...] = (1,), xp: Any = jnp
-) -> Rows:
+def check_rows(y_true: Any, y_pred: Any, weight: Any, axes: Axes = _VECTORS, xp: Any = jnp) -> Rows:
     """Refuse shapes that do not fit, and split a weight into a mask and numbers.
 
     Args:
-        y_true: reference values, shape (n,).
-        y_pred: predicted values, of so many axes as `pred_axes` allows.
+        y_true: reference values, of as many axes as `axes` says.
+        y_pred: predicted values, of as many axes as `axes` allows.
         weight: None, a boolean mask or numbers, shape (n,).
-        pred_axes: the numbers of axes that y_pred may have.
+        axes: the numbers of axes that the arguments may have.
         xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
 
     Raises:
         ValueError: an argument of another number of axes, or lengths that differ.
         TypeError: a weight that is neither boolean nor real.
     """
-    check_shapes(y_true, y_pred, weight, pred_axes)
+    check_shapes(y_true, y_pred, weight, axes)
     y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
     if weight is None:
         return Rows(y_true, y_pred, None, None, None)
@@ -271,9 +286,7 @@ def check_rows(
     return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad)
 
 
-def check_shapes(
-    y_true: Any, y_pred: Any, weight: Any = None, pred_axes: tuple[int, ...] = (1,)
-) -> None:
+def check_shapes(y_true: Any, y_pred: Any, weight: Any = None, axes: Axes = _VECTORS) -> None:
     """Refuse other axes and lengths that differ: nothing is ever broadcast or squeezed.
 
     Raises:
@@ -283,15 +296,17 @@ def check_shapes(
     if weight is not None:
         shapes["weight"] = np.shape(weight)
     found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    fits = all(
-        len(shape) in (pred_axes if name == "y_pred" else (1,)) for name, shape in shapes.items()
-    )
-    if not fits:
+    allowed = {"y_true": (axes.true,), "y_pred": axes.pred, "weight": (1,)}
+    if not all(len(shape) in allowed[name] for name, shape in shapes.items()):
         expected = "arrays of one axis, shape (n,)"
-        if pred_axes != (1,):
-            of_pred = " or ".join({1: "(n,)", 2: "(n, k)"}[axes] for axes in pred_axes)
+        if axes.true == 2:
+            expected = "y_true and y_pred of shape (n, k), and a weight of shape (n,)"
+        elif axes.pred != (1,):
+            of_pred = " or ".join({1: "(n,)", 2: "(n, k)"}[number] for number in axes.pred)
             expected = f"y_pred of shape {of_pred} and all else of shape (n,)"
         raise ValueError(f"expected {expected}; found {found}")
+    if axes.true == 2 and shapes["y_true"] != shapes["y_pred"]:
+        raise ValueError(f"expected y_true and y_pred of one shape; found {found}")
     if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"expected arrays of one length; found {found}")
 

@@ -77,7 +77,7 @@ class MetricStream:
         )
 
     def update(
-        self, y_true: Vector, y_pred: Vector | Matrix, *, weight: Vector | None = None
+        self, y_true: Vector | Matrix, y_pred: Vector | Matrix, *, weight: Vector | None = None
     ) -> None:
         """Add a batch of rows.
 

@@ -1,5 +1,7 @@
 """The table of all metrics: what tests, the command line and the documentation read."""
 
+import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -61,6 +63,17 @@ class MetricInfo:
     excused: Mapping[str, str] = field(default_factory=dict)
     """Law -> why the metric need not obey it."""
 
+    @property
+    def options(self) -> dict[str, bool]:
+        """The options of the metric, and whether each has a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            parameter.name: parameter.default is not inspect.Parameter.empty
+            for parameter in parameters
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            and parameter.name not in ("weight", "axis_name")
+        }
+
 
 _INF = float("inf")
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
@@ -117,16 +130,21 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.hamming_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
     ),
-    "jaccard_score": MetricInfo(
-        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
-    ),
     "huber_loss": MetricInfo(
         losses.huber_loss,
         losses.huber_loss_metric,
         "values", False, 0.0, _INF,
     ),
+    "jaccard_score": MetricInfo(
+        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "log_cosh_error": MetricInfo(
+        losses.log_cosh_error,
+        losses.log_cosh_error_metric,
+        "values", False, 0.0, _INF,
     ),
     "log_loss": MetricInfo(
         class_scores.log_loss, class_scores.log_loss_metric, "probabilities", False, 0.0, _INF
@@ -135,11 +153,6 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.matthews_corrcoef,
         agreement.matthews_corrcoef_metric,
         "labels", True, -1.0, 1.0, _FLAT,
-    ),
-    "log_cosh_error": MetricInfo(
-        losses.log_cosh_error,
-        losses.log_cosh_error_metric,
-        "values", False, 0.0, _INF,
     ),
     "max_error": MetricInfo(
         losses.max_error,
@@ -219,22 +232,6 @@ METRICS: Mapping[str, MetricInfo] = {
         regression.root_mean_squared_error_metric,
         "values", False, 0.0, _INF,
     ),
-    "specificity_score": MetricInfo(
-        class_ratios.specificity_score,
-        class_ratios.specificity_score_metric,
-        "labels", True, 0.0, 1.0, _FLAT,
-    ),
-    "top_k_accuracy_score": MetricInfo(
-        class_scores.top_k_accuracy_score,
-        class_scores.top_k_accuracy_score_metric,
-        "class_scores", True, 0.0, 1.0,
-        {"gradient": "only the order of the scores matters, which small steps leave as it is"},
-    ),
-    "zero_one_loss": MetricInfo(
-        classification.zero_one_loss,
-        classification.zero_one_loss_metric,
-        "labels", False, 0.0, 1.0, _FLAT,
-    ),
     "root_mean_squared_log_error": MetricInfo(
         relative_errors.root_mean_squared_log_error,
         relative_errors.root_mean_squared_log_error_metric,
@@ -256,10 +253,26 @@ METRICS: Mapping[str, MetricInfo] = {
         "values", True, -1.0, 1.0,
         {"gradient": "only the order of the values matters, which small steps leave as it is"},
     ),
+    "specificity_score": MetricInfo(
+        class_ratios.specificity_score,
+        class_ratios.specificity_score_metric,
+        "labels", True, 0.0, 1.0, _FLAT,
+    ),
     "symmetric_mean_absolute_percentage_error": MetricInfo(
         relative_errors.symmetric_mean_absolute_percentage_error,
         relative_errors.symmetric_mean_absolute_percentage_error_metric,
         "values", False, 0.0, 2.0,
+    ),
+    "top_k_accuracy_score": MetricInfo(
+        class_scores.top_k_accuracy_score,
+        class_scores.top_k_accuracy_score_metric,
+        "class_scores", True, 0.0, 1.0,
+        {"gradient": "only the order of the scores matters, which small steps leave as it is"},
+    ),
+    "zero_one_loss": MetricInfo(
+        classification.zero_one_loss,
+        classification.zero_one_loss_metric,
+        "labels", False, 0.0, 1.0, _FLAT,
     ),
 }  # fmt: skip
 
@@ -277,13 +290,23 @@ def metric(name: str, **config: Any) -> Metric:
 
     Raises:
         ValueError: an unknown name, or an option that is none of its choices.
-        TypeError: an option the metric does not have.
+        TypeError: an option the metric does not have, or one it needs left out.
 
     Example:
         >>> from modelops_jax.metrics import metric
         >>> metric("f1_score", average="macro", num_classes=3).statistics
-        (ConfusionCounts(num_classes=3),)
+        (ConfusionCounts(ignore_index=None, num_classes=3),)
     """
     if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; known: {', '.join(sorted(METRICS))}")
+        near = difflib.get_close_matches(name, METRICS, cutoff=0.75)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"unknown metric {name!r}{meant}; known: {', '.join(sorted(METRICS))}")
+    needed = METRICS[name].options
+    for option in config:
+        if option not in needed:
+            has = f"its options are: {', '.join(needed)}" if needed else "it has none"
+            raise TypeError(f"{name} has no option {option!r}; {has}")
+    missing = [option for option, has_default in needed.items() if not has_default]
+    if not config.keys() >= set(missing):
+        raise TypeError(f"{name} needs the options: {', '.join(missing)}")
     return METRICS[name].build(**config)

@@ -301,7 +301,7 @@ def test_what_cannot_be_added():
     evaluator = create_evaluator("binary")
     with pytest.raises(ValueError, match="a metric named 'f1' is there already; the names are: ac"):
         evaluator.add_metric(F1Metric(average="macro"))
-    mistakes: list[Any] = [F1Metric, len, "f1"]
+    mistakes: list[Any] = [F1Metric, len, 1]
     for mistake in mistakes:
         with pytest.raises(TypeError):
             evaluator.add_metric(mistake)
