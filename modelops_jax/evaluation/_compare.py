@@ -111,7 +111,8 @@ def compare(
         # Read together, all models have one set of classes.
         joint = read(_end_to_end([y_true] * len(models)), _end_to_end(predictions.values()))
         bound = _bind(joint.for_all(members), members, groups is not None)
-        true, predicted = joint.y_true[:rows], joint.y_pred.reshape(len(models), rows)
+        true = np.asarray(joint.y_true)[:rows]
+        predicted = np.asarray(joint.y_pred).reshape(len(models), rows)
         sample = _Sample(true, dict(zip(models, predicted, strict=True)), wanted, n_resamples)
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:
