@@ -117,9 +117,10 @@ class EvaluationResult:
             parts |= {
                 "level": f"{every[0].level:g}",
                 "method": "+".join(methods).replace(" ", "-"),
-                "resamples": every[0].n_resamples,
-                "seed": every[0].seed,
             }
+            drawn = next((interval for interval in every if interval.n_resamples), None)
+            if drawn is not None:
+                parts |= {"resamples": drawn.n_resamples, "seed": drawn.seed}
         parts["version"] = self.version
         return "|".join(f"{name}:{value}" for name, value in parts.items())
 

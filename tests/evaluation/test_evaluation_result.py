@@ -121,7 +121,7 @@ def test_signature_holds_what_is_needed_to_get_the_numbers_again():
     result = ModelEvaluator("classification").evaluate(TRUE, PRED, confidence=0.9, seed=7)
     assert result.signature == (
         "task:classification|n:300|averaging:macro|zero_division:0.0|level:0.9|"
-        f"method:multinomial-percentile|resamples:1000|seed:7|version:{result.version}"
+        f"method:Wilson+multinomial-percentile|resamples:1000|seed:7|version:{result.version}"
     )
     plain = ModelEvaluator("regression").evaluate([1.0, 2.0], [1.0, 2.0])
     assert plain.signature == f"task:regression|n:2|version:{plain.version}"

@@ -167,3 +167,20 @@ def test_ids_that_are_no_slices_are_refused():
             numeric.compute_slices(METRICS, [0, 1], [0, 1], {"k": ids})
     with pytest.raises(ValueError, match="y_pred: 1 labels outside 0 to 3"):
         numeric.compute_slices(METRICS, [0, 1], [0, 4], {"k": [0, 1]})
+
+
+def test_groups_are_resampled_within_a_slice_too():
+    """The interval of a slice is that of its rows with their groups."""
+    random = np.random.default_rng(5)
+    group = random.integers(0, 30, 240)
+    true = random.integers(0, 2, 30)[group] ^ (random.random(240) < 0.1)
+    lang = np.where(group % 2 == 0, "de", "en")
+    evaluator = ModelEvaluator("binary")
+    wanted = {"confidence": 0.9, "seed": 3}
+    pred = random.integers(0, 2, 30)[group]
+    whole = evaluator.evaluate(true, pred, groups=group, slices={"lang": lang}, **wanted)
+    for part in whole.slices:
+        rows = lang == part.key["lang"]
+        alone = evaluator.evaluate(true[rows], pred[rows], groups=group[rows], **wanted)
+        assert part.intervals["accuracy"].method == "Poisson of groups percentile"
+        assert part.intervals["accuracy"] == alone.intervals["accuracy"]
