@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
@@ -124,17 +125,21 @@ class Pair(Evidence):
 
     @property
     @abc.abstractmethod
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         """Reference side, one number a row."""
 
     @property
     @abc.abstractmethod
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         """Predicted side, one number a row."""
 
     @property
     def rows(self) -> int:
         return len(self.y_true)
+
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         return numeric.compute(bound, self.y_true, self.y_pred)
@@ -225,7 +230,7 @@ class Pair(Evidence):
         rows: np.ndarray,
         confidence: Confidence | None,
     ) -> dict[str, numeric.Interval]:
-        """Counts have theirs from the counts; others from the rows of the slice."""
+        """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
         independent = confidence.groups is None

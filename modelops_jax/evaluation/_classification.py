@@ -14,6 +14,7 @@ from ._builtin import Computed, Confidence, OnePassMetric, Pair, Reader
 from ._labels import CodedLabels, encode_labels, shorten
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
+from ._sharded import count_labels, on_devices
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length
 
@@ -59,6 +60,10 @@ class LabelPair(Pair):
             return super().intervals(bound, confidence)
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
+
+    def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
+        averaged = any(metric.averages(self) for metric in metrics.values())
+        return self.tabled if averaged and len(self.labels.classes) <= LARGEST_TABLE else self
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -140,6 +145,11 @@ class LabelPair(Pair):
 
 def read_labels(y_true: Any, y_pred: Any) -> LabelPair:
     """Read two vectors of labels of one kind and one length."""
+    if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
+        counted = count_labels(y_true, y_pred)
+        if counted is not None:
+            labels, counts = counted
+            return LabelPair(labels, counts=counts)
     labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
     check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
     return LabelPair(labels)

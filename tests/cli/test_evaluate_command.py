@@ -80,7 +80,7 @@ def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, cap
     assert [part["key"] for part in found["slices"]] == [dict(s.key) for s in expected.slices]
     assert found["intervals"]["f1"]["low"] == expected.intervals["f1"].low
     assert main(arguments) == 0
-    assert "lang=l0" in capsys.readouterr().out
+    assert "\nby lang\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
