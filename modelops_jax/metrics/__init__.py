@@ -11,6 +11,10 @@ from ._agreement import cohen_kappa_score as cohen_kappa_score
 from ._agreement import matthews_corrcoef as matthews_corrcoef
 from ._bootstrap import bootstrap_intervals as bootstrap_intervals
 from ._bootstrap import count_intervals as count_intervals
+from ._calibration import adaptive_calibration_error as adaptive_calibration_error
+from ._calibration import expected_calibration_error as expected_calibration_error
+from ._calibration import maximum_calibration_error as maximum_calibration_error
+from ._calibration_bins import CalibrationBins as CalibrationBins
 from ._class_areas import ClassScoreRows as ClassScoreRows
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score

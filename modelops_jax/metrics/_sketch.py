@@ -55,6 +55,12 @@ class ScoreHistogram(CellStatistic):
         bad_true = (y_true != 0) & (y_true != 1)
         return side | place.astype(jnp.int32), bad_true, ~jnp.isfinite(y_pred)
 
+    def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
+        raise ValueError(
+            f"a histogram of {self.shape[1]:,} bins is not resampled by rows: a row would be as "
+            "many numbers"
+        )
+
 
 @dataclass(frozen=True)
 class SketchedArea:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import _agreement as agreement
+from . import _calibration as calibration
 from . import _class_ratios as class_ratios
 from . import _class_scores as class_scores
 from . import _classification as classification
@@ -78,7 +79,24 @@ class MetricInfo:
 _INF = float("inf")
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
 
+_BINNED = {"gradient": "the bins of the confidences have edges, where the error jumps"}
+
 METRICS: Mapping[str, MetricInfo] = {
+    "expected_calibration_error": MetricInfo(
+        calibration.expected_calibration_error,
+        calibration.expected_calibration_error_metric,
+        "probabilities", False, 0.0, 1.0, _BINNED,
+    ),
+    "maximum_calibration_error": MetricInfo(
+        calibration.maximum_calibration_error,
+        calibration.maximum_calibration_error_metric,
+        "probabilities", False, 0.0, 1.0, _BINNED,
+    ),
+    "adaptive_calibration_error": MetricInfo(
+        calibration.adaptive_calibration_error,
+        calibration.adaptive_calibration_error_metric,
+        "probabilities", False, 0.0, 1.0, _BINNED,
+    ),
     "accuracy_score": MetricInfo(
         classification.accuracy_score,
         classification.accuracy_score_metric,

@@ -96,6 +96,8 @@ def test_partial_areas_are_those_of_scikit_learn(decimals, max_fpr):
         expected = oracle.roc_auc_score(y_true, score, max_fpr=max_fpr, sample_weight=given)
         found = roc_auc_score(y_true, score, max_fpr=max_fpr, weight=given)
         assert found == pytest.approx(expected, abs=1e-12)
+    if decimals != 1 or max_fpr == 1:
+        return  # one program with ties for each cut is enough to compile
     traced = jax.jit(lambda t, s: roc_auc_score(t, s, max_fpr=max_fpr))
     narrow = score.astype(np.float32)
     expected = oracle.roc_auc_score(y_true, narrow.astype(np.float64), max_fpr=max_fpr)

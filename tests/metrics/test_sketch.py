@@ -130,6 +130,8 @@ def test_interval_is_delongs_widened_by_the_bound():
     assert found.method == "DeLong, widened by the sketch's bound"
     with pytest.raises(ValueError, match="unweighted rows"):
         bootstrap_intervals({"area": BOTH["area"]}, y_true, score, weight=np.full(2000, 2.0))
+    with pytest.raises(ValueError, match="65,536 bins is not resampled by rows"):
+        bootstrap_intervals({"it": BOTH["bound"]}, y_true, score, weight=np.full(2000, 2.0))
     few = bootstrap_intervals({"area": COARSE["area"]}, [0, 1, 1], [0.1, 0.2, 0.3])["area"]
     assert np.isnan(few.low)
     assert np.isnan(few.high)
