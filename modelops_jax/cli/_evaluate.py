@@ -47,12 +47,22 @@ CELLS = {
     Task.TEXT_GENERATION: ("text", "text"),
 }
 
+# Their intervals follow from counts.
+COUNTED = (Task.CLASSIFICATION, Task.BINARY, Task.MULTICLASS)
+
 
 def evaluate(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV, NPZ or Parquet, also .gz.")],
     task: Annotated[Task, typer.Option(help="What the columns hold.")] = Task.CLASSIFICATION,
     true: Annotated[str, typer.Option(help="Column of what is right.")] = "y_true",
     pred: Annotated[str, typer.Option(help="Column of what was predicted.")] = "y_pred",
+    slice: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to compute the metrics by; a,b for both crossed. Repeatable."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of ids whose rows are resampled together.")
+    ] = None,
     ci: Annotated[
         float | None, typer.Option(help="Level of confidence intervals, 0.95 say.")
     ] = None,
@@ -67,30 +77,48 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a file of predictions, of any size.
 
-    The file is read in chunks. Bad rows are listed with their lines and fail the command, unless
-    --allow-bad-rows leaves them out.
+    The file is read in chunks, and memory does not grow with it but for slices, groups, exact
+    AUROC, multilabel metrics and intervals of means, which need all rows at once. Bad rows are
+    listed with their lines and fail the command, unless --allow-bad-rows leaves them out.
     """
     from modelops_jax.evaluation import ModelEvaluator, UndefinedMetricWarning
 
-    stream = ModelEvaluator(str(task)).stream()
-    problems = _read(file, task, true, pred, stream)
+    crossed = [tuple(name.split(",")) for name in slice or []]
+    columns: dict[str, Any] = {true: CELLS[task][0]}
+    others = [*(name for names in crossed for name in names), *([group] if group else [])]
+    for name, kind in [(pred, CELLS[task][1]), *((name, "label") for name in others)]:
+        if columns.setdefault(name, kind) != kind or name == pred == true:
+            raise ValueError(f"the column {name!r} cannot serve as two things at once")
+    evaluator = ModelEvaluator(str(task))
+    whole = bool(others) or (ci is not None and task not in COUNTED)
+    stream = None if whole else evaluator.stream()
+    rows, problems = _read(file, columns, true, pred, stream)
+    count = stream.rows if stream else len(rows[true])
     if problems:
         _list(file, problems)
         if not allow_bad_rows:
             raise ValueError(
-                f"{file}: {len(problems):,} bad row(s), {stream.rows:,} good; nothing was "
+                f"{file}: {len(problems):,} bad row(s), {count:,} good; nothing was "
                 "computed (--allow-bad-rows leaves them out)"
             )
-    if stream.keeps_rows:
-        kept = ", ".join(stream.keeps_rows)
-        print(f"modelops: {kept}: computed from all rows at once, in memory", file=sys.stderr)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UndefinedMetricWarning)
-        result = stream.result(confidence=ci, seed=seed)
+        if stream is not None:
+            result = stream.result(confidence=ci, seed=seed)
+        else:
+            slices = {name: rows[name] for names in crossed for name in names}
+            result = evaluator.evaluate(
+                rows[true],
+                rows[pred],
+                confidence=ci,
+                groups=rows[group] if group else None,
+                seed=seed,
+                slices={**slices, **{names: None for names in crossed if len(names) > 1}},
+            )
     for warning in caught:
         print(f"modelops: {warning.message}", file=sys.stderr)
     facts = result.to_dict() | {"file": str(file), "bad_rows": len(problems)}
-    text = json.dumps(facts, indent=2, default=str)
+    text = json.dumps(facts, indent=2, allow_nan=False)
     if output is not None:
         from modelops_jax.data import write_atomic
 
@@ -99,28 +127,29 @@ def evaluate(
 
 
 def _read(
-    file: Path, task: Task, true: str, pred: str, stream: "EvaluationStream"
-) -> list["Problem"]:
-    """Feed the rows to the stream; returns the bad ones."""
+    file: Path, columns: dict[str, Any], true: str, pred: str, stream: "EvaluationStream | None"
+) -> tuple[dict[str, list[Any]], list["Problem"]]:
+    """Feed the rows to the stream, or collect them; returns what was collected and the bad rows."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from modelops_jax.data import read_table
 
-    columns: dict[str, Any] = dict(zip((true, pred), CELLS[task], strict=True))
-    if len(columns) != 2:
-        raise ValueError(f"--true and --pred are both {true!r}; expected two columns")
+    rows: dict[str, list[Any]] = {name: [] for name in columns}
     problems: list[Problem] = []
     console = Console(stderr=True)
     shown = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*shown, console=console, disable=not console.is_terminal) as bar:
-        work = bar.add_task(f"{file.name}", total=1.0)
+        work = bar.add_task(file.name, total=1.0)
         for chunk in read_table(file, columns):
             problems += chunk.problems
-            if chunk.lines:
+            if stream is None:
+                for name, cells in chunk.columns.items():
+                    rows[name] += cells
+            elif chunk.lines:
                 stream.update(chunk.columns[true], chunk.columns[pred])
             bar.update(work, completed=chunk.done)
-    return problems
+    return rows, problems
 
 
 def _list(file: Path, problems: list["Problem"]) -> None:

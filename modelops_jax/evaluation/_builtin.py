@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
@@ -48,6 +49,11 @@ class Confidence:
     seed: int
     groups: Any = None
     """For every row the id of the group it is resampled with; None: rows are independent."""
+
+    def of(self, rows: np.ndarray) -> "Confidence":
+        """The same of some of the rows."""
+        groups = None if self.groups is None else np.asarray(self.groups)[rows]
+        return dataclasses.replace(self, groups=groups)
 
 
 class Evidence(abc.ABC):
@@ -119,12 +125,12 @@ class Pair(Evidence):
 
     @property
     @abc.abstractmethod
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         """Reference side, one number or vector a row."""
 
     @property
     @abc.abstractmethod
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         """Predicted side, one number or vector a row."""
 
     @property
@@ -200,7 +206,9 @@ class Pair(Evidence):
         for slicing in slicings:
             several = []
             for place in range(len(slicing.keys)):
-                part = self.take(np.flatnonzero(slicing.ids == place)).compute(metrics, confidence)
+                rows = np.flatnonzero(slicing.ids == place)
+                wanted = None if confidence is None else confidence.of(rows)
+                part = self.take(rows).compute(metrics, wanted)
                 several.append(
                     {
                         name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
@@ -221,13 +229,15 @@ class Pair(Evidence):
         """Counts have theirs from the counts; others from the rows of the slice."""
         if confidence is None or not report.rows:
             return {}
-        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
+        independent = confidence.groups is None
+        counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
-        found = numeric.count_intervals(
+        found = numeric.state_intervals(
             counted, report.states, level=confidence.level, seed=confidence.seed
         )
         if rest:
-            found |= self.take(np.flatnonzero(rows)).intervals(rest, confidence)
+            chosen = np.flatnonzero(rows)
+            found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
 
 

@@ -64,7 +64,7 @@ class ConfusionMatrix:
         self._position = pair.labels.index
         # Rounded up to few sizes, each of which is compiled once.
         table = numeric.metric("confusion_matrix", num_classes=max(2, 1 << (size - 1).bit_length()))
-        report = numeric.compute({"table": table}, pair.y_true, pair.y_pred)
+        report = pair.report({"table": table})
         self.matrix = np.asarray(report.values["table"])[:size, :size]
 
     def get_cell(self, true: Hashable, pred: Hashable) -> int:

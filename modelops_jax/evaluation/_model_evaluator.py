@@ -12,6 +12,7 @@ from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
+from ._sharded import gathered
 from ._slicing import read_slices
 from ._stream import EvaluationStream
 from ._task_type import TaskType
@@ -205,7 +206,10 @@ precision, recall and f1, each `_micro` and `_macro` |
 
         Args:
             y_true: what is right, one entry per row (see the table of the class).
-            y_pred: what was predicted, of the same length.
+            y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
+                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
+                counted on their devices; slices, intervals of sums, scores and metrics of your
+                own gather the rows on the host.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
@@ -236,6 +240,8 @@ precision, recall and f1, each `_micro` and `_macro` |
         wanted = check_confidence(confidence, seed, groups)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
         slicings = read_slices(slices or {}, rows)
+        if slicings:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
         groups = [
             Group(members, functools.partial(read, y_true, y_pred))

@@ -81,6 +81,7 @@ from ._row_functions import Domain as Domain
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows
+from ._sharded import row_layout as row_layout
 from ._sketch import ScoreHistogram as ScoreHistogram
 from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
 from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score

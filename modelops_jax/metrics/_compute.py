@@ -17,6 +17,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._metric import Metric, raise_invalid
+from ._sharded import row_layout, shared_layout, states_of_shards
 from ._statistic import (
     ARGUMENTS,
     Statistic,
@@ -73,6 +74,10 @@ def compute(
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
+
+    Arrays whose rows are sharded over a mesh are read where they lie: every device counts its own
+    rows, and only states are exchanged (all arguments have to be divided alike). Metrics of kept
+    rows (exact AUROC, medians, ranks) gather the rows on the host.
 
     Returns:
         The values, and what was undefined about them. Nothing in it lives on a device.
@@ -133,14 +138,10 @@ def pass_over(
     if axes.true == 2:
         # As integers, so that the ratios of a row's labels are float64 as those of counts are.
         true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
-    states = _states(statistics, true, pred, weights, segments)
+    states, rows = _states(statistics, true, pred, weights, segments)
     for statistic, state in states.items():
         _raise_invalid(statistic, state, (true, pred, weights, segments))
-    return Pass(
-        states,
-        rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
-        weighted=weights is not None and weights.dtype != bool,
-    )
+    return Pass(states, rows, weighted=weights is not None and weights.dtype != bool)
 
 
 def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
@@ -158,15 +159,16 @@ def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
 
 
 def numbers(values: Vector | Matrix, name: str) -> Column:
-    """The values as a NumPy array, or as they are where they live on an accelerator.
+    """The values in NumPy, or as they are where they live on an accelerator or several devices.
 
     Raises:
         TypeError: values that are not numbers or booleans.
     """
-    on_accelerator = isinstance(values, jax.Array) and any(
-        device.platform != "cpu" for device in values.devices()
+    stays = isinstance(values, jax.Array) and (
+        row_layout(values) is not None
+        or any(device.platform != "cpu" for device in values.devices())
     )
-    array: Any = values if on_accelerator else np.asarray(values)
+    array: Any = values if stays else np.asarray(values)
     if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):
         return array.astype(np.int64)  # an empty list says nothing about what it does not hold
     kinds = (jnp.floating, jnp.integer, jnp.bool_)
@@ -201,19 +203,33 @@ def _states(
     y_pred: Column,
     weight: Column | None,
     segments: np.ndarray | None,
-) -> dict[Statistic, State]:
+) -> tuple[dict[Statistic, State], int]:
+    """The states, and the rows of positive weight."""
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
-    if streamed:
-        with computed_now(), precision_scope(y_true, y_pred, weight):
-            columns = (y_true, y_pred, weight, segments)
-            states.update(zip(streamed, _stream(streamed, *columns), strict=True))
+    columns = (y_true, y_pred, weight, segments)
+    layout = shared_layout({"y_true": y_true, "y_pred": y_pred, "weight": weight})
+    if layout is not None:
+        with precision_scope(y_true, y_pred, weight):
+            dtype = _sum_type(y_true, y_pred, weight)
+            found, count = states_of_shards(streamed, columns, layout, dtype)
+            states.update(zip(streamed, found, strict=True))
+    else:
+        count = y_true.shape[0] if weight is None else int(np.count_nonzero(np.asarray(weight)))
+        if streamed:
+            with computed_now(), precision_scope(y_true, y_pred, weight):
+                states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
-        columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
-        rows = check_rows(*columns, axes=shared_axes(statistics), xp=np)
+        on_host = (None if c is None else np.asarray(c) for c in columns[:3])
+        rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
-    return {statistic: states[statistic] for statistic in statistics}
+    return {statistic: states[statistic] for statistic in statistics}, count
+
+
+def _sum_type(y_true: Column, y_pred: Column, weight: Column | None) -> DType:
+    """The float type of weighted sums; a mask has none."""
+    return float_type(y_true, y_pred, None if weight is None or weight.dtype == bool else weight)
 
 
 def _raise_invalid(
@@ -225,14 +241,17 @@ def _raise_invalid(
     """
     first: dict[str, int] = {}
     for place, argument in enumerate(ARGUMENTS):
-        if not state.invalid.integers()[place]:
-            continue
-        start, stop = 0, columns[0].shape[0]
+        here = all(not isinstance(c, jax.Array) or c.is_fully_addressable for c in columns)
+        if not here or not state.invalid.integers()[place]:
+            continue  # of rows in other processes nobody has them all
+        true, pred, *rest = (None if c is None else np.asarray(c) for c in columns)
+        assert true is not None
+        assert pred is not None
+        start, stop = 0, true.shape[0]
         while stop - start > 1:
             middle = (start + stop) // 2
-            true, pred, *rest = columns
             of_half = [None if column is None else column[start:middle] for column in rest]
-            half = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
+            half, _ = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
             (found,) = half.values()
             if found.invalid.integers()[place]:
                 stop = middle
@@ -251,7 +270,7 @@ def _stream(
 ) -> tuple[State, ...]:
     columns = (y_true, y_pred, weight, segments)
     weighted = weight is not None and weight.dtype != bool
-    dtype = float_type(y_true, y_pred, weight if weighted else None)
+    dtype = _sum_type(y_true, y_pred, weight)
     count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
     # Few rows need no identity to be made and merged with, which would compile a second program.

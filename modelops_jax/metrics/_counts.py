@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from ._exact import ExactCount
 from ._pair import Pair, sum_columns
 from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+from ._types import AxisNames
 
 # Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
 # it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
@@ -58,7 +59,7 @@ class TableStatistic(SummedStatistic):
             )
         return Counts(left.cells + right.cells, left.invalid + right.invalid)  # pyright: ignore[reportOperatorIssue] # the types are equal
 
-    def collect(self, state: Counts, axis_name: str) -> Counts:
+    def collect(self, state: Counts, axis_name: AxisNames) -> Counts:
         if isinstance(state.cells, Pair):
             return super().collect(state, axis_name)
         return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))

@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
-from ._types import Column, State
+from ._types import AxisNames, Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
 ARGUMENTS = ("y_true", "y_pred", "weight")
@@ -115,7 +115,7 @@ class Statistic(abc.ABC):
         """The state after one more block."""
         return self.merge(state, self.block(y_true, y_pred, weight))
 
-    def collect(self, state: Any, axis_name: str) -> Any:
+    def collect(self, state: Any, axis_name: AxisNames) -> Any:
         """Merge the states that the devices of a mesh axis hold, on every one of them."""
 
         size, here = lax.axis_size(axis_name), lax.axis_index(axis_name)

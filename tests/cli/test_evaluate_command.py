@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from modelops_jax.cli import main
+from modelops_jax.evaluation import ModelEvaluator
 
 
 @pytest.fixture
@@ -62,6 +63,26 @@ def test_bad_rows_are_listed_and_fail_the_command(tmp_path, capsys):
     assert "line 2" in err
 
 
+def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, capsys):
+    path, true, pred = predictions
+    lang, user = np.arange(500) % 3, np.arange(500) // 5
+    rows = ["y_true,y_pred,lang,user"]
+    rows += [f"{t},{p},l{g},u{u}" for t, p, g, u in zip(true, pred, lang, user, strict=True)]
+    path.write_text("\n".join(rows))
+    arguments = ["evaluate", str(path), "--slice", "lang", "--ci", "0.9", "--group", "user"]
+    assert main([*arguments, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    labels = [f"l{g}" for g in lang]
+    expected = ModelEvaluator("classification").evaluate(
+        true, pred, confidence=0.9, groups=[f"u{u}" for u in user], slices={"lang": labels}
+    )
+    assert found["metrics"] == dict(expected.metrics)
+    assert [part["key"] for part in found["slices"]] == [dict(s.key) for s in expected.slices]
+    assert found["intervals"]["f1"]["low"] == expected.intervals["f1"].low
+    assert main(arguments) == 0
+    assert "\nby lang\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -69,7 +90,7 @@ def test_bad_rows_are_listed_and_fail_the_command(tmp_path, capsys):
         (["evaluate", "{path}", "--nope"], 2, "No such option: --nope"),
         (["evaluate", "{path}.csv"], 1, "no such file"),
         (["evaluate", "{path}", "--pred", "p"], 1, "no column 'p'; the columns are 'y_true'"),
-        (["evaluate", "{path}", "--pred", "y_true"], 1, "expected two columns"),
+        (["evaluate", "{path}", "--pred", "y_true"], 1, "two things at once"),
         (["evaluate", "{path}", "--ci", "2"], 1, "confidence is 2"),
         (["nope"], 2, "No such command 'nope'"),
     ],
