@@ -11,6 +11,10 @@ from ._classification import AccuracyMetric as AccuracyMetric
 from ._classification import F1Metric as F1Metric
 from ._classification import PrecisionMetric as PrecisionMetric
 from ._classification import RecallMetric as RecallMetric
+from ._compare import compare as compare
+from ._comparison import Comparison as Comparison
+from ._comparison import MetricComparison as MetricComparison
+from ._comparison import PairComparison as PairComparison
 from ._confusion_matrix import ConfusionMatrix as ConfusionMatrix
 from ._errors import MetricError as MetricError
 from ._errors import MetricTypeError as MetricTypeError

@@ -137,6 +137,10 @@ class Pair(Evidence):
     def rows(self) -> int:
         return len(self.y_true)
 
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
+
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         return numeric.compute(bound, self.y_true, self.y_pred)
 
@@ -226,7 +230,7 @@ class Pair(Evidence):
         rows: np.ndarray,
         confidence: Confidence | None,
     ) -> dict[str, numeric.Interval]:
-        """Counts have theirs from the counts; others from the rows of the slice."""
+        """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
         independent = confidence.groups is None

@@ -63,6 +63,10 @@ class LabelPair(Pair):
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
 
+    def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
+        averaged = any(metric.averages(self) for metric in metrics.values())
+        return self.tabled if averaged and len(self.labels.classes) <= LARGEST_TABLE else self
+
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
     ) -> dict[str, Computed | Exception]:

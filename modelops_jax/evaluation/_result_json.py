@@ -12,6 +12,8 @@ from modelops_jax.metrics import Interval
 from ._task_type import TaskType
 
 _FORMAT = 1
+# Fields that hold several values; any other tuple is a label.
+_TUPLES = ("per_class", "slices", "models", "pairs")
 
 
 def to_plain(result: Any) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _plain(value: Any, at: tuple[Any, ...], marks: list[dict[str, Any]]) -> Any:
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(entry, (*at, str(key)), marks) for key, entry in value.items()}
-    if isinstance(value, list) or (isinstance(value, tuple) and at[-1] in ("per_class", "slices")):
+    if isinstance(value, list) or (isinstance(value, tuple) and at[-1] in _TUPLES):
         return [_plain(entry, (*at, index), marks) for index, entry in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         marks.append({"at": list(at), "value": repr(float(value))})

@@ -116,8 +116,8 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts have one, the same as from `ModelEvaluator.evaluate`; sums would need
-                their rows again.
+                counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
+                need their rows again.
             seed: of the bootstrap.
 
         Returns:
