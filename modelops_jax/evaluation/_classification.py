@@ -184,19 +184,26 @@ class LabelReader:
             TypeError: labels of two kinds, or that are not hashable.
             ValueError: two lengths, more than one axis, or labels that are nan or fractions.
         """
-        vectors = on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1
-        if vectors and self.ignore_index is None:
-            counted = count_labels(y_true, y_pred)
-            if counted is not None:
-                labels, counts = counted
-                return LabelPair(labels, counts=counts)
-        labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
-        check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
-        ignored = labels.index.get(self.ignore_index)
+        pair = _read(y_true, y_pred)
+        ignored = pair.labels.index.get(self.ignore_index)
         if self.ignore_index is None or ignored is None:
-            return LabelPair(labels)
-        kept = labels.codes["y_true"] != ignored
-        return LabelPair(labels.of_rows(kept), kept=kept)
+            return pair
+        kept = pair.y_true != ignored
+        labels = pair.labels.of_rows(kept)
+        if pair.counts is not None:
+            return LabelPair(labels, counts=pair.counts[kept])
+        return LabelPair(labels, kept=kept)
+
+
+def _read(y_true: Any, y_pred: Any) -> LabelPair:
+    if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
+        counted = count_labels(y_true, y_pred)
+        if counted is not None:
+            labels, counts = counted
+            return LabelPair(labels, counts=counts)
+    labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
+    check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
+    return LabelPair(labels)
 
 
 class _LabelMetric(OnePassMetric):

@@ -241,12 +241,15 @@ def _raise_invalid(
     """
     first: dict[str, int] = {}
     for place, argument in enumerate(ARGUMENTS):
-        if not state.invalid.integers()[place]:
-            continue
-        start, stop = 0, columns[0].shape[0]
+        here = all(not isinstance(c, jax.Array) or c.is_fully_addressable for c in columns)
+        if not here or not state.invalid.integers()[place]:
+            continue  # of rows in other processes nobody has them all
+        true, pred, *rest = (None if c is None else np.asarray(c) for c in columns)
+        assert true is not None
+        assert pred is not None
+        start, stop = 0, true.shape[0]
         while stop - start > 1:
             middle = (start + stop) // 2
-            true, pred, *rest = columns
             of_half = [None if column is None else column[start:middle] for column in rest]
             half, _ = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
             (found,) = half.values()

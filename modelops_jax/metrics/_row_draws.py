@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._compute import computed_now, numbers, padded, precision_scope
-from ._counts import CellStatistic
+from ._counts import TableStatistic
 from ._metric import Metric
 from ._pair import Pair
 from ._statistic import SummedStatistic, check_rows, columns_of, float_type, shared_axes
@@ -202,7 +202,7 @@ def group_codes(groups: Vector, rows: int) -> np.ndarray:
 
 
 def _block_rows(statistics: Sequence[SummedStatistic], preds: np.ndarray) -> int:
-    cells = [math.prod(s.shape) for s in statistics if isinstance(s, CellStatistic)]
+    cells = [math.prod(s.shape) for s in statistics if isinstance(s, TableStatistic)]
     width = preds.shape[0] * max(columns_of(preds[0]), *cells, 1)
     return max(1, min(_BLOCK, _BLOCK_NUMBERS // width) // _GROUP) * _GROUP
 
