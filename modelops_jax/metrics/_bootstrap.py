@@ -18,8 +18,11 @@ import numpy as np
 from ._compute import compute, computed_now, numbers, padded, precision_scope
 from ._counts import CellStatistic, Counts
 from ._exact import ExactCount
+from ._finalizers import Mean
 from ._metric import Metric
 from ._pair import Pair
+from ._row_functions import target
+from ._rowwise import RowMean
 from ._statistic import (
     Statistic,
     SummedStatistic,
@@ -37,6 +40,7 @@ _BLOCK = 4096
 _BLOCK_NUMBERS = 1 << 20
 # Cells drawn at once, to bound memory.
 _DRAWN_CELLS = 1 << 24
+_MEAN = Metric("mean", (RowMean(target),), Mean())
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def bootstrap_intervals(
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    groups: Vector | None = None,
     level: float = 0.95,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -72,13 +77,14 @@ def bootstrap_intervals(
     """Percentile bootstrap intervals of metrics, rows being independent draws.
 
     A metric whose `Metric.resampling` is "closed" gets the interval of its own formula instead:
-    exact AUROC gets DeLong's (`roc_auc_interval`).
+    exact AUROC gets DeLong's (`roc_auc_interval`). Metrics of ranked groups resample groups.
 
     Args:
         metrics: the metrics under the names their intervals will have.
         y_true: reference labels or values, shape (n,).
         y_pred: predicted labels or values, shape (n,), or what else the metrics take.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
         level: nominal coverage, in (0, 1).
         n_resamples: how many resamples.
         seed: the same seed gives the same interval.
@@ -102,7 +108,7 @@ def bootstrap_intervals(
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
     _check(metrics, level, n_resamples)
-    states = compute(metrics, y_true, y_pred, weight=weight).states
+    states = compute(metrics, y_true, y_pred, weight=weight, groups=groups).states
     weighted = weight is not None and numbers(weight, "weight").dtype != bool
     by_cells = {
         name: metric
@@ -110,11 +116,19 @@ def bootstrap_intervals(
         if metric.resampling == "cells" and not weighted
     }
     closed = {name: metric for name, metric in metrics.items() if metric.resampling == "closed"}
-    by_rows = {name: metric for name, metric in metrics.items() if name not in {*by_cells, *closed}}
+    by_groups = {name: metric for name, metric in metrics.items() if metric.resampling == "groups"}
+    other = {*by_cells, *closed, *by_groups}
+    by_rows = {name: metric for name, metric in metrics.items() if name not in other}
     found = count_intervals(by_cells, states, level=level, n_resamples=n_resamples, seed=seed)
     for name, metric in closed.items():
         low, high, method = metric.interval([states[s] for s in metric.statistics], level)
         found[name] = Interval(low, high, level, method, 0, seed)
+    for name, metric in by_groups.items():
+        values, share = metric.of_groups([states[s] for s in metric.statistics])
+        mean = {name: _MEAN}
+        found |= bootstrap_intervals(
+            mean, values, values, weight=share, level=level, n_resamples=n_resamples, seed=seed
+        )
     if by_rows:
         statistics = tuple(dict.fromkeys(s for m in by_rows.values() for s in m.statistics))
         own = {s: states[s] for s in statistics if isinstance(s, SummedStatistic)}

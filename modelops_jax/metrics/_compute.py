@@ -58,6 +58,7 @@ def compute(
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    groups: Vector | None = None,
 ) -> Report:
     """Compute many metrics in one pass over the rows.
 
@@ -71,6 +72,7 @@ def compute(
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
+        groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
 
     Returns:
         The values, and what was undefined about them. Nothing in it lives on a device.
@@ -78,8 +80,9 @@ def compute(
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
             labels outside the classes, values or scores that are not finite, negative weights:
-            with the argument and how many.
-        TypeError: labels that are not integers, or input that is not numbers.
+            with the argument and how many; groups missing where a metric needs them, or given
+            where none does.
+        TypeError: labels or groups that are not integers, or input that is not numbers.
 
     Example:
         >>> from modelops_jax.metrics import compute, metric
@@ -92,7 +95,7 @@ def compute(
         {'accuracy': 0.75, 'f1': 0.7778}
     """
     statistics = statistics_of(metrics)
-    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight))
+    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight, groups))
 
 
 class Pass(NamedTuple):
@@ -116,6 +119,7 @@ def pass_over(
     y_true: Vector,
     y_pred: Vector | Matrix,
     weight: Vector | None,
+    groups: Vector | None = None,
 ) -> Pass:
     """The concrete states of all statistics over these rows.
 
@@ -126,7 +130,9 @@ def pass_over(
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
     check_shapes(true, pred, weights, shared_axes(statistics))
-    states = _states(statistics, true, pred, weights)
+    if groups is not None and not any(statistic.reads_groups for statistic in statistics):
+        raise ValueError("groups is given, and none of the metrics is of groups of rows")
+    states = _states(statistics, true, pred, weights, groups)
     for statistic, state in states.items():
         raise_invalid(statistic, state)
     return Pass(
@@ -189,7 +195,11 @@ def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManage
 
 
 def _states(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    groups: Vector | None,
 ) -> dict[Statistic, State]:
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
@@ -199,7 +209,7 @@ def _states(
             states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
     if kept:
         columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
-        rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np)
+        rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np, groups=groups)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
+from ._groups import check_groups
 from ._types import Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
@@ -35,6 +36,7 @@ class Rows(NamedTuple):
     keep: Any  # boolean: rows that count at all; None: every row
     weight: Any  # float, 0 where a row does not count; None: every kept row weighs one
     bad_weight: Any  # boolean: weights that are negative or not finite; None: no row
+    group: Any = None  # integer: which rows belong together; None: nobody said
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Statistic(abc.ABC):
 
     # A statistic whose state is the rows themselves is made from all of them at once.
     keeps_rows: ClassVar[bool] = False
+    # A statistic of groups of rows needs the group of each.
+    reads_groups: ClassVar[bool] = False
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -79,13 +83,14 @@ class Statistic(abc.ABC):
     def complaints(self) -> dict[str, str]:
         """What makes a row invalid, by argument, for the message of the exception."""
 
-    def block(self, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+    def block(self, y_true: Any, y_pred: Any, weight: Any = None, groups: Any = None) -> Any:
         """The state of one block.
 
         Args:
             y_true: reference values, shape (n,).
             y_pred: predicted values, shape (n,) or what `pred_axes` says.
             weight: None, a boolean mask or non-negative numbers, shape (n,).
+            groups: for statistics of groups, the integer id of each row's group, shape (n,).
 
         Returns:
             A pytree.
@@ -93,11 +98,14 @@ class Statistic(abc.ABC):
         Raises:
             ValueError: shapes that do not fit (while tracing, too).
         """
-        return block_all((self,), check_rows(y_true, y_pred, weight, self.pred_axes))[0]
+        rows = check_rows(y_true, y_pred, weight, self.pred_axes, groups=groups)
+        return block_all((self,), rows)[0]
 
-    def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+    def update(
+        self, state: Any, y_true: Any, y_pred: Any, weight: Any = None, groups: Any = None
+    ) -> Any:
         """The state after one more block."""
-        return self.merge(state, self.block(y_true, y_pred, weight))
+        return self.merge(state, self.block(y_true, y_pred, weight, groups))
 
     def collect(self, state: Any, axis_name: str) -> Any:
         """Merge the states that the devices of a mesh axis hold, on every one of them."""
@@ -154,9 +162,10 @@ def update_all(
     y_true: Any,
     y_pred: Any,
     weight: Any = None,
+    groups: Any = None,
 ) -> tuple[Any, ...]:
     """Update several statistics over one block, reading the rows as few times as possible."""
-    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics), groups=groups)
     blocks = block_all(statistics, rows)
     return tuple(_merge_all(statistics, states, blocks))
 
@@ -237,7 +246,12 @@ def columns_of(y_pred: Any) -> int:
 
 
 def check_rows(
-    y_true: Any, y_pred: Any, weight: Any, pred_axes: tuple[int, ...] = (1,), xp: Any = jnp
+    y_true: Any,
+    y_pred: Any,
+    weight: Any,
+    pred_axes: tuple[int, ...] = (1,),
+    xp: Any = jnp,
+    groups: Any = None,
 ) -> Rows:
     """Refuse shapes that do not fit, and split a weight into a mask and numbers.
 
@@ -247,18 +261,20 @@ def check_rows(
         weight: None, a boolean mask or numbers, shape (n,).
         pred_axes: the numbers of axes that y_pred may have.
         xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
+        groups: None, or integers, shape (n,).
 
     Raises:
         ValueError: an argument of another number of axes, or lengths that differ.
-        TypeError: a weight that is neither boolean nor real.
+        TypeError: a weight that is neither boolean nor real, or groups that are no integers.
     """
     check_shapes(y_true, y_pred, weight, pred_axes)
     y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
+    group = None if groups is None else check_groups(groups, y_true.shape[0], xp)
     if weight is None:
-        return Rows(y_true, y_pred, None, None, None)
+        return Rows(y_true, y_pred, None, None, None, group)
     weight = xp.asarray(weight)
     if weight.dtype == bool:
-        return Rows(y_true, y_pred, weight, None, None)
+        return Rows(y_true, y_pred, weight, None, None, group)
     if not (
         jnp.issubdtype(weight.dtype, jnp.floating) or jnp.issubdtype(weight.dtype, jnp.integer)
     ):
@@ -266,7 +282,7 @@ def check_rows(
     weight = weight.astype(float_type(weight))
     bad = ~(xp.isfinite(weight) & (weight >= 0))
     keep = ~bad & (weight > 0)
-    return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad)
+    return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad, group)
 
 
 def check_shapes(

@@ -10,6 +10,8 @@ from . import _class_scores as class_scores
 from . import _classification as classification
 from . import _correlation as correlation
 from . import _deviance as deviance
+from . import _group_gains as group_gains
+from . import _group_retrieval as group_retrieval
 from . import _losses as losses
 from . import _overlaps as overlaps
 from . import _ranking as ranking
@@ -45,10 +47,12 @@ class MetricInfo:
     """Binds a configuration."""
 
     inputs: Literal[
-        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths"
-    ]
+        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths",
+        "groups",
+    ]  # fmt: skip
     """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths."""
+    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
+    scores of rows that have a group."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
@@ -63,6 +67,10 @@ class MetricInfo:
 
 _INF = float("inf")
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
+
+_GROUPS = _RANKS | {
+    "repetition": "a number as weight is that of the row's group, and copies of a row would tie",
+}
 
 METRICS: Mapping[str, MetricInfo] = {
     "accuracy_score": MetricInfo(
@@ -100,6 +108,11 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
     ),
+    "dcg_score": MetricInfo(
+        group_gains.dcg_score,
+        group_gains.dcg_score_metric,
+        "groups", True, 0.0, _INF, _GROUPS,
+    ),
     "explained_variance_score": MetricInfo(
         correlation.explained_variance_score,
         correlation.explained_variance_score_metric,
@@ -115,6 +128,11 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.hamming_loss,
         classification.hamming_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
+    ),
+    "hit_rate_at_k": MetricInfo(
+        group_retrieval.hit_rate_at_k,
+        group_retrieval.hit_rate_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "jaccard_score": MetricInfo(
         overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
@@ -155,6 +173,11 @@ METRICS: Mapping[str, MetricInfo] = {
         relative_errors.mean_absolute_percentage_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "mean_average_precision": MetricInfo(
+        group_retrieval.mean_average_precision,
+        group_retrieval.mean_average_precision_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
+    ),
     "mean_gamma_deviance": MetricInfo(
         deviance.mean_gamma_deviance,
         deviance.mean_gamma_deviance_metric,
@@ -169,6 +192,11 @@ METRICS: Mapping[str, MetricInfo] = {
         deviance.mean_poisson_deviance,
         deviance.mean_poisson_deviance_metric,
         "positive", False, 0.0, _INF,
+    ),
+    "mean_reciprocal_rank": MetricInfo(
+        group_retrieval.mean_reciprocal_rank,
+        group_retrieval.mean_reciprocal_rank_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "mean_squared_error": MetricInfo(
         regression.mean_squared_error,
@@ -190,10 +218,20 @@ METRICS: Mapping[str, MetricInfo] = {
         losses.median_absolute_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "ndcg_score": MetricInfo(
+        group_gains.ndcg_score,
+        group_gains.ndcg_score_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
+    ),
     "pearson_corrcoef": MetricInfo(
         correlation.pearson_corrcoef,
         correlation.pearson_corrcoef_metric,
         "values", True, -1.0, 1.0,
+    ),
+    "precision_at_k": MetricInfo(
+        group_retrieval.precision_at_k,
+        group_retrieval.precision_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "precision_score": MetricInfo(
         class_ratios.precision_score,
@@ -202,6 +240,11 @@ METRICS: Mapping[str, MetricInfo] = {
     ),
     "r2_score": MetricInfo(
         regression.r2_score, regression.r2_score_metric, "values", True, -_INF, 1.0
+    ),
+    "recall_at_k": MetricInfo(
+        group_retrieval.recall_at_k,
+        group_retrieval.recall_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "recall_score": MetricInfo(
         class_ratios.recall_score,
