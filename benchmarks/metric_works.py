@@ -113,9 +113,7 @@ def hundred_classes(rows: int) -> Work:
 
 def area(rows: int) -> Work:
     """Exact AUROC."""
-    random = np.random.default_rng(0)
-    true = random.integers(0, 2, rows, dtype=np.int32)
-    score = (random.standard_normal(rows, np.float32) + true).astype(np.float32)
+    true, score = binary_scores(rows)
     on_device = jnp.asarray(true), jnp.asarray(score)
     metrics = {"auroc": metric("roc_auc_score")}
     peers: dict[str, Callable[[], Values | None]] = {
@@ -132,6 +130,25 @@ def area(rows: int) -> Work:
         peers,
         {"scikit-learn": 5, "torchmetrics": 2.5},
         bytes_read=true.nbytes + score.nbytes,
+        tolerance=1e-5,
+    )
+
+
+def sketched_area(rows: int) -> Work:
+    """AUROC from a histogram of the scores; its bound is computed with it."""
+    exact = area(rows)
+    true, score = binary_scores(rows)
+    on_device = jnp.asarray(true), jnp.asarray(score)
+    metrics = {
+        "auroc": metric("sketched_roc_auc_score"),
+        "bound": metric("sketched_roc_auc_bound"),
+    }
+    return Work(
+        "AUROC from 2^16 bins, with its bound",
+        lambda: compute(metrics, *on_device).values,
+        exact.peers,
+        {"scikit-learn": 50},
+        bytes_read=exact.bytes_read,
         tolerance=1e-5,
     )
 
@@ -247,10 +264,18 @@ def labels(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return true, pred
 
 
+def binary_scores(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random labels 0 and 1, and logits that tell them apart somewhat."""
+    random = np.random.default_rng(0)
+    true = random.integers(0, 2, rows, dtype=np.int32)
+    return true, (random.standard_normal(rows, np.float32) + true).astype(np.float32)
+
+
 WORKS: Mapping[str, Callable[[int], Work]] = {
     "binary": binary,
     "hundred_classes": hundred_classes,
     "area": area,
+    "sketched_area": sketched_area,
     "regression": regression,
     "bootstrap": bootstrap,
     "facade": facade,

@@ -7,6 +7,7 @@ imports jax.
 
 from modelops_jax._atomic import write_atomic as write_atomic
 
+from ._cells import CellKind as CellKind
 from ._dataset import Dataset as Dataset
 from ._problem import DatasetError as DatasetError
 from ._problem import Problem as Problem

@@ -4,7 +4,7 @@ import contextlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ._problem import DatasetError
 
@@ -53,16 +53,16 @@ def npz_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence
         raise DatasetError(f"{path}: no NPZ file, or a damaged one: {error}") from error
 
 
-def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
+def _header(path: Path, name: str, file: Any) -> tuple[tuple[int, ...], Any]:
     """Shape and type of an array."""
     import numpy as np
 
     try:
-        version = np.lib.format.read_magic(file)  # pyright: ignore[reportArgumentType]
+        version = np.lib.format.read_magic(file)
         if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)  # pyright: ignore[reportArgumentType]
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)  # pyright: ignore[reportArgumentType]
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
     except ValueError as error:
         raise DatasetError(f"{path}: {name!r} is no NumPy array: {error}") from error
     if dtype.kind not in "biufU" or not shape or (fortran and len(shape) > 1):

@@ -11,6 +11,10 @@ from ._classification import AccuracyMetric as AccuracyMetric
 from ._classification import F1Metric as F1Metric
 from ._classification import PrecisionMetric as PrecisionMetric
 from ._classification import RecallMetric as RecallMetric
+from ._compare import compare as compare
+from ._comparison import Comparison as Comparison
+from ._comparison import MetricComparison as MetricComparison
+from ._comparison import PairComparison as PairComparison
 from ._confusion_matrix import ConfusionMatrix as ConfusionMatrix
 from ._errors import MetricError as MetricError
 from ._errors import MetricTypeError as MetricTypeError
@@ -24,7 +28,9 @@ from ._regression import MAEMetric as MAEMetric
 from ._regression import MSEMetric as MSEMetric
 from ._regression import R2Metric as R2Metric
 from ._regression import RMSEMetric as RMSEMetric
+from ._result import ClassResult as ClassResult
 from ._result import EvaluationResult as EvaluationResult
+from ._result import SliceResult as SliceResult
 from ._stream import EvaluationStream as EvaluationStream
 from ._task_type import TaskType as TaskType
 from ._text_metrics import exact_match_metric as exact_match_metric

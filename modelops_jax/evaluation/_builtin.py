@@ -5,17 +5,21 @@ A built-in metric says how it reads its two arguments (its reader) and which met
 """
 
 import abc
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
 from ._errors import UndefinedMetricWarning
+from ._result import ClassResult
+from ._slicing import SliceOutcome, Slicing
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,14 @@ class Computed:
         rule: the rule that gave the value, where the metric has no definition on the rows.
         interval: its confidence interval, if one was asked for and there is one.
         facts: what the metric decided from the rows, for the metadata of a result.
+        undefined: how many entries of the value have no definition.
     """
 
     value: float
     rule: str | None = None
     interval: numeric.Interval | None = None
     facts: Mapping[str, Any] | None = None
+    undefined: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,13 @@ class Confidence:
 
     level: float
     seed: int
+    groups: Any = None
+    """For every row the id of the group it is resampled with; None: rows are independent."""
+
+    def of(self, rows: np.ndarray) -> "Confidence":
+        """The same of some of the rows."""
+        groups = None if self.groups is None else np.asarray(self.groups)[rows]
+        return dataclasses.replace(self, groups=groups)
 
 
 class Evidence(abc.ABC):
@@ -59,7 +72,7 @@ class Evidence(abc.ABC):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        """Give the intervals of the metrics that have a bootstrap, if asked for."""
+        """Give the intervals of the metrics that have one, if asked for."""
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -91,14 +104,20 @@ class Evidence(abc.ABC):
                 rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
                 interval=intervals.get(name),
                 facts=metric.facts(self),
+                undefined=report.undefined[name],
             )
         return outcomes
 
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """What there is to say about each class, for evidence of labels."""
+        return ()
+
     def _of_no_rows(self, name: str, metric: "BuiltIn") -> Computed:
         """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
-        value = metric.value_of_no_rows
+        value = metric.of_no_rows()
         rule = f"{name}: there are no rows, so the value is {value}"
-        return Computed(value, rule, facts=metric.facts(self))
+        return Computed(value, rule, facts=metric.facts(self), undefined=1)
 
 
 class Pair(Evidence):
@@ -106,17 +125,21 @@ class Pair(Evidence):
 
     @property
     @abc.abstractmethod
-    def y_true(self) -> np.ndarray:
-        """Reference side, one number a row."""
+    def y_true(self) -> np.ndarray | jax.Array:
+        """Reference side, one number or vector a row."""
 
     @property
     @abc.abstractmethod
-    def y_pred(self) -> np.ndarray:
-        """Predicted side, one number a row."""
+    def y_pred(self) -> np.ndarray | jax.Array:
+        """Predicted side, one number or vector a row."""
 
     @property
     def rows(self) -> int:
         return len(self.y_true)
+
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         return numeric.compute(bound, self.y_true, self.y_pred)
@@ -124,12 +147,102 @@ class Pair(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        resampled = {name: metric for name, metric in bound.items() if metric.resampling}
-        if confidence is None or not resampled:
+        if confidence is None:
             return {}
-        return numeric.bootstrap_intervals(
-            resampled, self.y_true, self.y_pred, level=confidence.level, seed=confidence.seed
+        # A closed formula is for independent rows.
+        without = (None,) if confidence.groups is None else (None, "closed")
+        resampled = {name: m for name, m in bound.items() if m.resampling not in without}
+        if not resampled:
+            return {}
+        return numeric.confidence_intervals(
+            resampled,
+            self.y_true,
+            self.y_pred,
+            groups=confidence.groups,
+            level=confidence.level,
+            seed=confidence.seed,
         )
+
+    def take(self, rows: np.ndarray) -> "Pair":
+        """The pair of some of the rows, over the classes of all."""
+        assert dataclasses.is_dataclass(self)
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        chosen = {n: value[rows] for n, value in fields.items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, **chosen)
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        """Compute metrics on every slice.
+
+        Args:
+            metrics: what `compute` takes.
+            slicings: the slicings, each of which has every row in one of its slices.
+            confidence: which intervals to add.
+
+        Returns:
+            For each slicing and slice the outcome of each metric.
+        """
+        bound = {name: metric.bind(self) for name, metric in metrics.items()}
+        ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
+        reports = numeric.compute_slices(bound, self.y_true, self.y_pred, ids).slices
+        found = []
+        for slicing, parts in zip(slicings, reports.values(), strict=True):
+            several = []
+            for place, report in enumerate(parts):
+                intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
+                several.append(
+                    {
+                        name: SliceOutcome(
+                            float(report.values[name]), report.undefined[name], intervals.get(name)
+                        )
+                        for name in bound
+                    }
+                )
+            found.append(several)
+        return found
+
+    def slices_one_by_one(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        """As `slices`, for metrics that are no one metric of a single pass."""
+        found = []
+        for slicing in slicings:
+            several = []
+            for place in range(len(slicing.keys)):
+                rows = np.flatnonzero(slicing.ids == place)
+                wanted = None if confidence is None else confidence.of(rows)
+                part = self.take(rows).compute(metrics, wanted)
+                several.append(
+                    {
+                        name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
+                        for name, outcome in part.items()
+                        if isinstance(outcome, Computed)
+                    }
+                )
+            found.append(several)
+        return found
+
+    def _slice_intervals(
+        self,
+        bound: Mapping[str, numeric.Metric],
+        report: numeric.Report,
+        rows: np.ndarray,
+        confidence: Confidence | None,
+    ) -> dict[str, numeric.Interval]:
+        """Counts of independent rows have theirs from the counts; others from the slice's rows."""
+        if confidence is None or not report.rows:
+            return {}
+        independent = confidence.groups is None
+        counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
+        rest = {name: metric for name, metric in bound.items() if name not in counted}
+        found = numeric.state_intervals(
+            counted, report.states, level=confidence.level, seed=confidence.seed
+        )
+        if rest:
+            chosen = np.flatnonzero(rows)
+            found |= self.take(chosen).intervals(rest, confidence.of(chosen))
+        return found
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.
@@ -140,6 +253,7 @@ class BuiltIn(abc.ABC):
     """A metric of this package; its subclasses are what users construct."""
 
     value_of_no_rows: ClassVar[float] = math.nan
+    higher_is_better: ClassVar[bool | None] = True
 
     @property
     @abc.abstractmethod
@@ -150,6 +264,10 @@ class BuiltIn(abc.ABC):
     @abc.abstractmethod
     def reader(self) -> Reader:
         """How the arguments are read."""
+
+    def of_no_rows(self) -> float:
+        """Give the value of no rows."""
+        return self.value_of_no_rows
 
     def rule(self, pair: Any) -> str:
         """Say which rule gives the value on rows, at least one, on which it is undefined."""

@@ -7,7 +7,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._classification import read_labels
+from ._classification import LabelReader
 from ._labels import shorten
 
 _MOST_CLASSES = 4096
@@ -21,6 +21,7 @@ class ConfusionMatrix:
         y_true: true labels: a list, tuple, NumPy or JAX array of integers, strings, bools or any
             other hashable values of one type.
         y_pred: predicted labels, of the same length.
+        ignore_index: rows with this true label are left out, whatever was predicted; None: none.
 
     Raises:
         TypeError: labels of two kinds, or no sequence.
@@ -45,8 +46,14 @@ class ConfusionMatrix:
     matrix: np.ndarray
     """The counts, shape (classes, classes), int64: rows are true, columns predicted labels."""
 
-    def __init__(self, y_true: Iterable[Any], y_pred: Iterable[Any]) -> None:
-        pair = read_labels(y_true, y_pred)
+    def __init__(
+        self,
+        y_true: Iterable[Any],
+        y_pred: Iterable[Any],
+        *,
+        ignore_index: Hashable | None = None,
+    ) -> None:
+        pair = LabelReader(ignore_index)(y_true, y_pred)
         self.classes = list(pair.labels.classes)
         size = len(self.classes)
         if size > _MOST_CLASSES:
@@ -57,7 +64,7 @@ class ConfusionMatrix:
         self._position = pair.labels.index
         # Rounded up to few sizes, each of which is compiled once.
         table = numeric.metric("confusion_matrix", num_classes=max(2, 1 << (size - 1).bit_length()))
-        report = numeric.compute({"table": table}, pair.y_true, pair.y_pred)
+        report = pair.report({"table": table})
         self.matrix = np.asarray(report.values["table"])[:size, :size]
 
     def get_cell(self, true: Hashable, pred: Hashable) -> int:

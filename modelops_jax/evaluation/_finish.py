@@ -1,18 +1,22 @@
 """From the outcomes of the metrics to a result, with errors raised and rules warned about."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ._builtin import Computed, Confidence
+from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair
 from ._call import call_metric
 from ._errors import UndefinedMetricWarning
 from ._labels import shorten
-from ._result import EvaluationResult
+from ._result import EvaluationResult, SliceResult
+from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
 
 
-def check_confidence(confidence: float | int | None, seed: int) -> Confidence | None:
+def check_confidence(
+    confidence: float | int | None, seed: int, groups: Any = None
+) -> Confidence | None:
     """What a caller asks for, if it makes sense.
 
     Raises:
@@ -22,33 +26,47 @@ def check_confidence(confidence: float | int | None, seed: int) -> Confidence | 
         return None
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
-    return Confidence(confidence, seed)
+    return Confidence(confidence, seed, groups)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The metrics of one reader, and what it gives for them."""
+
+    members: Mapping[str, BuiltIn]
+    evidence: Callable[[], Evidence]
 
 
 def finish(
     task_type: TaskType,
     metrics: Mapping[str, Any],
-    outcomes: Mapping[str, Computed | Exception],
+    groups: Sequence[Group],
     columns: tuple[Any, Any] | None,
     rows: int,
+    confidence: Confidence | None,
+    slicings: list[Slicing],
 ) -> EvaluationResult:
     """Make the result, for a method that the user calls.
 
     Args:
         task_type: the task.
         metrics: the metrics by name, in order.
-        outcomes: what the built-in ones gave.
+        groups: the built-in ones among them.
         columns: y_true and y_pred of all rows, for the others; None where there are none.
         rows: how many rows.
+        confidence: which intervals to add.
+        slicings: the slicings to add; only of evidence that has the rows.
     """
+    evidence = [group.evidence() for group in groups]
     computed: dict[str, Computed] = {}
-    for name, outcome in outcomes.items():
-        if isinstance(outcome, Exception):
-            raise outcome
-        computed[name] = outcome
+    for group, own in zip(groups, evidence, strict=True):
+        for name, outcome in own.compute(group.members, confidence).items():
+            if isinstance(outcome, Exception):
+                raise outcome
+            computed[name] = outcome
     metadata: dict[str, Any] = {}
-    for outcome in computed.values():
-        metadata |= outcome.facts or {}
+    for name in metrics:
+        metadata |= (computed[name].facts or {}) if name in computed else {}
     if task_type is TaskType.BINARY_CLASSIFICATION:
         _check_binary(metadata)
     for name, metric in metrics.items():
@@ -66,8 +84,39 @@ def finish(
         task_type=task_type,
         sample_count=rows,
         metadata=metadata,
-        intervals={name: c.interval for name, c in computed.items() if c.interval is not None},
+        intervals={name: i for name in metrics if (i := computed[name].interval) is not None},
+        undefined={name: n for name in metrics if (n := computed[name].undefined)},
+        per_class=next(filter(None, (own.per_class for own in evidence)), ()),
+        slices=_slices(metrics, groups, evidence, slicings, confidence),
     )
+
+
+def _slices(
+    metrics: Mapping[str, Any],
+    groups: Sequence[Group],
+    evidence: Sequence[Evidence],
+    slicings: list[Slicing],
+    confidence: Confidence | None,
+) -> tuple[SliceResult, ...]:
+    if not slicings:
+        return ()
+    outcomes: list[list[dict[str, SliceOutcome]]] = [[{} for _ in s.keys] for s in slicings]
+    for group, own in zip(groups, evidence, strict=True):
+        assert isinstance(own, Pair)
+        if not own.rows:
+            continue
+        for parts, more in zip(
+            outcomes, own.slices(group.members, slicings, confidence), strict=True
+        ):
+            for part, new in zip(parts, more, strict=True):
+                part |= new
+    better = {name: b for name, m in metrics.items() if (b := _direction(m)) is not None}
+    return slice_results(slicings, outcomes, list(metrics), better)
+
+
+def _direction(metric: Any) -> bool | None:
+    """Whether higher is better; None for metrics that do not say."""
+    return metric.higher_is_better if isinstance(metric, BuiltIn) else None
 
 
 def _check_binary(metadata: dict[str, Any]) -> None:

@@ -35,6 +35,13 @@ class CodedLabels:
         """The position of each class in `classes`."""
         return {label: position for position, label in enumerate(self.classes)}
 
+    def of_rows(self, keep: np.ndarray) -> "CodedLabels":
+        """Some of the rows, and the classes that occur in them."""
+        left = {n: codes[keep] for n, codes in self.codes.items()}
+        positions = np.unique(np.concatenate(list(left.values())))
+        codes = {n: np.searchsorted(positions, c).astype(np.int32) for n, c in left.items()}
+        return CodedLabels(tuple(self.classes[p] for p in positions.tolist()), codes)
+
     @property
     def is_binary(self) -> bool:
         """Whether every label is one of 0, 1, False and True."""

@@ -1,15 +1,19 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ._builtin import BuiltIn, compute_together
+from ._builtin import BuiltIn, by_reader
+from ._by_name import TableMetric
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
-from ._finish import check_confidence, finish
+from ._finish import Group, check_confidence, finish
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
+from ._sharded import gathered
+from ._slicing import read_slices
 from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import ExactMatch, LengthRatio
@@ -30,10 +34,11 @@ class NamedMetric(Protocol):
         ...
 
 
-def _of_labels(average: Average) -> list[BuiltIn]:
+def _of_labels(average: Average, ignored: Hashable | None) -> list[BuiltIn]:
+    ratios = (PrecisionMetric, RecallMetric, F1Metric)
     return [
-        AccuracyMetric(),
-        *(kind(average=average) for kind in (PrecisionMetric, RecallMetric, F1Metric)),
+        AccuracyMetric(ignore_index=ignored),
+        *(kind(average=average, ignore_index=ignored) for kind in ratios),
     ]
 
 
@@ -46,10 +51,12 @@ def _of_label_sets() -> list[BuiltIn]:
     return [SubsetAccuracy(), *ratios]
 
 
+_LABEL_AVERAGES: Mapping[TaskType, Average] = {
+    TaskType.CLASSIFICATION: "auto",
+    TaskType.BINARY_CLASSIFICATION: "binary",
+    TaskType.MULTICLASS_CLASSIFICATION: "macro",
+}
 _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
-    TaskType.CLASSIFICATION: lambda: _of_labels("auto"),
-    TaskType.BINARY_CLASSIFICATION: lambda: _of_labels("binary"),
-    TaskType.MULTICLASS_CLASSIFICATION: lambda: _of_labels("macro"),
     TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
@@ -78,9 +85,14 @@ precision, recall and f1, each `_micro` and `_macro` |
 
     Args:
         task_type: the task, or its name ("binary", "multiclass", "regression", ...).
+        metrics: the metrics instead of those of the table above, as `add_metric` takes them: names
+            and objects. None: those of the table.
+        ignore_index: of tasks of one label a row: rows with this true label are left out of every
+            built-in metric, whatever was predicted; None: no row is.
 
     Raises:
-        ValueError: an unknown task; the message names the choices.
+        ValueError: an unknown task (the message names the choices), an `ignore_index` for a task
+            without labels, or what `add_metric` refuses.
 
     Example:
         >>> from modelops_jax.evaluation import ModelEvaluator, TaskType
@@ -93,41 +105,84 @@ precision, recall and f1, each `_micro` and `_macro` |
           f1         0.6667
     """
 
-    def __init__(self, task_type: TaskType | str) -> None:
+    def __init__(
+        self,
+        task_type: TaskType | str,
+        *,
+        metrics: Iterable[NamedMetric | str] | None = None,
+        ignore_index: Hashable | None = None,
+    ) -> None:
         self.task_type = TaskType(task_type)
-        self._metrics: dict[str, Any] = {m.name: m for m in _DEFAULTS[self.task_type]()}
+        if ignore_index is not None and self.task_type not in _LABEL_AVERAGES:
+            raise ValueError(
+                f"ignore_index={ignore_index!r} is for tasks of one label a row, not for "
+                f"{self.task_type.value!r}"
+            )
+        if isinstance(metrics, str):
+            raise TypeError(f"metrics is the string {metrics!r}; expected a list of metrics")
+        self._ignore_index = ignore_index
+        self._metrics: dict[str, Any] = {}
+        for metric in self._defaults() if metrics is None else metrics:
+            self.add_metric(metric)
+
+    def _defaults(self) -> list[BuiltIn]:
+        if self.task_type in _LABEL_AVERAGES:
+            return _of_labels(_LABEL_AVERAGES[self.task_type], self._ignore_index)
+        return _DEFAULTS[self.task_type]()
 
     @property
     def metrics(self) -> tuple[NamedMetric, ...]:
         """The metrics of an evaluation, in order."""
         return tuple(self._metrics.values())
 
-    def add_metric(self, metric: NamedMetric) -> "ModelEvaluator":
+    def add_metric(
+        self, metric: NamedMetric | str, *, name: str | None = None, **options: Any
+    ) -> "ModelEvaluator":
         """Add a metric to those of the task.
 
         Args:
-            metric: an object with a `name` and `compute(y_true, y_pred)`, which gets both as they
-                were given and returns one number.
+            metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
+                pass as the others. Or an object with a `name` and `compute(y_true, y_pred)`, which
+                gets both as they were given and returns one number.
+            name: the key of the value in a result, for a metric by name; None: that name.
+            options: of a metric by name, the options of its function, such as `beta`. Labels are
+                encoded and counted, and the average is the task's unless given (of multilabel
+                rows: macro).
 
         Returns:
             This evaluator.
 
         Raises:
-            TypeError: no such object, or a class instead of an instance.
-            ValueError: a metric of that name is there already.
+            TypeError: neither a name nor such an object, a class instead of an instance, or
+                options that the metric does not have.
+            ValueError: an unknown name (the message lists near ones), a metric that does not fit
+                the task, or a metric of that name that is there already.
 
         Example:
             >>> from modelops_jax.evaluation import AUCROCMetric, ModelEvaluator
             >>> evaluator = ModelEvaluator("binary").add_metric(AUCROCMetric())
             >>> [metric.name for metric in evaluator.metrics]
             ['accuracy', 'precision', 'recall', 'f1', 'auc_roc']
+            >>> evaluator = ModelEvaluator("multiclass", metrics=["matthews_corrcoef"])
+            >>> evaluator = evaluator.add_metric("fbeta_score", beta=2, name="f2")
+            >>> evaluator.evaluate(["a", "b", "c", "c"], ["a", "b", "c", "b"]).metrics["f2"]
+            0.7962962962962964
         """
+        if isinstance(metric, str):
+            metric = TableMetric(
+                metric, self.task_type, ignore_index=self._ignore_index, name=name, **options
+            )
+        elif options or name is not None:
+            raise TypeError(
+                f"a name or options ({', '.join(options) or name}) are for a metric by name, not "
+                f"for a {type(metric).__name__}"
+            )
         if isinstance(metric, type):
             raise TypeError(f"the metric is the class {metric.__name__}; expected an instance")
         if not isinstance(metric, NamedMetric) or not isinstance(metric.name, str):
             raise TypeError(
-                f"the metric is a {type(metric).__name__}; expected an object with a name, a "
-                "string, and compute(y_true, y_pred)"
+                f"the metric is a {type(metric).__name__}; expected a name, or an object with a "
+                "name, a string, and compute(y_true, y_pred)"
             )
         if metric.name in self._metrics:
             raise ValueError(
@@ -143,18 +198,31 @@ precision, recall and f1, each `_micro` and `_macro` |
         y_pred: Iterable[Any],
         *,
         confidence: float | int | None = None,
+        groups: Iterable[Any] | None = None,
         seed: int = 0,
+        slices: Mapping[str | tuple[str, ...], Any] | None = None,
     ) -> EvaluationResult:
         """Compute all metrics.
 
         Args:
             y_true: what is right, one entry per row (see the table of the class).
-            y_pred: what was predicted, of the same length.
+            y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
+                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
+                counted on their devices; slices, intervals of sums, scores and metrics of your
+                own gather the rows on the host.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
-                Intervals are percentile bootstraps of independent rows, that of AUROC is
-                DeLong's. Multilabel precision, recall and F1, means over more than 128 classes
-                and added metrics of your own have none.
+                Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
+                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
+                more than 128 classes and added metrics of your own have none.
+            groups: for the intervals, an id for every row: rows of one id (of one user, one
+                document) may depend on each other, and are resampled together; AUROC has no
+                interval then. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
+            slices: columns to compute the metrics by, as well: name -> labels of any kind, one
+                for each row. A tuple of such names -> None crosses them: its slices are the
+                combinations that occur. What CLASSIFICATION means is decided by all rows; a mean
+                over classes is over those that occur in the slice. Metrics of your own have no
+                slices.
 
         Returns:
             Values, intervals, the number of rows and what was decided on the way.
@@ -169,11 +237,18 @@ precision, recall and f1, each `_micro` and `_macro` |
             UndefinedMetricWarning: a metric has no definition on these rows; the message, which
                 `metadata["undefined"]` keeps, says which rule gave the value.
         """
-        wanted = check_confidence(confidence, seed)
+        wanted = check_confidence(confidence, seed, groups)
         rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        slicings = read_slices(slices or {}, rows)
+        if slicings:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        outcomes = compute_together(built_in, y_true, y_pred, wanted)
-        return finish(self.task_type, self._metrics, outcomes, (y_true, y_pred), rows)
+        groups = [
+            Group(members, functools.partial(read, y_true, y_pred))
+            for read, members in by_reader(built_in).items()
+        ]
+        columns = (y_true, y_pred)
+        return finish(self.task_type, self._metrics, groups, columns, rows, wanted, slicings)
 
     def stream(self) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.

@@ -1,73 +1,39 @@
 """Metrics of rows that have any number of labels each.
 
-A row that has a label it should have is a hit of that label; the entries of the matrices that
-are 1 on either side are all that the metrics depend on.
+The labels of a row are not independent of each other, so that intervals resample rows.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Computed, Confidence, OnePassMetric, Pair, Reader
+from ._builtin import OnePassMetric, Pair, Reader
 from ._indicators import as_indicators
-from ._per_class import values_by_class
 
 
 @dataclass(frozen=True)
 class IndicatorPair(Pair):
-    """Two matrices of shape (rows, labels): which labels each row has, and is predicted to have.
-
-    As one number a row, whether the row is right in all its labels.
-    """
+    """Two matrices of shape (rows, labels): which labels each row has, and is predicted to have."""
 
     true: np.ndarray
     pred: np.ndarray
 
-    @cached_property
-    def right(self) -> np.ndarray:
-        """Whether each row's labels are all as predicted."""
-        return np.asarray((self.true == self.pred).all(axis=1))
-
     @property
     def y_true(self) -> np.ndarray:
-        return np.ones_like(self.right)
+        return self.true
 
     @property
     def y_pred(self) -> np.ndarray:
-        return self.right
+        return self.pred
 
-    def compute(
-        self, metrics: Mapping[str, Any], confidence: Confidence | None
-    ) -> dict[str, Computed | Exception]:
-        ratios = {name: m for name, m in metrics.items() if isinstance(m, LabelRatio)}
-        rest = {name: m for name, m in metrics.items() if name not in ratios}
-        if not len(self.true) or not ratios:
-            return super().compute(metrics, confidence)
-        outcomes = super().compute(rest, confidence) if rest else {}
-        names = sorted({metric.numeric_name for metric in ratios.values()})
-        row, label = np.nonzero(self.true | self.pred)
-        true, pred = self.true[row, label], self.pred[row, label]
-        together = numeric.compute({name: numeric.metric(name) for name in names}, true, pred)
-        labels = self.true.shape[1]
-        by_label = values_by_class(
-            names, np.where(true, label, labels), np.where(pred, label, labels), labels
-        )
-        for name, metric in ratios.items():
-            if metric.average == "micro":
-                undefined = together.undefined[metric.numeric_name]
-                value = float(together.values[metric.numeric_name])
-            else:
-                undefined = metric.missing(self)
-                value = math.fsum(by_label[metric.numeric_name]) / labels
-            rule = f"{name}: {metric.rule(self)}" if undefined else None
-            outcomes[name] = Computed(value, rule, facts=metric.facts(self))
-        return outcomes
+    @property
+    def num_labels(self) -> int:
+        """How many labels a row may have."""
+        return self.true.shape[1]
 
 
 def read_indicators(y_true: Any, y_pred: Any) -> IndicatorPair:
@@ -96,10 +62,10 @@ class SubsetAccuracy(OnePassMetric):
         return read_indicators
 
     def bind(self, pair: IndicatorPair) -> numeric.Metric:
-        return numeric.metric("accuracy_score")
+        return numeric.metric("accuracy_score", num_labels=pair.num_labels)
 
 
-class LabelRatio(BuiltIn):
+class LabelRatio(OnePassMetric):
     """Precision, recall or F1 over labels. In [0, 1]; best 1.
 
     Args:
@@ -123,16 +89,16 @@ class LabelRatio(BuiltIn):
         return f"{self.quantity}_{self.average}"
 
     @property
-    def numeric_name(self) -> str:
-        """The name of the quantity in `modelops_jax.metrics`."""
-        return f"{self.quantity}_score"
-
-    @property
     def reader(self) -> Reader:
         return read_indicators
 
+    def bind(self, pair: IndicatorPair) -> numeric.Metric:
+        return numeric.metric(
+            f"{self.quantity}_score", average=self.average, num_labels=pair.num_labels
+        )
+
     def facts(self, pair: IndicatorPair) -> Mapping[str, Any]:
-        return {"labels": pair.true.shape[1]}
+        return {"labels": pair.num_labels}
 
     def missing(self, pair: IndicatorPair) -> int:
         """The number of labels whose value is 0/0."""
@@ -150,6 +116,5 @@ class LabelRatio(BuiltIn):
             "f1": "true of no row and predicted for none",
         }[self.quantity]
         return (
-            f"{self.missing(pair)} of {pair.true.shape[1]} labels are {because}, so 0/0 counts "
-            "as 0.0"
+            f"{self.missing(pair)} of {pair.num_labels} labels are {because}, so 0/0 counts as 0.0"
         )

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
 from ._builtin import Evidence, OnePassMetric, Pair, Reader
 from ._numbers import as_values
+from ._sharded import on_devices
 from ._vectors import check_same_length
 
 
@@ -16,20 +18,22 @@ from ._vectors import check_same_length
 class ValuePair(Pair):
     """Measured and predicted values as float vectors."""
 
-    measured: np.ndarray
-    predicted: np.ndarray
+    measured: np.ndarray | jax.Array
+    predicted: np.ndarray | jax.Array
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.measured
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.predicted
 
 
 def read_values(y_true: Any, y_pred: Any) -> ValuePair:
     """Read two vectors of finite real numbers of one length."""
+    if on_devices(y_true, y_pred) and y_true.dtype != bool and y_pred.dtype != bool:
+        return ValuePair(y_true, y_pred)
     measured, predicted = as_values(y_true, "y_true"), as_values(y_pred, "y_pred")
     check_same_length(measured, predicted, ("y_true", "y_pred"))
     return ValuePair(measured, predicted)
@@ -37,6 +41,8 @@ def read_values(y_true: Any, y_pred: Any) -> ValuePair:
 
 class _MeanOfErrors(OnePassMetric):
     """A metric of the errors of single rows."""
+
+    higher_is_better = False
 
     @property
     def reader(self) -> Reader:

@@ -1,12 +1,59 @@
 """`EvaluationResult`: what `ModelEvaluator.evaluate` returns."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from modelops_jax._version import __version__
 from modelops_jax.metrics import Interval
 
+from ._result_json import from_plain, to_plain
+from ._result_view import html_page, text_table
 from ._task_type import TaskType
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """What an evaluation says about one class.
+
+    Args:
+        label: the class.
+        rows: rows whose true label it is.
+        predicted: rows that are predicted as it.
+        metrics: precision, recall and f1 of the class; 0/0 is 0.0.
+    """
+
+    label: Hashable
+    rows: int
+    predicted: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What an evaluation says about the rows of one slice.
+
+    Args:
+        key: column -> value of the slice; several columns where slices were crossed.
+        rows: number of rows.
+        metrics: name -> value on these rows (nan where it is undefined).
+        intervals: name -> confidence interval on these rows, where there is one.
+        undefined: name -> how many entries of the value have no definition on these rows.
+        p_values: name -> chance of so large a difference between the slice and all other rows
+            if there were none, adjusted for the number of slices.
+    """
+
+    key: Mapping[str, Hashable]
+    rows: int
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    undefined: Mapping[str, int] = field(default_factory=dict)
+    p_values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The slice as text, `"lang=de, length=long"`."""
+        return ", ".join(f"{column}={value}" for column, value in self.key.items())
 
 
 @dataclass(frozen=True)
@@ -23,6 +70,14 @@ class EvaluationResult:
             on these rows with the rule that gave their value.
         intervals: name -> confidence interval, for the metrics that have one; empty unless asked
             for.
+        undefined: name -> how many entries of the value have no definition on these rows (of a
+            mean over classes: classes); without the metrics that have none.
+        invalid_count: rows that could not be read and are in no value. An evaluator refuses
+            such rows; who leaves them out before says so here.
+        per_class: for tasks of labels, each class in order; up to 128.
+        slices: each slice that was asked for; of one key column the worst first, by the first
+            metric that has a direction.
+        version: the version of the package that made the result.
 
     Example:
         >>> result = EvaluationResult({"mse": 0.25}, TaskType.REGRESSION, 4)
@@ -31,6 +86,8 @@ class EvaluationResult:
         >>> print(result)
         regression, 4 rows
           mse  0.2500
+        >>> EvaluationResult.from_dict(result.to_dict()) == result
+        True
     """
 
     metrics: Mapping[str, float]
@@ -38,35 +95,56 @@ class EvaluationResult:
     sample_count: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    undefined: Mapping[str, int] = field(default_factory=dict)
+    invalid_count: int = 0
+    per_class: tuple[ClassResult, ...] = ()
+    slices: tuple[SliceResult, ...] = ()
+    version: str = __version__
+
+    @property
+    def signature(self) -> str:
+        """All that is needed to get these numbers again, in one line.
+
+        `n` rows; `averaging` of precision, recall and F1; what a ratio 0/0 counts as
+        (`zero_division`); for intervals their level, method, resamples and seed; the version.
+        """
+        parts: dict[str, Any] = {"task": self.task_type.value, "n": self.sample_count}
+        if "averaging" in self.metadata:
+            parts |= {"averaging": self.metadata["averaging"], "zero_division": "0.0"}
+        if self.intervals:
+            every = list(self.intervals.values())
+            methods = dict.fromkeys(interval.method for interval in every)
+            parts |= {
+                "level": f"{every[0].level:g}",
+                "method": "+".join(methods).replace(" ", "-"),
+            }
+            drawn = next((interval for interval in every if interval.n_resamples), None)
+            if drawn is not None:
+                parts |= {"resamples": drawn.n_resamples, "seed": drawn.seed}
+        parts["version"] = self.version
+        return "|".join(f"{name}:{value}" for name, value in parts.items())
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the result as plain dicts and lists of plain values, ready for JSON.
+        """Give the result as dicts and lists of what JSON has, strictly.
 
-        nan stays nan, and labels of other types than JSON has stay what they are.
+        nan and infinities are null, and `not_finite` lists where, as
+        `{"at": ["metrics", "mse"], "value": "nan"}`. Labels that are no integers, bools or
+        strings are written as `repr` gives them.
         """
-        return {
-            "metrics": dict(self.metrics),
-            "task_type": self.task_type.value,
-            "sample_count": self.sample_count,
-            "metadata": dict(self.metadata),
-            "intervals": {name: asdict(interval) for name, interval in self.intervals.items()},
-        }
+        return to_plain(self) | {"signature": self.signature}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "EvaluationResult":
+        """Make the result again from `to_dict`, or from its JSON.
+
+        Raises:
+            ValueError: a dict of another format.
+        """
+        return from_plain(cls, ClassResult, SliceResult, data)
 
     def __str__(self) -> str:
-        rows = "row" if self.sample_count == 1 else "rows"
-        lines = [f"{self.task_type.value}, {self.sample_count} {rows}"]
-        width = max(map(len, self.metrics), default=0)
-        for name, value in self.metrics.items():
-            line = f"  {name:<{width}}  {_written(value)}"
-            if (interval := self.intervals.get(name)) is not None:
-                line += (
-                    f"  [{_written(float(interval.low))}, {_written(float(interval.high))}] "
-                    f"{interval.level * 100:.4g} % interval"
-                )
-            lines.append(line)
-        return "\n".join(lines)
+        return text_table(self)
 
-
-def _written(value: float) -> str:
-    """Four decimals where they say something, else four digits."""
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    def _repr_html_(self) -> str:
+        """A table for notebooks, without scripts or outside resources."""
+        return html_page(self)

@@ -77,7 +77,12 @@ class LabelCounts(Running):
         assert isinstance(pair, LabelPair)
         state = LabelCounts(self._read)
         state._classes = GrowingClasses(pair.labels.classes)
-        state._pairs, state._counts = _counted(pair.y_true, pair.y_pred, len(pair.labels.classes))
+        if pair.counts is None:
+            classes = len(pair.labels.classes)
+            state._pairs, state._counts = _counted(pair.y_true, pair.y_pred, classes)
+        else:
+            true = pair.y_true.astype(np.int64)
+            state._pairs, state._counts = (true << _TRUE_BIT) | pair.y_pred, pair.counts
         return state
 
     def check(self, other: "LabelCounts") -> None:
@@ -211,7 +216,7 @@ class _Streamed(Evidence):
         counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
         if confidence is None or not counted:
             return {}
-        return numeric.count_intervals(
+        return numeric.state_intervals(
             counted, self._report.states, level=confidence.level, seed=confidence.seed
         )
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from modelops_jax._state_file import read_state, refuse_other, write_state
 
-from ._builtin import BuiltIn, Computed, by_reader, compute_members
-from ._finish import check_confidence, finish
+from ._builtin import BuiltIn, by_reader
+from ._finish import Group, check_confidence, finish
 from ._result import EvaluationResult
 from ._running import KeptRows, Running, running
 from ._task_type import TaskType
@@ -116,8 +116,8 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts have one, the same as from `ModelEvaluator.evaluate`; sums would need
-                their rows again.
+                counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
+                need their rows again.
             seed: of the bootstrap.
 
         Returns:
@@ -131,11 +131,11 @@ class EvaluationStream:
             UndefinedMetricWarning: a metric has no definition on these rows.
         """
         wanted = check_confidence(confidence, seed)
-        outcomes: dict[str, Computed | Exception] = {}
-        for members, state in zip(self._members, self._running, strict=False):
-            outcomes.update(compute_members(state.evidence, members, wanted))
-        columns = self._running[-1].columns() if isinstance(self._running[-1], KeptRows) else None
-        return finish(self.task_type, self._metrics, outcomes, columns, self._rows)
+        both = zip(self._members, self._running, strict=False)
+        groups = [Group(members, state.evidence) for members, state in both]
+        kept = self._running[-1]
+        columns = kept.columns() if isinstance(kept, KeptRows) else None
+        return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, [])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.

@@ -84,6 +84,7 @@ class LengthRatio(OnePassMetric):
     """`length_ratio_metric` with the arguments of the numeric metrics, (y_true, y_pred)."""
 
     value_of_no_rows = 0.0
+    higher_is_better = None
 
     @property
     def name(self) -> str:

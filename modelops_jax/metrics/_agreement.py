@@ -9,21 +9,26 @@ from ._metric import Metric
 from ._types import Value, Vector
 
 
-def balanced_accuracy_score_metric(*, num_classes: int, adjusted: bool = False) -> Metric:
+def balanced_accuracy_score_metric(
+    *, num_classes: int, adjusted: bool = False, ignore_index: int | None = None
+) -> Metric:
     """The metric of `balanced_accuracy_score`."""
-    return Metric("balanced_accuracy_score", (confusion(num_classes),), MeanRecall(adjusted))
+    statistic = confusion(num_classes, ignore_index)
+    return Metric("balanced_accuracy_score", (statistic,), MeanRecall(adjusted))
 
 
-def matthews_corrcoef_metric(*, num_classes: int) -> Metric:
+def matthews_corrcoef_metric(*, num_classes: int, ignore_index: int | None = None) -> Metric:
     """The metric of `matthews_corrcoef`."""
-    return Metric("matthews_corrcoef", (confusion(num_classes),), ClassCorrelation())
+    return Metric("matthews_corrcoef", (confusion(num_classes, ignore_index),), ClassCorrelation())
 
 
-def cohen_kappa_score_metric(*, num_classes: int, distance: str | None = None) -> Metric:
+def cohen_kappa_score_metric(
+    *, num_classes: int, distance: str | None = None, ignore_index: int | None = None
+) -> Metric:
     """The metric of `cohen_kappa_score`."""
     if distance is not None and distance not in get_args(Distance):
         raise ValueError(f"distance must be one of {get_args(Distance)} or None, not {distance!r}")
-    return Metric("cohen_kappa_score", (confusion(num_classes),), Kappa(distance))
+    return Metric("cohen_kappa_score", (confusion(num_classes, ignore_index),), Kappa(distance))
 
 
 def balanced_accuracy_score(
@@ -33,6 +38,7 @@ def balanced_accuracy_score(
     num_classes: int,
     weight: Vector | None = None,
     adjusted: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Balanced accuracy: the mean of the recall of every class that has true rows.
@@ -44,6 +50,7 @@ def balanced_accuracy_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         adjusted: move and scale it so that chance, 1 / c of the c classes with true rows, is 0:
             (score - 1 / c) / (1 - 1 / c).
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -63,7 +70,9 @@ def balanced_accuracy_score(
 
     Source: the definition of `sklearn.metrics.balanced_accuracy_score`.
     """
-    metric = balanced_accuracy_score_metric(num_classes=num_classes, adjusted=adjusted)
+    metric = balanced_accuracy_score_metric(
+        num_classes=num_classes, adjusted=adjusted, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
@@ -73,6 +82,7 @@ def matthews_corrcoef(
     *,
     num_classes: int,
     weight: Vector | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Matthews' correlation: Pearson's, of the indicators of the true and the predicted class.
@@ -84,6 +94,7 @@ def matthews_corrcoef(
         y_pred: predicted labels, shape (n,), of the same classes.
         num_classes: the number of classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -103,7 +114,7 @@ def matthews_corrcoef(
     Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation
     coefficient", 2004.
     """
-    metric = matthews_corrcoef_metric(num_classes=num_classes)
+    metric = matthews_corrcoef_metric(num_classes=num_classes, ignore_index=ignore_index)
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
@@ -114,6 +125,7 @@ def cohen_kappa_score(
     num_classes: int,
     weight: Vector | None = None,
     distance: Distance | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Cohen's kappa: 1 - (mean distance of two labels) / (that of independent labels).
@@ -125,6 +137,7 @@ def cohen_kappa_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         distance: between the classes i and j: None (1 unless they are equal), "linear" (|i - j|)
             or "quadratic" ((i - j)^2), of the class numbers, whether or not a class occurs.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -143,5 +156,7 @@ def cohen_kappa_score(
 
     Source: Cohen, "Weighted kappa", Psychological Bulletin, 1968.
     """
-    metric = cohen_kappa_score_metric(num_classes=num_classes, distance=distance)
+    metric = cohen_kappa_score_metric(
+        num_classes=num_classes, distance=distance, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)

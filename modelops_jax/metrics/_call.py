@@ -10,7 +10,7 @@ from ._types import Matrix, Value, Vector
 
 def call(
     metric: Metric,
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
     axis_name: str | None,

@@ -4,11 +4,12 @@ import math
 from typing import Any, get_args
 
 from ._call import call
-from ._classification import confusion
-from ._count_finalizers import Absent, Average, ClassRatio, MatchShare, Quantity
-from ._counts import MatchCounts, OneVsRestCounts
+from ._classification import as_integer, confusion, label_counts, matches, one_vs_rest
+from ._count_finalizers import Absent, Average, ClassRatio, MatchShare, SampleMean
+from ._label_rows import LabelCounts, LabelRowMean, SampleDefined, SampleRatio
 from ._metric import Metric
-from ._types import Value, Vector
+from ._ratio import Quantity
+from ._types import Matrix, Value, Vector
 
 
 def precision_score_metric(**config: Any) -> Metric:
@@ -33,52 +34,92 @@ def class_ratio(
     average: str | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: str = "skip",
+    absent: str | None = None,
+    ignore_index: int | None = None,
 ) -> Metric:
     """The metric of a ratio of class counts, over the smallest statistic that has them.
 
     Raises:
         ValueError: an option that is none of its choices.
+        TypeError: a class that is no integer.
     """
     name = f"{quantity}_score"
     if average is not None and average not in get_args(Average):
         raise ValueError(f"average must be one of {get_args(Average)} or None, not {average!r}")
-    if absent not in get_args(Absent):
-        raise ValueError(f"absent must be one of {get_args(Absent)}, not {absent!r}")
+    if absent is not None and absent not in get_args(Absent):
+        raise ValueError(f"absent must be one of {get_args(Absent)} or None, not {absent!r}")
     if not (zero_division in (0, 1) or math.isnan(zero_division)):
         raise ValueError(f"zero_division must be 0, 1 or nan, not {zero_division!r}")
     # One nan for all, which as the same object is equal to itself in a comparison of metrics.
     zero_division = math.nan if math.isnan(zero_division) else float(zero_division)
-    beta = float(beta)
+    positive_class, beta = as_integer(positive_class, "positive_class"), float(beta)
+    if num_labels is not None:
+        counts = label_counts(num_labels, num_classes, ignore_index)
+        return _label_ratio(counts, quantity, beta, average, zero_division, absent or "count")
+    if average == "samples":
+        raise ValueError("average='samples' needs num_labels, the number of labels of a row")
+    absent = absent or "skip"
     if num_classes is None and average == "micro" and quantity != "specificity":
         # Of one label a row, micro-averaged precision, recall and F are the share that match.
         ratio = "jaccard" if quantity == "jaccard" else "equal"
-        return Metric(name, (MatchCounts(),), MatchShare(ratio, False, zero_division))
+        finalizer = MatchShare(ratio, "matches", zero_division)
+        return Metric(name, (matches(ignore_index),), finalizer)
     if num_classes is None and average == "binary":
         finalizer = ClassRatio(quantity, beta, average, 1, zero_division, absent)
-        return Metric(name, (OneVsRestCounts(positive_class),), finalizer)
+        return Metric(name, (one_vs_rest(positive_class, ignore_index),), finalizer)
     if num_classes is None:
-        raise ValueError(f"average={average!r} needs num_classes, the number of classes")
+        raise ValueError(
+            f"average={average!r} needs num_classes, the number of classes (or num_labels, for "
+            "rows of several labels)"
+        )
     if average == "binary" and not 0 <= positive_class < num_classes:
         raise ValueError(
             f"positive_class must be in 0 to {num_classes - 1} (num_classes is {num_classes}), "
             f"not {positive_class!r}"
         )
     finalizer = ClassRatio(quantity, beta, average, positive_class, zero_division, absent)
-    return Metric(name, (confusion(num_classes),), finalizer)
+    return Metric(name, (confusion(num_classes, ignore_index),), finalizer)
+
+
+def _label_ratio(
+    counts: LabelCounts,
+    quantity: Quantity,
+    beta: float,
+    average: str | None,
+    zero_division: float,
+    absent: str,
+) -> Metric:
+    """The metric of a ratio over the labels of rows of several."""
+    name = f"{quantity}_score"
+    if average == "binary":
+        raise ValueError(
+            "average='binary' is for rows of one label each; with num_labels expected 'micro', "
+            "'macro', 'weighted', 'samples' or None"
+        )
+    if average != "samples":
+        finalizer = ClassRatio(quantity, beta, average, 1, zero_division, absent, labels=True)
+        return Metric(name, (counts,), finalizer)
+    statistics = tuple(
+        LabelRowMean(row(quantity, beta), num_labels=counts.num_labels)
+        for row in (SampleRatio, SampleDefined)
+    )
+    return Metric(name, statistics, SampleMean(zero_division))
 
 
 def precision_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Precision: TP / (TP + FP), the share of rows predicted as a class that are of it.
@@ -89,16 +130,21 @@ def precision_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         average: "binary" (of `positive_class` against all others), "micro" (of all classes'
             counts together), "macro" (mean over classes), "weighted" (mean weighted by true
-            rows), or None (one value per class).
+            rows), or None (one value per class). Of rows of several labels: not "binary"; the
+            others over labels, or "samples" (mean over rows of the ratio of each row's labels).
         positive_class: the class of "binary".
         num_classes: classes are 0 to num_classes - 1. Needed by "macro", "weighted" and None;
             where given, other labels are invalid.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where
         nothing was predicted as the class: `zero_division`.
 
     Raises:
@@ -116,21 +162,24 @@ def precision_score(
     Source: the definition of `sklearn.metrics.precision_score`.
     """
     metric = class_ratio(
-        "precision", 1.0, average, positive_class, num_classes, zero_division, absent
-    )
+        "precision", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
+        ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def recall_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Recall: TP / (TP + FN), the share of rows of a class that are predicted as it.
@@ -142,12 +191,15 @@ def recall_score(
         average: as in `precision_score`.
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
+        num_labels: as in `precision_score`.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where no
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where no
         true row is of the class: `zero_division`.
 
     Raises:
@@ -162,20 +214,25 @@ def recall_score(
 
     Source: the definition of `sklearn.metrics.recall_score`.
     """
-    metric = class_ratio("recall", 1.0, average, positive_class, num_classes, zero_division, absent)
+    metric = class_ratio(
+        "recall", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
+        ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def specificity_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Specificity: TN / (TN + FP), the share of rows of other classes not predicted as the class.
@@ -191,11 +248,13 @@ def specificity_score(
         positive_class: the class of "binary".
         num_classes: as in `precision_score`, and needed by "micro" too.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where all
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where all
         true rows are of the class: `zero_division`.
 
     Raises:
@@ -211,6 +270,7 @@ def specificity_score(
     Source: Altman and Bland, "Diagnostic tests 1: sensitivity and specificity", BMJ, 1994.
     """
     metric = class_ratio(
-        "specificity", 1.0, average, positive_class, num_classes, zero_division, absent
-    )
+        "specificity", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
+        ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)

@@ -8,7 +8,7 @@ from ._class_rows import (
     negative_log_probability,
     squared_distance,
 )
-from ._finalizers import Mean
+from ._finalizers import Mean, Share
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
 
@@ -18,7 +18,7 @@ def top_k_accuracy_score_metric(*, k: int = 2) -> Metric:
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k!r}")
     statistic = ClassRowMean(AmongTop(k), probabilities=False, vectors=False)
-    return Metric("top_k_accuracy_score", (statistic,), Mean())
+    return Metric("top_k_accuracy_score", (statistic,), Share())
 
 
 def log_loss_metric(*, from_logits: bool = False) -> Metric:

@@ -3,57 +3,162 @@
 import math
 from typing import Literal
 
+import numpy as np
+
 from ._call import call
 from ._count_finalizers import MatchShare, Table
-from ._counts import ConfusionCounts, MatchCounts
+from ._counts import ConfusionCounts, MatchCounts, OneVsRestCounts
+from ._label_rows import LabelCounts, LabelSetMatchCounts
 from ._metric import Metric
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
+
+# A state of as many cells as this squared takes 2 GB, of which a pass needs several.
+_MOST_CLASSES = 16_384
 
 
-def accuracy_score_metric(*, num_classes: int | None = None) -> Metric:
+def accuracy_score_metric(
+    *,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
+) -> Metric:
     """The metric of `accuracy_score`; with `num_classes` it shares the confusion matrix."""
-    return _match_share("accuracy_score", "equal", 0.0, num_classes)
+    return _match_share("accuracy_score", "equal", 0.0, num_classes, num_labels, ignore_index)
 
 
-def hamming_loss_metric(*, num_classes: int | None = None) -> Metric:
+def hamming_loss_metric(
+    *,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
+) -> Metric:
     """The metric of `hamming_loss`; with `num_classes` it shares the confusion matrix."""
-    return _match_share("hamming_loss", "different", math.nan, num_classes)
+    if num_labels is not None:
+        finalizer = MatchShare("different", "labels", math.nan)
+        return Metric(
+            "hamming_loss", (label_counts(num_labels, num_classes, ignore_index),), finalizer
+        )
+    return _match_share("hamming_loss", "different", math.nan, num_classes, None, ignore_index)
 
 
-def zero_one_loss_metric(*, num_classes: int | None = None) -> Metric:
+def zero_one_loss_metric(
+    *,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
+) -> Metric:
     """The metric of `zero_one_loss`; with `num_classes` it shares the confusion matrix."""
-    return _match_share("zero_one_loss", "different", math.nan, num_classes)
+    return _match_share(
+        "zero_one_loss", "different", math.nan, num_classes, num_labels, ignore_index
+    )
 
 
-def confusion_matrix_metric(*, num_classes: int) -> Metric:
+def confusion_matrix_metric(*, num_classes: int, ignore_index: int | None = None) -> Metric:
     """The metric of `confusion_matrix`."""
-    return Metric("confusion_matrix", (confusion(num_classes),), Table())
+    return Metric("confusion_matrix", (confusion(num_classes, ignore_index),), Table())
 
 
 def _match_share(
-    name: str, ratio: Literal["equal", "different"], empty: float, num_classes: int | None
+    name: str,
+    ratio: Literal["equal", "different"],
+    empty: float,
+    num_classes: int | None,
+    num_labels: int | None,
+    ignore_index: int | None,
 ) -> Metric:
-    statistic = MatchCounts() if num_classes is None else confusion(num_classes)
-    return Metric(name, (statistic,), MatchShare(ratio, num_classes is not None, empty))
+    if num_labels is not None:
+        labels = label_counts(num_labels, num_classes, ignore_index).num_labels
+        return Metric(name, (LabelSetMatchCounts(labels),), MatchShare(ratio, "matches", empty))
+    if num_classes is None:
+        return Metric(name, (matches(ignore_index),), MatchShare(ratio, "matches", empty))
+    statistic = confusion(num_classes, ignore_index)
+    return Metric(name, (statistic,), MatchShare(ratio, "classes", empty))
 
 
-def confusion(num_classes: int) -> ConfusionCounts:
+def confusion(num_classes: int, ignore_index: int | None = None) -> ConfusionCounts:
     """The statistic of a confusion matrix, which all metrics of that many classes share.
 
     Raises:
-        ValueError: fewer than one class.
+        ValueError: fewer than one class, or more than a table is made for.
+        TypeError: no integers.
     """
+    num_classes = as_integer(num_classes, "num_classes")
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, not {num_classes!r}")
-    return ConfusionCounts(num_classes)
+    if num_classes > _MOST_CLASSES:
+        raise ValueError(
+            f"num_classes is {num_classes:,}, a table of {num_classes**2:,} cells; expected at "
+            f"most {_MOST_CLASSES:,} classes"
+        )
+    return ConfusionCounts(num_classes, ignore_index=_ignored(ignore_index))
+
+
+def matches(ignore_index: int | None) -> MatchCounts:
+    """The statistic of how many rows match.
+
+    Raises:
+        TypeError: an ignore_index that is no integer.
+    """
+    return MatchCounts(ignore_index=_ignored(ignore_index))
+
+
+def one_vs_rest(positive_class: int, ignore_index: int | None) -> OneVsRestCounts:
+    """The statistic of one class against all others.
+
+    Raises:
+        TypeError: options that are no integers.
+    """
+    positive_class = as_integer(positive_class, "positive_class")
+    return OneVsRestCounts(positive_class, ignore_index=_ignored(ignore_index))
+
+
+def label_counts(
+    num_labels: int, num_classes: int | None = None, ignore_index: int | None = None
+) -> LabelCounts:
+    """The statistic of rows of several labels, which all metrics of so many labels share.
+
+    Raises:
+        ValueError: fewer than one label, or options of rows of one label.
+        TypeError: no integer.
+    """
+    num_labels = as_integer(num_labels, "num_labels")
+    if num_labels < 1:
+        raise ValueError(f"num_labels must be at least 1, not {num_labels!r}")
+    for name, value in (("num_classes", num_classes), ("ignore_index", ignore_index)):
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} is for rows of one label each and num_labels={num_labels} for "
+                "rows of several: pass one of the two"
+            )
+    return LabelCounts(num_labels)
+
+
+def as_integer(value: int, name: str) -> int:
+    """A static option as a Python integer.
+
+    Raises:
+        TypeError: something else, naming the option.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be an integer, not {value!r}: encode other labels first (the classes of "
+            "modelops_jax.evaluation take any)"
+        )
+    return int(value)
+
+
+def _ignored(ignore_index: int | None) -> int | None:
+    return None if ignore_index is None else as_integer(ignore_index, "ignore_index")
 
 
 def accuracy_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Accuracy: the weighted share of rows whose predicted label is the true one.
@@ -63,6 +168,9 @@ def accuracy_score(
         y_pred: predicted labels, shape (n,), integers or booleans.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have; a row counts as right if all of its labels are.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -80,15 +188,20 @@ def accuracy_score(
 
     Source: the definition of `sklearn.metrics.accuracy_score`.
     """
-    return call(accuracy_score_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+    metric = accuracy_score_metric(
+        num_classes=num_classes, num_labels=num_labels, ignore_index=ignore_index
+    )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def zero_one_loss(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Zero-one loss: the weighted share of rows whose predicted label is not the true one.
@@ -98,6 +211,10 @@ def zero_one_loss(
         y_pred: predicted labels, shape (n,), integers or booleans.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have; a row counts as wrong unless all of them are
+            right.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -115,26 +232,34 @@ def zero_one_loss(
 
     Source: the definition of `sklearn.metrics.zero_one_loss`.
     """
-    return call(zero_one_loss_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+    metric = zero_one_loss_metric(
+        num_classes=num_classes, num_labels=num_labels, ignore_index=ignore_index
+    )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def hamming_loss(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     num_classes: int | None = None,
+    num_labels: int | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Hamming loss: the weighted share of labels that are wrong.
 
-    Of one label a row, as here, it is the zero-one loss.
+    Of one label a row it is the zero-one loss.
 
     Args:
         y_true: reference labels, shape (n,), integers or booleans.
         y_pred: predicted labels, shape (n,), integers or booleans.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have; every label of a row counts.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -152,7 +277,10 @@ def hamming_loss(
 
     Source: the definition of `sklearn.metrics.hamming_loss`.
     """
-    return call(hamming_loss_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+    metric = hamming_loss_metric(
+        num_classes=num_classes, num_labels=num_labels, ignore_index=ignore_index
+    )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def confusion_matrix(
@@ -161,6 +289,7 @@ def confusion_matrix(
     *,
     num_classes: int,
     weight: Vector | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Confusion matrix: how many rows of each true class (row) got each predicted one (column).
@@ -168,8 +297,9 @@ def confusion_matrix(
     Args:
         y_true: reference labels, shape (n,), integers in 0 to num_classes - 1.
         y_pred: predicted labels, shape (n,), of the same classes.
-        num_classes: the number of classes.
+        num_classes: the number of classes, at most 16,384.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -190,4 +320,5 @@ def confusion_matrix(
 
     Source: the definition of `sklearn.metrics.confusion_matrix`.
     """
-    return call(confusion_matrix_metric(num_classes=num_classes), y_true, y_pred, weight, axis_name)
+    metric = confusion_matrix_metric(num_classes=num_classes, ignore_index=ignore_index)
+    return call(metric, y_true, y_pred, weight, axis_name)

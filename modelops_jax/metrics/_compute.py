@@ -16,16 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ._groups import check_groups
 from ._metric import Metric, raise_invalid
+from ._sharded import row_layout, shared_layout, states_of_shards
 from ._statistic import (
+    ARGUMENTS,
     Statistic,
     block_all,
     check_rows,
     check_shapes,
     columns_of,
     float_type,
+    merge_all,
     shared_axes,
-    update_all,
 )
 from ._types import Column, DType, Matrix, State, Vector
 
@@ -54,7 +57,7 @@ class Report:
 
 def compute(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
@@ -67,12 +70,17 @@ def compute(
 
     Args:
         metrics: the metrics under the names their results will have.
-        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence.
+        y_true: reference labels or values, shape (n,): a NumPy or JAX array, or a sequence; for
+            metrics of several labels a row, shape (n, k).
         y_pred: predicted labels, values or scores, shape (n,); for metrics of a number per class,
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
         groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
+
+    Arrays whose rows are sharded over a mesh are read where they lie: every device counts its own
+    rows, and only states are exchanged (all arguments have to be divided alike). Metrics of kept
+    rows (exact AUROC, medians, ranks) gather the rows on the host.
 
     Returns:
         The values, and what was undefined about them. Nothing in it lives on a device.
@@ -80,8 +88,8 @@ def compute(
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
             labels outside the classes, values or scores that are not finite, negative weights:
-            with the argument and how many; groups missing where a metric needs them, or given
-            where none does.
+            with the argument, how many, and the index of the first; groups missing where a metric
+            needs them, or given where none does.
         TypeError: labels or groups that are not integers, or input that is not numbers.
 
     Example:
@@ -95,7 +103,7 @@ def compute(
         {'accuracy': 0.75, 'f1': 0.7778}
     """
     statistics = statistics_of(metrics)
-    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight, groups))
+    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight, groups=groups))
 
 
 class Pass(NamedTuple):
@@ -116,12 +124,13 @@ def statistics_of(metrics: Mapping[str, Metric]) -> tuple[Statistic, ...]:
 
 def pass_over(
     statistics: tuple[Statistic, ...],
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
+    segments: np.ndarray | None = None,
     groups: Vector | None = None,
 ) -> Pass:
-    """The concrete states of all statistics over these rows.
+    """The concrete states of all statistics over these rows, which may carry segments.
 
     Raises:
         ValueError: shapes that do not fit, or rows that a statistic cannot use.
@@ -129,17 +138,19 @@ def pass_over(
     """
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
-    check_shapes(true, pred, weights, shared_axes(statistics))
-    if groups is not None and not any(statistic.reads_groups for statistic in statistics):
-        raise ValueError("groups is given, and none of the metrics is of groups of rows")
-    states = _states(statistics, true, pred, weights, groups)
+    axes = shared_axes(statistics)
+    check_shapes(true, pred, weights, axes)
+    if axes.true == 2:
+        # As integers, so that the ratios of a row's labels are float64 as those of counts are.
+        true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
+    if groups is not None:
+        if not any(statistic.reads_groups for statistic in statistics):
+            raise ValueError("groups is given, and none of the metrics is of groups of rows")
+    ids = None if groups is None else check_groups(groups, true.shape[0], np)
+    states, rows = _states(statistics, true, pred, weights, segments, ids)
     for statistic, state in states.items():
-        raise_invalid(statistic, state)
-    return Pass(
-        states,
-        rows=true.shape[0] if weights is None else int(np.count_nonzero(np.asarray(weights))),
-        weighted=weights is not None and weights.dtype != bool,
-    )
+        _raise_invalid(statistic, state, (true, pred, weights, segments, ids))
+    return Pass(states, rows, weighted=weights is not None and weights.dtype != bool)
 
 
 def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
@@ -157,15 +168,16 @@ def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
 
 
 def numbers(values: Vector | Matrix, name: str) -> Column:
-    """The values as a NumPy array, or as they are where they live on an accelerator.
+    """The values in NumPy, or as they are where they live on an accelerator or several devices.
 
     Raises:
         TypeError: values that are not numbers or booleans.
     """
-    on_accelerator = isinstance(values, jax.Array) and any(
-        device.platform != "cpu" for device in values.devices()
+    stays = isinstance(values, jax.Array) and (
+        row_layout(values) is not None
+        or any(device.platform != "cpu" for device in values.devices())
     )
-    array: Any = values if on_accelerator else np.asarray(values)
+    array: Any = values if stays else np.asarray(values)
     if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):
         return array.astype(np.int64)  # an empty list says nothing about what it does not hold
     kinds = (jnp.floating, jnp.integer, jnp.bool_)
@@ -199,27 +211,73 @@ def _states(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
-    groups: Vector | None,
-) -> dict[Statistic, State]:
+    segments: np.ndarray | None,
+    groups: np.ndarray | None,
+) -> tuple[dict[Statistic, State], int]:
+    """The states, and the rows of positive weight."""
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
-    if streamed:
-        with computed_now(), precision_scope(y_true, y_pred, weight):
-            states.update(zip(streamed, _stream(streamed, y_true, y_pred, weight), strict=True))
+    columns = (y_true, y_pred, weight, segments)
+    layout = shared_layout({"y_true": y_true, "y_pred": y_pred, "weight": weight})
+    if layout is not None:
+        with precision_scope(y_true, y_pred, weight):
+            dtype = _sum_type(y_true, y_pred, weight)
+            found, count = states_of_shards(streamed, columns, layout, dtype)
+            states.update(zip(streamed, found, strict=True))
+    else:
+        count = y_true.shape[0] if weight is None else int(np.count_nonzero(np.asarray(weight)))
+        if streamed:
+            with computed_now(), precision_scope(y_true, y_pred, weight):
+                states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
-        columns = (None if c is None else np.asarray(c) for c in (y_true, y_pred, weight))
-        rows = check_rows(*columns, pred_axes=shared_axes(statistics), xp=np, groups=groups)
+        on_host = (None if c is None else np.asarray(c) for c in columns[:3])
+        rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np, groups=groups)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
-    return {statistic: states[statistic] for statistic in statistics}
+    return {statistic: states[statistic] for statistic in statistics}, count
+
+
+def _sum_type(y_true: Column, y_pred: Column, weight: Column | None) -> DType:
+    """The float type of weighted sums; a mask has none."""
+    return float_type(y_true, y_pred, None if weight is None or weight.dtype == bool else weight)
+
+
+def _raise_invalid(
+    statistic: Statistic, state: State, columns: tuple[Column, Column, Any, Any, Any]
+) -> None:
+    """Refuse a state that counted rows it could not use, saying which is the first of them.
+
+    Found by halving: the state knows how many there are, and only the statistic what they are.
+    """
+    first: dict[str, int] = {}
+    for place, argument in enumerate(ARGUMENTS):
+        if not state.invalid.integers()[place]:
+            continue
+        start, stop = 0, columns[0].shape[0]
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            true, pred, *rest = columns
+            of_half = [None if column is None else column[start:middle] for column in rest]
+            half, _ = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
+            (found,) = half.values()
+            if found.invalid.integers()[place]:
+                stop = middle
+            else:
+                start = middle
+        first[argument] = start
+    raise_invalid(statistic, state, first)
 
 
 def _stream(
-    statistics: tuple[Statistic, ...], y_true: Column, y_pred: Column, weight: Column | None
+    statistics: tuple[Statistic, ...],
+    y_true: Column,
+    y_pred: Column,
+    weight: Column | None,
+    segments: np.ndarray | None,
 ) -> tuple[State, ...]:
-    columns = (y_true, y_pred, weight)
+    columns = (y_true, y_pred, weight, segments)
     weighted = weight is not None and weight.dtype != bool
-    dtype = float_type(y_true, y_pred, weight if weighted else None)
+    dtype = _sum_type(y_true, y_pred, weight)
     count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
     # Few rows need no identity to be made and merged with, which would compile a second program.
@@ -271,6 +329,7 @@ def _update(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
+    segments: Column | None,
     filled: Column | None,
 ) -> tuple[State, ...]:
     """Update every statistic over one block, of which the first `filled` rows count.
@@ -282,6 +341,6 @@ def _update(
     if filled is not None:
         inside = jnp.arange(y_true.shape[0], dtype=jnp.int32) < filled
         weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
-    if states is None:
-        return block_all(statistics, check_rows(y_true, y_pred, weight, shared_axes(statistics)))
-    return update_all(statistics, states, y_true, y_pred, weight)
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    blocks = block_all(statistics, rows._replace(segments=segments))
+    return blocks if states is None else tuple(merge_all(statistics, states, blocks))

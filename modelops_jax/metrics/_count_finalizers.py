@@ -4,6 +4,7 @@ Sums here have no negative terms until the last step: counts stay exact, and sum
 not cancel.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,12 +12,14 @@ import numpy as np
 
 from ._counts import Counts
 from ._finalizers import divide
-from ._metric import Outcome
+from ._label_rows import label_rejections, label_table
+from ._metric import Outcome, Proportion
 from ._pair import Pair
+from ._ratio import Quantity, ratio_parts
+from ._rowwise import RowSum
 
-Average = Literal["binary", "micro", "macro", "weighted"]
+Average = Literal["binary", "micro", "macro", "weighted", "samples"]
 Absent = Literal["skip", "count"]
-Quantity = Literal["precision", "recall", "specificity", "f1", "fbeta", "jaccard"]
 Distance = Literal["linear", "quadratic"]
 
 
@@ -29,12 +32,18 @@ class MatchShare:
     """
 
     ratio: Literal["equal", "different", "jaccard"]
-    confusion: bool  # the table is a confusion table, and not one of (different, equal)
+    table: Literal["matches", "classes", "labels"]  # (different, equal), or what is counted
     empty: float
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         table = counts.cells.value()
-        if self.confusion:
+        if self.table == "labels":
+            equal, different = (table[..., k, :].sum(-1) for k in (0, 1))
+            equal, different = (
+                equal + table[..., 3, :].sum(-1),
+                different + table[..., 2, :].sum(-1),
+            )
+        elif self.table == "classes":
             equal = xp.diagonal(table, axis1=-2, axis2=-1).sum(-1)
             different = _off_diagonal(xp, table).sum((-2, -1))
         else:
@@ -43,14 +52,24 @@ class MatchShare:
         below = equal + (2 if self.ratio == "jaccard" else 1) * different
         return Outcome(divide(xp, above, below, self.empty), (below == 0).sum())
 
+    def proportion(self, counts: Counts) -> Proportion | None:
+        """The share of rows that are equal, or of rows that are different.
+
+        Of several labels a row there is none: they are not independent draws.
+        """
+        if self.table == "labels":
+            return None
+        table = counts.cells.value()
+        rows = table.sum()
+        equal = np.diagonal(table).sum() if self.table == "classes" else table[1]
+        if self.ratio == "different":
+            return Proportion(rows - equal, rows)
+        return Proportion(equal, rows, jaccard_of_share if self.ratio == "jaccard" else None)
+
 
 @dataclass(frozen=True)
 class ClassRatio:
-    """A ratio of the counts of one class, or its mean over classes.
-
-    F is written with the counts and never with precision and recall, so it is defined wherever
-    either of them is.
-    """
+    """A ratio of the counts of one class or label, or its mean over them."""
 
     quantity: Quantity
     beta: float
@@ -58,10 +77,11 @@ class ClassRatio:
     positive_class: int
     zero_division: float
     absent: str
+    labels: bool = False  # the table is one of labels, of which a row may have several
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         table = counts.cells.value()
-        hit, predicted, actual = _by_class(xp, table)
+        hit, predicted, actual = label_table(table) if self.labels else _by_class(xp, table)
         above, below = self._parts(xp, table, hit, predicted, actual)
         member = predicted + actual > 0 if self.absent == "skip" else xp.ones_like(below) > 0
         if self.average == "binary":
@@ -75,20 +95,42 @@ class ClassRatio:
         return Outcome(self._mean(xp, ratio, member & ~xp.isnan(ratio), actual), undefined)
 
     def _parts(self, xp: Any, table: Any, hit: Any, predicted: Any, actual: Any) -> tuple[Any, Any]:
-        """What to divide, for every class."""
-        if self.quantity == "precision":
-            return hit, predicted
-        if self.quantity == "recall":
-            return hit, actual
-        if self.quantity == "jaccard":
-            return hit, predicted + actual - hit
-        if self.quantity == "specificity":
-            return _rejected(xp, table, actual)
-        # (1 + beta^2) TP / (predicted + beta^2 actual), divided by the larger weight. Both sides
-        # are added up alike, so that perfect predictions give exactly 1.
-        of_predicted = 1.0 if self.beta <= 1 else self.beta**-2
-        of_actual = self.beta**2 if self.beta <= 1 else 1.0
-        return of_predicted * hit + of_actual * hit, of_predicted * predicted + of_actual * actual
+        """What to divide, for every class or label."""
+
+        def rejections() -> tuple[Any, Any]:
+            return label_rejections(table) if self.labels else _rejected(xp, table, actual)
+
+        return ratio_parts(self.quantity, self.beta, hit, predicted, actual, rejections)
+
+    def proportion(self, counts: Counts) -> Proportion | None:
+        """The ratio of one class, or of all classes' counts together, as a share of rows.
+
+        Given how many rows are predicted (true, neither, in the union of both), how many of them
+        are hits is binomial, whatever the classes' shares. F1 rises with Jaccard's share, and a
+        micro-average with the share of rows that match.
+        """
+        if self.labels:
+            return None
+        table = counts.cells.value()
+        hit, predicted, actual = _by_class(np, table)
+        f1 = self.quantity == "f1" or (self.quantity == "fbeta" and self.beta == 1)
+        if self.average in ("macro", "weighted"):
+            return None
+        if self.average == "micro":
+            if self.quantity == "specificity":
+                return None
+            as_value = jaccard_of_share if self.quantity == "jaccard" else None
+            return Proportion(hit.sum(), table.sum(), as_value)
+        if f1:
+            hits, rows, as_value = hit, predicted + actual - hit, f1_of_jaccard
+        elif self.quantity == "fbeta":
+            return None
+        else:
+            hits, rows = self._parts(np, table, hit, predicted, actual)
+            as_value = None
+        if self.average == "binary":
+            hits, rows = hits[self.positive_class], rows[self.positive_class]
+        return Proportion(hits, rows, as_value)
 
     def _mean(self, xp: Any, ratio: Any, member: Any, support: Any) -> Any:
         equal = member.astype(support.dtype)
@@ -99,6 +141,37 @@ class ClassRatio:
             weight = xp.where(weight.sum(-1, keepdims=True) > 0, weight, equal)
         values = xp.where(member, ratio, xp.zeros_like(ratio))
         return divide(xp, (weight * values).sum(-1), weight.sum(-1), self.zero_division)
+
+
+def jaccard_of_share(share: Any) -> Any:
+    """Micro-averaged Jaccard from the share of rows that match: a row that differs counts twice."""
+    return share / (2 - share)
+
+
+def f1_of_jaccard(share: Any) -> Any:
+    """F1 of a class from its Jaccard index."""
+    return 2 * share / (1 + share)
+
+
+@dataclass(frozen=True)
+class SampleMean:
+    """The mean over rows of a ratio of the labels of each, from the mean of those that have one.
+
+    Rows whose ratio is 0/0 count as `zero_division`; nan leaves them out.
+    """
+
+    zero_division: float
+
+    def __call__(self, xp: Any, ratios: RowSum, defined: RowSum) -> Outcome:
+        total, some, weight = ratios.total.value(), defined.total.value(), ratios.weight.value()
+        without = weight - some
+        without = xp.where(without > 0, without, xp.zeros_like(without))
+        if math.isnan(self.zero_division):
+            below, above = some, total
+        else:
+            below, above = weight, total + self.zero_division * without
+        undefined = xp.where(weight == 0, xp.ones_like(weight), xp.ceil(without)).sum()
+        return Outcome(divide(xp, above, below, self.zero_division), undefined)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -13,11 +13,12 @@ from jaxtyping import Bool, Int
 from ._exact import ExactCount
 from ._pair import Pair, sum_columns
 from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+from ._types import AxisNames
 
 # Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
 # it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
 _FEW_CELLS = 8
-_IN_BOUNDS = "promise_in_bounds"
+IN_BOUNDS = "promise_in_bounds"
 
 
 @jax.tree_util.register_dataclass
@@ -30,19 +31,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class CellStatistic(SummedStatistic):
-    """A statistic that puts every row into one cell of a table."""
+class TableStatistic(SummedStatistic):
+    """A statistic that counts rows in the cells of a table."""
 
     @property
     @abc.abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Shape of the table."""
 
-    @abc.abstractmethod
-    def cell(
-        self, y_true: Any, y_pred: Any
-    ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
-        """The flat index of each row's cell, and where each argument has no cell (None: never)."""
+    @property
+    def size(self) -> int:
+        """Cells of the table."""
+        return math.prod(self.shape)
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Counts:
         cells = Pair.zeros(self.shape, dtype) if weighted else ExactCount.zeros(self.shape)
@@ -59,13 +59,30 @@ class CellStatistic(SummedStatistic):
             )
         return Counts(left.cells + right.cells, left.invalid + right.invalid)  # pyright: ignore[reportOperatorIssue] # the types are equal
 
-    def collect(self, state: Counts, axis_name: str) -> Counts:
+    def collect(self, state: Counts, axis_name: AxisNames) -> Counts:
         if isinstance(state.cells, Pair):
             return super().collect(state, axis_name)
         return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))
 
+    def of_column_sums(self, sums: Any, state: Counts) -> Counts:
+        return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
+
+
+@dataclass(frozen=True)
+class CellStatistic(TableStatistic):
+    """A statistic that puts every row into one cell of a table."""
+
+    ignore_index: int | None = field(default=None, kw_only=True)
+    """Rows with this true label are as good as absent."""
+
+    @abc.abstractmethod
+    def cell(
+        self, y_true: Any, y_pred: Any
+    ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
+        """The flat index of each row's cell, and where each argument has no cell (None: never)."""
+
     def of_rows(self, rows: Rows) -> Counts:
-        cells = math.prod(self.shape)
+        cells = self.size
         if rows.weight is not None:
             return self._weighted(rows)
         if cells <= _FEW_CELLS:
@@ -77,7 +94,7 @@ class CellStatistic(SummedStatistic):
         else:
             slots = self.slots(rows)
             empty = jnp.zeros_like(slots, shape=(cells + 4,))
-            counts = empty.at[slots].add(1, mode=_IN_BOUNDS)
+            counts = empty.at[slots].add(1, mode=IN_BOUNDS)
             outside = counts[cells + 1 :]
         only_true, only_pred, both = outside
         invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
@@ -85,34 +102,36 @@ class CellStatistic(SummedStatistic):
         return Counts(ExactCount.of(table), ExactCount.of(invalid))
 
     def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
-        cells = math.prod(self.shape)
+        cells = self.size
         weight = jnp.ones((), float_type()) if rows.weight is None else rows.weight[:, None]
         return jax.nn.one_hot(self.slots(rows), cells, dtype=weight.dtype) * weight
-
-    def of_column_sums(self, sums: Any, state: Counts) -> Counts:
-        return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
 
     def slots(self, rows: Rows) -> Int[jax.Array, " n"]:
         """The cell of each row, counted on past the table for rows that have none.
 
-        With K cells: K for a row of weight 0, K + 1 where y_true is invalid, K + 2 where y_pred
-        is, K + 3 where both are.
+        With K cells: K for a row of weight 0 or of the label to ignore, K + 1 where y_true is
+        invalid, K + 2 where y_pred is, K + 3 where both are.
         """
-        cells = math.prod(self.shape)
+        cells = self.size
         index, bad_true, bad_pred = self.cell(rows.y_true, rows.y_pred)
         if bad_true is not None and bad_pred is not None:
             outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
             index = jnp.where(outside > 0, cells + outside, index)
+        if self.ignore_index is not None:
+            true = as_codes(rows.y_true, "y_true")
+            # A label that the type cannot hold is no row's.
+            if jnp.iinfo(true.dtype).min <= self.ignore_index <= jnp.iinfo(true.dtype).max:
+                index = jnp.where(true == self.ignore_index, cells, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
 
     def _weighted(self, rows: Rows) -> Counts:
-        cells = math.prod(self.shape)
+        cells = self.size
         weight, slots = rows.weight, self.slots(rows)
         if cells <= _FEW_CELLS:
             none = jnp.zeros_like(weight)
             _, table = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
         else:
-            table = _scatter_weights(slots, weight, cells)
+            table = scatter_weights(slots, weight, cells)
         bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
         invalid = count_true(jnp, slots, bad_true, bad_pred, rows.bad_weight)
         return Counts(jax.tree.map(lambda part: part.reshape(self.shape), table), invalid)
@@ -123,7 +142,7 @@ class CellStatistic(SummedStatistic):
         return False
 
 
-def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
+def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
     """Sum weights by slot: short runs of plain additions, their results compensated.
 
     A run is as long as the table, so that the cost stays linear in the rows.
@@ -137,7 +156,7 @@ def _scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     def step(total: Pair, chunk: tuple[jax.Array, jax.Array]) -> tuple[Pair, None]:
         slot, value = chunk
-        return total + empty.at[slot].add(value, mode=_IN_BOUNDS), None
+        return total + empty.at[slot].add(value, mode=IN_BOUNDS), None
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)

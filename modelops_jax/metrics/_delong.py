@@ -11,10 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ._compute import numbers
-from ._metric import raise_invalid
-from ._scores import ScoreRows, Scores
-from ._statistic import check_rows
+from ._read_scores import read_scores
+from ._scores import Scores
 from ._types import Vector
 
 
@@ -103,7 +101,7 @@ def roc_auc_interval(
     "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
     Statistics in Medicine 25, 2006, method 5.
     """
-    return area_estimate(_scores(y_true, y_score, weight, "y_score"), level)
+    return area_estimate(read_scores(y_true, y_score, weight), level)
 
 
 def delong_test(
@@ -140,8 +138,8 @@ def delong_test(
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
     """
-    one = _scores(y_true, score_a, weight, "score_a")
-    other = _scores(y_true, score_b, weight, "score_b")
+    one = read_scores(y_true, score_a, weight, "score_a")
+    other = read_scores(y_true, score_b, weight, "score_b")
     ups, downs = zip(_placements(one), _placements(other), strict=True)
     area_a, area_b = (_mean(up) for up in ups)
     error = _error(ups[0] - ups[1], downs[0] - downs[1])
@@ -160,33 +158,41 @@ def area_estimate(state: Scores, level: float) -> AreaEstimate:
     Raises:
         ValueError: weights other than 0 and 1, or a level outside (0, 1).
     """
+    up, down = _placements(state)
+    return estimate(_mean(up), _error(up, down), up.size, down.size, level)
+
+
+def estimate(area: float, error: float, ups: int, downs: int, level: float) -> AreaEstimate:
+    """An area of so many positive and negative rows, with the interval of this error.
+
+    Raises:
+        ValueError: a level outside (0, 1).
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    up, down = _placements(state)
-    area, error = _mean(up), _error(up, down)
     quantile = NormalDist().inv_cdf((1 + level) / 2)
     method = "DeLong"
     if math.isnan(error):
         low = high = math.nan
     elif error == 0 or area in (0, 1):
         method = "Newcombe"
-        low, high = (_newcombe_end(area, up.size, down.size, quantile, at) for at in (0.0, 1.0))
+        low, high = (_newcombe_end(area, ups, downs, quantile, at) for at in (0.0, 1.0))
     else:
         logit, wide = math.log(area / (1 - area)), quantile * error / (area * (1 - area))
         low, high = _expit(logit - wide), _expit(logit + wide)
     return AreaEstimate(area, error, low, high, level, method)
 
 
-def _scores(y_true: Vector, score: Vector, weight: Vector | None, name: str) -> Scores:
-    true, pred = np.asarray(numbers(y_true, "y_true")), np.asarray(numbers(score, name))
-    mask = None if weight is None else np.asarray(numbers(weight, "weight"))
-    try:
-        statistic = ScoreRows()
-        state = statistic.of_rows(check_rows(true, pred, mask, xp=np))
-        raise_invalid(statistic, state)
-    except ValueError as error:
-        raise ValueError(f"{error} ({name} is y_pred here)") from None
-    return state
+def spread(*sides: tuple[np.ndarray, np.ndarray]) -> float:
+    """DeLong's error from the placements of either class and how many rows have each."""
+    variance = 0.0
+    for placement, rows in sides:
+        count = float(rows.sum())
+        if count < 2:
+            return math.nan
+        centred = placement - np.sum(rows * placement) / count
+        variance += float(np.sum(rows * centred**2)) / (count - 1) / count
+    return math.sqrt(variance)
 
 
 def _placements(state: Scores) -> tuple[np.ndarray, np.ndarray]:
@@ -226,9 +232,7 @@ def _mean(placements: np.ndarray) -> float:
 
 
 def _error(up: np.ndarray, down: np.ndarray) -> float:
-    if min(up.size, down.size) < 2:
-        return math.nan
-    return math.sqrt(sum(float(np.var(side, ddof=1)) / side.size for side in (up, down)))
+    return spread(*((side, np.ones(side.size)) for side in (up, down)))
 
 
 def _newcombe_end(area: float, ups: int, downs: int, quantile: float, at: float) -> float:

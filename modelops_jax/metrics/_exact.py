@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from ._pair import Pair, two_sum
-from ._types import Column, DType
+from ._types import AxisNames, Column, DType
 
 _BITS = 16
 _MASK = (1 << _BITS) - 1
@@ -55,7 +55,7 @@ class ExactCount:
             jnp.sum(self.high, axis=0, dtype=jnp.uint32),
         )
 
-    def psum(self, axis_name: str) -> "ExactCount":
+    def psum(self, axis_name: AxisNames) -> "ExactCount":
         """Add over a mesh axis of at most 65,536 devices."""
         return _carried(lax.psum(self.low, axis_name), lax.psum(self.high, axis_name))
 

@@ -12,7 +12,8 @@ from ._average_precision import average_precision, average_precision_on_host
 from ._covariance import JointMoments
 from ._delong import area_estimate
 from ._largest import Largest
-from ._metric import Outcome
+from ._metric import Outcome, Proportion
+from ._partial_area import partial_area, partial_area_on_host
 from ._rowwise import Moments, RowSum
 from ._scores import Scores, pair_area, pair_area_on_host
 from ._values import Values, median_error, rank_moments
@@ -38,6 +39,15 @@ class Mean:
             flat = mean == 0
             mean = xp.where(flat, mean, xp.sqrt(xp.where(flat, xp.ones_like(mean), mean)))
         return Outcome(mean, (weight == 0).sum())
+
+
+@dataclass(frozen=True)
+class Share(Mean):
+    """The mean of a number that is 0 or 1."""
+
+    def proportion(self, state: RowSum) -> Proportion:
+        """The rows of which it is 1."""
+        return Proportion(state.total.value(), state.weight.value())
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,17 @@ class PairArea:
         """DeLong's interval, from concrete scores."""
         found = area_estimate(scores, level)
         return found.low, found.high, found.method
+
+
+@dataclass(frozen=True)
+class PartialArea:
+    """The standardised area up to a false positive rate; nan unless both classes occur."""
+
+    max_fpr: float
+
+    def __call__(self, xp: Any, scores: Scores) -> Outcome:
+        on_host = xp.__name__ == "numpy"
+        return Outcome(*(partial_area_on_host if on_host else partial_area)(scores, self.max_fpr))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class KeptRows(Statistic):
 
     def fold(self, states: Any) -> Any:
         # Merging one by one would change shapes at each step.
-        flat = {name: getattr(states, name).reshape(-1) for name in _columns(states)}
+        columns = {name: getattr(states, name) for name in _columns(states)}
+        flat = {name: c.reshape(-1, *c.shape[2:]) for name, c in columns.items()}
         return dataclasses.replace(states, **flat, invalid=states.invalid.total())
 
 

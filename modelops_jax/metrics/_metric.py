@@ -1,7 +1,8 @@
 """A metric: statistics, and the finalizer that turns their states into a value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,14 @@ class Outcome(NamedTuple):
 
     value: Any
     undefined: Any  # how many entries that went into the value were undefined
+
+
+class Proportion(NamedTuple):
+    """A value that is a share of rows, or rises with one."""
+
+    hits: Any
+    rows: Any
+    as_value: Callable[[Any], Any] | None = None  # an increasing function; None: the share itself
 
 
 # (namespace, one state per statistic) -> outcome; a frozen dataclass, so that metrics hash.
@@ -94,6 +103,14 @@ class Metric:
         value, undefined = self.finalizer(np, *concrete)
         return Outcome(np.asarray(value)[()], int(undefined))
 
+    def proportion(self, states: Sequence[Any]) -> Proportion | None:
+        """The shares of rows behind this metric's value, from concrete states; None: it has none.
+
+        Of unweighted, independent rows each is a binomial share.
+        """
+        make = getattr(self.finalizer, "proportion", None)
+        return None if make is None else make(*states)
+
     def of_groups(self, states: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
         """Of a metric whose `resampling` is "groups": each one's value, and weight if weighted."""
         finalizer: Any = self.finalizer
@@ -124,15 +141,26 @@ class Metric:
         return None
 
 
-def raise_invalid(statistic: Statistic, state: Any) -> None:
+def raise_invalid(
+    statistic: Statistic, state: Any, first: Mapping[str, int] = MappingProxyType({})
+) -> None:
     """Refuse a concrete state that counted rows it could not use.
+
+    Args:
+        statistic: whose state it is.
+        state: the state.
+        first: by argument the index of the first such row, where it is known.
 
     Raises:
         ValueError: naming the argument, how many of its rows are invalid, and why.
     """
     complaints = statistic.complaints()
     counts = zip(ARGUMENTS, state.invalid.integers().tolist(), strict=True)
-    found = [f"{argument}: {count:,} {complaints[argument]}" for argument, count in counts if count]
+    found = []
+    for argument, count in counts:
+        if count:
+            where = f", the first at index {first[argument]:,}" if argument in first else ""
+            found.append(f"{argument}: {count:,} {complaints[argument]}{where}")
     if found:
         raise ValueError("; ".join(found))
 

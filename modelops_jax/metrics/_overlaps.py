@@ -6,7 +6,7 @@ from ._call import call
 from ._class_ratios import class_ratio
 from ._count_finalizers import Absent, Average
 from ._metric import Metric
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 
 
 def f1_score_metric(**config: Any) -> Metric:
@@ -31,15 +31,17 @@ def _checked(beta: float | int) -> float | int:
 
 
 def f1_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """F1: 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
@@ -51,12 +53,15 @@ def f1_score(
         average: as in `precision_score`.
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
+        num_labels: as in `precision_score`.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where the
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where the
         class occurs in neither list: `zero_division`.
 
     Raises:
@@ -71,21 +76,26 @@ def f1_score(
 
     Source: the definition of `sklearn.metrics.f1_score`.
     """
-    metric = class_ratio("f1", 1.0, average, positive_class, num_classes, zero_division, absent)
+    metric = class_ratio(
+        "f1", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
+        ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def fbeta_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     beta: float | int,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """F-beta: (1 + b^2) TP / ((1 + b^2) TP + FP + b^2 FN), recall weighing b times as much.
@@ -100,12 +110,15 @@ def fbeta_score(
         average: as in `precision_score`.
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
+        num_labels: as in `precision_score`.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where the
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where the
         class occurs in neither list (beta 0: nothing was predicted as it; inf: no true row is
         of it): `zero_division`.
 
@@ -123,21 +136,24 @@ def fbeta_score(
     Source: the definition of `sklearn.metrics.fbeta_score`.
     """
     metric = class_ratio(
-        "fbeta", _checked(beta), average, positive_class, num_classes, zero_division, absent
-    )
+        "fbeta", _checked(beta), average, positive_class, num_classes, num_labels, zero_division,
+        absent, ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def jaccard_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     average: Average | None = "binary",
     positive_class: int = 1,
     num_classes: int | None = None,
+    num_labels: int | None = None,
     zero_division: float | int = 0.0,
-    absent: Absent = "skip",
+    absent: Absent | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Jaccard index: TP / (TP + FP + FN), also intersection over union.
@@ -149,12 +165,15 @@ def jaccard_score(
         average: as in `precision_score`.
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
+        num_labels: as in `precision_score`.
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
-        absent: whether means "skip" or "count" classes that occur in neither list.
+        absent: whether means "skip" or "count" classes that occur in neither list. None: classes
+            are skipped, labels of rows of several counted.
+        ignore_index: rows with this true label are as good as absent.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar, or shape (num_classes,) without average, in [0, 1]; best 1. Undefined where the
+        A scalar, or without average one per class or label, in [0, 1]; best 1. Undefined where the
         class occurs in neither list: `zero_division`.
 
     Raises:
@@ -170,6 +189,7 @@ def jaccard_score(
     Source: the definition of `sklearn.metrics.jaccard_score`.
     """
     metric = class_ratio(
-        "jaccard", 1.0, average, positive_class, num_classes, zero_division, absent
-    )
+        "jaccard", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
+        ignore_index,
+    )  # fmt: skip
     return call(metric, y_true, y_pred, weight, axis_name)

@@ -14,6 +14,8 @@ import numpy as np
 
 # Rows summed plainly: few enough for their rounding errors and for exact counts in float32.
 _RUN = 2048
+# The same where the columns lie beside each other, and each is summed one row after the other.
+_SHORT_RUN = 256
 
 
 @jax.tree_util.register_dataclass
@@ -43,6 +45,10 @@ class Pair:
     def __getitem__(self, index: Any) -> "Pair":
         """Some of the values."""
         return Pair(self.high[index], self.low[index])
+
+    def reshape(self, shape: tuple[int, ...]) -> "Pair":
+        """The values in another shape."""
+        return Pair(self.high.reshape(shape), self.low.reshape(shape))
 
     def value(self) -> Any:
         """The value in one float: float64 for concrete NumPy parts, the parts' dtype otherwise."""
@@ -83,13 +89,24 @@ def sum_columns(columns: Sequence[jax.Array]) -> tuple[jax.Array, Pair]:
         counts = jnp.sum(jnp.stack(counted).astype(jnp.int32), axis=1, dtype=jnp.int32)
     if not floats:
         return counts, Pair.of(none.astype(jnp.float32))
-    sums = jnp.stack([_run_sums(column) for column in floats])
+    return counts, _total(jnp.stack([_run_sums(column) for column in floats]))
+
+
+def sum_rows(table: jax.Array) -> Pair:
+    """Sum a table of floats over its rows, shape (n, k) to (k,), as `sum_columns` does."""
+    runs = max(1, -(-table.shape[0] // _SHORT_RUN))
+    table = jnp.pad(table, ((0, runs * _SHORT_RUN - table.shape[0]), (0, 0)))
+    return _total(table.reshape(runs, _SHORT_RUN, table.shape[1]).sum(axis=1).T)
+
+
+def _total(sums: jax.Array) -> Pair:
+    """Add up sums of runs, shape (k, runs) to (k,), with their rounding errors."""
     width = 1 << (sums.shape[1] - 1).bit_length()
     total = Pair.of(jnp.pad(sums, ((0, 0), (0, width - sums.shape[1]))))
     while width > 1:
         width //= 2
         total = total[:, :width] + total[:, width:]
-    return counts, total[:, 0]
+    return total[:, 0]
 
 
 def _run_sums(column: jax.Array) -> jax.Array:

@@ -1,19 +1,70 @@
 """Scores of how well numbers rank the rows."""
 
+from typing import Literal, get_args
+
 from ._call import call
-from ._finalizers import AveragePrecision, PairArea
+from ._class_areas import AbsentClass, ClassAreas, ClassScoreRows
+from ._finalizers import AveragePrecision, PairArea, PartialArea
 from ._metric import Metric
 from ._scores import ScoreRows
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
+
+AverageOfClasses = Literal["macro", "weighted", "micro"]
+MultiClass = Literal["ovr", "ovo"]
 
 
-def roc_auc_score_metric() -> Metric:
+def roc_auc_score_metric(
+    *,
+    num_classes: int | None = None,
+    multi_class: MultiClass | str = "ovr",
+    average: AverageOfClasses | str | None = "macro",
+    absent: AbsentClass | str = "nan",
+    max_fpr: float | int | None = None,
+) -> Metric:
     """The metric of `roc_auc_score`."""
-    return Metric("roc_auc_score", (ScoreRows(),), PairArea())
+    name = "roc_auc_score"
+    if max_fpr is not None and not 0 < max_fpr <= 1:
+        raise ValueError(f"max_fpr must be above 0 and at most 1, not {max_fpr!r}")
+    if num_classes is not None:
+        if max_fpr is not None:
+            raise ValueError("max_fpr is for two classes; leave out num_classes")
+        if multi_class not in get_args(MultiClass):
+            raise ValueError(
+                f"multi_class must be one of {get_args(MultiClass)}, not {multi_class!r}"
+            )
+        if multi_class == "ovo" and average == "micro":
+            raise ValueError("average='micro' is for multi_class='ovr': pairs share no scores")
+        return _of_classes(name, num_classes, "area", multi_class, average, absent)
+    if max_fpr is None or max_fpr == 1:
+        return Metric(name, (ScoreRows(),), PairArea())
+    return Metric(name, (ScoreRows(),), PartialArea(float(max_fpr)))
+
+
+def _of_classes(
+    name: str, num_classes: int, of: str, against: str, average: str | None, absent: str
+) -> Metric:
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, not {num_classes!r}")
+    if average is not None and average not in get_args(AverageOfClasses):
+        raise ValueError(
+            f"average must be one of {get_args(AverageOfClasses)} or None, not {average!r}"
+        )
+    if absent not in get_args(AbsentClass):
+        raise ValueError(f"absent must be one of {get_args(AbsentClass)}, not {absent!r}")
+    return Metric(name, (ClassScoreRows(num_classes),), ClassAreas(of, against, average, absent))
 
 
 def roc_auc_score(
-    y_true: Vector, y_score: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector,
+    y_score: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_classes: int | None = None,
+    multi_class: MultiClass | str = "ovr",
+    average: AverageOfClasses | str | None = "macro",
+    absent: AbsentClass | str = "nan",
+    max_fpr: float | int | None = None,
+    axis_name: str | None = None,
 ) -> Value:
     """Exact area under the ROC curve.
 
@@ -21,38 +72,84 @@ def roc_auc_score(
     Only the order of the scores matters, so logits serve as well as probabilities. Its state is
     the rows themselves: memory grows with them, and `axis_name` gathers them on every device.
 
+    With `num_classes` the labels are classes, and every class has a column of scores. One against
+    the rest ("ovr") ranks the rows by a class's scores, its own rows being the positives; one
+    against one ("ovo") takes the rows of two classes only, and the mean of the areas by the
+    scores of either.
+
     Args:
-        y_true: labels, shape (n,), booleans or integers 0 and 1.
-        y_score: scores, shape (n,), higher meaning more likely positive.
+        y_true: labels, shape (n,), booleans or integers 0 and 1; with `num_classes` integers from
+            0 to num_classes - 1.
+        y_score: scores, shape (n,), higher meaning more likely positive; with `num_classes` of
+            shape (n, num_classes).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: None for two classes and one score a row.
+        multi_class: with `num_classes`, "ovr" or "ovo".
+        average: with `num_classes`, "macro" (mean over the classes or pairs), "weighted" (by
+            their rows), "micro" ("ovr" only: all cells of the score matrix ranked together) or
+            None (the areas themselves).
+        absent: what an area without rows of either side does to a mean: "nan" makes it nan,
+            "skip" leaves the area out.
+        max_fpr: only the curve up to this false positive rate, in (0, 1], standardised by McClish:
+            1 - lost / (2 - max_fpr), where lost is the share of that strip above the curve.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar in [0, 1]; best 1, chance 0.5. nan unless both classes occur.
+        A scalar in [0, 1]; best 1, chance 0.5. nan unless both classes occur. Without an average
+        of classes shape (num_classes,), for pairs (num_classes (num_classes - 1) / 2,), in the
+        order (0, 1), (0, 2), ..., (1, 2), ...
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels other than 0 and 1
-            or scores that are not finite (under tracing these give nan).
+        ValueError: shapes that differ or do not fit; options that are none of their choices;
+            concrete labels outside the classes or scores that are not finite (under tracing these
+            give nan).
         TypeError: labels that are not integers or booleans.
 
     Example:
         >>> from modelops_jax.metrics import roc_auc_score
         >>> float(roc_auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]))
         0.75
+        >>> scores = [[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.3, 0.4, 0.3], [0.4, 0.3, 0.3]]
+        >>> round(float(roc_auc_score([0, 1, 2, 2], scores, num_classes=3)), 4)
+        0.9167
 
     Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating
-    characteristic (ROC) curve", Radiology 143, 1982.
+    characteristic (ROC) curve", Radiology 143, 1982. Hand and Till, "A simple generalisation of
+    the area under the ROC curve for multiple class classification problems", Machine Learning 45,
+    2001. McClish, "Analyzing a portion of the ROC curve", Medical Decision Making 9, 1989.
     """
-    return call(roc_auc_score_metric(), y_true, y_score, weight, axis_name)
+    metric = roc_auc_score_metric(
+        num_classes=num_classes,
+        multi_class=multi_class,
+        average=average,
+        absent=absent,
+        max_fpr=max_fpr,
+    )
+    return call(metric, y_true, y_score, weight, axis_name)
 
 
-def average_precision_score_metric() -> Metric:
+def average_precision_score_metric(
+    *,
+    num_classes: int | None = None,
+    average: AverageOfClasses | str | None = "macro",
+    absent: AbsentClass | str = "nan",
+) -> Metric:
     """The metric of `average_precision_score`."""
-    return Metric("average_precision_score", (ScoreRows(),), AveragePrecision())
+    name = "average_precision_score"
+    if num_classes is None:
+        return Metric(name, (ScoreRows(),), AveragePrecision())
+    return _of_classes(name, num_classes, "precision", "ovr", average, absent)
 
 
 def average_precision_score(
-    y_true: Vector, y_score: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector,
+    y_score: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_classes: int | None = None,
+    average: AverageOfClasses | str | None = "macro",
+    absent: AbsentClass | str = "nan",
+    axis_name: str | None = None,
 ) -> Value:
     """Average precision: the area under the precision-recall curve as a step function.
 
@@ -61,17 +158,26 @@ def average_precision_score(
     the rows themselves: memory grows with them, and `axis_name` gathers them on every device.
 
     Args:
-        y_true: labels, shape (n,), booleans or integers 0 and 1.
-        y_score: scores, shape (n,), higher meaning more likely positive.
+        y_true: labels, shape (n,), booleans or integers 0 and 1; with `num_classes` integers from
+            0 to num_classes - 1.
+        y_score: scores, shape (n,), higher meaning more likely positive; with `num_classes` of
+            shape (n, num_classes), each class's rows being the positives by its column.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: None for two classes and one score a row.
+        average: with `num_classes`, "macro" (mean over the classes), "weighted" (by their rows),
+            "micro" (all cells of the score matrix ranked together) or None (every class's).
+        absent: what a class without rows does to a mean: "nan" makes it nan, "skip" leaves the
+            class out.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
-        A scalar in [0, 1]; best 1, chance the share of positive rows. nan without positive rows.
+        A scalar in [0, 1], or shape (num_classes,); best 1, chance the share of positive rows.
+        nan without positive rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels other than 0 and 1
-            or scores that are not finite (under tracing these give nan).
+        ValueError: shapes that differ or do not fit; options that are none of their choices;
+            concrete labels outside the classes or scores that are not finite (under tracing these
+            give nan).
         TypeError: labels that are not integers or booleans.
 
     Example:
@@ -81,4 +187,5 @@ def average_precision_score(
 
     Source: Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
     """
-    return call(average_precision_score_metric(), y_true, y_score, weight, axis_name)
+    metric = average_precision_score_metric(num_classes=num_classes, average=average, absent=absent)
+    return call(metric, y_true, y_score, weight, axis_name)

@@ -275,7 +275,7 @@ def prepared(
 
     Args:
         rows: the rows as they came.
-        true: y_true in the type that `row` takes.
+        true: y_true in the type that `row` takes, shape (n,) or (n, k).
         pred: y_pred in the float type of the computation, shape (n,) or (n, k).
         bad_true: boolean, shape (n,): values of y_true that make the row invalid.
         bad_pred: the same of y_pred.
@@ -285,11 +285,15 @@ def prepared(
     bad_true, bad_pred = asked & bad_true, asked & bad_pred
     bad_weight = jnp.zeros_like(asked) if rows.bad_weight is None else rows.bad_weight
     keep = asked & ~bad_true & ~bad_pred
-    wide = jnp.broadcast_to(keep.reshape(-1, *[1] * (pred.ndim - 1)), pred.shape)
+
+    def kept(values: Any) -> Any:
+        wide = jnp.broadcast_to(keep.reshape(-1, *[1] * (values.ndim - 1)), values.shape)
+        return jnp.where(wide, values, jnp.full_like(values, filling))
+
     weight = jnp.ones(keep.shape, pred.dtype) if rows.weight is None else rows.weight
     return Prepared(
-        jnp.where(keep, true, jnp.full_like(true, filling)),
-        jnp.where(wide, pred, jnp.full_like(pred, filling)),
+        kept(true),
+        kept(pred),
         keep,
         jnp.where(keep, weight.astype(pred.dtype), jnp.zeros(keep.shape, pred.dtype)),
         (bad_true, bad_pred, bad_weight),

@@ -161,14 +161,14 @@ def _ascending(score: jax.Array, tag: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Sort by score, then tag: unsigned integers that tell scores apart, and the tags."""
     score = jnp.where(score == 0, jnp.zeros_like(score), score)  # -0.0 ties with 0.0
     if score.dtype == jnp.float64:
-        key, tag = lax.sort((_ordered_bits(score, jnp.uint64), tag), num_keys=2)
+        key, tag = lax.sort((ordered_bits(score, jnp.uint64), tag), num_keys=2)
         return key, tag
-    key = _ordered_bits(score, jnp.uint32).astype(jnp.uint64)
+    key = ordered_bits(score, jnp.uint32).astype(jnp.uint64)
     packed = lax.sort((key << np.uint64(32)) | tag.astype(jnp.uint64))
     return packed >> np.uint64(32), packed.astype(jnp.uint32)
 
 
-def _ordered_bits(score: jax.Array, unsigned: Any) -> jax.Array:
+def ordered_bits(score: jax.Array, unsigned: Any) -> jax.Array:
     """Unsigned integers in the order of finite floats: flip a negative's bits, else its sign."""
     bits = lax.bitcast_convert_type(score, unsigned)
     sign = unsigned(1 << (jnp.iinfo(unsigned).bits - 1))

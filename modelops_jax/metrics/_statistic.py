@@ -20,7 +20,7 @@ from jax import lax
 
 from ._exact import ExactCount
 from ._groups import check_groups
-from ._types import Column, State
+from ._types import AxisNames, Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
 ARGUMENTS = ("y_true", "y_pred", "weight")
@@ -36,7 +36,18 @@ class Rows(NamedTuple):
     keep: Any  # boolean: rows that count at all; None: every row
     weight: Any  # float, 0 where a row does not count; None: every kept row weighs one
     bad_weight: Any  # boolean: weights that are negative or not finite; None: no row
+    segments: Any = None  # int32 of shape (n, keys), where statistics have an axis of segments
     group: Any = None  # integer: which rows belong together; None: nobody said
+
+
+class Axes(NamedTuple):
+    """How many axes y_true has, and y_pred may have."""
+
+    true: int = 1
+    pred: tuple[int, ...] = (1,)
+
+
+_VECTORS = Axes()
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,11 @@ class Statistic(abc.ABC):
     def pred_axes(self) -> tuple[int, ...]:
         """How many axes y_pred may have: 1 for shape (n,), 2 for (n, k), a column per class."""
         return (1,)
+
+    @property
+    def true_axes(self) -> int:
+        """How many axes y_true has: 1 for shape (n,), 2 for the shape (n, k) of y_pred."""
+        return 1
 
     def reads_long(self, rows: "Rows") -> bool:
         """Whether these rows are read fastest in one go, however many they are."""
@@ -87,7 +103,7 @@ class Statistic(abc.ABC):
         """The state of one block.
 
         Args:
-            y_true: reference values, shape (n,).
+            y_true: reference values, shape (n,) or what `true_axes` says.
             y_pred: predicted values, shape (n,) or what `pred_axes` says.
             weight: None, a boolean mask or non-negative numbers, shape (n,).
             groups: for statistics of groups, the integer id of each row's group, shape (n,).
@@ -98,7 +114,7 @@ class Statistic(abc.ABC):
         Raises:
             ValueError: shapes that do not fit (while tracing, too).
         """
-        rows = check_rows(y_true, y_pred, weight, self.pred_axes, groups=groups)
+        rows = check_rows(y_true, y_pred, weight, shared_axes((self,)), groups=groups)
         return block_all((self,), rows)[0]
 
     def update(
@@ -107,7 +123,7 @@ class Statistic(abc.ABC):
         """The state after one more block."""
         return self.merge(state, self.block(y_true, y_pred, weight, groups))
 
-    def collect(self, state: Any, axis_name: str) -> Any:
+    def collect(self, state: Any, axis_name: AxisNames) -> Any:
         """Merge the states that the devices of a mesh axis hold, on every one of them."""
 
         size, here = lax.axis_size(axis_name), lax.axis_index(axis_name)
@@ -167,7 +183,7 @@ def update_all(
     """Update several statistics over one block, reading the rows as few times as possible."""
     rows = check_rows(y_true, y_pred, weight, shared_axes(statistics), groups=groups)
     blocks = block_all(statistics, rows)
-    return tuple(_merge_all(statistics, states, blocks))
+    return tuple(merge_all(statistics, states, blocks))
 
 
 def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
@@ -195,7 +211,7 @@ def blocks_in_cache(statistics: Sequence[Statistic], rows: Rows) -> Sequence[Sta
         return _one_block(statistics, rows)
 
     def step(states: Sequence[State], block: Rows) -> tuple[Sequence[State], None]:
-        return _merge_all(statistics, states, _one_block(statistics, block)), None
+        return merge_all(statistics, states, _one_block(statistics, block)), None
 
     blocks = jax.tree.map(lambda column: column[:whole].reshape(-1, size, *column.shape[1:]), rows)
     rest = jax.tree.map(lambda column: column[whole:], rows)
@@ -219,25 +235,28 @@ def _one_block(statistics: Sequence[Statistic], rows: Rows) -> list[State]:
     return [states[statistic] for statistic in statistics]
 
 
-def _merge_all(
+def merge_all(
     statistics: Sequence[Statistic], left: Sequence[State], right: Sequence[State]
 ) -> list[State]:
+    """Merge the states of several statistics."""
     return [s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True)]
 
 
-def shared_axes(statistics: Sequence[Statistic]) -> tuple[int, ...]:
-    """How many axes y_pred may have if all these statistics are to read it.
+def shared_axes(statistics: Sequence[Statistic]) -> Axes:
+    """How many axes the arguments may have if all these statistics are to read them.
 
     Raises:
         ValueError: statistics of which some need shape (n,) and others (n, k).
     """
     shared = tuple(axes for axes in (1, 2) if all(axes in s.pred_axes for s in statistics))
-    if not shared:
+    of_true = {statistic.true_axes for statistic in statistics} or {1}
+    if not shared or len(of_true) > 1:
+        name = "y_true" if shared else "y_pred"
         raise ValueError(
-            "metrics that take y_pred of shape (n,) and metrics that take shape (n, k) cannot "
+            f"metrics that take {name} of shape (n,) and metrics that take shape (n, k) cannot "
             "share one pass"
         )
-    return shared
+    return Axes(of_true.pop(), shared)
 
 
 def columns_of(y_pred: Any) -> int:
@@ -249,17 +268,17 @@ def check_rows(
     y_true: Any,
     y_pred: Any,
     weight: Any,
-    pred_axes: tuple[int, ...] = (1,),
+    axes: Axes = _VECTORS,
     xp: Any = jnp,
     groups: Any = None,
 ) -> Rows:
     """Refuse shapes that do not fit, and split a weight into a mask and numbers.
 
     Args:
-        y_true: reference values, shape (n,).
-        y_pred: predicted values, of so many axes as `pred_axes` allows.
+        y_true: reference values, of as many axes as `axes` says.
+        y_pred: predicted values, of as many axes as `axes` allows.
         weight: None, a boolean mask or numbers, shape (n,).
-        pred_axes: the numbers of axes that y_pred may have.
+        axes: the numbers of axes that the arguments may have.
         xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
         groups: None, or integers, shape (n,).
 
@@ -267,14 +286,14 @@ def check_rows(
         ValueError: an argument of another number of axes, or lengths that differ.
         TypeError: a weight that is neither boolean nor real, or groups that are no integers.
     """
-    check_shapes(y_true, y_pred, weight, pred_axes)
+    check_shapes(y_true, y_pred, weight, axes)
     y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
     group = None if groups is None else check_groups(groups, y_true.shape[0], xp)
     if weight is None:
-        return Rows(y_true, y_pred, None, None, None, group)
+        return Rows(y_true, y_pred, None, None, None, group=group)
     weight = xp.asarray(weight)
     if weight.dtype == bool:
-        return Rows(y_true, y_pred, weight, None, None, group)
+        return Rows(y_true, y_pred, weight, None, None, group=group)
     if not (
         jnp.issubdtype(weight.dtype, jnp.floating) or jnp.issubdtype(weight.dtype, jnp.integer)
     ):
@@ -282,12 +301,11 @@ def check_rows(
     weight = weight.astype(float_type(weight))
     bad = ~(xp.isfinite(weight) & (weight >= 0))
     keep = ~bad & (weight > 0)
-    return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad, group)
+    weight = xp.where(keep, weight, xp.zeros_like(weight))
+    return Rows(y_true, y_pred, keep, weight, bad, group=group)
 
 
-def check_shapes(
-    y_true: Any, y_pred: Any, weight: Any = None, pred_axes: tuple[int, ...] = (1,)
-) -> None:
+def check_shapes(y_true: Any, y_pred: Any, weight: Any = None, axes: Axes = _VECTORS) -> None:
     """Refuse other axes and lengths that differ: nothing is ever broadcast or squeezed.
 
     Raises:
@@ -297,15 +315,17 @@ def check_shapes(
     if weight is not None:
         shapes["weight"] = np.shape(weight)
     found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    fits = all(
-        len(shape) in (pred_axes if name == "y_pred" else (1,)) for name, shape in shapes.items()
-    )
-    if not fits:
+    allowed = {"y_true": (axes.true,), "y_pred": axes.pred, "weight": (1,)}
+    if not all(len(shape) in allowed[name] for name, shape in shapes.items()):
         expected = "arrays of one axis, shape (n,)"
-        if pred_axes != (1,):
-            of_pred = " or ".join({1: "(n,)", 2: "(n, k)"}[axes] for axes in pred_axes)
+        if axes.true == 2:
+            expected = "y_true and y_pred of shape (n, k), and a weight of shape (n,)"
+        elif axes.pred != (1,):
+            of_pred = " or ".join({1: "(n,)", 2: "(n, k)"}[number] for number in axes.pred)
             expected = f"y_pred of shape {of_pred} and all else of shape (n,)"
         raise ValueError(f"expected {expected}; found {found}")
+    if axes.true == 2 and shapes["y_true"] != shapes["y_pred"]:
+        raise ValueError(f"expected y_true and y_pred of one shape; found {found}")
     if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"expected arrays of one length; found {found}")
 

@@ -78,7 +78,7 @@ class MetricStream:
 
     def update(
         self,
-        y_true: Vector,
+        y_true: Vector | Matrix,
         y_pred: Vector | Matrix,
         *,
         weight: Vector | None = None,
@@ -98,7 +98,7 @@ class MetricStream:
                 stream is then as it was before the call.
             TypeError: input that is not numbers.
         """
-        found = pass_over(self._statistics, y_true, y_pred, weight, groups)
+        found = pass_over(self._statistics, y_true, y_pred, weight, groups=groups)
         if np.shape(y_true)[0]:
             self._add(found.states, found.rows, found.weighted, "this batch")
 

@@ -1,5 +1,7 @@
 """The table of all metrics: what tests, the command line and the documentation read."""
 
+import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from . import _overlaps as overlaps
 from . import _ranking as ranking
 from . import _regression as regression
 from . import _relative_errors as relative_errors
+from . import _sketch as sketch
 from ._metric import Metric
 
 # What every metric promises; the law tests hold each metric of the table to each of these.
@@ -63,6 +66,17 @@ class MetricInfo:
 
     excused: Mapping[str, str] = field(default_factory=dict)
     """Law -> why the metric need not obey it."""
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """The options of the metric, and whether each has a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            parameter.name: parameter.default is not inspect.Parameter.empty
+            for parameter in parameters
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            and parameter.name not in ("weight", "axis_name")
+        }
 
 
 _INF = float("inf")
@@ -134,16 +148,21 @@ METRICS: Mapping[str, MetricInfo] = {
         group_retrieval.hit_rate_at_k_metric,
         "groups", True, 0.0, 1.0, _GROUPS,
     ),
-    "jaccard_score": MetricInfo(
-        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
-    ),
     "huber_loss": MetricInfo(
         losses.huber_loss,
         losses.huber_loss_metric,
         "values", False, 0.0, _INF,
     ),
+    "jaccard_score": MetricInfo(
+        overlaps.jaccard_score, overlaps.jaccard_score_metric, "labels", True, 0.0, 1.0, _FLAT
+    ),
     "length_ratio": MetricInfo(
         regression.length_ratio, regression.length_ratio_metric, "lengths", None, 0.0, _INF
+    ),
+    "log_cosh_error": MetricInfo(
+        losses.log_cosh_error,
+        losses.log_cosh_error_metric,
+        "values", False, 0.0, _INF,
     ),
     "log_loss": MetricInfo(
         class_scores.log_loss, class_scores.log_loss_metric, "probabilities", False, 0.0, _INF
@@ -152,11 +171,6 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.matthews_corrcoef,
         agreement.matthews_corrcoef_metric,
         "labels", True, -1.0, 1.0, _FLAT,
-    ),
-    "log_cosh_error": MetricInfo(
-        losses.log_cosh_error,
-        losses.log_cosh_error_metric,
-        "values", False, 0.0, _INF,
     ),
     "max_error": MetricInfo(
         losses.max_error,
@@ -261,10 +275,36 @@ METRICS: Mapping[str, MetricInfo] = {
         regression.root_mean_squared_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "root_mean_squared_log_error": MetricInfo(
+        relative_errors.root_mean_squared_log_error,
+        relative_errors.root_mean_squared_log_error_metric,
+        "positive", False, 0.0, _INF,
+    ),
+    "sketched_roc_auc_bound": MetricInfo(
+        sketch.sketched_roc_auc_bound,
+        sketch.sketched_roc_auc_bound_metric,
+        "scores", None, 0.0, 0.5, _RANKS,
+    ),
+    "sketched_roc_auc_score": MetricInfo(
+        sketch.sketched_roc_auc_score,
+        sketch.sketched_roc_auc_score_metric,
+        "scores", True, 0.0, 1.0, _RANKS,
+    ),
+    "spearman_corrcoef": MetricInfo(
+        correlation.spearman_corrcoef,
+        correlation.spearman_corrcoef_metric,
+        "values", True, -1.0, 1.0,
+        {"gradient": "only the order of the values matters, which small steps leave as it is"},
+    ),
     "specificity_score": MetricInfo(
         class_ratios.specificity_score,
         class_ratios.specificity_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
+    ),
+    "symmetric_mean_absolute_percentage_error": MetricInfo(
+        relative_errors.symmetric_mean_absolute_percentage_error,
+        relative_errors.symmetric_mean_absolute_percentage_error_metric,
+        "values", False, 0.0, 2.0,
     ),
     "top_k_accuracy_score": MetricInfo(
         class_scores.top_k_accuracy_score,
@@ -276,22 +316,6 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.zero_one_loss,
         classification.zero_one_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
-    ),
-    "root_mean_squared_log_error": MetricInfo(
-        relative_errors.root_mean_squared_log_error,
-        relative_errors.root_mean_squared_log_error_metric,
-        "positive", False, 0.0, _INF,
-    ),
-    "spearman_corrcoef": MetricInfo(
-        correlation.spearman_corrcoef,
-        correlation.spearman_corrcoef_metric,
-        "values", True, -1.0, 1.0,
-        {"gradient": "only the order of the values matters, which small steps leave as it is"},
-    ),
-    "symmetric_mean_absolute_percentage_error": MetricInfo(
-        relative_errors.symmetric_mean_absolute_percentage_error,
-        relative_errors.symmetric_mean_absolute_percentage_error_metric,
-        "values", False, 0.0, 2.0,
     ),
 }  # fmt: skip
 
@@ -309,13 +333,23 @@ def metric(name: str, **config: Any) -> Metric:
 
     Raises:
         ValueError: an unknown name, or an option that is none of its choices.
-        TypeError: an option the metric does not have.
+        TypeError: an option the metric does not have, or one it needs left out.
 
     Example:
         >>> from modelops_jax.metrics import metric
         >>> metric("f1_score", average="macro", num_classes=3).statistics
-        (ConfusionCounts(num_classes=3),)
+        (ConfusionCounts(ignore_index=None, num_classes=3),)
     """
     if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; known: {', '.join(sorted(METRICS))}")
+        near = difflib.get_close_matches(name, METRICS, cutoff=0.75)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"unknown metric {name!r}{meant}; known: {', '.join(sorted(METRICS))}")
+    needed = METRICS[name].options
+    for option in config:
+        if option not in needed:
+            has = f"its options are: {', '.join(needed)}" if needed else "it has none"
+            raise TypeError(f"{name} has no option {option!r}; {has}")
+    missing = [option for option, has_default in needed.items() if not has_default]
+    if not config.keys() >= set(missing):
+        raise TypeError(f"{name} needs the options: {', '.join(missing)}")
     return METRICS[name].build(**config)

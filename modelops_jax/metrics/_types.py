@@ -23,3 +23,6 @@ State = Any
 
 # A NumPy or JAX float type.
 DType = Any
+
+# An axis of a mesh, or several taken as one.
+AxisNames = str | tuple[str, ...]

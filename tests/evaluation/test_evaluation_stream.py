@@ -52,9 +52,14 @@ def test_a_stream_gives_what_one_evaluation_gives(task):
     assert found.metadata == whole.metadata
     assert found.sample_count == late.rows == 400
     for name, interval in found.intervals.items():
-        assert interval == whole.intervals[name]
+        other = whole.intervals[name]
+        if interval.method.startswith("Poisson"):  # drawn by place, and the places differ
+            assert interval.low == pytest.approx(other.low, abs=0.02)
+            assert interval.high == pytest.approx(other.high, abs=0.02)
+        else:
+            assert interval == other
     assert bool(late.keeps_rows) == (task in ("ranking", "multilabel"))
-    assert (task in ("regression", "ranking")) == (not found.intervals)
+    assert (task == "regression") == (not found.intervals)
 
 
 def test_late_classes_extend_the_matrix():

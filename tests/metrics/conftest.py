@@ -25,7 +25,7 @@ class Case:
     @property
     def id(self) -> str:
         """A name for the test report."""
-        return "-".join([self.name, *(f"{v}" for v in self.config.values())])
+        return "-".join([self.name, *(f"{k}={v}" for k, v in self.config.items())])
 
     @property
     def metric(self) -> Metric:
@@ -57,7 +57,7 @@ class Case:
 
     def perfect(self, y_true: Any, y_pred: Any) -> Any:
         """The best predictions, of the form of these."""
-        if y_pred.ndim == 1:
+        if y_pred.ndim == y_true.ndim:
             return y_true.astype(y_pred.dtype)
         certain = 1000 if self.config.get("from_logits") else 1
         return (certain * np.eye(CLASSES)[y_true]).astype(y_pred.dtype)
@@ -66,12 +66,18 @@ class Case:
         """Random `(y_true, y_pred)` of the kind this metric takes, with ties and all classes."""
         random = np.random.default_rng(seed)
         inputs = METRICS[self.name].inputs
+        if "num_labels" in self.config:
+            y_true, other = random.integers(0, 2, (2, count, CLASSES)).astype(np.int32)
+            y_true[:, 0] |= ~y_true.any(axis=1)  # perfect predictions of no label are 0/0
+            return y_true, np.where(random.random((count, CLASSES)) < 0.5, y_true, other)
         if inputs == "labels":
             y_true = random.integers(0, CLASSES, count)
             y_pred = np.where(
                 random.random(count) < 0.5, y_true, random.integers(0, CLASSES, count)
             )
             return y_true.astype(np.int32), y_pred.astype(np.int32)
+        if inputs == "scores" and "num_classes" in self.config:
+            inputs = "class_scores"
         if inputs == "scores":
             y_true = random.integers(0, 2, count)
             score = np.round(random.normal(size=count) + y_true, 1)
@@ -115,9 +121,18 @@ CASES = [
     Case("matthews_corrcoef", {"num_classes": CLASSES}),
     Case("cohen_kappa_score", {"num_classes": CLASSES, "distance": "quadratic"}),
     Case("hamming_loss", {"num_classes": CLASSES}),
+    Case("accuracy_score", {"num_labels": CLASSES}),
+    Case("f1_score", {"average": "macro", "num_labels": CLASSES}),
+    Case("recall_score", {"average": "samples", "num_labels": CLASSES}),
+    Case("jaccard_score", {"average": "weighted", "num_classes": CLASSES, "ignore_index": 1}),
     Case("zero_one_loss"),
     Case("average_precision_score"),
+    Case("average_precision_score", {"average": "micro", "num_classes": CLASSES}),
     Case("roc_auc_score"),
+    Case("sketched_roc_auc_bound", {"bits": 10}),
+    Case("sketched_roc_auc_score", {"bits": 10}),
+    Case("roc_auc_score", {"max_fpr": 0.3}),
+    Case("roc_auc_score", {"num_classes": CLASSES, "multi_class": "ovo", "average": None}),
     Case("top_k_accuracy_score"),
     Case("log_loss", {"from_logits": True}),
     Case("brier_score_loss"),

@@ -200,7 +200,7 @@ def test_intervals_resample_queries():
     found = bootstrap_intervals(mrr, true, pred, groups=groups)["mrr"]
     each = np.where(good[::10], 1.0, 0.1)
     means = each[random.integers(0, 200, (4000, 200))].mean(axis=1)
-    assert found.method == "Poisson percentile"
+    assert found.method == "Poisson of groups percentile"
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.012)
     again = bootstrap_intervals(mrr, true, pred, groups=groups, weight=np.full(2000, 2.0))["mrr"]
     assert again.low == pytest.approx(found.low, abs=1e-12)

@@ -15,7 +15,8 @@ from modelops_jax.metrics import (
     f1_score,
     metric,
 )
-from modelops_jax.metrics._bootstrap import _draw_tables, _poisson
+from modelops_jax.metrics._cell_draws import draw_tables
+from modelops_jax.metrics._row_draws import poisson
 
 MACRO_F1 = {"f1": metric("f1_score", average="macro", num_classes=4)}
 
@@ -82,40 +83,6 @@ def test_weighted_counts_are_resampled_by_row():
     assert found.method == "Poisson percentile"
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "truth"),
-    [("accuracy_score", {}, 0.7), ("f1_score", {"average": "macro", "num_classes": 2}, None)],
-)
-def test_intervals_of_counts_cover_what_they_say(name, options, truth):
-    """Of 1,000 samples of 300 rows, the 95 % interval holds the truth in 93 to 97 %."""
-    random = np.random.default_rng(4)
-    shares = np.array([[0.35, 0.12], [0.18, 0.35]])
-    found = metric(name, **options)
-    if truth is None:
-        big = np.rint(shares * 10**6).astype(int).reshape(-1)
-        rows = np.repeat(np.arange(4), big)
-        truth = compute({"it": found}, rows // 2, rows % 2).values["it"]
-    held = 0
-    for sample in range(1000):
-        rows = random.choice(4, size=300, p=shares.reshape(-1))
-        states = {found.statistics[0]: table_of(found, rows)}
-        interval = count_intervals({"it": found}, states, n_resamples=400, seed=sample)["it"]
-        held += interval.low <= truth <= interval.high
-    assert 0.93 <= held / 1000 <= 0.97
-
-
-def table_of(found, rows):
-    """The concrete state of a sample, counted by NumPy to keep the simulation fast."""
-    statistic = found.statistics[0]
-    empty = jax.device_get(statistic.identity())
-    if statistic.shape == (2,):
-        cells = np.bincount((rows // 2 == rows % 2).astype(int), minlength=2)
-    else:
-        cells = np.bincount(rows, minlength=4).reshape(2, 2)
-    cells = cells.astype(np.uint32)
-    return type(empty)(type(empty.cells)(cells, np.zeros_like(cells)), empty.invalid)
-
-
 def test_the_same_seed_gives_the_same_interval():
     """Equal seeds are equal to the last bit, other seeds differ, company does not matter."""
     y_true, y_pred = labelled(500)
@@ -179,7 +146,7 @@ def test_float64_offsets_do_not_spoil_an_interval():
 
 def test_resampling_weights_are_poisson():
     """Mean 1 and variance 1, and the chances of 0 to 4 are the distribution's."""
-    draws = np.asarray(_poisson(jax.random.key(0), 2000)).reshape(-1)
+    draws = np.asarray(poisson(jax.random.key(0), 2000)).reshape(-1)
     assert draws.mean() == pytest.approx(1, abs=0.004)
     assert draws.var() == pytest.approx(1, abs=0.008)
     for k in range(5):
@@ -191,7 +158,7 @@ def test_drawn_tables_have_the_rows_of_the_table():
     y_true, y_pred = labelled(100, classes=2)
     f1 = metric("f1_score", num_classes=3)
     (state,) = compute({"f1": f1}, y_true, y_pred).states.values()
-    (tables,) = _draw_tables(state, 50, 0)
+    (tables,) = draw_tables(state, 50, 0)
     cells = tables.cells.value()
     assert cells.shape == (50, 3, 3)
     assert (cells.sum((1, 2)) == 100).all()

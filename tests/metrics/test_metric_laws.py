@@ -55,7 +55,7 @@ def test_an_integer_weight_is_that_many_copies(case):
     """Weight k counts the row k times; weight 0 counts it not at all."""
     y_true, y_pred = case.rows(COUNT)
     weight = np.random.default_rng(2).integers(0, 4, COUNT)
-    repeated = case(np.repeat(y_true, weight), np.repeat(y_pred, weight, axis=0))
+    repeated = case(*(np.repeat(column, weight, axis=0) for column in (y_true, y_pred)))
     close(case(y_true, y_pred, weight.astype(np.float64)), repeated)
 
 

@@ -37,7 +37,6 @@ def filled(metrics: Any, columns: Any, size: int) -> MetricStream:
     return stream
 
 
-@pytest.mark.usefixtures("flags")
 def test_counts_are_those_of_the_whole():
     """Batches of any size, merged in any order, saved and loaded: the same integers."""
     y_true, y_pred = RNG.integers(0, 4, (2, 1000)).astype(np.int32)
@@ -53,7 +52,6 @@ def test_counts_are_those_of_the_whole():
     assert not loaded.keeps_rows
 
 
-@pytest.mark.usefixtures("flags")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_moments_are_those_of_the_whole(weighted):
     """At an offset of 1e6 and a scale of 1e-3, with a batch of one row, to 1e-12."""
@@ -61,7 +59,8 @@ def test_moments_are_those_of_the_whole(weighted):
     columns = [y_true, y_true + 1e-3 * RNG.normal(size=1001)]
     if weighted:
         columns.append(RNG.random(1001))
-    stream = filled(SUMS, columns, 250)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        stream = filled(SUMS, columns, 250)
     stream.save("sums.state")
     report = MetricStream.load("sums.state", SUMS).report()
     whole = compute(SUMS, *columns[:2], weight=columns[2] if weighted else None)

@@ -91,12 +91,15 @@ def test_unknown_metrics_are_refused_with_the_known_ones():
     """A name that is not in the table raises and lists those that are."""
     with pytest.raises(ValueError, match=r"unknown metric 'f2'; known: accuracy_score, .*f1_score"):
         metric("f2")
+    with pytest.raises(ValueError, match=r"unknown metric 'f1_scor'; did you mean f1_score"):
+        metric("f1_scor")
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"average": "median"}, r"average must be one of .* or None, not 'median'"),
+        ({"average": "macro", "num_classes": 200_000}, "a table of 40,000,000,000 cells"),
         ({"average": "macro"}, "average='macro' needs num_classes"),
         ({"average": None}, "average=None needs num_classes"),
         ({"zero_division": 0.5}, "zero_division must be 0, 1 or nan, not 0.5"),
@@ -109,6 +112,29 @@ def test_options_outside_their_choices_are_refused(config, message):
     """A wrong option raises a ValueError that says what was found and what is possible."""
     with pytest.raises(ValueError, match=message):
         metric("f1_score", **config)
+
+
+def test_options_are_named_by_the_public_function():
+    """An option that there is not, or that is needed, names the metric and what it takes."""
+    with pytest.raises(TypeError, match=r"f1_score has no option 'avg'; its options are: average"):
+        metric("f1_score", avg=1)
+    with pytest.raises(TypeError, match=r"max_error has no option 'avg'; it has none"):
+        metric("max_error", avg=1)
+    with pytest.raises(TypeError, match=r"fbeta_score needs the options: beta"):
+        metric("fbeta_score")
+
+
+def test_the_entries_are_in_the_order_of_the_alphabet():
+    """A person finds a name without searching."""
+    assert list(METRICS) == sorted(METRICS)
+
+
+def test_an_export_that_is_not_in_the_table_is_found(monkeypatch):
+    """The test of completeness would fail if a metric were left out."""
+    monkeypatch.setattr(room, "METRICS", {k: v for k, v in METRICS.items() if k != "f1_score"})
+    monkeypatch.setitem(globals(), "METRICS", room.METRICS)
+    with pytest.raises(AssertionError):
+        test_every_public_metric_function_is_in_the_table()
 
 
 def test_a_metric_of_ones_own_gets_the_pass_for_free():

@@ -10,6 +10,7 @@ import sys
 SCRIPT = """
 import re
 from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
+from modelops_jax.metrics import accuracy_score, confusion_matrix, f1_score, metric
 from modelops_jax.models import load
 from modelops_jax.training import TrainingConfig, fit
 
@@ -34,6 +35,11 @@ CALLS = [
     (lambda: fit(model, rows, config=config), "the training dataset is a list; expected a Data"),
     (lambda: fit(model, good, config=config, progress="z"), "progress must be one of .* found 'z'"),
     (lambda: TrainingConfig(max_steps=1.5), "training.max_steps must be an integer, found 1.5"),
+    (lambda: f1_score([1], [1], positive_class="a"), "positive_class must be an integer, not 'a'"),
+    (lambda: accuracy_score([1], [1], ignore_index="a"), "ignore_index must be an integer, not 'a"),
+    (lambda: accuracy_score([1], [1], ignore_index=True), "ignore_index must be an integer, not T"),
+    (lambda: confusion_matrix([1], [1], num_classes=2.0), "num_classes must be an integer, not 2."),
+    (lambda: metric("f1_score", average="macro", num_labels="a"), "num_labels must be an integer"),
     (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
     (lambda: TrainingConfig(optimizer="adam"), "training.optimizer must be one of 'adamw', "),
 ]

@@ -1,0 +1,188 @@
+"""Metrics of the table of `modelops_jax.metrics`, by name, as metrics of a task."""
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import OnePassMetric, Reader
+from ._classification import LabelPair, LabelReader
+from ._multilabel import IndicatorPair, read_indicators
+from ._ranking import ScoreReader
+from ._regression import read_values
+from ._task_type import TaskType
+
+# What y_pred may be for a metric of the task.
+_INPUTS: Mapping[TaskType, tuple[str, ...]] = {
+    TaskType.CLASSIFICATION: ("labels",),
+    TaskType.BINARY_CLASSIFICATION: ("labels",),
+    TaskType.MULTICLASS_CLASSIFICATION: ("labels",),
+    TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
+    TaskType.REGRESSION: ("values", "positive"),
+    TaskType.RANKING: ("scores",),
+    TaskType.TEXT_GENERATION: (),
+}
+_AVERAGES = {
+    TaskType.BINARY_CLASSIFICATION: "binary",
+    TaskType.MULTICLASS_CLASSIFICATION: "macro",
+    TaskType.MULTILABEL_CLASSIFICATION: "macro",
+}
+# Options that the rows decide.
+_DECIDED = ("num_classes", "num_labels", "absent", "ignore_index")
+_SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
+_MOST_CLASSES = 4096
+
+
+class TableMetric(OnePassMetric):
+    """A metric of `modelops_jax.metrics.METRICS` on the rows of a task.
+
+    Labels of any type are encoded, their number of classes is found, and the average is that of
+    the task unless it is given. `ModelEvaluator.add_metric` makes one from a name.
+
+    Raises:
+        ValueError: an unknown name, a metric that does not fit the task or gives more than one
+            number, or an option that is none of its choices.
+        TypeError: an option that the metric does not have, or that the rows decide.
+    """
+
+    class_by_class: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        metric: str,
+        task_type: TaskType,
+        *,
+        ignore_index: Hashable | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        self._metric, self._task_type, self._options = metric, task_type, options
+        self._ignore_index = ignore_index
+        self._name = metric if name is None else name
+        if metric in numeric.METRICS:
+            _check_fits(metric, task_type)
+            _check_options(metric, options)
+        # A mistake in the options shows here, before there are rows.
+        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {}
+        rows.pop("num_classes" if self._of_sets else "num_labels", None)
+        rows = {option: value for option, value in rows.items() if option in self._takes}
+        given = {option: v for option, v in options.items() if option != "positive_class"}
+        numeric.metric(metric, **self._with_average("macro") | given | rows)
+
+    @property
+    def name(self) -> str:
+        """The key of the value in a result."""
+        return self._name
+
+    @property
+    def reader(self) -> Reader:
+        if self._of_sets:
+            return read_indicators
+        if self._of_labels:
+            return LabelReader(self._ignore_index)
+        return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
+
+    def of_no_rows(self) -> float:
+        return 0.0 if self._metric in _SHARES else math.nan
+
+    def averages(self, pair: LabelPair) -> bool:
+        """Whether it needs a table of all classes on these rows."""
+        needed = not self._takes.get("num_classes", True)
+        return needed or self._average(pair) not in (None, "binary")
+
+    def bind(self, pair: Any) -> numeric.Metric:
+        if isinstance(pair, IndicatorPair):
+            options = self._with_average("macro") | self._options
+            return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
+        if not isinstance(pair, LabelPair):
+            return numeric.metric(self._metric, **self._options)
+        options = dict(self._options)
+        if (average := self._average(pair)) is not None:
+            options["average"] = average
+        if "num_classes" in self._takes:
+            options["num_classes"] = self._num_classes(pair)
+        if average == "binary":
+            position = pair.labels.position(options.get("positive_class", 1))
+            if position is None:  # a class that no row has
+                position = -1
+                options["num_classes"] = None
+            options["positive_class"] = position
+        return numeric.metric(self._metric, **options)
+
+    def rule(self, pair: Any) -> str:
+        return (
+            "it is 0/0 on these rows, for a class or altogether; the value is by the rule that "
+            f"modelops_jax.metrics.{self._metric} documents"
+        )
+
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        if isinstance(pair, LabelPair):
+            return pair.facts()
+        return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
+
+    def __repr__(self) -> str:
+        options = "".join(f", {option}={value!r}" for option, value in self._options.items())
+        ignored = "" if self._ignore_index is None else f", ignore_index={self._ignore_index!r}"
+        return f"TableMetric({self._metric!r}{options}{ignored})"
+
+    @property
+    def _takes(self) -> dict[str, bool]:
+        return numeric.METRICS[self._metric].options if self._metric in numeric.METRICS else {}
+
+    @property
+    def _of_sets(self) -> bool:
+        return self._task_type is TaskType.MULTILABEL_CLASSIFICATION
+
+    @property
+    def _of_labels(self) -> bool:
+        return "labels" in _INPUTS[self._task_type]
+
+    def _with_average(self, average: str) -> dict[str, Any]:
+        return {"average": average} if self._of_labels and "average" in self._takes else {}
+
+    def _average(self, pair: LabelPair) -> str | None:
+        """The average, if the metric has one, settled by the task or the labels."""
+        if "average" not in self._takes:
+            return None
+        decided = "binary" if pair.labels.is_binary else "macro"
+        return self._options.get("average", _AVERAGES.get(self._task_type, decided))
+
+    def _num_classes(self, pair: LabelPair) -> int | None:
+        if pair.num_classes is not None or not self.averages(pair):
+            return pair.num_classes
+        classes = len(pair.labels.classes)
+        if classes > _MOST_CLASSES:
+            raise ValueError(
+                f"the labels have {classes:,} classes; {self._name} needs a table of all pairs of "
+                f"classes, which is made for at most {_MOST_CLASSES:,}"
+            )
+        return max(2, 1 << (classes - 1).bit_length())
+
+
+def _check_fits(metric: str, task_type: TaskType) -> None:
+    fitting = [
+        name
+        for name, info in numeric.METRICS.items()
+        if info.inputs in _INPUTS[task_type]
+        and name != "confusion_matrix"
+        and (task_type is not TaskType.MULTILABEL_CLASSIFICATION or "num_labels" in info.options)
+    ]
+    if metric == "confusion_matrix":
+        raise ValueError(
+            "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
+            "is for it"
+        )
+    if metric not in fitting:
+        raise ValueError(
+            f"{metric} takes {numeric.METRICS[metric].inputs.replace('_', ' ')} and does not fit "
+            f"the task {task_type.value!r}; those that do: {', '.join(fitting) or 'none'}"
+        )
+
+
+def _check_options(metric: str, options: Mapping[str, Any]) -> None:
+    for option in options:
+        if option in _DECIDED and option in numeric.METRICS[metric].options:
+            raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
+    if "average" in options and options["average"] is None:
+        raise ValueError(f"{metric}: average=None gives more than one number; pass an average")

@@ -1,0 +1,154 @@
+"""Results to read: lines for a terminal, a table for a notebook."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+# Classes and slices of one table; the rest is counted.
+_SHOWN = 20
+_WIDEST = 28
+# Columns of a terminal.
+_COLUMNS = 80
+# Below it a difference of a slice from the rest is marked.
+_ALPHA = 0.05
+
+_STYLE = (
+    "border-collapse:collapse;margin:.4em 0 1em;font-variant-numeric:tabular-nums",
+    "padding:.2em .9em;text-align:right;border-bottom:1px solid rgba(128,128,128,.35)",
+)
+
+
+def text_table(result: Any) -> str:
+    """A result in lines of at most 80 columns, as far as names and metrics allow."""
+    lines = [heading(result)]
+    width = max(map(len, result.metrics), default=0)
+    for name, value in result.metrics.items():
+        line = f"  {name:<{width}}  {written(value)}"
+        if (interval := result.intervals.get(name)) is not None:
+            line += f"  {between(interval)} {interval.level * 100:.4g} % interval"
+        lines.append(line)
+    for title, head, rows, hidden in tables(result):
+        table, left_out = _fitted([head, *rows])
+        lines += ["", title, *table]
+        if hidden:
+            lines.append(f"  ... and {hidden:,} more")
+        if left_out:
+            lines.append(f"  (without {', '.join(left_out)})")
+    return "\n".join(lines)
+
+
+def html_page(result: Any) -> str:
+    """A result as escaped HTML that needs nothing from outside."""
+    parts = [f"<p><b>{html.escape(heading(result))}</b></p>"]
+    level = next((f"{i.level * 100:.4g} % interval" for i in result.intervals.values()), None)
+    head = ["metric", "value", *([level] if level else [])]
+    rows = []
+    for name, value in result.metrics.items():
+        interval = result.intervals.get(name)
+        rows.append(
+            [name, written(value), *([between(interval) if interval else ""] if level else [])]
+        )
+    parts.append(_html_table(head, rows))
+    for title, names, lines, hidden in tables(result):
+        parts += [f"<p><b>{html.escape(title)}</b></p>", _html_table(names, lines)]
+        if hidden:
+            parts.append(f"<p>... and {hidden:,} more</p>")
+    rules = result.metadata.get("undefined", {})
+    if rules:
+        notes = "".join(f"<li>{html.escape(rule)}</li>" for rule in rules.values())
+        parts.append(f"<ul>{notes}</ul>")
+    parts.append(f'<p style="opacity:.65"><small>{html.escape(result.signature)}</small></p>')
+    return f"<div>{''.join(parts)}</div>"
+
+
+def heading(result: Any) -> str:
+    """The task and the number of rows."""
+    rows = "row" if result.sample_count == 1 else "rows"
+    left_out = f", {result.invalid_count:,} invalid left out" if result.invalid_count else ""
+    return f"{result.task_type.value}, {result.sample_count} {rows}{left_out}"
+
+
+def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
+    """The tables after the metrics: title, head, rows, and how many rows are not shown."""
+    found = []
+    if len(result.per_class) > 2:
+        rows = [
+            [_name(one.label), *map(written, one.metrics.values()), str(one.rows)]
+            for one in result.per_class[:_SHOWN]
+        ]
+        head = ["class", *result.per_class[0].metrics, "rows"]
+        found.append(("per class", head, rows, len(result.per_class) - len(rows)))
+    columns = dict.fromkeys(tuple(one.key) for one in result.slices)
+    for key in columns:
+        members = [one for one in result.slices if tuple(one.key) == key]
+        first = next(iter(result.metrics), None)
+        intervals = any(first in one.intervals for one in members)
+        rows = []
+        for one in members[:_SHOWN]:
+            row = [_name(*one.key.values()), *(_marked(one, name) for name in result.metrics)]
+            if intervals:
+                interval = one.intervals.get(first)
+                row.append(between(interval) if interval else "")
+            rows.append([*row, str(one.rows)])
+        head = [" x ".join(key), *result.metrics, *([f"{first} in"] if intervals else []), "rows"]
+        marked = any("*" in cell for row in rows for cell in row)
+        note = f" (* differs from the rest, adjusted p < {_ALPHA:g})" if marked else ""
+        title = f"by {' x '.join(key)}{note}"
+        found.append((title, head, rows, len(members) - len(rows)))
+    return found
+
+
+def written(value: float | int) -> str:
+    """Four decimals where they say something, else four digits."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def between(interval: Any) -> str:
+    """The two ends of an interval."""
+    return f"[{written(float(interval.low))}, {written(float(interval.high))}]"
+
+
+def _marked(one: Any, name: str) -> str:
+    star = "*" if one.p_values.get(name, 1.0) < _ALPHA else ""
+    return written(one.metrics[name]) + star
+
+
+def _name(*values: Any) -> str:
+    """Labels as text without what would break a line or a terminal."""
+    text = ", ".join(str(v) if str(v).isprintable() else repr(v) for v in values)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+
+def _fitted(rows: list[list[str]]) -> tuple[list[str], list[str]]:
+    """The table in lines that fit, and the columns that did not: the last ones but `rows`."""
+    left_out: list[str] = []
+    while len(lines := _aligned(rows)) and len(lines[0]) > _COLUMNS and len(rows[0]) > 3:
+        left_out.insert(0, rows[0][-2])
+        rows = [[*row[:-2], row[-1]] for row in rows]
+    return lines, left_out
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            [
+                f"{row[0]:<{widths[0]}}",
+                *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+
+
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    table, cell = _STYLE
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        first = f'<th style="{cell};text-align:left" scope="row">{html.escape(cells[0])}</th>'
+        rest = "".join(f'<{tag} style="{cell}">{html.escape(c)}</{tag}>' for c in cells[1:])
+        return f"<tr>{first}{rest}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f'<table style="{table}"><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table>'

@@ -1,0 +1,121 @@
+"""Slices as a person asks for them: columns of labels, one by one or crossed."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._labels import CodedLabels, encode_labels
+from ._result import SliceResult
+
+Asked = Mapping[str | tuple[str, ...], Any]
+
+
+@dataclass(frozen=True)
+class SliceOutcome:
+    """What one metric is on the rows of one slice."""
+
+    value: float
+    undefined: int
+    interval: numeric.Interval | None = None
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """A division of the rows: the slice of each, and what each slice is called."""
+
+    columns: tuple[str, ...]
+    ids: np.ndarray
+    keys: tuple[tuple[Hashable, ...], ...]
+
+
+def read_slices(slices: Asked, rows: int) -> list[Slicing]:
+    """Read what a caller asks for.
+
+    Args:
+        slices: name of a column -> its labels, one for each row; a tuple of such names -> None
+            for the slices of all their combinations that occur.
+        rows: how many rows there are.
+
+    Raises:
+        TypeError: labels that are no labels, or a column for a tuple of names.
+        ValueError: a column of another length, or a tuple with an unknown name.
+    """
+    coded: dict[str, CodedLabels] = {}
+    for name, column in slices.items():
+        if isinstance(name, str):
+            argument = f"slices[{name!r}]"
+            labels = encode_labels({argument: column})
+            codes = labels.codes[argument]
+            if len(codes) != rows:
+                raise ValueError(
+                    f"{argument} has {len(codes)} entries and y_true has {rows}; "
+                    "expected one length"
+                )
+            coded[name] = CodedLabels(labels.classes, {"ids": codes})
+    found = []
+    for name, column in slices.items():
+        names = (name,) if isinstance(name, str) else name
+        unknown = [one for one in names if one not in coded]
+        if unknown or (len(names) > 1 and len(set(names)) != len(names)):
+            raise ValueError(
+                f"slices[{name!r}] crosses the columns {names}; expected different ones of "
+                f"{tuple(coded)}"
+            )
+        if not isinstance(name, str) and column is not None:
+            raise TypeError(f"slices[{name!r}] is not None; crossed slices need no column")
+        found.append(_crossed(names, [coded[one] for one in names]))
+    return found
+
+
+def _crossed(names: tuple[str, ...], columns: list[CodedLabels]) -> Slicing:
+    ids = columns[0].codes["ids"].astype(np.int64)
+    keys: list[tuple[Hashable, ...]] = [(label,) for label in columns[0].classes]
+    for column in columns[1:]:
+        size = len(column.classes)
+        both, ids = np.unique(ids * size + column.codes["ids"], return_inverse=True)
+        keys = [(*keys[pair // size], column.classes[pair % size]) for pair in both.tolist()]
+    return Slicing(names, ids.astype(np.int32), tuple(keys))
+
+
+def slice_results(
+    slicings: list[Slicing],
+    outcomes: list[list[dict[str, SliceOutcome]]],
+    order: list[str],
+    worst_first: Mapping[str, bool],
+) -> tuple[SliceResult, ...]:
+    """The slices with their outcomes, of each slicing the worst first.
+
+    Args:
+        slicings: the slicings.
+        outcomes: for each slicing and slice the outcome of each metric.
+        order: the metrics in the order of the result.
+        worst_first: metric -> whether a higher value is better, of those that have a direction.
+    """
+    judge = next((name for name in order if name in worst_first), None)
+    found: list[SliceResult] = []
+    for slicing, parts in zip(slicings, outcomes, strict=True):
+        rows = np.bincount(slicing.ids, minlength=len(slicing.keys)).tolist()
+        made = [
+            SliceResult(
+                key=dict(zip(slicing.columns, key, strict=True)),
+                rows=count,
+                metrics={name: part[name].value for name in order if name in part},
+                intervals={n: p.interval for n, p in part.items() if p.interval is not None},
+                undefined={n: p.undefined for n, p in part.items() if p.undefined},
+            )
+            for key, count, part in zip(slicing.keys, rows, parts, strict=True)
+        ]
+        if judge is not None:
+            sign = 1 if worst_first[judge] else -1
+            made.sort(key=lambda one: _badness(sign * one.metrics[judge]))
+        found += made
+    return tuple(found)
+
+
+def _badness(value: float) -> tuple[bool, float]:
+    """Undefined values come last."""
+    return (value != value, value)

@@ -1,0 +1,167 @@
+"""The interval that fits each metric."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from ._bootstrap import Ends, bootstrap_intervals, count_intervals
+from ._compute import compute, numbers
+from ._exact import ExactCount
+from ._interval import Interval, check_level, check_resamples
+from ._metric import Metric
+from ._proportion import ProportionMethod, interval_of
+from ._statistic import Statistic
+from ._types import Matrix, State, Vector
+
+IntervalMethod = Literal["auto", "percentile", "bca", "wilson", "exact"]
+
+
+def confidence_intervals(
+    metrics: Mapping[str, Metric],
+    y_true: Vector,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    groups: Vector | None = None,
+    level: float = 0.95,
+    method: IntervalMethod | str = "auto",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Confidence intervals of metrics, by the method that fits each.
+
+    "auto" takes Wilson's interval for a metric that is a share of unweighted, independent rows,
+    or rises with one, DeLong's for exact AUROC, and the percentile bootstrap for the rest. Shares
+    are accuracy, the losses that are 1 minus it, top-k accuracy, micro-averages, and the
+    precision, recall, specificity, Jaccard index and F1 of a class. A bootstrap of 100 rows that
+    are all right would say [1, 1]; Wilson's interval has a width there.
+
+    Args:
+        metrics: the metrics under the names their intervals will have.
+        y_true: reference labels or values, shape (n,).
+        y_pred: predicted labels or values, shape (n,), or what else the metrics take.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        groups: None, or an id for every row, shape (n,): rows of one id may depend on each other,
+            and are resampled together.
+        level: nominal coverage, in (0, 1).
+        method: "auto"; "percentile" or "bca", as in `bootstrap_intervals`; "wilson" or "exact",
+            as in `proportion_interval`.
+        n_resamples: how many resamples of a bootstrap.
+        seed: of a bootstrap; the same seed gives the same interval.
+
+    Returns:
+        By metric its interval, which names its method.
+
+    Raises:
+        ValueError: another method; "wilson" or "exact" for what is no share of unweighted,
+            independent rows; and what `bootstrap_intervals` refuses.
+
+    Example:
+        >>> from modelops_jax.metrics import confidence_intervals, metric
+        >>> metrics = {"accuracy": metric("accuracy_score"), "mse": metric("mean_squared_error")}
+        >>> found = confidence_intervals(metrics, [1, 0] * 50, [1, 0] * 49 + [0, 0])
+        >>> {name: interval.method for name, interval in found.items()}
+        {'accuracy': 'Wilson', 'mse': 'Poisson percentile'}
+        >>> round(found["accuracy"].low, 3), round(found["accuracy"].high, 3)
+        (0.946, 0.998)
+    """
+    _check(method, level, n_resamples)
+    weighted = weight is not None and numbers(weight, "weight").dtype != bool
+    found: dict[str, Interval] = {}
+    if method not in get_args(Ends) and not weighted and groups is None:
+        states = compute(metrics, y_true, y_pred, weight=weight).states
+        found = _of_shares(metrics, states, level, method)
+    rest = _without(metrics, found, method)
+    if rest:
+        found |= bootstrap_intervals(
+            rest,
+            y_true,
+            y_pred,
+            weight=weight,
+            groups=groups,
+            level=level,
+            method="percentile" if method == "auto" else method,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+    return {name: found[name] for name in metrics}
+
+
+def state_intervals(
+    metrics: Mapping[str, Metric],
+    states: Mapping[Statistic, State],
+    *,
+    level: float = 0.95,
+    method: IntervalMethod | str = "auto",
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The same intervals of count metrics from their concrete states alone.
+
+    Args:
+        metrics: metrics whose `resampling` is "cells".
+        states: the concrete state of each of their statistics, as in `Report.states`.
+        level: nominal coverage, in (0, 1).
+        method: as in `confidence_intervals`.
+        n_resamples: how many resamples of a bootstrap.
+        seed: of a bootstrap.
+
+    Returns:
+        By metric its interval: what `confidence_intervals` gives of the rows.
+
+    Raises:
+        ValueError: another method, "wilson" or "exact" for what is no share of rows, and what
+            `count_intervals` refuses.
+
+    Example:
+        >>> from modelops_jax.metrics import compute, metric, state_intervals
+        >>> metrics = {"accuracy": metric("accuracy_score")}
+        >>> states = compute(metrics, [1, 1, 0, 0] * 25, [1, 0, 0, 1] * 25).states
+        >>> state_intervals(metrics, states)["accuracy"].method
+        'Wilson'
+    """
+    _check(method, level, n_resamples)
+    found: dict[str, Interval] = {}
+    if method not in get_args(Ends):
+        counted = {
+            name: metric
+            for name, metric in metrics.items()
+            if isinstance(getattr(states[metric.statistics[0]], "cells", None), ExactCount)
+        }
+        found = _of_shares(counted, states, level, method)
+    rest = _without(metrics, found, method)
+    ends = "percentile" if method == "auto" else method
+    found |= count_intervals(
+        rest, states, level=level, method=ends, n_resamples=n_resamples, seed=seed
+    )
+    return {name: found[name] for name in metrics}
+
+
+def _check(method: str, level: float, n_resamples: int) -> None:
+    if method not in get_args(IntervalMethod):
+        raise ValueError(f"method must be one of {get_args(IntervalMethod)}, not {method!r}")
+    check_level(level)
+    check_resamples(n_resamples)
+
+
+def _of_shares(
+    metrics: Mapping[str, Metric], states: Mapping[Statistic, State], level: float, method: str
+) -> dict[str, Interval]:
+    found = {}
+    for name, metric in metrics.items():
+        share = metric.proportion([states[statistic] for statistic in metric.statistics])
+        if share is not None:
+            found[name] = interval_of(share, level, "wilson" if method == "auto" else method)
+    return found
+
+
+def _without(
+    metrics: Mapping[str, Metric], found: Mapping[str, Interval], method: str
+) -> dict[str, Metric]:
+    """The metrics that are no shares, for which a method that was asked for by name has to fit."""
+    rest = {name: metric for name, metric in metrics.items() if name not in found}
+    if rest and method in get_args(ProportionMethod):
+        raise ValueError(
+            f"method={method!r} is for shares of unweighted, independent rows, which "
+            f"{', '.join(rest)} {'is' if len(rest) == 1 else 'are'} not"
+        )
+    return rest

@@ -1,0 +1,188 @@
+"""Rows of any number of labels each: y_true and y_pred of shape (n, labels), 0 or 1.
+
+The labels of a row are not independent of each other, so that intervals resample whole rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._counts import CellStatistic, Counts, TableStatistic, require_labels
+from ._exact import ExactCount
+from ._pair import sum_rows
+from ._ratio import Quantity, ratio_parts
+from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
+from ._statistic import Rows, count_true, float_type
+from ._types import State
+
+_COMPLAINT = "rows with a label other than 0 and 1"
+
+
+@dataclass(frozen=True)
+class LabelCounts(TableStatistic):
+    """Rows by label and by (is it true of the row, is it predicted), in the order 00 01 10 11."""
+
+    num_labels: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (4, self.num_labels)
+
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def true_axes(self) -> int:
+        return 2
+
+    def complaints(self) -> dict[str, str]:
+        return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
+
+    def of_rows(self, rows: Rows) -> Counts:
+        outcomes, bad_true, bad_pred = self._outcomes(rows)
+        if rows.weight is None:
+            counts = jnp.stack([jnp.sum(seen, axis=0, dtype=jnp.int32) for seen in outcomes])
+            cells = ExactCount.of(counts)
+        else:
+            cells = sum_rows(self._weighted(rows.weight, outcomes)).reshape(self.shape)
+        return Counts(cells, count_true(jnp, bad_true, bad_true, bad_pred, rows.bad_weight))
+
+    def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
+        outcomes, _, _ = self._outcomes(rows)
+        weight = jnp.ones(outcomes[0].shape[:1], float_type())
+        return self._weighted(weight if rows.weight is None else rows.weight, outcomes)
+
+    def _outcomes(self, rows: Rows) -> tuple[list[jax.Array], jax.Array, jax.Array]:
+        """Where each of the four outcomes is, and the invalid rows of both arguments."""
+        true, bad_true = _indicators(rows.y_true, "y_true", self.num_labels)
+        pred, bad_pred = _indicators(rows.y_pred, "y_pred", self.num_labels)
+        if rows.keep is not None:
+            bad_true, bad_pred = bad_true & rows.keep, bad_pred & rows.keep
+        valid = ~(bad_true | bad_pred)
+        here = (valid if rows.keep is None else valid & rows.keep)[:, None]
+        outcomes = [~true & ~pred, ~true & pred, true & ~pred, true & pred]
+        return [seen & here for seen in outcomes], bad_true, bad_pred
+
+    def _weighted(self, weight: Any, outcomes: list[jax.Array]) -> jax.Array:
+        none = jnp.zeros((), weight.dtype)
+        return jnp.concatenate([jnp.where(seen, weight[:, None], none) for seen in outcomes], 1)
+
+
+@dataclass(frozen=True)
+class LabelSetMatchCounts(CellStatistic):
+    """Rows by whether all their labels are predicted as they are."""
+
+    num_labels: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def true_axes(self) -> int:
+        return 2
+
+    @property
+    def checks_labels(self) -> bool:
+        return True
+
+    def complaints(self) -> dict[str, str]:
+        return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
+
+    def cell(self, y_true: Any, y_pred: Any) -> Any:
+        true, bad_true = _indicators(y_true, "y_true", self.num_labels)
+        pred, bad_pred = _indicators(y_pred, "y_pred", self.num_labels)
+        return jnp.all(true == pred, axis=1).astype(jnp.int32), bad_true, bad_pred
+
+
+@dataclass(frozen=True)
+class LabelRowMean(RowMean):
+    """The weighted mean of a number computed from all labels of a row."""
+
+    num_labels: int = 0
+
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def true_axes(self) -> int:
+        return 2
+
+    def complaints(self) -> dict[str, str]:
+        return super().complaints() | {"y_true": _COMPLAINT, "y_pred": _COMPLAINT}
+
+    def prepare(self, rows: Rows) -> Prepared:
+        true, bad_true = _indicators(rows.y_true, "y_true", self.num_labels)
+        pred, bad_pred = _indicators(rows.y_pred, "y_pred", self.num_labels)
+        dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+        return prepared(rows, true.astype(dtype), pred.astype(dtype), bad_true, bad_pred)
+
+    @classmethod
+    def of_rows_together(cls, statistics: Any, rows: Rows) -> list[State]:
+        # The number of labels is checked for each; what they have in common XLA finds itself.
+        return [blocks_of_rows([statistic], rows)[0] for statistic in statistics]
+
+
+@dataclass(frozen=True)
+class SampleRatio:
+    """A ratio of the counts of one row's labels, 0 where it is 0/0."""
+
+    quantity: Quantity
+    beta: float
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        above, below = _parts(self, y_true, y_pred)
+        some = below > 0
+        return jnp.where(some, above / jnp.where(some, below, jnp.ones_like(below)), 0)
+
+
+@dataclass(frozen=True)
+class SampleDefined:
+    """1 where the ratio of the counts of one row's labels is defined, else 0."""
+
+    quantity: Quantity
+    beta: float
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        _, below = _parts(self, y_true, y_pred)
+        return (below > 0).astype(below.dtype)
+
+
+def _parts(ratio: "SampleRatio | SampleDefined", true: Any, pred: Any) -> tuple[Any, Any]:
+    hit, predicted, actual = (jnp.sum(flags, axis=1) for flags in (true * pred, pred, true))
+    rejected, negatives = (jnp.sum(flags, axis=1) for flags in ((1 - true) * (1 - pred), 1 - true))
+    return ratio_parts(
+        ratio.quantity, ratio.beta, hit, predicted, actual, lambda: (rejected, negatives)
+    )
+
+
+def _indicators(labels: Any, name: str, num_labels: int) -> tuple[jax.Array, jax.Array]:
+    """Whether each label is set, and the rows with an entry that is neither 0 nor 1."""
+    require_labels(labels, name)
+    if labels.shape[1] != num_labels:
+        raise ValueError(
+            f"{name} has {labels.shape[1]} columns; num_labels={num_labels} expects one per label"
+        )
+    if labels.dtype == bool:
+        return labels, jnp.zeros_like(labels, shape=labels.shape[:1])
+    return labels == 1, jnp.any((labels != 0) & (labels != 1), axis=1)
+
+
+def label_table(table: Any) -> tuple[Any, Any, Any]:
+    """Hits, predicted rows and true rows of every label, of tables shaped (..., 4, labels)."""
+    hit = table[..., 3, :]
+    return hit, table[..., 1, :] + hit, table[..., 2, :] + hit
+
+
+def label_rejections(table: Any) -> tuple[Any, Any]:
+    """For every label the rows rightly without it, and all rows that are truly without it."""
+    rejected = table[..., 0, :]
+    return rejected, rejected + table[..., 1, :]

@@ -1,0 +1,165 @@
+"""Differences between models that predicted the same rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ._bootstrap import check_bootstrap
+from ._compute import compute
+from ._interval import Interval, Resampled, make_interval
+from ._metric import Metric
+from ._row_draws import RowSums, draw_rows
+from ._statistic import SummedStatistic
+from ._types import Matrix, Vector
+
+# Values closer than this are ties: sums of the same numbers in another order.
+_TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The value of one model minus that of another on the same rows."""
+
+    value: float | np.ndarray
+    """A float, or an array for a metric with an entry per class."""
+
+    interval: Interval
+    """Of the difference, from a bootstrap of the rows with the same weights for both models."""
+
+    p_value: float | np.ndarray
+    """Of the permutation test whose null hypothesis is that the models are exchangeable."""
+
+
+def paired_differences(
+    metrics: Mapping[str, Metric],
+    y_true: Vector,
+    y_preds: Mapping[str, Vector | Matrix],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    weight: Vector | None = None,
+    groups: Vector | None = None,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, dict[tuple[str, str], Difference]]:
+    """Differences of metrics between models on the same rows, with intervals and tests.
+
+    What makes a row hard is common to all models, so their values vary together and a difference
+    varies less than either: overlapping intervals of two models say little about it.
+
+    The interval is the percentile bootstrap of the difference, every resample the same rows for
+    all models. The test swaps the two models' predictions of a row, or of a group of rows, with
+    chance 1/2 (for means that is a random sign of each row's difference): its two-sided p-value is
+    (1 + swaps whose difference is at least as large) / (1 + swaps).
+
+    Args:
+        metrics: the metrics under the names their differences will have.
+        y_true: reference labels or values, shape (n,).
+        y_preds: by model its predictions of these rows, of the shape that the metrics take.
+        pairs: which differences, (first, second) for the value of first minus that of second.
+            None: every two models once, in the order of `y_preds`.
+        weight: None, a boolean mask or non-negative numbers, shape (n,).
+        groups: None, or an id for every row, shape (n,): rows of one id may depend on each other,
+            and are resampled and swapped together.
+        level: nominal coverage of the intervals, in (0, 1).
+        n_resamples: how many resamples, and how many random swaps.
+        seed: the same seed gives the same result.
+
+    Returns:
+        By metric, by pair the difference. Resamples and swaps in which it is undefined or
+        infinite are left out; nan if it is so in all, or of the rows as they are.
+
+    Raises:
+        ValueError: fewer than two models, a pair of unknown models, and what
+            `bootstrap_intervals` refuses.
+
+    Example:
+        >>> from modelops_jax.metrics import metric, paired_differences
+        >>> found = paired_differences(
+        ...     {"mse": metric("mean_squared_error")},
+        ...     [0.0] * 40,
+        ...     {"old": [1.0, 2.0] * 20, "new": [0.9, 1.9] * 20},
+        ... )["mse"]["old", "new"]
+        >>> round(found.value, 2), found.interval.low > 0, found.p_value < 0.01
+        (0.29, True, True)
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 15;
+    Yeh, "More accurate tests for the statistical significance of result differences", 2000.
+    """
+    check_bootstrap(metrics, level, "percentile", n_resamples)
+    for name, metric in metrics.items():
+        if metric.resampling == "closed":
+            raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
+    names = list(y_preds)
+    if len(names) < 2:
+        raise ValueError(f"y_preds must have two models or more to compare; it has {names}")
+    wanted = list(combinations(names, 2)) if pairs is None else list(pairs)
+    for name in {name for pair in wanted for name in pair}:
+        if name not in y_preds:
+            raise ValueError(f"pairs has the model {name!r}; y_preds has {', '.join(names)}")
+    reports = [compute(metrics, y_true, pred, weight=weight) for pred in y_preds.values()]
+    statistics = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
+    sums = draw_rows(
+        {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
+        y_true,
+        list(y_preds.values()),
+        weight=weight,
+        groups=groups,
+        poisson=n_resamples,
+        signs=n_resamples,
+        seed=seed,
+    )
+    method = (
+        "paired Poisson percentile" if groups is None else "paired Poisson of groups percentile"
+    )
+    found: dict[str, dict[tuple[str, str], Difference]] = {}
+    for name, metric in metrics.items():
+        resampled = sums.resampled().values(metric)
+        found[name] = {}
+        for pair in wanted:
+            first, second = (names.index(model) for model in pair)
+            value = np.asarray(
+                np.float64(reports[first].values[name]) - np.float64(reports[second].values[name])
+            )
+            with np.errstate(invalid="ignore"):
+                drawn = Resampled(value, resampled[:, first] - resampled[:, second])
+            interval = make_interval(drawn.ends(level, bca=False), level, method, n_resamples, seed)
+            swapped = _swapped(sums, metric, first, second)
+            p_value = _two_sided(value, swapped)
+            found[name][pair] = Difference(
+                float(value) if value.ndim == 0 else value,
+                interval,
+                float(p_value) if p_value.ndim == 0 else p_value,
+            )
+    return found
+
+
+def _swapped(sums: RowSums, metric: Metric, first: int, second: int) -> np.ndarray:
+    """The metric's differences where rows have been swapped at random, shape (swaps, ...).
+
+    Half of a row's two columns added, and half of them subtracted with a random sign: the sign
+    says whose is whose. A cell that a swap empties is exactly empty, since a sum with all signs
+    turned is rounded alike.
+    """
+    both, apart = {}, {}
+    for statistic in metric.statistics:
+        assert isinstance(statistic, SummedStatistic)
+        total = sums.sample().sums[statistic]
+        signed = sums.signed().sums[statistic]
+        both[statistic] = 0.5 * (total[:, first] + total[:, second])
+        apart[statistic] = 0.5 * (signed[:, first] - signed[:, second])
+    shuffled = {s: np.stack([both[s] + apart[s], both[s] - apart[s]], axis=1) for s in both}
+    values = RowSums(sums.draws, sums.states, shuffled).values(metric)
+    with np.errstate(invalid="ignore"):
+        return values[:, 0] - values[:, 1]
+
+
+def _two_sided(value: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """The share of swaps, the identity among them, with so large a difference."""
+    defined = np.isfinite(swapped)
+    with np.errstate(invalid="ignore"):
+        as_large = defined & (np.abs(swapped) >= np.abs(value) * (1 - _TIE))
+    share = (1 + as_large.sum(axis=0)) / (1 + defined.sum(axis=0))
+    return np.where(np.isfinite(value) & defined.any(axis=0), share, np.nan)

@@ -1,0 +1,186 @@
+"""Columns of files in chunks: every format gives the same rows, and every bad row its line."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from modelops_jax.data import CellKind, DatasetError, read_table
+
+ROWS = [("ham", 0.5), ("spam", -2.0), ("spam", 1e-3), ("ham", 7.0), ("eggs", 0.0)]
+KINDS: dict[str, CellKind] = {"y": "label", "score": "number"}
+
+
+def _write(folder: Path, ending: str) -> Path:
+    path = folder / f"rows{ending}"
+    labels, scores = [label for label, _ in ROWS], [score for _, score in ROWS]
+    lines = [json.dumps({"score": score, "id": 1, "y": label}) for label, score in ROWS]
+    if ending.startswith(".jsonl"):
+        text = "\n".join(lines) + "\n"
+    else:
+        separator = "\t" if ending == ".tsv" else ","
+        cells = [["score", "id", "y"], *([str(score), "1", label] for label, score in ROWS)]
+        text = "\r\n".join(separator.join(row) for row in cells)
+    if ending == ".npz":
+        np.savez(path, y=np.array(labels), score=np.array(scores), other=np.zeros(2))
+    elif ending == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"score": scores, "y": labels}), path)
+    elif ending.endswith(".gz"):
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text, newline="")
+    return path
+
+
+@pytest.mark.parametrize(
+    "ending", [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".npz", ".parquet"]
+)
+def test_every_format_gives_the_same_columns_in_chunks(tmp_path, ending):
+    chunks = list(read_table(_write(tmp_path, ending), KINDS, chunk_rows=2))
+    assert [len(chunk.lines) for chunk in chunks] == [2, 2, 1]
+    assert chunks[-1].done == 1.0
+    found = {name: [v for chunk in chunks for v in chunk.columns[name]] for name in KINDS}
+    assert list(zip(found["y"], found["score"], strict=True)) == ROWS
+    assert not any(chunk.problems for chunk in chunks)
+
+
+def _problems(path: Path, kinds: dict[str, CellKind] | None = None) -> tuple[list[str], list[int]]:
+    chunks = list(read_table(path, kinds or KINDS))
+    problems = [str(problem) for chunk in chunks for problem in chunk.problems]
+    return problems, [line for chunk in chunks for line in chunk.lines]
+
+
+def test_bad_lines_of_jsonl_are_named_and_the_others_kept(tmp_path):
+    lines = [
+        b'{"y": "ham", "score": 1}',
+        b"{broken",
+        b"",
+        b'{"y": "ham"}',
+        b'{"y": "ham", "score": "high"}',
+        b'{"y": "ham", "score": true}',
+        b'{"y": 3, "score": 1}',
+        b'{"y": "ham", "score": 1e999}',
+        b'{"y": "ham", "score": 1, "y": "spam"}',
+        b'{"y": "\xff", "score": 1}',
+        b"[1, 2]",
+        b'{"y": "ham", "score": ' + b"9" * 5000 + b"}",
+        b'{"y": null, "score": 1}',
+        b'{"y": "spam", "score": 2}',
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
+    problems, kept = _problems(path)
+    assert kept == [1, 14]
+    expected = [
+        "line 2: Expecting property name",
+        "line 4: no key 'score'; the keys are 'y'",
+        "line 5: score: found str 'high', expected a number",
+        "line 6: score: found bool True, expected a number",
+        "line 7: y: found int 3, expected a string, as in the first rows",
+        "line 8: ",
+        "line 9: the key 'y' occurs twice",
+        "line 10: byte 8 (0xff) is not UTF-8",
+        "line 11: found list [1, 2], expected an object",
+        "line 12: ",
+        "line 13: y: found NoneType None, expected a label",
+    ]
+    assert len(problems) == len(expected)
+    for problem, start in zip(problems, expected, strict=True):
+        assert problem.startswith(start), problem
+
+
+def test_bad_rows_of_csv_are_named_by_the_line_they_end_on(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(
+        b'y,score\n"two\nlines",1\nham\nham,nan\nham,\nham,1,2\n\nh\xffm,1\nspam,2\n"ham"x,3\nham,4\n'
+    )
+    problems, kept = _problems(path)
+    assert kept == [3, 10, 12]
+    assert [problem.split(":")[0] for problem in problems] == [
+        "line 4", "line 5", "line 6", "line 7", "line 9", "line 11",
+    ]  # fmt: skip
+    assert "found 1 cells, expected 2" in problems[0]
+    assert "expected a finite number" in problems[1]
+    assert "found '', expected a number" in problems[2]
+    assert "is not UTF-8" in problems[4]
+
+
+def test_an_unterminated_quote_is_one_problem(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('y,score\nham,1\n"spam,2\nham,3\n')
+    problems, kept = _problems(path)
+    assert kept == [2]
+    assert problems == ["line 4: unexpected end of data"]
+
+
+def test_labels_of_text_are_integers_if_all_of_the_first_rows_are(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("y,score\n1,1\n-2,1\n")
+    assert next(read_table(path, KINDS)).columns["y"] == [1, -2]
+    path.write_text("y,score\n1,1\n007,1\n")
+    assert next(read_table(path, KINDS)).columns["y"] == ["1", "007"]
+    path.write_text("y,score\n1,1\nx,1\n")
+    first, second = read_table(path, KINDS, chunk_rows=1)
+    assert first.columns["y"] == [1]
+    (problem,) = second.problems
+    assert str(problem) == "line 3: y: found 'x', expected an integer, as in the first rows"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "the file is empty"),
+        ("a.csv", b"y,y,score\n1,1,1\n", "2 columns 'y'; the columns are 'y', 'y', 'score'"),
+        ("a.csv", b"x\n1\n", "no column 'y'; the columns are 'x'"),
+        ("a.csv", "y,score\n".encode("utf-16"), "UTF-16"),
+        ("a.npz", b"PK nothing", "no NPZ file, or a damaged one"),
+        ("a.parquet", b"PAR1 nothing", "no Parquet file, or a damaged one"),
+        ("a.xlsx", b"PK", "the ending '.xlsx' is none of .jsonl"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        list(read_table(path, KINDS))
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": np.array([{"a": 1}], object), "score": np.ones(1)}, "'y' is object"),
+        ({"y": np.ones(2), "score": np.ones(3)}, "different lengths: y \\(2,\\), score \\(3,\\)"),
+        ({"y": np.ones(2)}, "no array 'score'; the arrays are 'y'"),
+        ({"y": np.float64(1), "score": np.ones(1)}, "'y' is float64 of shape \\(\\)"),
+    ],
+)
+def test_arrays_that_are_no_columns_are_refused(tmp_path, arrays, message):
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DatasetError, match=message):
+        list(read_table(path, KINDS))
+
+
+def test_a_cut_array_is_an_error_and_not_fewer_rows(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, y=np.arange(1000), score=np.ones(1000))
+    whole = zipfile.ZipFile(path).read("y.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("y.npy", whole[:-80])
+        archive.writestr("score.npy", whole)
+    with pytest.raises(DatasetError, match="ends after fewer rows"):
+        list(read_table(path, KINDS))
+
+
+def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"y": [0, 1]}\n{"y": [0, 2]}\n{"y": 1}\n')
+    problems, kept = _problems(path, {"y": "labels"})
+    assert kept == [1]
+    assert [p.split(",")[-1] for p in problems] == [" expected a list of 0 and 1"] * 2

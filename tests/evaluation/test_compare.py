@@ -1,0 +1,235 @@
+"""`compare`: the right tests on the right rows, adjusted, and a ranking that says what is real."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import modelops_jax.metrics as numeric
+from modelops_jax.evaluation import (
+    AUCROCMetric,
+    ModelEvaluator,
+    TaskType,
+    UndefinedMetricWarning,
+    compare,
+)
+from modelops_jax.evaluation._comparison import compact_letters
+
+ANIMALS = np.array(["bird", "cat", "dog"])
+
+
+def answers(rates, rows=300, seed=0):
+    """The truth, and for each rate predictions that are right at least so often."""
+    random = np.random.default_rng(seed)
+    truth = random.choice(ANIMALS, rows)
+    guess = {
+        name: np.where(random.random(rows) < rate, truth, random.choice(ANIMALS, rows))
+        for name, rate in rates.items()
+    }
+    return truth, guess
+
+
+def test_a_letter_is_shared_unless_two_are_apart():
+    """Over random sets of pairs that are apart, five models at a time."""
+    random = np.random.default_rng(1)
+    pairs = list(itertools.combinations("vwxyz", 2))
+    for _ in range(200):
+        apart = [pair for pair in pairs if random.random() < 0.5]
+        letters = compact_letters("vwxyz", apart)
+        for pair in pairs:
+            assert bool(set(letters[pair[0]]) & set(letters[pair[1]])) == (pair not in apart)
+    assert compact_letters("xyz", [("x", "z")]) == {"x": "a", "y": "ab", "z": "b"}
+    assert compact_letters("xy", []) == {"x": "a", "y": "a"}
+
+
+def test_accuracy_is_compared_by_mcnemar_and_holm():
+    """Three models: values of an evaluation each, McNemar's p of each pair, times its rank."""
+    truth, guess = answers({"small": 0.5, "large": 0.85, "medium": 0.8})
+    found = compare(truth, guess, task="classification", seed=3)
+    accuracy = found.metrics["accuracy"]
+    assert list(accuracy.values) == ["large", "medium", "small"]
+    for name, pred in guess.items():
+        single = ModelEvaluator("classification").evaluate(truth, pred, confidence=0.95)
+        for metric, value in single.metrics.items():
+            assert found.metrics[metric].values[name] == pytest.approx(value, abs=1e-12)
+        assert accuracy.intervals[name] == single.intervals["accuracy"]
+    expected = []
+    for pair in accuracy.pairs:
+        one, other = guess[pair.first] == truth, guess[pair.second] == truth
+        assert pair.difference == pytest.approx(one.mean() - other.mean(), abs=1e-12)
+        fewer, tosses = np.sum(one & ~other), np.sum(one ^ other)
+        mid = stats.binomtest(int(fewer), int(tosses)).pvalue - stats.binom.pmf(fewer, tosses, 0.5)
+        assert pair.p_value == pytest.approx(mid, rel=1e-9)
+        assert pair.test == "McNemar (mid-p)"
+        assert pair.interval.low < pair.difference < pair.interval.high
+        expected.append(mid)
+    adjusted = [pair.adjusted_p_value for pair in accuracy.pairs]
+    assert adjusted == pytest.approx(numeric.adjust_p_values(expected))
+    assert accuracy.verdicts == {
+        "large": "best",
+        "medium": "not distinguishable from the best",
+        "small": "worse than the best",
+    }
+    assert accuracy.letters == {"large": "a", "medium": "a", "small": "b"}
+    f1 = found.metrics["f1"].pair("small", "large")
+    assert (f1.test, f1.distinguishable) == ("permutation", True)
+    with pytest.raises(KeyError, match="not compared"):
+        accuracy.pair("large", "small")
+
+
+def test_models_have_one_set_of_classes():
+    """One model alone is binary, the other says a third label: both are averaged over classes."""
+    truth = [0, 1] * 20
+    third = [2, *truth[1:]]
+    with pytest.warns(UndefinedMetricWarning, match="three: recall: .*2"):
+        found = compare(truth, {"two": truth, "three": third}, task=TaskType.CLASSIFICATION)
+    recall = found.metrics["recall"].values
+    assert recall["two"] == 1.0
+    assert recall["three"] == pytest.approx((19 / 20 + 1 + 0) / 3)
+
+
+def test_a_baseline_is_what_the_others_are_compared_with():
+    """Errors: less is better, and a difference is the model's value minus the baseline's."""
+    random = np.random.default_rng(2)
+    y_true = random.normal(size=150)
+    guess = {
+        "old": (y_true + random.normal(size=150)).tolist(),
+        "good": y_true + 0.5 * random.normal(size=150),
+        "bad": y_true + 2 * random.normal(size=150),
+    }
+    found = compare(y_true, guess, task="regression", baseline="old", confidence=0.9)
+    mae = found.metrics["mae"]
+    assert [(pair.first, pair.second) for pair in mae.pairs] == [("good", "old"), ("bad", "old")]
+    assert mae.verdicts == {
+        "good": "better than old",
+        "old": "baseline",
+        "bad": "worse than old",
+    }
+    assert not mae.letters
+    errors = np.abs(y_true - np.array(guess["good"])) - np.abs(y_true - np.array(guess["old"]))
+    pair = mae.pair("good", "old")
+    assert pair.difference == pytest.approx(errors.mean())
+    spread = errors.std() / math.sqrt(150)
+    ends = pair.interval.low, pair.interval.high
+    assert ends == pytest.approx(
+        (errors.mean() - 1.645 * spread, errors.mean() + 1.645 * spread), abs=0.2 * spread
+    )
+    assert found.metrics["r2"].verdicts["good"] == "better than old"
+    assert "baseline old, 90 % level" in str(found)
+
+
+def test_areas_are_compared_by_delong():
+    """Ranking: DeLong's test and interval; of groups it has none, and no other is made up."""
+    random = np.random.default_rng(3)
+    labels = random.choice(["ham", "spam"], 200)
+    signal = (labels == "spam").astype(float)
+    guess = {name: signal + s * random.normal(size=200) for name, s in (("a", 1.0), ("b", 2.0))}
+    task = ModelEvaluator("classification")
+    for metric in task.metrics:
+        del task._metrics[metric.name]
+    task.add_metric(AUCROCMetric(positive_class="spam"))
+    (pair,) = compare(labels, guess, task=task).metrics["auc_roc"].pairs
+    direct = numeric.delong_test(signal.astype(int), guess["a"], guess["b"])
+    assert (pair.difference, pair.p_value, pair.test) == (
+        direct.difference,
+        direct.p_value,
+        "DeLong",
+    )
+    assert pair.interval.high - pair.difference == pytest.approx(1.959964 * direct.standard_error)
+    grouped = compare(labels, guess, task=task, groups=np.arange(200) // 4).metrics["auc_roc"]
+    assert not grouped.pairs
+    assert list(grouped.values) == ["a", "b"]
+    assert not grouped.verdicts
+
+
+def test_groups_make_differences_less_certain():
+    """Rows copied eight times tell models apart alone, and do not as groups."""
+    truth, guess = answers({"a": 0.7, "b": 0.55}, rows=60, seed=4)
+    truth = np.repeat(truth, 8)
+    guess = {name: np.repeat(pred, 8) for name, pred in guess.items()}
+    alone = compare(truth, guess, task="multiclass").metrics["accuracy"].pairs[0]
+    groups = np.repeat(np.arange(60), 8)
+    found = compare(truth, guess, task="multiclass", groups=groups).metrics["accuracy"].pairs[0]
+    assert alone.p_value < 0.2 * found.p_value
+    assert found.test == "permutation"
+    assert found.interval.high - found.interval.low > 2 * (alone.interval.high - alone.interval.low)
+
+
+def test_texts_and_label_sets_are_compared_by_their_rows():
+    """Exact match and subset accuracy; what has no test has its values."""
+    truth = ["yes", "no"] * 40
+    guess = {"same": truth, "none": ["?"] * 80}
+    found = compare(truth, guess, task="text_generation").metrics
+    assert found["exact_match"].verdicts == {"same": "best", "none": "worse than the best"}
+    assert found["length_ratio"].pairs[0].test == "permutation"
+    matrix = np.random.default_rng(5).integers(0, 2, (60, 3))
+    guess = {"same": matrix, "less": np.where([True, False, True], matrix, 1 - matrix)}
+    sets = compare(matrix, guess, task="multilabel").metrics
+    assert sets["subset_accuracy"].verdicts["less"] == "worse than the best"
+    assert not sets["f1_micro"].pairs
+    assert sets["f1_micro"].values["same"] == 1.0
+
+
+def test_a_comparison_reads_as_a_table_and_is_json():
+    """The first line says what was done; each model has its value, letters and verdict."""
+    truth, guess = answers({"small": 0.4, "large": 0.9}, rows=100)
+    found = compare(truth, guess, task="multiclass", correction="benjamini-hochberg")
+    lines = str(found).splitlines()
+    assert lines[0] == (
+        "multiclass, 2 models on 100 rows, all pairs, 95 % level, p-values adjusted: "
+        "benjamini-hochberg"
+    )
+    assert lines[1] == "accuracy (higher is better)"
+    values = found.metrics["accuracy"].values
+    assert lines[2].startswith(f"  large  {values['large']:.4f}  [0.")
+    assert lines[2].endswith("]  a  best")
+    assert f"  b  worse than the best ({values['small'] - values['large']:.4f}, p " in lines[3]
+    assert lines[-1] == "Models that share a letter are not distinguishable."
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["models"] == ["small", "large"]
+    assert plain["metrics"]["f1"]["verdicts"]["large"] == "best"
+    assert plain["metrics"]["accuracy"]["pairs"][0]["interval"]["level"] == 0.95
+
+
+def test_what_is_undefined_is_null():
+    """R2 of one row: no value, no p-value, nothing told apart, and JSON without nan."""
+    with pytest.warns(UndefinedMetricWarning, match="a: r2|b: r2|one row"):
+        found = compare([1.0], {"a": [1.0], "b": [2.0]}, task="regression", n_resamples=20)
+    assert math.isnan(found.metrics["r2"].pairs[0].adjusted_p_value)
+    assert set(found.metrics["r2"].letters.values()) == {"a"}
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["metrics"]["r2"]["pairs"][0]["p_value"] is None
+    assert plain["not_finite"]
+
+
+def test_equal_models_are_not_told_apart():
+    """The same predictions twice: no difference, p = 1, one letter."""
+    truth, guess = answers({"a": 0.7}, rows=50)
+    found = compare(truth, guess | {"b": guess["a"]}, task="multiclass", n_resamples=50)
+    for metric in found.metrics.values():
+        (pair,) = metric.pairs
+        assert (pair.difference, pair.adjusted_p_value, pair.distinguishable) == (0.0, 1.0, False)
+        assert set(metric.letters.values()) == {"a"}
+
+
+def test_mistakes_are_refused():
+    """Each with what was found and what was expected; warnings are those of an evaluation."""
+    truth = [0, 1, 1, 0]
+    with pytest.raises(TypeError):
+        compare(truth, [truth, truth], task="binary")  # pyright: ignore[reportArgumentType] # the mistake meant
+    with pytest.raises(ValueError, match=r"predictions has \['a'\]; expected two models or more"):
+        compare(truth, {"a": truth}, task="binary")
+    two = {"a": truth, "b": truth}
+    with pytest.raises(ValueError, match="baseline is 'c'; choose one of: a, b"):
+        compare(truth, two, task="binary", baseline="c")
+    with pytest.raises(ValueError, match=r"confidence is 95\.0; expected"):
+        compare(truth, two, task="binary", confidence=95.0)
+    with pytest.raises(ValueError, match=r"method must be one of .*'holm'"):
+        compare(truth, two, task="binary", correction="none")
+    with pytest.raises(ValueError, match="y_true has 4 entries and y_pred has 3"):
+        compare(truth, two | {"b": truth[:3]}, task="binary")
+    with pytest.raises(ValueError, match="no rows"), pytest.warns(UndefinedMetricWarning):
+        compare([], {"a": [], "b": []}, task="regression")

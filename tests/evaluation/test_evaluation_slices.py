@@ -1,0 +1,184 @@
+"""Slices of an evaluation: by each column, crossed, the worst first."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+import modelops_jax.metrics as numeric
+from modelops_jax.evaluation import ModelEvaluator
+
+sk: Any = sklearn.metrics
+RNG = np.random.default_rng(12)
+COUNT = 600
+LANG = np.array(["de", "en", "fr"])[RNG.integers(0, 3, COUNT)]
+LONG = RNG.random(COUNT) < 0.5
+CODES = RNG.integers(0, 4, (2, COUNT))
+SLICES = {"lang": LANG, "long": LONG.tolist(), ("lang", "long"): None}
+ROWS: dict[str, Any] = {
+    "multiclass": CODES,
+    "regression": RNG.normal(size=(2, COUNT)),
+    "ranking": (CODES[0] > 1, RNG.normal(size=COUNT)),
+    "multilabel": RNG.integers(0, 2, (2, COUNT, 3)),
+}
+
+
+def rows_of(key: Any) -> np.ndarray:
+    """Which rows a slice has."""
+    columns = {"lang": LANG, "long": LONG}
+    return np.logical_and.reduce([columns[name] == value for name, value in key.items()])
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_a_slice_is_an_evaluation_of_its_rows(task):
+    """Every slice of every slicing, with intervals from the same statistics."""
+    y_true, y_pred = ROWS[task]
+    evaluator = ModelEvaluator(task)
+    result = evaluator.evaluate(y_true, y_pred, slices=SLICES, confidence=0.9)
+    assert sorted(len(one.key) for one in result.slices) == [1] * 5 + [2] * 6
+    for one in result.slices:
+        rows = rows_of(one.key)
+        alone = evaluator.evaluate(y_true[rows], y_pred[rows], confidence=0.9)
+        assert one.rows == alone.sample_count == rows.sum()
+        assert list(one.metrics) == list(alone.metrics)
+        for name, value in alone.metrics.items():
+            assert abs(one.metrics[name] - value) <= 1e-12 * max(1, abs(value))
+        assert one.intervals.keys() == alone.intervals.keys()
+        for name, interval in alone.intervals.items():
+            assert one.intervals[name].low == pytest.approx(interval.low, rel=1e-9)
+
+
+def test_values_are_those_of_scikit_learn():
+    """F1 of one language, its classes being those that occur in it."""
+    result = ModelEvaluator("classification").evaluate(*CODES, slices={"lang": LANG})
+    for one in result.slices:
+        rows = LANG == one.key["lang"]
+        expected = sk.f1_score(CODES[0][rows], CODES[1][rows], average="macro")
+        assert one.metrics["f1"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("task", "better"), [("multiclass", 1), ("regression", -1)])
+def test_the_worst_come_first(task, better):
+    """By the first metric, in its direction."""
+    result = ModelEvaluator(task).evaluate(*ROWS[task], slices={"lang": LANG})
+    values = [better * one.metrics[next(iter(result.metrics))] for one in result.slices]
+    assert values == sorted(values)
+
+
+def test_undefined_slices_come_last_and_are_counted():
+    """One class only in a slice: nan there, and a value elsewhere."""
+    result = ModelEvaluator("ranking").evaluate(
+        [0, 1, 0, 1, 1, 1], [0.1, 0.2, 0.9, 0.3, 0.4, 0.5], slices={"k": [1, 1, 2, 2, 3, 3]}
+    )
+    assert [one.key["k"] for one in result.slices] == [2, 1, 3]
+    assert math.isnan(result.slices[2].metrics["auc_roc"])
+    assert result.slices[2].undefined == {"auc_roc": 1}
+
+
+def test_the_task_is_decided_by_all_rows():
+    """A slice with only 0 and 1 of a task with three classes is no binary one."""
+    y_true, y_pred = [0, 1, 0, 2, 2, 1], [0, 0, 0, 2, 2, 1]
+    keys = list("aaabbb")
+    found = ModelEvaluator("classification").evaluate(y_true, y_pred, slices={"k": keys})
+    first = next(one for one in found.slices if one.key["k"] == "a")
+    expected = sk.precision_score([0, 1, 0], [0, 0, 0], average="macro", zero_division=0)
+    assert first.metrics["precision"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_many_classes_and_slices():
+    """More classes than a table holds, in slices."""
+    codes = RNG.integers(0, 150, (2, COUNT))
+    codes[1, :300] = codes[0, :300]
+    with pytest.warns(UserWarning, match="classes"):
+        result = ModelEvaluator("multiclass").evaluate(*codes, slices={"lang": LANG})
+    one = result.slices[0]
+    rows = LANG == one.key["lang"]
+    assert one.metrics["accuracy"] == sk.accuracy_score(codes[0][rows], codes[1][rows])
+
+
+@pytest.mark.parametrize(
+    ("slices", "error", "message"),
+    [
+        ({"a": [1, 2]}, ValueError, r"slices\['a'\] has 2 entries and y_true has 3"),
+        ({"a": [1, 2, "x"]}, TypeError, r"slices\['a'\] mixes labels of two kinds"),
+        ({("a", "b"): None}, ValueError, r"expected different ones of \(\)"),
+        ({"a": [1, 2, 3], ("a", "a"): None}, ValueError, "expected different ones of"),
+        ({"a": [1, 2, 3], ("a",): [1]}, TypeError, "crossed slices need no column"),
+    ],
+)
+def test_what_is_no_slicing_is_refused(slices, error, message):
+    """With the name of the column."""
+    with pytest.raises(error, match=message):
+        ModelEvaluator("binary").evaluate([0, 1, 1], [0, 1, 1], slices=slices)
+
+
+METRICS = {
+    "matrix": numeric.metric("confusion_matrix", num_classes=4),
+    "f1": numeric.metric("f1_score", average="macro", num_classes=4),
+}
+NUMBERS = {
+    name: numeric.metric(name)
+    for name in ("mean_absolute_error", "r2_score", "pearson_corrcoef", "max_error")
+}
+
+
+def test_statistics_of_slices_in_one_pass():
+    """Counts exactly, sums to 1e-12, at an offset; a slice of equal values, and one without."""
+    ids = RNG.integers(0, 5, COUNT) * 2  # those of odd numbers have no rows
+    values = 1e6 + 1e-3 * RNG.normal(size=(2, COUNT))
+    values[0, ids == 4] = 0.1
+    mask, numbers = RNG.random(COUNT) < 0.7, RNG.random(COUNT)
+    for metrics, columns, weight in ((METRICS, CODES, mask), (NUMBERS, values, numbers)):
+        found = numeric.compute_slices(
+            metrics, columns[0], columns[1], {"k": ids, "all": 0 * ids}, weight=weight
+        )
+        whole = numeric.compute(metrics, columns[0], columns[1], weight=weight)
+        reports = [
+            (found.whole, whole),
+            (found.slices["all"][0], whole),
+            *(
+                (
+                    found.slices["k"][place],
+                    numeric.compute(
+                        metrics,
+                        columns[0][ids == place],
+                        columns[1][ids == place],
+                        weight=weight[ids == place],
+                    ),
+                )
+                for place in range(3, 6)
+            ),
+        ]
+        for one, expected in reports:
+            assert (one.rows, one.undefined) == (expected.rows, expected.undefined)
+            for name, value in expected.values.items():
+                np.testing.assert_allclose(one.values[name], value, rtol=1e-12, atol=1e-12)
+    assert found.slices["k"][4].undefined["r2_score"] == 1
+
+
+def test_ids_that_are_no_slices_are_refused():
+    """Fractions, negative numbers, other lengths; and invalid rows as ever."""
+    for ids, error in (([0.5, 1.0], TypeError), ([-1, 0], ValueError), ([0], ValueError)):
+        with pytest.raises(error, match=r"slices\['k'\]"):
+            numeric.compute_slices(METRICS, [0, 1], [0, 1], {"k": ids})
+    with pytest.raises(ValueError, match="y_pred: 1 labels outside 0 to 3"):
+        numeric.compute_slices(METRICS, [0, 1], [0, 4], {"k": [0, 1]})
+
+
+def test_groups_are_resampled_within_a_slice_too():
+    """The interval of a slice is that of its rows with their groups."""
+    random = np.random.default_rng(5)
+    group = random.integers(0, 30, 240)
+    true = random.integers(0, 2, 30)[group] ^ (random.random(240) < 0.1)
+    lang = np.where(group % 2 == 0, "de", "en")
+    evaluator = ModelEvaluator("binary")
+    wanted = {"confidence": 0.9, "seed": 3}
+    pred = random.integers(0, 2, 30)[group]
+    whole = evaluator.evaluate(true, pred, groups=group, slices={"lang": lang}, **wanted)
+    for part in whole.slices:
+        rows = lang == part.key["lang"]
+        alone = evaluator.evaluate(true[rows], pred[rows], groups=group[rows], **wanted)
+        assert part.intervals["accuracy"].method == "Poisson of groups percentile"
+        assert part.intervals["accuracy"] == alone.intervals["accuracy"]

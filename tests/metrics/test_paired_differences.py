@@ -1,0 +1,274 @@
+"""Comparisons of models on the same rows, against scipy, enumeration and simulated nulls."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy import stats
+
+from modelops_jax.metrics import (
+    adjust_p_values,
+    compute,
+    mcnemar_test,
+    metric,
+    paired_differences,
+)
+
+MAE = {"it": metric("mean_absolute_error")}
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (5, 5), (1, 0), (3, 9), (40, 22), (700, 640), (0, 30)])
+def test_mcnemar_is_a_fair_coin(counts):
+    """The exact p-value is scipy's; the mid one lacks the chance of what was seen."""
+    only_first, only_second = counts
+    y_true = np.ones(only_first + only_second + 20, int)
+    first, second = y_true.copy(), y_true.copy()
+    second[:only_first] = 0
+    first[only_first : only_first + only_second] = 7
+    first[-5:] = second[-5:] = 3
+    exact = mcnemar_test(y_true, first, second, method="exact")
+    mid = mcnemar_test(y_true, first, second)
+    assert (exact.only_first, exact.only_second) == (mid.only_first, mid.only_second) == counts
+    tosses = sum(counts)
+    expected = stats.binomtest(only_first, tosses).pvalue if tosses else 1.0
+    assert exact.p_value == pytest.approx(expected, rel=1e-10)
+    seen = stats.binom.pmf(only_first, tosses, 0.5)
+    if only_first != only_second:
+        assert mid.p_value == pytest.approx(expected - seen, rel=1e-9)
+    assert mcnemar_test(y_true, second, first).p_value == mid.p_value
+
+
+def test_mcnemar_refuses_what_is_no_label():
+    """Lengths that differ, scores, and another method."""
+    with pytest.raises(ValueError, match=r"one length; found y_true \(3,\), first \(3,\), second"):
+        mcnemar_test([1, 1, 0], [1, 1, 0], [1, 1])
+    with pytest.raises(TypeError, match="second must hold integer or boolean labels"):
+        mcnemar_test([1, 0], [1, 0], [0.5, 0.7])
+    with pytest.raises(ValueError, match="method must be one of"):
+        mcnemar_test([1, 0], [1, 0], [1, 0], method="chi2")
+
+
+def test_holm_is_the_closed_test():
+    """A hypothesis is rejected where every set with it is, by Bonferroni; nan is no test."""
+    p_values = np.random.default_rng(0).random(6) ** 3
+    p_values[3] = p_values[1]
+    sets = [s for size in range(1, 7) for s in itertools.combinations(range(6), size)]
+    expected = [
+        max(min(1.0, len(s) * p_values[list(s)].min()) for s in sets if i in s) for i in range(6)
+    ]
+    assert adjust_p_values(p_values) == pytest.approx(expected)
+    assert adjust_p_values([0.01, math.nan, 0.5])[[0, 2]] == pytest.approx([0.02, 0.5])
+    assert np.isnan(adjust_p_values([0.01, math.nan, 0.5])[1])
+
+
+def test_benjamini_hochberg_is_scipys():
+    """scipy's false_discovery_control, ties and certainties among them."""
+    p_values = np.append(np.random.default_rng(1).random(20), [0.0, 1.0, 0.03, 0.03])
+    found = adjust_p_values(p_values, method="benjamini-hochberg")
+    assert found == pytest.approx(stats.false_discovery_control(p_values))
+    assert adjust_p_values([]).size == 0
+    with pytest.raises(ValueError, match=r"p_values must be in \[0, 1\]"):
+        adjust_p_values([0.5, 1.2])
+    with pytest.raises(ValueError, match=r"one axis, shape \(m,\); found \(1, 1\)"):
+        adjust_p_values(np.array([[0.5]]))
+    with pytest.raises(ValueError, match="method must be one of"):
+        adjust_p_values([0.5], method="bonferroni")
+
+
+def test_a_difference_of_means_is_the_mean_of_differences():
+    """Its bootstrap is that of the rows' differences, its test scipy's of random signs."""
+    random = np.random.default_rng(2)
+    first, noise = random.exponential(size=(2, 80))
+    second = first + 0.3 * noise - 0.26
+    y_preds = {"a": first, "b": second}
+    found = paired_differences(MAE, np.zeros(80), y_preds, n_resamples=4000)["it"]["a", "b"]
+    rows = np.abs(first) - np.abs(second)
+    assert found.value == pytest.approx(rows.mean(), rel=1e-12)
+    boot = stats.bootstrap((rows,), np.mean, method="percentile", n_resamples=4000, rng=3)
+    spread = float(boot.standard_error)
+    ends = found.interval.low, found.interval.high
+    assert ends == pytest.approx(tuple(boot.confidence_interval), abs=0.2 * spread)
+    theirs = stats.permutation_test(
+        (rows,), np.mean, permutation_type="samples", n_resamples=4000, rng=4
+    ).pvalue
+    assert found.p_value == pytest.approx(theirs, abs=6 * math.sqrt(theirs / 4000))
+    assert found.interval.method == "paired Poisson percentile"
+    alone = [np.std(np.abs(pred)) / math.sqrt(80) for pred in y_preds.values()]
+    assert ends[1] - ends[0] < 2 * min(alone)  # their rows vary together
+
+
+SCORES = {
+    "f1": (metric("f1_score", average="macro", num_classes=3), "f1_score", {"average": "macro"}),
+    "r2": (metric("r2_score"), "r2_score", {}),
+}
+
+
+@pytest.mark.parametrize("name", ["f1", "r2"])
+def test_a_permutation_swaps_predictions(name):
+    """The p-value is that of all 2**8 ways to swap eight rows, for tables and for moments."""
+    random = np.random.default_rng(5)
+    if name == "f1":
+        y_true = np.array([0, 1, 2, 0, 1, 2, 0, 1])
+        first, second = y_true.copy(), random.integers(0, 3, 8)
+    else:
+        y_true = random.normal(size=8)
+        first, second = y_true + 0.4 * random.normal(size=(2, 8)) * [[1], [3]]
+    found, score, options = SCORES[name]
+    score = getattr(sklearn.metrics, score)
+    if name == "f1":
+        options = options | {"zero_division": 0.0}
+
+    def difference(swap):
+        one, other = np.where(swap, second, first), np.where(swap, first, second)
+        return score(y_true, one, **options) - score(y_true, other, **options)
+
+    observed = difference(np.zeros(8, bool))
+    every = [difference(np.array(s)) for s in itertools.product([False, True], repeat=8)]
+    expected = np.mean(np.abs(every) >= abs(observed) - 1e-12)
+    ours = paired_differences({name: found}, y_true, {"a": first, "b": second}, n_resamples=4000)[
+        name
+    ]["a", "b"]
+    assert ours.value == pytest.approx(observed, abs=1e-12)
+    assert ours.p_value == pytest.approx(expected, abs=5 * math.sqrt(expected / 4000))
+
+
+def pairs_of(models):
+    """Every two models once, none twice."""
+    names = list(models)
+    return list(zip(names[::2], names[1::2], strict=True))
+
+
+def alike(draw, pairs=200):
+    """Models that are equally good, each with its own draws of the rows."""
+    return {f"m{at}": draw() for at in range(2 * pairs)}
+
+
+def rejected_of(found):
+    """The share of differences with p at most 0.05."""
+    return np.mean(np.array([one.p_value for one in found]) <= 0.05)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_equal_models_are_told_apart_as_seldom_as_the_level_says(grouped):
+    """Of 200 pairs of equally good models 5 % have p < 0.05, and 95 % have 0 inside.
+
+    Rows in groups that share most of their errors need their groups: without, a third would.
+    """
+    random = np.random.default_rng(6)
+
+    def draw():
+        own = random.normal(size=256)
+        return np.repeat(random.normal(size=64), 4) + 0.3 * own if grouped else own
+
+    groups = np.arange(256) // 4 if grouped else None
+    models = alike(draw)
+    pairs = pairs_of(models)
+
+    def rates(groups):
+        found = paired_differences(
+            MAE, np.zeros(256), models, pairs=pairs, groups=groups, n_resamples=400
+        )["it"].values()
+        low, high = np.array([(one.interval.low, one.interval.high) for one in found]).T
+        return rejected_of(found), np.mean((low <= 0) & (high >= 0))
+
+    rejected, inside = rates(groups)
+    assert 0.02 <= rejected <= 0.08
+    assert 0.92 <= inside <= 0.98
+    if grouped:
+        rejected, inside = rates(None)
+        assert rejected > 0.2
+        assert inside < 0.8
+
+
+def test_equally_right_classifiers_are_told_apart_as_seldom_as_the_level_says():
+    """Mid-p rejects near 5 %, the exact test and swaps no more often."""
+    random = np.random.default_rng(7)
+    models = alike(lambda: (random.random(128) < 0.8).astype(int))
+    ones = np.ones(128, int)
+    accuracy = {"it": metric("accuracy_score")}
+    pairs = pairs_of(models)
+    found = paired_differences(accuracy, ones, models, pairs=pairs, n_resamples=400)["it"]
+    mid, exact = (
+        np.mean(
+            [mcnemar_test(ones, models[a], models[b], method=m).p_value <= 0.05 for a, b in pairs]
+        )
+        for m in ("mid-p", "exact")
+    )
+    assert rejected_of(found.values()) <= 0.08
+    assert 0.02 <= mid <= 0.08
+    assert exact <= mid
+
+
+def test_real_differences_are_found_and_have_a_sign():
+    """Half an error less in every row, per class as well; pairs have the order asked for."""
+    random = np.random.default_rng(8)
+    y_true = random.integers(0, 3, 600)
+    good, bad = (
+        np.where(random.random(600) < right, y_true, random.integers(0, 3, 600))
+        for right in (0.9, 0.6)
+    )
+    metrics = {
+        "accuracy": metric("accuracy_score"),
+        "each": metric("f1_score", average=None, num_classes=3),
+    }
+    pairs = [("bad", "good"), ("good", "bad")]
+    found = paired_differences(metrics, y_true, {"good": good, "bad": bad}, pairs=pairs)
+    worse, better = (found["accuracy"][pair] for pair in pairs)
+    assert worse.interval.high < 0 < better.interval.low
+    assert worse.value == -better.value
+    assert worse.p_value == better.p_value < 0.001
+    values = [compute(metrics, y_true, pred).values["each"] for pred in (good, bad)]
+    assert found["each"]["good", "bad"].value == pytest.approx(values[0] - values[1])
+    assert np.shape(found["each"]["good", "bad"].p_value) == (3,)
+    assert np.all(np.asarray(found["each"]["good", "bad"].interval.low) > 0)
+
+
+def test_a_weight_goes_with_its_row():
+    """All 2**7 swaps of weighted rows; a class that a swap takes all rows from leaves the mean."""
+    weight = np.random.default_rng(3).random(7)
+    lenient: Any = {"zero_division": 0.0}  # scikit-learn's annotation knows strings only
+    y_true = np.array([0, 0, 0, 0, 1, 1, 1])
+    first, second = np.array([0, 0, 2, 0, 1, 1, 0]), np.array([2, 2, 0, 2, 1, 1, 1])
+
+    def difference(swap):
+        one, other = (
+            sklearn.metrics.precision_score(
+                y_true, pred, average="macro", sample_weight=weight, **lenient
+            )
+            for pred in (np.where(swap, second, first), np.where(swap, first, second))
+        )
+        return float(one) - float(other)
+
+    every = [difference(np.array(s)) for s in itertools.product([False, True], repeat=7)]
+    expected = np.mean(np.abs(every) >= abs(every[0]) - 1e-12)
+    macro = {"it": metric("precision_score", average="macro", num_classes=3)}
+    models = {"a": first, "b": second}
+    found = paired_differences(macro, y_true, models, weight=weight, n_resamples=4000)
+    assert found["it"]["a", "b"].value == pytest.approx(every[0])
+    assert found["it"]["a", "b"].p_value == pytest.approx(expected, abs=0.04)
+
+
+def test_identical_models_do_not_differ():
+    """No swap changes anything: 0, an interval of 0 and p = 1. Nothing at all: nan."""
+    pred = np.arange(5.0)
+    found = paired_differences(MAE, np.zeros(5), {"a": pred, "b": pred}, n_resamples=50)["it"]
+    one = found["a", "b"]
+    assert (one.value, one.interval.low, one.interval.high, one.p_value) == (0.0, 0.0, 0.0, 1.0)
+    none = np.zeros(0)
+    empty = paired_differences(MAE, none, {"a": none, "b": none}, n_resamples=50)["it"]["a", "b"]
+    assert math.isnan(empty.value)
+    assert math.isnan(empty.p_value)
+
+
+def test_what_cannot_be_compared_is_refused():
+    """One model, unknown models, and metrics without sums."""
+    ones = np.ones(4)
+    with pytest.raises(ValueError, match=r"two models or more to compare; it has \['a'\]"):
+        paired_differences(MAE, ones, {"a": ones})
+    with pytest.raises(ValueError, match="pairs has the model 'c'; y_preds has a, b"):
+        paired_differences(MAE, ones, {"a": ones, "b": ones}, pairs=[("a", "c")])
+    with pytest.raises(ValueError, match="auc: roc_auc_score has no bootstrap"):
+        paired_differences({"auc": metric("roc_auc_score")}, ones, {"a": ones, "b": ones})
