@@ -51,6 +51,14 @@ from ._delong import roc_auc_interval as roc_auc_interval
 from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
+from ._group_gains import dcg_score as dcg_score
+from ._group_gains import ndcg_score as ndcg_score
+from ._group_retrieval import hit_rate_at_k as hit_rate_at_k
+from ._group_retrieval import mean_average_precision as mean_average_precision
+from ._group_retrieval import mean_reciprocal_rank as mean_reciprocal_rank
+from ._group_retrieval import precision_at_k as precision_at_k
+from ._group_retrieval import recall_at_k as recall_at_k
+from ._group_rows import GroupRows as GroupRows
 from ._interval import Interval as Interval
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss

@@ -6,6 +6,7 @@ is a function of sums takes Poisson(1) weights of the rows, or of groups of rows
 all sums are one matrix product a block.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Literal, get_args
 
@@ -15,13 +16,17 @@ from ._cell_draws import draw_tables, resample_cells
 from ._compute import compute, numbers
 from ._counts import Counts
 from ._exact import ExactCount
+from ._finalizers import Mean
 from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
 from ._metric import Metric
 from ._row_draws import draw_rows
+from ._row_functions import target
+from ._rowwise import RowMean
 from ._statistic import Statistic, SummedStatistic
 from ._types import Matrix, State, Vector
 
 Ends = Literal["percentile", "bca"]
+_MEAN = Metric("mean", (RowMean(target),), Mean())
 _NAMES: Mapping[str, str] = {"percentile": "percentile", "bca": "BCa"}
 
 
@@ -48,7 +53,8 @@ def bootstrap_intervals(
         y_pred: predicted labels or values, shape (n,), or what else the metrics take.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         groups: None, or an id for every row, shape (n,): rows of one id (of one patient, one
-            document) may depend on each other, and are resampled together.
+            document) may depend on each other, and are resampled together. Metrics of ranked
+            groups need them, as integers.
         level: nominal coverage, in (0, 1).
         method: "percentile", or "bca" for ends corrected for bias and skewness. BCa's acceleration
             is that of the jackknife over the rows (or groups) of counts, and of up to 512 parts
@@ -76,7 +82,9 @@ def bootstrap_intervals(
     Field and Welsh, "Bootstrapping clustered data", JRSS B 69, 2007.
     """
     check_bootstrap(metrics, level, method, n_resamples)
-    states = compute(metrics, y_true, y_pred, weight=weight).states
+    ranked = any(metric.resampling == "groups" for metric in metrics.values())
+    ids = groups if ranked else None
+    states = compute(metrics, y_true, y_pred, weight=weight, groups=ids).states
     weighted = weight is not None and numbers(weight, "weight").dtype != bool
     by_cells = {
         name: metric
@@ -84,7 +92,9 @@ def bootstrap_intervals(
         if metric.resampling == "cells" and not weighted and groups is None
     }
     closed = {name: metric for name, metric in metrics.items() if metric.resampling == "closed"}
-    by_rows = {name: metric for name, metric in metrics.items() if name not in {*by_cells, *closed}}
+    by_groups = {name: metric for name, metric in metrics.items() if metric.resampling == "groups"}
+    other = {*by_cells, *closed, *by_groups}
+    by_rows = {name: metric for name, metric in metrics.items() if name not in other}
     found = count_intervals(
         by_cells, states, level=level, method=method, n_resamples=n_resamples, seed=seed
     )
@@ -93,6 +103,11 @@ def bootstrap_intervals(
             raise ValueError(f"{name}: the interval of {metric.name} is for independent rows")
         *ends, formula = metric.interval([states[s] for s in metric.statistics], level)
         found[name] = make_interval((ends[0], ends[1]), level, formula)
+    for name, metric in by_groups.items():
+        values, share = metric.of_groups([states[s] for s in metric.statistics])
+        of_values = {"level": level, "method": method, "n_resamples": n_resamples, "seed": seed}
+        mean = bootstrap_intervals({name: _MEAN}, values, values, weight=share, **of_values)[name]
+        found[name] = dataclasses.replace(mean, method=f"Poisson of groups {_NAMES[method]}")
     if by_rows:
         statistics = dict.fromkeys(s for m in by_rows.values() for s in m.statistics)
         sums = draw_rows(

@@ -14,6 +14,7 @@ def call(
     y_pred: Vector | Matrix,
     weight: Vector | None,
     axis_name: str | None,
+    groups: Vector | None = None,
 ) -> Value:
     """The metric's value over these rows.
 
@@ -21,11 +22,12 @@ def call(
     an invalid row raises. Under `jit`, `vmap`, `grad` or `shard_map` it is traced into the
     caller's program and an invalid row gives nan.
     """
-    given = (y_true, y_pred, weight)
+    given = (y_true, y_pred, weight, groups)
     traced = any(isinstance(value, Tracer) for value in given)
     if not traced and axis_name is None:
-        return compute({metric.name: metric}, y_true, y_pred, weight=weight).values[metric.name]
-    rows = check_rows(y_true, y_pred, weight, shared_axes(metric.statistics))
+        report = compute({metric.name: metric}, y_true, y_pred, weight=weight, groups=groups)
+        return report.values[metric.name]
+    rows = check_rows(y_true, y_pred, weight, shared_axes(metric.statistics), groups=groups)
     states = block_all(metric.statistics, rows)
     if axis_name is not None:
         states = metric.collect(states, axis_name)

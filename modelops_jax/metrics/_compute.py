@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ._groups import check_groups
 from ._metric import Metric, raise_invalid
 from ._sharded import row_layout, shared_layout, states_of_shards
 from ._statistic import (
@@ -60,6 +61,7 @@ def compute(
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    groups: Vector | None = None,
 ) -> Report:
     """Compute many metrics in one pass over the rows.
 
@@ -74,6 +76,7 @@ def compute(
             shape (n, k).
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
+        groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
 
     Arrays whose rows are sharded over a mesh are read where they lie: every device counts its own
     rows, and only states are exchanged (all arguments have to be divided alike). Metrics of kept
@@ -85,8 +88,9 @@ def compute(
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
             labels outside the classes, values or scores that are not finite, negative weights:
-            with the argument, how many, and the index of the first.
-        TypeError: labels that are not integers, or input that is not numbers.
+            with the argument, how many, and the index of the first; groups missing where a metric
+            needs them, or given where none does.
+        TypeError: labels or groups that are not integers, or input that is not numbers.
 
     Example:
         >>> from modelops_jax.metrics import compute, metric
@@ -99,7 +103,7 @@ def compute(
         {'accuracy': 0.75, 'f1': 0.7778}
     """
     statistics = statistics_of(metrics)
-    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight))
+    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight, groups=groups))
 
 
 class Pass(NamedTuple):
@@ -124,6 +128,7 @@ def pass_over(
     y_pred: Vector | Matrix,
     weight: Vector | None,
     segments: np.ndarray | None = None,
+    groups: Vector | None = None,
 ) -> Pass:
     """The concrete states of all statistics over these rows, which may carry segments.
 
@@ -138,9 +143,13 @@ def pass_over(
     if axes.true == 2:
         # As integers, so that the ratios of a row's labels are float64 as those of counts are.
         true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))
-    states, rows = _states(statistics, true, pred, weights, segments)
+    if groups is not None:
+        if not any(statistic.reads_groups for statistic in statistics):
+            raise ValueError("groups is given, and none of the metrics is of groups of rows")
+    ids = None if groups is None else check_groups(groups, true.shape[0], np)
+    states, rows = _states(statistics, true, pred, weights, segments, ids)
     for statistic, state in states.items():
-        _raise_invalid(statistic, state, (true, pred, weights, segments))
+        _raise_invalid(statistic, state, (true, pred, weights, segments, ids))
     return Pass(states, rows, weighted=weights is not None and weights.dtype != bool)
 
 
@@ -203,6 +212,7 @@ def _states(
     y_pred: Column,
     weight: Column | None,
     segments: np.ndarray | None,
+    groups: np.ndarray | None,
 ) -> tuple[dict[Statistic, State], int]:
     """The states, and the rows of positive weight."""
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
@@ -222,7 +232,7 @@ def _states(
                 states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
         on_host = (None if c is None else np.asarray(c) for c in columns[:3])
-        rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np)
+        rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np, groups=groups)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}, count
 
@@ -233,7 +243,7 @@ def _sum_type(y_true: Column, y_pred: Column, weight: Column | None) -> DType:
 
 
 def _raise_invalid(
-    statistic: Statistic, state: State, columns: tuple[Column, Column, Any, Any]
+    statistic: Statistic, state: State, columns: tuple[Column, Column, Any, Any, Any]
 ) -> None:
     """Refuse a state that counted rows it could not use, saying which is the first of them.
 

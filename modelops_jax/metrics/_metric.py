@@ -60,10 +60,15 @@ class Metric:
         return tuple(s.identity(weighted=weighted, dtype=dtype) for s in self.statistics)
 
     def update(
-        self, states: Sequence[Any], y_true: Any, y_pred: Any, weight: Any = None
+        self,
+        states: Sequence[Any],
+        y_true: Any,
+        y_pred: Any,
+        weight: Any = None,
+        groups: Any = None,
     ) -> tuple[Any, ...]:
-        """The state after one more block of rows."""
-        return update_all(self.statistics, states, y_true, y_pred, weight)
+        """The state after one more block of rows; `groups` for metrics of groups of rows."""
+        return update_all(self.statistics, states, y_true, y_pred, weight, groups)
 
     def merge(self, left: Sequence[Any], right: Sequence[Any]) -> tuple[Any, ...]:
         """The state of the rows of both."""
@@ -106,6 +111,11 @@ class Metric:
         make = getattr(self.finalizer, "proportion", None)
         return None if make is None else make(*states)
 
+    def of_groups(self, states: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of a metric whose `resampling` is "groups": each one's value, and weight if weighted."""
+        finalizer: Any = self.finalizer
+        return finalizer.of_groups(*states)
+
     def interval(self, states: Sequence[Any], level: float) -> tuple[float, float, str]:
         """Both ends of a metric whose `resampling` is "closed", and the method's name."""
         finalizer: Any = self.finalizer
@@ -115,10 +125,13 @@ class Metric:
     def resampling(self) -> str | None:
         """How an interval resamples this metric's statistics.
 
+        "groups": by the values of its groups, which are drawn whole;
         "closed": not at all, its ends follow from the state of unweighted rows;
         "cells": multinomial draws over a table of counts; "rows": resampling weights times
         per-row values; None: this statistic has no bootstrap.
         """
+        if hasattr(self.finalizer, "of_groups"):
+            return "groups"
         if hasattr(self.finalizer, "interval"):
             return "closed"
         if all(isinstance(statistic, CellStatistic) for statistic in self.statistics):

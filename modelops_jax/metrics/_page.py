@@ -17,6 +17,7 @@ _INTERVALS = {
     "cells": "of its counts",
     "rows": "resampled rows",
     "closed": "closed formula",
+    "groups": "resampled groups",
     None: "none",
 }
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
+from ._groups import check_groups
 from ._types import AxisNames, Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
@@ -36,6 +37,7 @@ class Rows(NamedTuple):
     weight: Any  # float, 0 where a row does not count; None: every kept row weighs one
     bad_weight: Any  # boolean: weights that are negative or not finite; None: no row
     segments: Any = None  # int32 of shape (n, keys), where statistics have an axis of segments
+    group: Any = None  # integer: which rows belong together; None: nobody said
 
 
 class Axes(NamedTuple):
@@ -58,6 +60,8 @@ class Statistic(abc.ABC):
 
     # A statistic whose state is the rows themselves is made from all of them at once.
     keeps_rows: ClassVar[bool] = False
+    # A statistic of groups of rows needs the group of each.
+    reads_groups: ClassVar[bool] = False
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -95,13 +99,14 @@ class Statistic(abc.ABC):
     def complaints(self) -> dict[str, str]:
         """What makes a row invalid, by argument, for the message of the exception."""
 
-    def block(self, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+    def block(self, y_true: Any, y_pred: Any, weight: Any = None, groups: Any = None) -> Any:
         """The state of one block.
 
         Args:
             y_true: reference values, shape (n,) or what `true_axes` says.
             y_pred: predicted values, shape (n,) or what `pred_axes` says.
             weight: None, a boolean mask or non-negative numbers, shape (n,).
+            groups: for statistics of groups, the integer id of each row's group, shape (n,).
 
         Returns:
             A pytree.
@@ -109,11 +114,14 @@ class Statistic(abc.ABC):
         Raises:
             ValueError: shapes that do not fit (while tracing, too).
         """
-        return block_all((self,), check_rows(y_true, y_pred, weight, shared_axes((self,))))[0]
+        rows = check_rows(y_true, y_pred, weight, shared_axes((self,)), groups=groups)
+        return block_all((self,), rows)[0]
 
-    def update(self, state: Any, y_true: Any, y_pred: Any, weight: Any = None) -> Any:
+    def update(
+        self, state: Any, y_true: Any, y_pred: Any, weight: Any = None, groups: Any = None
+    ) -> Any:
         """The state after one more block."""
-        return self.merge(state, self.block(y_true, y_pred, weight))
+        return self.merge(state, self.block(y_true, y_pred, weight, groups))
 
     def collect(self, state: Any, axis_name: AxisNames) -> Any:
         """Merge the states that the devices of a mesh axis hold, on every one of them."""
@@ -170,9 +178,10 @@ def update_all(
     y_true: Any,
     y_pred: Any,
     weight: Any = None,
+    groups: Any = None,
 ) -> tuple[Any, ...]:
     """Update several statistics over one block, reading the rows as few times as possible."""
-    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
+    rows = check_rows(y_true, y_pred, weight, shared_axes(statistics), groups=groups)
     blocks = block_all(statistics, rows)
     return tuple(merge_all(statistics, states, blocks))
 
@@ -255,7 +264,14 @@ def columns_of(y_pred: Any) -> int:
     return max(1, math.prod(y_pred.shape[1:]))
 
 
-def check_rows(y_true: Any, y_pred: Any, weight: Any, axes: Axes = _VECTORS, xp: Any = jnp) -> Rows:
+def check_rows(
+    y_true: Any,
+    y_pred: Any,
+    weight: Any,
+    axes: Axes = _VECTORS,
+    xp: Any = jnp,
+    groups: Any = None,
+) -> Rows:
     """Refuse shapes that do not fit, and split a weight into a mask and numbers.
 
     Args:
@@ -264,18 +280,20 @@ def check_rows(y_true: Any, y_pred: Any, weight: Any, axes: Axes = _VECTORS, xp:
         weight: None, a boolean mask or numbers, shape (n,).
         axes: the numbers of axes that the arguments may have.
         xp: the namespace of the result's arrays, `jax.numpy` or `numpy`.
+        groups: None, or integers, shape (n,).
 
     Raises:
         ValueError: an argument of another number of axes, or lengths that differ.
-        TypeError: a weight that is neither boolean nor real.
+        TypeError: a weight that is neither boolean nor real, or groups that are no integers.
     """
     check_shapes(y_true, y_pred, weight, axes)
     y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
+    group = None if groups is None else check_groups(groups, y_true.shape[0], xp)
     if weight is None:
-        return Rows(y_true, y_pred, None, None, None)
+        return Rows(y_true, y_pred, None, None, None, group=group)
     weight = xp.asarray(weight)
     if weight.dtype == bool:
-        return Rows(y_true, y_pred, weight, None, None)
+        return Rows(y_true, y_pred, weight, None, None, group=group)
     if not (
         jnp.issubdtype(weight.dtype, jnp.floating) or jnp.issubdtype(weight.dtype, jnp.integer)
     ):
@@ -283,7 +301,8 @@ def check_rows(y_true: Any, y_pred: Any, weight: Any, axes: Axes = _VECTORS, xp:
     weight = weight.astype(float_type(weight))
     bad = ~(xp.isfinite(weight) & (weight >= 0))
     keep = ~bad & (weight > 0)
-    return Rows(y_true, y_pred, keep, xp.where(keep, weight, xp.zeros_like(weight)), bad)
+    weight = xp.where(keep, weight, xp.zeros_like(weight))
+    return Rows(y_true, y_pred, keep, weight, bad, group=group)
 
 
 def check_shapes(y_true: Any, y_pred: Any, weight: Any = None, axes: Axes = _VECTORS) -> None:

@@ -77,7 +77,12 @@ class MetricStream:
         )
 
     def update(
-        self, y_true: Vector | Matrix, y_pred: Vector | Matrix, *, weight: Vector | None = None
+        self,
+        y_true: Vector | Matrix,
+        y_pred: Vector | Matrix,
+        *,
+        weight: Vector | None = None,
+        groups: Vector | None = None,
     ) -> None:
         """Add a batch of rows.
 
@@ -85,13 +90,15 @@ class MetricStream:
             y_true: reference labels or values, shape (n,).
             y_pred: predicted labels, values or scores, shape (n,), or (n, k) (see `compute`).
             weight: None, a boolean mask or non-negative numbers, shape (n,).
+            groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
+                The rows of a group may come in several batches.
 
         Raises:
             ValueError: what `compute` refuses, or numbers as weights in some batches only. The
                 stream is then as it was before the call.
             TypeError: input that is not numbers.
         """
-        found = pass_over(self._statistics, y_true, y_pred, weight)
+        found = pass_over(self._statistics, y_true, y_pred, weight, groups=groups)
         if np.shape(y_true)[0]:
             self._add(found.states, found.rows, found.weighted, "this batch")
 

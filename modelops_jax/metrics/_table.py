@@ -13,6 +13,8 @@ from . import _class_scores as class_scores
 from . import _classification as classification
 from . import _correlation as correlation
 from . import _deviance as deviance
+from . import _group_gains as group_gains
+from . import _group_retrieval as group_retrieval
 from . import _losses as losses
 from . import _overlaps as overlaps
 from . import _ranking as ranking
@@ -49,10 +51,12 @@ class MetricInfo:
     """Binds a configuration."""
 
     inputs: Literal[
-        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths"
-    ]
+        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths",
+        "groups",
+    ]  # fmt: skip
     """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths."""
+    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
+    scores of rows that have a group."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""
@@ -80,27 +84,20 @@ _INF = float("inf")
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
 
 _BINNED = {"gradient": "the bins of the confidences have edges, where the error jumps"}
+_GROUPS = _RANKS | {
+    "repetition": "a number as weight is that of the row's group, and copies of a row would tie",
+}
 
 METRICS: Mapping[str, MetricInfo] = {
-    "expected_calibration_error": MetricInfo(
-        calibration.expected_calibration_error,
-        calibration.expected_calibration_error_metric,
-        "probabilities", False, 0.0, 1.0, _BINNED,
-    ),
-    "maximum_calibration_error": MetricInfo(
-        calibration.maximum_calibration_error,
-        calibration.maximum_calibration_error_metric,
-        "probabilities", False, 0.0, 1.0, _BINNED,
+    "accuracy_score": MetricInfo(
+        classification.accuracy_score,
+        classification.accuracy_score_metric,
+        "labels", True, 0.0, 1.0, _FLAT,
     ),
     "adaptive_calibration_error": MetricInfo(
         calibration.adaptive_calibration_error,
         calibration.adaptive_calibration_error_metric,
         "probabilities", False, 0.0, 1.0, _BINNED,
-    ),
-    "accuracy_score": MetricInfo(
-        classification.accuracy_score,
-        classification.accuracy_score_metric,
-        "labels", True, 0.0, 1.0, _FLAT,
     ),
     "average_precision_score": MetricInfo(
         ranking.average_precision_score,
@@ -132,6 +129,16 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.confusion_matrix_metric,
         "labels", None, 0.0, _INF, _FLAT,
     ),
+    "dcg_score": MetricInfo(
+        group_gains.dcg_score,
+        group_gains.dcg_score_metric,
+        "groups", True, 0.0, _INF, _GROUPS,
+    ),
+    "expected_calibration_error": MetricInfo(
+        calibration.expected_calibration_error,
+        calibration.expected_calibration_error_metric,
+        "probabilities", False, 0.0, 1.0, _BINNED,
+    ),
     "explained_variance_score": MetricInfo(
         correlation.explained_variance_score,
         correlation.explained_variance_score_metric,
@@ -147,6 +154,11 @@ METRICS: Mapping[str, MetricInfo] = {
         classification.hamming_loss,
         classification.hamming_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
+    ),
+    "hit_rate_at_k": MetricInfo(
+        group_retrieval.hit_rate_at_k,
+        group_retrieval.hit_rate_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "huber_loss": MetricInfo(
         losses.huber_loss,
@@ -177,6 +189,11 @@ METRICS: Mapping[str, MetricInfo] = {
         losses.max_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "maximum_calibration_error": MetricInfo(
+        calibration.maximum_calibration_error,
+        calibration.maximum_calibration_error_metric,
+        "probabilities", False, 0.0, 1.0, _BINNED,
+    ),
     "mean_absolute_error": MetricInfo(
         regression.mean_absolute_error,
         regression.mean_absolute_error_metric,
@@ -186,6 +203,11 @@ METRICS: Mapping[str, MetricInfo] = {
         relative_errors.mean_absolute_percentage_error,
         relative_errors.mean_absolute_percentage_error_metric,
         "values", False, 0.0, _INF,
+    ),
+    "mean_average_precision": MetricInfo(
+        group_retrieval.mean_average_precision,
+        group_retrieval.mean_average_precision_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "mean_gamma_deviance": MetricInfo(
         deviance.mean_gamma_deviance,
@@ -201,6 +223,11 @@ METRICS: Mapping[str, MetricInfo] = {
         deviance.mean_poisson_deviance,
         deviance.mean_poisson_deviance_metric,
         "positive", False, 0.0, _INF,
+    ),
+    "mean_reciprocal_rank": MetricInfo(
+        group_retrieval.mean_reciprocal_rank,
+        group_retrieval.mean_reciprocal_rank_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "mean_squared_error": MetricInfo(
         regression.mean_squared_error,
@@ -222,10 +249,20 @@ METRICS: Mapping[str, MetricInfo] = {
         losses.median_absolute_error_metric,
         "values", False, 0.0, _INF,
     ),
+    "ndcg_score": MetricInfo(
+        group_gains.ndcg_score,
+        group_gains.ndcg_score_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
+    ),
     "pearson_corrcoef": MetricInfo(
         correlation.pearson_corrcoef,
         correlation.pearson_corrcoef_metric,
         "values", True, -1.0, 1.0,
+    ),
+    "precision_at_k": MetricInfo(
+        group_retrieval.precision_at_k,
+        group_retrieval.precision_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "precision_score": MetricInfo(
         class_ratios.precision_score,
@@ -234,6 +271,11 @@ METRICS: Mapping[str, MetricInfo] = {
     ),
     "r2_score": MetricInfo(
         regression.r2_score, regression.r2_score_metric, "values", True, -_INF, 1.0
+    ),
+    "recall_at_k": MetricInfo(
+        group_retrieval.recall_at_k,
+        group_retrieval.recall_at_k_metric,
+        "groups", True, 0.0, 1.0, _GROUPS,
     ),
     "recall_score": MetricInfo(
         class_ratios.recall_score,

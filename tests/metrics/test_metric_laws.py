@@ -81,7 +81,7 @@ def test_merged_parts_are_the_whole(case):
     y_true, y_pred = case.rows(3 * size)
     weight = np.random.default_rng(4).random(3 * size)
     weight[size : 2 * size] = 0
-    update = jax.jit(metric.update)
+    update = jax.jit(case.update)
     empty = metric.identity(weighted=True)
     first, none, last = (
         tuple(jnp.asarray(narrow(c[start : start + size])) for c in (y_true, y_pred, weight))
