@@ -112,7 +112,8 @@ def compare(
         joint = read(_end_to_end([y_true] * len(models)), _end_to_end(predictions.values()))
         bound = _bind(joint.for_all(members), members, groups is not None)
         true = np.asarray(joint.y_true)[:rows]
-        predicted = np.asarray(joint.y_pred).reshape(len(models), rows)
+        predicted = np.asarray(joint.y_pred)
+        predicted = predicted.reshape(len(models), rows, *predicted.shape[1:])
         sample = _Sample(true, dict(zip(models, predicted, strict=True)), wanted, n_resamples)
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:

@@ -85,8 +85,8 @@ def make_mesh(shape: MeshShape) -> Mesh:
 
     Example:
         >>> from modelops_jax.models import MeshShape, make_mesh
-        >>> make_mesh(MeshShape()).shape
-        OrderedDict({'data': 1, 'fsdp': 1, 'tensor': 1})
+        >>> dict(make_mesh(MeshShape()).shape)
+        {'data': 1, 'fsdp': 1, 'tensor': 1}
     """
     devices = jax.devices()
     if len(devices) < shape.devices:

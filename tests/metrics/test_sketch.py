@@ -139,7 +139,7 @@ def test_interval_is_delongs_widened_by_the_bound():
 
 def test_bad_rows_and_bits_are_refused():
     """As the exact area refuses them."""
-    with pytest.raises(ValueError, match="y_true: 1 labels other than 0 and 1; y_pred: 1 scores"):
+    with pytest.raises(ValueError, match=r"y_true: 1 labels .* index \d; y_pred: 1 scores"):
         compute(COARSE, [0, 1, 2], [0.1, np.inf, 0.2])
     with pytest.raises(ValueError, match="bits must be between 2 and 24, not 32"):
         metric("sketched_roc_auc_score", bits=32)
