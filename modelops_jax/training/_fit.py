@@ -38,11 +38,12 @@ from ._checkpoint import (
 from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
 from ._loss import LossSums
+from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._placement import put_batch, put_on_mesh
 from ._plan import Plan, evaluation_batches
 from ._progress import ProgressMode, Reporter, show_progress
-from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
+from ._step import TrainState, evaluate_loss, start_state, train_step
 from ._tokenized import TokenizedDataset, tokenize
 
 Record = dict[str, Any]
@@ -275,10 +276,9 @@ class _Run:
 
     def log(self, sums: LossSums, skipped: int) -> None:
         now = time.monotonic()
-        count = int(sums.tokens)
         losses = {
-            "loss": float(sums.loss) / count,
-            "token_accuracy": int(sums.correct) / count,
+            "loss": float(sums.loss) / int(sums.count),
+            **self.objective.report(sums),
             "worst_loss": float(sums.worst),
         }
         self.add(
@@ -298,8 +298,8 @@ class _Run:
         sums = jax.device_get(
             evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
         )
-        count = int(sums.tokens)
-        loss = float(sums.loss) / count
+        loss = float(sums.loss) / int(sums.count)
+        found = {f"eval_{name}": value for name, value in self.objective.report(sums).items()}
         if math.isfinite(loss) and (self.best is None or loss < self.best[1]):
             self.best, self.evaluations_since_best = (self.step, loss), 0
         else:
@@ -310,7 +310,7 @@ class _Run:
             {
                 "step": self.step,
                 "eval_loss": loss,
-                "eval_token_accuracy": int(sums.correct) / count,
+                **found,
                 "seconds": time.monotonic() - begun,
             }
         )
