@@ -59,5 +59,5 @@ class Objective:
         return self.loss(params, self.config, states, batch)
 
     def report(self, sums: LossSums) -> dict[str, float]:
-        """What a record says beside the loss, from fetched sums."""
-        return self.loss.report(sums)
+        """What a record says of fetched sums: the mean loss, and what else the loss reports."""
+        return {"loss": float(sums.loss) / int(sums.count)} | self.loss.report(sums)
