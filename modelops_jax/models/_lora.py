@@ -93,14 +93,17 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
         seed: The same seed gives the same adapters.
 
     Returns:
-        Float32 adapters for every targeted linear map.
+        Float32 adapters for every targeted linear map that the model has.
+
+    Raises:
+        ValueError: The model has none of the targets.
     """
     layers = params["model"]["layers"]
     random = np.random.Generator(np.random.Philox(seed))
     weights: dict[str, Any] = {}
     for block, names in (("self_attn", ATTENTION), ("mlp", MLP)):
         for name in names:
-            if name not in config.names:
+            if name not in config.names or name not in layers[block]:
                 continue
             count, out, width = layers[block][name]["weight"].shape
             bound = width**-0.5
@@ -109,6 +112,11 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
                 "lora_A": jnp.asarray(start.astype(np.float32)),
                 "lora_B": jnp.zeros((count, out, config.rank), jnp.float32),
             }
+    if not weights:
+        raise ValueError(
+            f"lora.targets {', '.join(config.targets)} match no linear map of this model, which "
+            f"has {', '.join(name for block in ('self_attn', 'mlp') for name in layers[block])}"
+        )
     return Adapters(weights, config.scale)
 
 

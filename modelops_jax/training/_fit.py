@@ -15,11 +15,11 @@ from modelops_jax.models import Adapters, Model, init_lora, make_mesh, merge_lor
 from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
 from ._history import History, Record
+from ._objective import Objective
 from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
 from ._saver import Saver
-from ._step import Objective
 from ._tokenized import tokenize
 
 
