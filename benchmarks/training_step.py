@@ -73,7 +73,7 @@ def main() -> None:
 
     def loss(weights, params, batch, remat="none"):
         return next_token_loss(
-            params, Adapters(weights, adapters.scale), SMOLLM2, batch, remat=remat
+            params, Adapters(weights, adapters.config), SMOLLM2, batch, remat=remat
         )[0]
 
     arguments = (adapters.weights, params, batch)

@@ -55,9 +55,10 @@ class TrainingDiverged(ArithmeticError):
 class FitResult(NamedTuple):
     """What training made.
 
-    `model` has any adapters merged into its weights; `history` has a record for each logged step
-    and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run; `step` is the one after which the model had these weights.
+    `model` has any adapters merged into its weights, and `adapters` has them alone; `history` has a
+    record for each logged step and each evaluation; `checkpoint` is the last one written, or None;
+    `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
+    had these weights.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class FitResult(NamedTuple):
     checkpoint: Path | None
     stopped: bool
     step: int
+    adapters: Adapters | None = None
 
 
 def fit(
@@ -135,25 +137,22 @@ def fit(
     if config.lora is None:
         trainable, frozen = split_frozen(params, config.freeze)
         # A copy, because a step writes its result over its input.
-        trainable, scale = jax.tree.map(jnp.copy, trainable), None
+        trainable = jax.tree.map(jnp.copy, trainable)
     else:
         adapters = init_lora(params, config.lora, config.seed)
         weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
-        trainable, frozen, scale = weights, params, adapters.scale
-    objective = Objective(model.config, scale, dtype, config.remat)
+        trainable, frozen = weights, params
+    objective = Objective(model.config, config.lora, dtype, config.remat)
     run = _Run(plan, held_out, objective, frozen, Path(folder) if folder else None, callback, mesh)
     run.start(trainable, resume=resume)
     with show_progress(plan.total_steps, run.step, progress) as report:
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    if scale is None:
-        params = join_trees(trained, frozen)
-    else:
-        params = merge_lora(params, Adapters(trained, scale))
-    return FitResult(
-        dataclasses.replace(model, params=params), run.history, run.checkpoint, stopped, step
-    )
+    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    params = merge_lora(params, adapters) if adapters else join_trees(trained, frozen)
+    tuned = dataclasses.replace(model, params=params)
+    return FitResult(tuned, run.history, run.checkpoint, stopped, step, adapters)
 
 
 class _Run:

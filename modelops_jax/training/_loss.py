@@ -71,6 +71,7 @@ def next_token_loss(
         segment_ids=jnp.asarray(batch.segment_ids),
         prefix_ids=jnp.asarray(batch.prefix_ids),
         adapters=adapters,
+        dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
         dtype=dtype,
         remat=remat,
     )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from modelops_jax.models import Adapters, DecoderConfig, Params
+from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, Params
 
 from ._batches import Batch
 from ._freeze import join_trees
@@ -47,22 +47,22 @@ LossFunction = Callable[[Any, Any, Any], tuple[Array, LossSums]]
 class Objective:
     """How trained and frozen weights make the loss.
 
-    With a `lora_scale` the trained weights are adapters to the frozen ones; without one, both
+    With `lora` the trained weights are adapters to the frozen ones; without one, both
     together are the parameters, and None is frozen in full fine-tuning.
     """
 
     config: DecoderConfig
-    lora_scale: float | None
+    lora: LoraConfig | None
     dtype: Any
     remat: str
 
     def __call__(self, trainable: Any, frozen: Params | None, batch: Batch):
         """The summed loss of a batch, and all its sums."""
-        if self.lora_scale is None:
+        if self.lora is None:
             params, adapters = join_trees(trainable, frozen or {}), None
         else:
             assert frozen is not None
-            params, adapters = frozen, Adapters(trainable, self.lora_scale)
+            params, adapters = frozen, Adapters(trainable, self.lora)
         return next_token_loss(
             params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
         )
