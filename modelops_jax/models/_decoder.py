@@ -1,4 +1,4 @@
-"""The decoder of the Llama line as pure functions over a parameter tree.
+"""The decoder of the Llama line and of GPT-2 as pure functions over a parameter tree.
 
 Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
 """
@@ -44,6 +44,31 @@ def rms_norm(
     return (wide * scale * broadcast).astype(x.dtype)
 
 
+def layer_norm(
+    x: Float[Array, "*batch width"],
+    weight: Float[Array, " width"],
+    bias: Float[Array, " width"],
+    epsilon: float,
+) -> Float[Array, "*batch width"]:
+    """(x - mean) / sqrt(variance + epsilon) * weight + bias, computed in float32.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization", 2016.
+    """
+    wide = x.astype(jnp.float32)
+    wide = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    scale = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + epsilon)
+    axes = tuple(range(x.ndim - 1))
+    weight, bias = (jnp.expand_dims(v.astype(jnp.float32), axes) for v in (weight, bias))
+    return (wide * scale * weight + bias).astype(x.dtype)
+
+
+def _normalize(x: Array, norm: Params, config: DecoderConfig) -> Array:
+    """The family's norm with the parameters of one place."""
+    if config.traits.layer_norms:
+        return layer_norm(x, norm["weight"], norm["bias"], config.rms_norm_eps)
+    return rms_norm(x, norm["weight"], config)
+
+
 class Past(NamedTuple):
     """Tokens computed earlier: keys and values, which slots each row may see, their positions.
 
@@ -85,11 +110,11 @@ def _layer(
         x = x.reshape(len(x), -1, config.head_dim)
         if norm in layer["self_attn"]:
             x = normalize(x, layer["self_attn"][norm])
-        x = rotate_halves(x, view.cos, view.sin) if norm else x
+        x = rotate_halves(x, *view.rotation) if norm and view.rotation else x
         return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
     def normalize(x: Array, norm: Params) -> Array:
-        return rms_norm(x, norm["weight"], config)
+        return _normalize(x, norm, config)
 
     x = normalize(hidden, layer["input_layernorm"])
     query, key, value = linear(x, "self_attn", "q_proj", "k_proj", "v_proj")
@@ -111,9 +136,10 @@ def _layer(
     after = layer["post_attention_layernorm"]
     hidden = hidden + (normalize(x, after) if gemma else x)
     x = normalize(hidden, layer["pre_feedforward_layernorm"] if gemma else after)
-    gate, up = linear(x, "mlp", "gate_proj", "up_proj")
-    gate = jax.nn.gelu(gate, approximate=True) if gemma else jax.nn.silu(gate)
-    x = linear(gate * up, "mlp", "down_proj")[0]
+    names = ("gate_proj", "up_proj") if config.traits.gated else ("up_proj",)
+    gate, *up = linear(x, "mlp", *names)
+    gate = jax.nn.gelu(gate, approximate=True) if config.traits.gelu else jax.nn.silu(gate)
+    x = linear(gate * up[0] if up else gate, "mlp", "down_proj")[0]
     x = normalize(x, layer["post_feedforward_layernorm"]) if gemma else x
     return hidden + x, KeyValues(key, value)
 
@@ -192,6 +218,9 @@ def forward(
     hidden = keep_rows_divided(hidden)
     if config.traits.gemma:
         hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
+    if config.traits.learned_positions:
+        flat = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
+        hidden = hidden + params["model"]["embed_positions"]["weight"][flat].astype(dtype)
     weights = adapters.weights if adapters else {}
     is_local = jnp.asarray(config.local_layers) if mixes else None
     caches = [earlier.key_values for earlier in past]
@@ -199,7 +228,7 @@ def forward(
     slices = (params["model"]["layers"], weights, caches, is_local, index)
     hidden, key_values = jax.lax.scan(step, hidden, slices)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
-    return rms_norm(hidden, params["model"]["norm"]["weight"], config), key_values
+    return _normalize(hidden, params["model"]["norm"], config), key_values
 
 
 def unembed(

@@ -111,14 +111,17 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
         seed: The same seed gives the same adapters.
 
     Returns:
-        Float32 adapters for every targeted linear map.
+        Float32 adapters for every targeted linear map that the model has.
+
+    Raises:
+        ValueError: The model has none of the targets.
     """
     layers = params["model"]["layers"]
     random = np.random.Generator(np.random.Philox(seed))
     weights: dict[str, Any] = {}
     for block, names in (("self_attn", ATTENTION), ("mlp", MLP)):
         for name in names:
-            if name not in config.names:
+            if name not in config.names or name not in layers[block]:
                 continue
             count, out, width = layers[block][name]["weight"].shape
             bound = width**-0.5
@@ -131,6 +134,11 @@ def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapt
                 weight = layers[block][name]["weight"]
                 adapter[MAGNITUDE] = _row_norms(weight, adapter, config.scale)
             weights.setdefault(block, {})[name] = adapter
+    if not weights:
+        raise ValueError(
+            f"lora.targets {', '.join(config.targets)} match no linear map of this model, which "
+            f"has {', '.join(name for block in ('self_attn', 'mlp') for name in layers[block])}"
+        )
     return Adapters(weights, config)
 
 

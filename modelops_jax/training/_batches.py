@@ -88,10 +88,8 @@ def make_batch(
         count = len(row.token_ids) - prefix
         token_ids[index, :count] = row.token_ids[prefix:]
         segment_ids[index, :count] = 1
-        trained = np.flatnonzero(row.trained[1:]) + 1
-        # The state at p - 1 predicts the token at p; the first token has no state.
-        at.append(trained - 1 - prefix + index * shape.tokens)
-        targets.append(row.token_ids[trained])
+        at.append(row.at - prefix + index * shape.tokens)
+        targets.append(row.targets)
     used = sum(map(len, at))
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
@@ -126,7 +124,7 @@ class Batches:
         self._rows, self._pad_id, self._dropout_seed = dataset.rows, pad_id, dropout_seed
         self.prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
         self._tokens = row_lengths(dataset) - self.prefix
-        self._targets = np.asarray([int(row.trained[1:].sum()) for row in dataset.rows], np.int64)
+        self._targets = np.asarray([len(row.at) for row in dataset.rows], np.int64)
         needed = [self._needed(group) for group in groups]
         if others:
             # No batch is larger than one of the longest row and the rows with the most targets.
@@ -160,5 +158,5 @@ class Batches:
 def shared_prefix(dataset: TokenizedDataset) -> int:
     """Number of tokens that every row begins with and that need no states of their own."""
     # The state before the first trained token is a row's own, so the prefix ends before it.
-    untrained = [row.token_ids[: row.trained[1:].argmax() + 1] for row in dataset.rows]
+    untrained = [row.token_ids[: row.at[0] + 1] for row in dataset.rows]
     return common_prefix([ids.tolist() for ids in untrained])

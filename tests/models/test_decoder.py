@@ -157,6 +157,24 @@ def local_params():
 
 
 RUN = jax.jit(forward, static_argnames=("config",))
+LEARNED = dataclasses.replace(CONFIG, family="gpt2", rope_theta=None, num_kv_heads=4)
+
+
+def test_learned_positions_begin_anew_in_each_segment():
+    """GPT-2's table counts from a segment's beginning, and goes on after a common prefix."""
+    params = init_params(LEARNED, 0, stddev=0.3)
+    head, tail = tokens(7), tokens(2, 5)
+    rows = [jnp.concatenate([head, row]) for row in tail]
+    alone, _ = RUN(params, LEARNED, jnp.stack(rows))
+    packed, _ = RUN(
+        params,
+        LEARNED,
+        tail.reshape(1, -1),
+        segment_ids=jnp.asarray([[1] * 5 + [2] * 5], jnp.int32),
+        positions=jnp.asarray([[*range(7, 12)] * 2], jnp.int32),
+        prefix_ids=head,
+    )
+    np.testing.assert_allclose(packed.reshape(2, 5, -1), alone[:, 7:], atol=2e-5)
 
 
 def test_windows_do_not_count_other_segments(local_params):
@@ -283,6 +301,8 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
         ("head_dim", 5, "head_dim must be even, found 5"),
         ("family", "bert", "family is 'bert'; expected one of llama, "),
         ("sliding_window", 4, "sliding_window=4 is not an option of 'llama'"),
+        ("rope_theta", None, "rope_theta=None .*'llama' rotates by a base"),
+        ("family", "gpt2", "rope_theta=10000.0 .*'gpt2' has learned positions"),
     ],
 )
 def test_wrong_sizes_are_named(field, value, message):
