@@ -28,6 +28,16 @@ class TokenizedRow(NamedTuple):
     token_ids: Int[np.ndarray, " tokens"]
     trained: Bool[np.ndarray, " tokens"]
 
+    @property
+    def at(self) -> Int[np.ndarray, " targets"]:
+        """Positions whose states the loss reads; the first token has none that predicts it."""
+        return np.flatnonzero(self.trained[1:])
+
+    @property
+    def targets(self) -> Int[np.ndarray, " targets"]:
+        """What the states at those positions predict."""
+        return self.token_ids[self.at + 1]
+
 
 def render_prompt(tokenizer: Tokenizer, prompt: str) -> str | list[dict[str, str]]:
     """What the prompt of a prompt/completion row is given to `Model.generate` as.
