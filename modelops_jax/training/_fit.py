@@ -43,7 +43,8 @@ from ._placement import put_batch, put_on_mesh
 from ._plan import Plan, evaluation_batches
 from ._progress import ProgressMode, Reporter, show_progress
 from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
-from ._tokenized import TokenizedDataset, tokenize
+from ._tokenize import tokenize
+from ._tokenized import TokenizedDataset
 
 Record = dict[str, Any]
 
@@ -175,7 +176,11 @@ class _Run:
         self.callback = callback
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
-        self.eval_batches = self.put(evaluation_batches(held_out, plan)) if held_out else []
+        self.eval_batches = (
+            self.put(evaluation_batches(held_out, plan, objective.config.max_position))
+            if held_out
+            else []
+        )
         self.history: list[Record] = []
         self.checkpoint: Path | None = None
         self.saved_step = -1
@@ -199,7 +204,7 @@ class _Run:
         loaded = load_checkpoint(newest, self.state)
         if loaded.facts["config"] != _as_json(self.config):
             raise CheckpointError(f"{newest} was made with another training configuration")
-        if loaded.facts["rows"] != self.plan.fingerprint:
+        if loaded.facts["rows"] != self.plan.train.fingerprint:
             raise CheckpointError(f"{newest} was made with other training rows")
         self.step, self.state, self.checkpoint = loaded.step, loaded.state, newest
         self.saved_step = loaded.step
@@ -328,7 +333,7 @@ class _Run:
             return
         facts = {
             "config": _as_json(self.config),
-            "rows": self.plan.fingerprint,
+            "rows": self.plan.train.fingerprint,
             "history": self.history,
             "worst_loss": self.worst,
             "finished": self.finished,

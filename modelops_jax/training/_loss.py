@@ -57,7 +57,7 @@ def next_token_loss(
         params: The model's parameters.
         adapters: Low-rank adapters to add to them, or None.
         config: The architecture.
-        batch: Padded rows.
+        batch: Padded sequences.
         dtype: Type of the activations.
         remat: See `modelops_jax.models.forward`.
 
@@ -69,6 +69,7 @@ def next_token_loss(
         config,
         jnp.asarray(batch.token_ids),
         segment_ids=jnp.asarray(batch.segment_ids),
+        positions=jnp.asarray(batch.positions),
         prefix_ids=jnp.asarray(batch.prefix_ids),
         adapters=adapters,
         dtype=dtype,

@@ -47,6 +47,7 @@ def put_on_mesh(tree: Any, mesh: Mesh) -> Any:
 def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     """A batch whose rows are divided over the mesh; what points into all rows is everywhere."""
     whole = NamedSharding(mesh, PartitionSpec())
-    rows = {name: shard_rows(getattr(batch, name), mesh) for name in ("token_ids", "segment_ids")}
+    divided = ("token_ids", "segment_ids", "positions")
+    rows = {name: shard_rows(getattr(batch, name), mesh) for name in divided}
     rest = {name: getattr(batch, name) for name in batch._fields if name not in rows}
     return Batch(**rows, **jax.device_put(rest, whole))

@@ -41,7 +41,7 @@ def assert_equal_trees(left, right):
 
 def batches_of(data, size: int):
     """All rows, in their order."""
-    indices = range(len(data.rows))
+    indices = range(len(data))
     groups = [indices[start : start + size] for start in indices[::size]]
     batches = Batches(data, groups, size=size, pad_id=0, worth=1000)  # one shape, compiled once
     return [batches.make(group) for group in groups]
@@ -69,7 +69,7 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
         assert int(sums.tokens) == data.trained_tokens
         return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.tokens), gradients), sums
 
-    full, full_sums = mean_gradients(len(data.rows))
+    full, full_sums = mean_gradients(len(data))
     norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
     for size in (2, 5):
         parts, sums = mean_gradients(size)
@@ -93,7 +93,7 @@ def test_loss_is_the_mean_over_trained_tokens(model, rows):
         batches_of(data, 4),
     )
     total, worst = 0.0, 0.0
-    for row in data.rows:
+    for row in data:
         logits = model.logits(row.token_ids[None])
         logs = np.asarray(jax.nn.log_softmax(logits[0]), np.float64)
         losses = [-logs[at - 1, row.token_ids[at]] for at in np.flatnonzero(row.trained) if at > 0]
