@@ -45,8 +45,8 @@ def compare(
     well differ. Each difference has a paired interval and a test: McNemar's (mid-p) for accuracy,
     exact match and subset accuracy, DeLong's for AUROC, and for the rest the permutation test
     that swaps the predictions of two models; see `modelops_jax.metrics.paired_differences`.
-    Multilabel precision, recall and F1, means over more than 128 classes and added metrics of
-    your own have values but no comparison, and AUROC has none in groups.
+    Means over more than 128 classes and added metrics of your own have values but no comparison,
+    and AUROC has none in groups.
 
     Args:
         y_true: what is right, one entry per row.
@@ -236,8 +236,14 @@ class _Sample:
             )
         p_value, test = float(drawn.p_value), "permutation"
         if metric.name == "accuracy_score" and self.confidence.groups is None:
-            p_value = numeric.mcnemar_test(self.true, first, second).p_value
+            right = [_right(self.true, predicted) for predicted in (first, second)]
+            p_value = numeric.mcnemar_test(np.ones(len(self.true), bool), *right).p_value
             test = "McNemar (mid-p)"
         return PairComparison(
             *pair, float(drawn.value), drawn.interval, p_value, math.nan, test, False
         )
+
+
+def _right(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Of each row whether it is right, of several labels whether all of them are."""
+    return (true == predicted).reshape(len(true), -1).all(axis=1)

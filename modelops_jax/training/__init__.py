@@ -20,8 +20,8 @@ from ._config import TrainingConfig as TrainingConfig
 from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
 from ._fit import FitResult as FitResult
-from ._fit import TrainingDiverged as TrainingDiverged
 from ._fit import fit as fit
+from ._history import TrainingDiverged as TrainingDiverged
 from ._loss import LossSums as LossSums
 from ._loss import add_sums as add_sums
 from ._loss import next_token_loss as next_token_loss

@@ -159,7 +159,7 @@ def test_groups_make_differences_less_certain():
 
 
 def test_texts_and_label_sets_are_compared_by_their_rows():
-    """Exact match and subset accuracy; what has no test has its values."""
+    """Exact match and subset accuracy by McNemar's test, the rest by swaps of whole rows."""
     truth = ["yes", "no"] * 40
     guess = {"same": truth, "none": ["?"] * 80}
     found = compare(truth, guess, task="text_generation").metrics
@@ -169,8 +169,10 @@ def test_texts_and_label_sets_are_compared_by_their_rows():
     guess = {"same": matrix, "less": np.where([True, False, True], matrix, 1 - matrix)}
     sets = compare(matrix, guess, task="multilabel").metrics
     assert sets["subset_accuracy"].verdicts["less"] == "worse than the best"
-    assert not sets["f1_micro"].pairs
+    assert sets["subset_accuracy"].pairs[0].test == "McNemar (mid-p)"
+    assert sets["f1_micro"].pairs[0].test == "permutation"
     assert sets["f1_micro"].values["same"] == 1.0
+    assert sets["f1_micro"].verdicts["less"] == "worse than the best"
 
 
 def test_a_comparison_reads_as_a_table_and_is_json():

@@ -1,0 +1,172 @@
+"""The training loop; there is only this one."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from ._batches import Batch
+from ._history import History, TrainingDiverged
+from ._loss import LossSums
+from ._monitor import Monitor
+from ._optimizer import learning_rate_schedule, make_optimizer
+from ._placement import put_batch, put_on_mesh
+from ._plan import Plan, evaluation_batches
+from ._progress import Reporter
+from ._saver import Saver
+from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
+from ._tokenized import TokenizedDataset
+
+
+class Run:
+    """A run between its steps.
+
+    Args:
+        plan: The rows of every step.
+        held_out: Rows to evaluate on, or None.
+        objective: The loss.
+        frozen: Weights the loss needs and the steps leave alone.
+        saver: Where checkpoints go.
+        history: Where records go.
+        mesh: The devices, or None for one.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        held_out: TokenizedDataset | None,
+        objective: Objective,
+        frozen: Any,
+        saver: Saver,
+        history: History,
+        mesh: Mesh | None,
+    ):
+        self.mesh = mesh
+        self.plan, self.config = plan, plan.config
+        self.objective, self.frozen = objective, frozen
+        self.saver, self.history = saver, history
+        self.monitor = Monitor(self.config.early_stopping_patience)
+        self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
+        self.optimizer = make_optimizer(plan.config, plan.total_steps)
+        self.eval_batches = (
+            self.put(evaluation_batches(held_out, plan, objective.config.max_position))
+            if held_out
+            else []
+        )
+        self.step = 0
+        self.worst = 0.0
+        self.finished = False
+        self.state: TrainState
+
+    def start(self, trainable: Any, *, resume: bool) -> None:
+        """Begin at step 0, or where the newest checkpoint ends."""
+        self.state = start_state(self.optimizer, trainable)
+        if self.mesh is not None:
+            self.state = put_on_mesh(self.state, self.mesh)
+        if not resume:
+            self.saver.set_aside()
+            return
+        loaded = self.saver.resume(self.state)
+        if loaded is None:
+            return
+        self.step, self.state = loaded.step, loaded.state
+        self.history.records, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
+        self.finished = loaded.facts["finished"]
+        self.monitor.restore(loaded.facts)
+
+    def train(self, report: Reporter, stop: Callable[[], bool] | None) -> bool:
+        """Run to the end; returns whether `stop` ended it."""
+        self.history.begin(report)
+        while not self.finished:
+            if stop is not None and stop():
+                self.save()
+                return True
+            batches = self.put(self.plan.batches(self.step))
+            self.state, sums = train_step(
+                self.objective, self.optimizer, self.state, self.frozen, batches
+            )
+            self.history.count(self.plan.tokens(self.step))
+            self.step += 1
+            self.finished = self.step == self.plan.total_steps
+            looked_at = (self.config.log_every, self.config.checkpoint_every)
+            if self.finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
+                # Waits for the device: the one synchronisation of the loop.
+                sums, skipped = jax.device_get((sums, self.state.skipped))
+                self.finished = self.check(sums, int(skipped)) or self.finished
+                if self.finished or self.due(self.config.log_every):
+                    self.log(sums, int(skipped))
+            if self.eval_batches and (self.finished or self.due(self.config.eval_every)):
+                self.evaluate()
+            is_best = self.config.keep_best and self.monitor.best_step == self.step
+            if self.finished or is_best or self.due(self.config.checkpoint_every):
+                self.save()
+        return False
+
+    def put(self, batches: list[Batch]) -> list[Batch]:
+        """The batches where the step wants them."""
+        mesh = self.mesh
+        return batches if mesh is None else [put_batch(batch, mesh) for batch in batches]
+
+    def chosen(self) -> tuple[int, Any]:
+        """The step and the weights that a finished run returns."""
+        best = self.monitor.best_step
+        if not self.config.keep_best or best is None or best == self.step:
+            return self.step, self.state.trainable
+        loaded = self.saver.load(best, self.state)
+        return loaded.step, loaded.state.trainable
+
+    def due(self, every: int | None) -> bool:
+        return every is not None and self.step % every == 0
+
+    def check(self, sums: LossSums, skipped: int) -> bool:
+        """Whether the rows are learned as well as the configuration asks.
+
+        Raises:
+            TrainingDiverged: More steps were skipped than the configuration allows.
+        """
+        if skipped > self.config.max_skipped_steps:
+            raise TrainingDiverged(
+                f"{skipped} steps up to step {self.step} had a loss or a gradient that is not "
+                f"finite (this one's loss is {float(sums.loss)}); training.max_skipped_steps is "
+                f"{self.config.max_skipped_steps}. A lower training.learning_rate is the usual "
+                "remedy"
+            )
+        # nan is not more than anything, and a skipped step has learned nothing.
+        self.worst = max(self.worst, float(np.nan_to_num(sums.worst, nan=np.inf)))
+        if self.step % self.plan.epoch_steps:
+            return False
+        worst, self.worst = self.worst, 0.0
+        return self.config.target_worst_loss is not None and worst <= self.config.target_worst_loss
+
+    def log(self, sums: LossSums, skipped: int) -> None:
+        self.history.log_step(
+            self.step,
+            epoch=(self.step - 1) // self.plan.epoch_steps,
+            sums=sums,
+            learning_rate=float(np.asarray(self.schedule(self.step - 1))),
+            skipped=skipped,
+        )
+
+    def evaluate(self) -> None:
+        begun = time.monotonic()
+        sums = jax.device_get(
+            evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
+        )
+        count = int(sums.tokens)
+        loss = float(sums.loss) / count
+        self.finished = self.monitor.see(self.step, loss) or self.finished
+        values = {"eval_loss": loss, "eval_token_accuracy": int(sums.correct) / count}
+        self.history.log_evaluation(self.step, values, begun=begun)
+
+    def save(self) -> None:
+        facts = {
+            "history": self.history.records,
+            "worst_loss": self.worst,
+            "finished": self.finished,
+        }
+        self.saver.save(
+            self.step, self.state, facts | self.monitor.facts(), best=self.monitor.best_step
+        )

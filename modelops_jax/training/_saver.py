@@ -1,0 +1,98 @@
+"""The checkpoints of one run: which are written, which stay, and what they say."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from modelops_jax.models import CheckpointError
+
+from ._checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    remove_set_aside,
+    save_checkpoint,
+    set_aside_checkpoints,
+)
+from ._config import TrainingConfig
+from ._step import TrainState
+
+
+class Saver:
+    """Writes and finds the checkpoints of a run in a folder; without a folder there are none.
+
+    Args:
+        folder: Where they are kept.
+        config: Decides which stay, and is written into each.
+        rows: Fingerprint of the training rows, written into each.
+    """
+
+    def __init__(self, folder: Path | None, config: TrainingConfig, rows: str):
+        self._folder, self._config, self._rows = folder, config, rows
+        self._saved_step = -1
+        self.newest: Path | None = None
+
+    def resume(self, like: TrainState) -> Checkpoint | None:
+        """The newest checkpoint of the same run, if there is one.
+
+        Raises:
+            CheckpointError: It is damaged, or of another configuration or other rows.
+        """
+        path = latest_checkpoint(self._folder) if self._folder else None
+        if path is None:
+            return None
+        loaded = load_checkpoint(path, like)
+        if loaded.facts["config"] != _as_json(self._config):
+            raise CheckpointError(f"{path} was made with another training configuration")
+        if loaded.facts["rows"] != self._rows:
+            raise CheckpointError(f"{path} was made with other training rows")
+        self.newest, self._saved_step = path, loaded.step
+        return loaded
+
+    def set_aside(self) -> None:
+        """Begin anew: an earlier run's checkpoints go once this one has written its first."""
+        if self._folder:
+            set_aside_checkpoints(self._folder)
+
+    def save(
+        self, step: int, state: TrainState, facts: dict[str, Any], *, best: int | None
+    ) -> None:
+        """Write the checkpoint of a step, unless it is there already."""
+        # A stop right after a save or a resume has nothing new to keep.
+        if self._folder is None or step == self._saved_step:
+            return
+        self.newest = save_checkpoint(
+            self._folder,
+            step,
+            state,
+            facts
+            | {
+                "config": _as_json(self._config),
+                "rows": self._rows,
+                "environment": {
+                    "jax": jax.__version__,
+                    "devices": [device.device_kind for device in jax.devices()],
+                    "cpu_count": os.cpu_count(),
+                },
+            },
+            keep=self._config.keep_checkpoints,
+            keep_every=self._config.keep_checkpoints_every,
+            keep_steps=[best] if self._config.keep_best and best is not None else [],
+        )
+        self._saved_step = step
+        remove_set_aside(self._folder)
+
+    def load(self, step: int, like: TrainState) -> Checkpoint:
+        """Read a step's checkpoint again."""
+        assert self._folder is not None
+        return load_checkpoint(checkpoint_path(self._folder, step), like)
+
+
+def _as_json(config: TrainingConfig) -> dict[str, Any]:
+    """The configuration as JSON gives it back, so that both can be compared."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
