@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt32
 
 from ._batch_shapes import TOKEN_STEP, BatchShape, choose_shapes
+from ._dropout import dropout_words
 from ._rows import TokenizedRow
 from ._sequences import Sequences
 from ._tokenized import TokenizedDataset
@@ -26,7 +27,8 @@ class Batch(NamedTuple):
     `prefix_ids` are the tokens all rows begin with, which `token_ids` leave out. The rows of a
     sequence are its segments 1, 2, ..., and 0 is padding; `positions` are counted in each row,
     the prefix included. `at` holds places in the flattened (batch * tokens) states that predict
-    the `targets`; unused places have `weight` 0.
+    the `targets`; unused places have `weight` 0. `dropout` has a number for each token, or no
+    column where nothing is dropped.
     """
 
     prefix_ids: Int[np.ndarray, " prefix"]
@@ -36,6 +38,7 @@ class Batch(NamedTuple):
     at: Int[np.ndarray, " targets"]
     targets: Int[np.ndarray, " targets"]
     weight: Int[np.ndarray, " targets"]
+    dropout: UInt32[np.ndarray, "batch _"]
 
 
 class TokenCounts(NamedTuple):
@@ -92,11 +95,16 @@ def cut(indices: Any, size: int) -> list[Any]:
 
 
 def make_batch(
-    rows: Sequence[TokenizedRow], *, shape: BatchShape, pad_id: int, prefix: int = 0
+    rows: Sequence[TokenizedRow],
+    *,
+    shape: BatchShape,
+    pad_id: int,
+    prefix: int = 0,
+    dropout: Sequence[UInt32[np.ndarray, " _"]] = (),
 ) -> Batch:
     """Pad rows to one shape, each as a sequence of its own; see `make_packed_batch`."""
-    sequences = [[row] for row in rows]
-    return make_packed_batch(sequences, shape=shape, pad_id=pad_id, prefix=prefix)
+    sequences, words = [[row] for row in rows], [[own] for own in dropout]
+    return make_packed_batch(sequences, shape=shape, pad_id=pad_id, prefix=prefix, dropout=words)
 
 
 def make_packed_batch(
@@ -105,6 +113,7 @@ def make_packed_batch(
     shape: BatchShape,
     pad_id: int,
     prefix: int = 0,
+    dropout: Sequence[Sequence[UInt32[np.ndarray, " _"]]] = (),
 ) -> Batch:
     """Pad sequences of rows to one shape.
 
@@ -114,28 +123,31 @@ def make_packed_batch(
         shape: Of the batch; missing sequences, tokens and targets are padding.
         pad_id: Any valid token id.
         prefix: Number of tokens that all rows begin with and that none of them trains.
+        dropout: The numbers of each row's tokens, from `dropout_words`, which go without a
+            prefix; none drops nothing.
     """
     size = (shape.rows, shape.tokens)
     token_ids = np.full(size, pad_id, np.int32)
     segment_ids, positions = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    words = np.zeros((shape.rows, shape.tokens if dropout else 0), np.uint32)
     at, targets = [], []
     for index, rows in enumerate(sequences):
         start = 0
-        for segment, row in enumerate(rows, start=1):
+        for segment, row in enumerate(rows):
             end = start + len(row.token_ids) - prefix
             token_ids[index, start:end] = row.token_ids[prefix:]
-            segment_ids[index, start:end] = segment
+            segment_ids[index, start:end] = segment + 1
             positions[index, start:end] = np.arange(prefix, len(row.token_ids))
-            trained = np.flatnonzero(row.trained[1:]) + 1
-            # The state at p - 1 predicts the token at p; the first token has no state.
-            at.append(trained - 1 - prefix + start + index * shape.tokens)
-            targets.append(row.token_ids[trained])
+            if dropout:
+                words[index, start:end] = dropout[index][segment]
+            at.append(row.at - prefix + start + index * shape.tokens)
+            targets.append(row.targets)
             start = end
     used = sum(map(len, at))
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
-    first = sequences[0][0]
-    return Batch(first.token_ids[:prefix], token_ids, segment_ids, positions, *padded)
+    prefix_ids = sequences[0][0].token_ids[:prefix]
+    return Batch(prefix_ids, token_ids, segment_ids, positions, *padded, words)
 
 
 class Batches:
@@ -150,6 +162,8 @@ class Batches:
         others: Whether batches of other groups will be asked for too.
         sequences: Which rows make a sequence; by default each row is one, and what all rows begin
             with is shared.
+        dropout_seed: Decides the numbers for dropout; none are drawn without it. With it rows stay
+            whole, because a beginning computed once would be dropped alike in all of them.
     """
 
     def __init__(
@@ -162,13 +176,16 @@ class Batches:
         worth: int = 0,
         others: bool = False,
         sequences: Sequences | None = None,
+        dropout_seed: int | None = None,
     ):
         if sequences is None:
-            prefix = shared_prefix(dataset) if size > 1 else 0
+            prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
             sequences = Sequences.of_single_rows(len(dataset), prefix)
+        assert dropout_seed is None or sequences.prefix == 0, "see the arguments"
         self._dataset, self._pad_id, self._sequences = dataset, pad_id, sequences
+        self._dropout_seed, self.prefix = dropout_seed, sequences.prefix
         self._real = sequences.sums(dataset.lengths)
-        self._tokens = sequences.sums(dataset.lengths - sequences.prefix)
+        self._tokens = sequences.sums(dataset.lengths - self.prefix)
         self._targets = sequences.sums(dataset.trained_counts)
         needed = [self._needed(group) for group in groups]
         if others:
@@ -177,21 +194,31 @@ class Batches:
         needed = np.asarray(needed, np.int64)
         self.shapes = choose_shapes(size, needed, worth=worth)
 
-    def make(self, group: Sequence[int]) -> Batch:
+    def make(self, group: Sequence[int], epoch: int = 0) -> Batch:
         """The sequences with these indices in the smallest shape that holds them."""
-        rows = [[self._dataset[row] for row in self._sequences[index]] for index in group]
-        shape, prefix = self._shape(group), self._sequences.prefix
-        return make_packed_batch(rows, shape=shape, pad_id=self._pad_id, prefix=prefix)
+        members = [self._sequences[index] for index in group]
+        rows = [[self._dataset[row] for row in sequence] for sequence in members]
+        dropout = []
+        if (seed := self._dropout_seed) is not None:
+            lengths = self._dataset.lengths
+            dropout = [
+                [dropout_words(seed, epoch, row, int(lengths[row])) for row in sequence]
+                for sequence in members
+            ]
+        shape = self._shape(group)
+        return make_packed_batch(
+            rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix, dropout=dropout
+        )
 
     def count(self, groups: Iterable[Sequence[int]]) -> TokenCounts:
         """What the batches of these sequences hold, without making them."""
         counts = np.zeros(4, np.int64)
         for group in groups:
-            indices, shape, prefix = np.asarray(group), self._shape(group), self._sequences.prefix
-            computed = shape.rows * shape.tokens + prefix
-            padding = computed - prefix - self._tokens[indices].sum()
+            indices, shape = np.asarray(group), self._shape(group)
+            places = shape.rows * shape.tokens
+            padding = places - self._tokens[indices].sum()
             real, trained = self._real[indices].sum(), self._targets[indices].sum()
-            counts += (real, trained, computed, padding)
+            counts += (real, trained, places + self.prefix, padding)
         return TokenCounts(*counts.tolist())
 
     def _shape(self, group: Sequence[int]) -> BatchShape:

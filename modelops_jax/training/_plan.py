@@ -30,7 +30,10 @@ class Plan:
             "pad_id": model.tokenizer.pad_id,
             "worth": tokens_worth_a_shape(parameters),
         }
-        self.sequences = sequences_of(train, config, model.config.max_position)
+        drops = config.lora is not None and config.lora.dropout > 0
+        # What all rows begin with is computed once, and would be dropped alike in all of them.
+        self.context = model.config.max_position
+        self.sequences = sequences_of(train, config, self.context, whole=drops)
         self._lengths, self._real = (
             self.sequences.sums(lengths)
             for lengths in (train.lengths - self.sequences.prefix, train.lengths)
@@ -49,12 +52,14 @@ class Plan:
             size=self.padded(self.rows),
             others=self.total_steps > SAMPLED_STEPS,
             sequences=self.sequences,
+            dropout_seed=config.seed if drops else None,
             **self.batching,
         )
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
-        return [self._batches.make(group) for group in self._groups(step)]
+        epoch = step // self.epoch_steps
+        return [self._batches.make(group, epoch) for group in self._groups(step)]
 
     def padded(self, rows: int) -> int:
         """Rows of a batch that the devices divide evenly."""
@@ -83,22 +88,30 @@ class Plan:
         return cut(self._order[1][at].tolist(), self.rows)
 
 
-def sequences_of(dataset: TokenizedDataset, config: TrainingConfig, context: int) -> Sequences:
-    """Each row as a sequence of its own, or several packed into one, as the configuration asks."""
-    if config.packing:
-        length, prefix = config.sequence_length(context), shared_prefix(dataset)
-        return pack_rows(dataset.lengths, length, prefix=prefix, seed=config.seed)
-    prefix = shared_prefix(dataset) if config.batch_size > 1 else 0
-    return Sequences.of_single_rows(len(dataset), prefix)
+def sequences_of(
+    dataset: TokenizedDataset, config: TrainingConfig, context: int, *, whole: bool = False
+) -> Sequences:
+    """Each row as a sequence of its own, or several packed into one, as the configuration asks.
+
+    Args:
+        dataset: Tokenised rows.
+        config: Of the run.
+        context: The model's longest sequence, in tokens.
+        whole: Leave no shared beginning out.
+    """
+    alone = config.batch_size == 1 and not config.packing
+    prefix = 0 if whole or alone else shared_prefix(dataset)
+    if not config.packing:
+        return Sequences.of_single_rows(len(dataset), prefix)
+    length = config.sequence_length(context)
+    return pack_rows(dataset.lengths, length, prefix=prefix, seed=config.seed)
 
 
-def evaluation_batches(held_out: TokenizedDataset, plan: Plan, context: int) -> list[Batch]:
+def evaluation_batches(held_out: TokenizedDataset, plan: Plan) -> list[Batch]:
     """All held-out rows, those of like length together."""
-    sequences = sequences_of(held_out, plan.config, context)
+    sequences = sequences_of(held_out, plan.config, plan.context)
     by_length = np.argsort(sequences.sums(held_out.lengths), kind="stable").tolist()
     size = min(plan.config.batch_size, len(by_length))
-    groups = cut(by_length, size)
-    batches = Batches(
-        held_out, groups, size=plan.padded(size), sequences=sequences, **plan.batching
-    )
+    groups, size = cut(by_length, size), plan.padded(size)
+    batches = Batches(held_out, groups, size=size, sequences=sequences, **plan.batching)
     return [batches.make(group) for group in groups]

@@ -1,5 +1,6 @@
 """Packed rows have the loss and the gradient that the same rows have apart, in every family."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,13 @@ from modelops_jax.models._hf_config import read_config
 from modelops_jax.training import (
     Batch,
     BatchShape,
+    Objective,
     TokenizedDataset,
     TokenizedRow,
     add_sums,
     make_batch,
     make_packed_batch,
-    next_token_loss,
     pack_rows,
-    zero_sums,
 )
 
 from ..models.families import CONFIGS
@@ -49,11 +49,9 @@ def rows_of(seed: int) -> TokenizedDataset:
 
 def total(gradients: Gradients, weights: Any, batches: list[Batch]) -> tuple[Any, Any]:
     """Gradients and sums over several batches."""
-    whole, sums = jax.tree.map(jnp.zeros_like, weights), zero_sums()
-    for batch in batches:
-        new, new_sums = gradients(weights, batch)
-        whole, sums = jax.tree.map(jnp.add, whole, new), add_sums(sums, new_sums)
-    return whole, sums
+    parts = [gradients(weights, batch) for batch in batches]
+    whole = jax.tree.map(lambda *leaves: sum(leaves), *(part for part, _ in parts))
+    return whole, functools.reduce(add_sums, (sums for _, sums in parts))
 
 
 def largest_difference(one: Any, other: Any) -> float:
@@ -78,12 +76,11 @@ def test_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
     config = read_config(tmp_path)
     weights = init_params(config, 0, stddev=0.15)
 
+    objective = Objective(config, None, jnp.float32, "none")
+
     @jax.jit
     def gradients(weights: Any, batch: Batch) -> tuple[Any, Any]:
-        def loss(weights: Any) -> Any:
-            return next_token_loss(weights, None, config, batch)
-
-        return jax.grad(loss, has_aux=True)(weights)
+        return jax.grad(objective, has_aux=True)(weights, {}, batch)
 
     dataset = rows_of(seed=len(family))
     packed = pack_rows(dataset.lengths, SHAPE.tokens, prefix=prefix)
@@ -96,7 +93,7 @@ def test_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
     ]
     expected, expected_sums = total(gradients, weights, apart)
     found, sums = gradients(weights, together)
-    assert int(sums.tokens) == int(expected_sums.tokens) == dataset.trained_tokens
+    assert int(sums.count) == int(expected_sums.count) == dataset.trained_tokens
     assert float(sums.loss) == pytest.approx(float(expected_sums.loss), rel=1e-6)
     assert largest_difference(expected, found) < 1e-6
 
@@ -117,7 +114,7 @@ def test_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
     judged = together._replace(weight=together.weight * second)
     others = together.segment_ids == 1
     changed = judged._replace(token_ids=np.where(others, noise, together.token_ids))
-    assert int(gradients(weights, judged)[1].tokens) > 0
+    assert int(gradients(weights, judged)[1].count) > 0
     jax.tree.map(
         np.testing.assert_array_equal, gradients(weights, changed), gradients(weights, judged)
     )
