@@ -8,8 +8,9 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Reader
-from ._class_scores import ClassScorePair, ClassScoreReader
+from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._classification import LabelPair
+from ._growing import GrowingClasses
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
@@ -90,6 +91,7 @@ class StreamedScores(Running):
     def __init__(self, read: ClassScoreReader, members: Mapping[str, OnePassMetric]) -> None:
         self._read, self._members = read, members
         self._classes: tuple[Any, ...] | None = None
+        self._labels = GrowingClasses()
         self._stream: numeric.MetricStream | None = None
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
@@ -102,10 +104,12 @@ class StreamedScores(Running):
         pair = self._read(y_true, y_pred)
         state = StreamedScores(self._read, self._members)
         state._classes, state._stream = pair.classes, self._bound(pair.classes)
+        state._labels.add(pair.labels)
         state._stream.update(pair.y_true, pair.y_pred)
         return state
 
     def check(self, other: "StreamedScores") -> None:
+        self._labels.check(tuple(other._labels))
         if self._stream and other._stream and self._classes != other._classes:
             raise ValueError(
                 f"y_score has the classes {other._classes}; the rows before have {self._classes}"
@@ -117,21 +121,25 @@ class StreamedScores(Running):
         if self._stream is None:
             self._classes, self._stream = other._classes, self._bound(other._classes)
         self._stream.merge(other._stream)
+        self._labels.add(tuple(other._labels))
 
     def evidence(self) -> Evidence:
         if self._stream is None:
             return self._read([], [])
+        require_positive(self._read.positive_class, tuple(self._labels))
         return _Streamed(self._stream, self._classes)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
             return None, {}
         facts, arrays = self._stream.to_arrays()
-        return {"classes": self._classes, "stream": facts}, arrays
+        labels = self._labels.to_json()
+        return {"classes": self._classes, "labels": labels, "stream": facts}, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         if facts is not None:
             self._classes = None if facts["classes"] is None else tuple(facts["classes"])
+            self._labels = GrowingClasses(facts["labels"])
             self._stream = self._bound(self._classes)
             self._stream.set_arrays(facts["stream"], arrays)
 
