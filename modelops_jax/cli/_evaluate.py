@@ -10,6 +10,7 @@ import typer
 from ._columns import Columns
 from ._evaluate_file import FileEvaluation, read_file
 from ._metric_option import read_metric
+from ._page import write_page
 
 
 class Format(enum.StrEnum):
@@ -118,4 +119,6 @@ def evaluate(
         from modelops_jax.data import write_atomic
 
         write_atomic(output, f"{text}\n".encode())
+    if report is not None:
+        write_page(report, asked, found)
     print(text if format is Format.JSON else found.result)

@@ -90,6 +90,7 @@ class Reading:
         result: the result, or the comparison.
         bad: the rows that were left out.
         held: whether all rows were in memory at once.
+        keeps_rows: else the metrics that keep them.
         diagnostics: what plots are drawn from, if asked for.
         seconds: how long it took.
     """
@@ -97,6 +98,7 @@ class Reading:
     result: "EvaluationResult | Comparison"
     bad: BadRows
     held: bool
+    keeps_rows: tuple[str, ...]
     diagnostics: "Diagnostics | None"
     seconds: float
 
@@ -122,7 +124,9 @@ def read_file(asked: FileEvaluation) -> Reading:
     if bad.count and len(asked.columns.preds) == 1:
         result = replace(result, invalid_count=bad.count)
     seconds = time.monotonic() - begun
-    return Reading(result, bad, rows.stream is None, rows.diagnostics, seconds)
+    stream = rows.stream
+    kept = stream.keeps_rows if stream is not None else ()
+    return Reading(result, bad, stream is None, kept, rows.diagnostics, seconds)
 
 
 class _Rows:

@@ -6,7 +6,7 @@ first 16 bits, whose edges are exact points of both curves.
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,6 @@ from ._running import LabelCounts
 HELD_ROWS = 1 << 18
 # Curves of one against the rest that a picture can tell apart.
 MOST_CURVES = 6
-# Points of a curve are thinned to at most four in each of so many parts of the horizontal axis.
-PARTS = 256
 _BITS, _BINS = 16, 10
 _HISTOGRAM = numeric.metric("sketched_roc_auc_score", bits=_BITS)
 _CALIBRATION = numeric.metric("expected_calibration_error", bins=_BINS)
@@ -84,6 +82,9 @@ class Diagnostics:
         >>> curves.fpr.tolist(), curves.tpr.tolist()
         ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
+
+    PARTS: ClassVar[int] = 256
+    """Of the horizontal axis; a curve is thinned to at most four points in each."""
 
     def __init__(self, *, positive_class: Hashable | None = None) -> None:
         self._read = ClassScoreReader(positive_class)
@@ -218,7 +219,7 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The line through them covers what the line through all covers, to within a part's width.
     """
-    part = np.minimum((x * PARTS).astype(np.int64), PARTS - 1)
+    part = np.minimum((x * Diagnostics.PARTS).astype(np.int64), Diagnostics.PARTS - 1)
     ends = np.flatnonzero(np.diff(part))
     heights = np.lexsort((y, part))
     edges = np.concatenate([[0], ends + 1]), np.concatenate([ends, [len(x) - 1]])

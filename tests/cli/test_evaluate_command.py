@@ -125,6 +125,23 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     assert evaluated(capsys, path, *only_scores)["metrics"]["roc_auc_score"] > 0.8
 
 
+def test_the_report_is_one_page(scored, tmp_path, capsys):
+    """Of one model with its pictures, of several their comparison; it says how it was made."""
+    path, _ = scored
+    page = tmp_path / "page.html"
+    one = [path, "--report", page, "--pred", "good", "--metric", "log_loss", "--ci", "0.9"]
+    evaluated(capsys, *one, "--metric", "accuracy_score", "--score", "p_spam", "--positive", "spam")
+    text = page.read_text("utf-8")
+    assert text.count("<svg") == 3
+    assert "All rows were in memory at once" in text
+    assert "computed at every distinct score and thinned" in text
+    evaluated(capsys, path, "--report", page, "--pred", "good")
+    assert "read in chunks and memory did not grow" in page.read_text("utf-8")
+    two = ["--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
+    evaluated(capsys, path, "--report", page, *two)
+    assert "worse than the best" in page.read_text("utf-8")
+
+
 def test_several_predictions_are_compared(scored, capsys):
     """As a table and as JSON, against a baseline."""
     path, _ = scored
