@@ -24,10 +24,12 @@ RULES: Mapping[str, str | None] = {
     "heads": "tensor",
     "inner": "tensor",
     "vocabulary": "tensor",
+    "positions": None,
 }
 # Linear map -> logical axes of its weight (out, in).
 _LINEAR = {
     "embed_tokens": ("vocabulary", "width"),
+    "embed_positions": ("positions", "width"),
     "lm_head": ("vocabulary", "width"),
     "q_proj": ("heads", "width"),
     "k_proj": ("heads", "width"),
@@ -123,6 +125,7 @@ def weight_sharding(names: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) 
             "bias": (out,),
             "lora_A": (None, into),
             "lora_B": (out, None),
+            "lora_magnitude_vector": (out,),
         }[names[-1]]
         logical = (*("layers",) * (len(shape) - len(axes)), *axes)
     divided = [

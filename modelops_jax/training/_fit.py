@@ -15,20 +15,21 @@ from modelops_jax.models import Adapters, Model, init_lora, make_mesh, merge_lor
 from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
 from ._history import History, Record
+from ._objective import Objective
 from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
 from ._saver import Saver
-from ._step import Objective
 from ._tokenized import tokenize
 
 
 class FitResult(NamedTuple):
     """What training made.
 
-    `model` has any adapters merged into its weights; `history` has a record for each logged step
-    and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run; `step` is the one after which the model had these weights.
+    `model` has any adapters merged into its weights, and `adapters` has them alone; `history` has a
+    record for each logged step and each evaluation; `checkpoint` is the last one written, or None;
+    `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
+    had these weights.
     """
 
     model: Model
@@ -36,6 +37,7 @@ class FitResult(NamedTuple):
     checkpoint: Path | None
     stopped: bool
     step: int
+    adapters: Adapters | None = None
 
 
 def fit(
@@ -60,8 +62,9 @@ def fit(
         train: Prompt/completion rows or conversations.
         config: How to train; with `config.lora` only adapters are trained.
         eval: Held-out rows, on which the loss is measured.
-        folder: Where checkpoints are kept; none are written without it. Those of an earlier run
-            are removed once this one has written its first.
+        folder: Where checkpoints are kept; none are written without it. They are written in the
+            background, and an older one is removed only when a newer one is there whole. Those
+            of an earlier run are removed once this one has written its first.
         resume: Go on from the newest checkpoint in `folder`, if there is one.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
@@ -81,6 +84,8 @@ def fit(
             needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
             or other rows.
+        OSError: A checkpoint could not be written, for want of room say; the run ends at the step
+            after, and the checkpoints before it stay and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
     """
@@ -106,24 +111,21 @@ def fit(
     if config.lora is None:
         trainable, frozen = split_frozen(params, config.freeze)
         # A copy, because a step writes its result over its input.
-        trainable, scale = jax.tree.map(jnp.copy, trainable), None
+        trainable = jax.tree.map(jnp.copy, trainable)
     else:
         adapters = init_lora(params, config.lora, config.seed)
         weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
-        trainable, frozen, scale = weights, params, adapters.scale
-    objective = Objective(model.config, scale, dtype, config.remat)
+        trainable, frozen = weights, params
+    objective = Objective(model.config, config.lora, dtype, config.remat)
     saver = Saver(Path(folder) if folder else None, config, plan.fingerprint)
     history = History(callback)
     run = Run(plan, held_out, objective, frozen, saver, history, mesh)
     run.start(trainable, resume=resume)
-    with show_progress(plan.total_steps, run.step, progress) as report:
+    with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    if scale is None:
-        params = join_trees(trained, frozen)
-    else:
-        params = merge_lora(params, Adapters(trained, scale))
-    return FitResult(
-        dataclasses.replace(model, params=params), history.records, saver.newest, stopped, step
-    )
+    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    params = merge_lora(params, adapters) if adapters else join_trees(trained, frozen)
+    tuned = dataclasses.replace(model, params=params)
+    return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)

@@ -1,5 +1,6 @@
 """The training loop; there is only this one."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +10,16 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ._batches import Batch
-from ._history import History, TrainingDiverged
+from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
 from ._monitor import Monitor
+from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._placement import put_batch, put_on_mesh
 from ._plan import Plan, evaluation_batches
 from ._progress import Reporter
 from ._saver import Saver
-from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
+from ._step import TrainState, evaluate_loss, start_state, train_step
 from ._tokenized import TokenizedDataset
 
 
@@ -77,6 +79,7 @@ class Run:
         """Run to the end; returns whether `stop` ended it."""
         self.history.begin(report)
         while not self.finished:
+            self.saver.check()
             if stop is not None and stop():
                 self.save()
                 return True
@@ -141,25 +144,29 @@ class Run:
         self.history.log_step(
             self.step,
             epoch=(self.step - 1) // self.plan.epoch_steps,
-            sums=sums,
+            losses=self.losses(sums),
             learning_rate=float(np.asarray(self.schedule(self.step - 1))),
             skipped=skipped,
         )
+
+    def losses(self, sums: LossSums) -> Record:
+        """What is said of a step's sums; nothing, if they are not finite and it was skipped."""
+        if not math.isfinite(sums.loss):
+            return {}
+        return self.objective.report(sums) | {"worst_loss": float(sums.worst)}
 
     def evaluate(self) -> None:
         begun = time.monotonic()
         sums = jax.device_get(
             evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
         )
-        count = int(sums.tokens)
-        loss = float(sums.loss) / count
-        self.finished = self.monitor.see(self.step, loss) or self.finished
-        values = {"eval_loss": loss, "eval_token_accuracy": int(sums.correct) / count}
+        values = {f"eval_{name}": value for name, value in self.objective.report(sums).items()}
+        self.finished = self.monitor.see(self.step, values["eval_loss"]) or self.finished
         self.history.log_evaluation(self.step, values, begun=begun)
 
     def save(self) -> None:
         facts = {
-            "history": self.history.records,
+            "history": list(self.history.records),
             "worst_loss": self.worst,
             "finished": self.finished,
         }
