@@ -124,11 +124,12 @@ class Case:
         if inputs in ("lengths", "errors"):
             lengths = random.integers(0, 30, (2, count)).astype(dtype)
             return lengths[0], lengths[1]
-        y_true = random.normal(size=count)
+        shape = (count, self.config["num_outputs"]) if "num_outputs" in self.config else count
+        y_true = random.normal(size=shape)
         if inputs == "positive":
-            y_true, y_pred = np.exp(y_true), np.exp(y_true + random.normal(size=count))
+            y_true, y_pred = np.exp(y_true), np.exp(y_true + random.normal(size=shape))
             return y_true.astype(dtype), y_pred.astype(dtype)
-        return y_true.astype(dtype), (y_true + random.normal(size=count)).astype(dtype)
+        return y_true.astype(dtype), (y_true + random.normal(size=shape)).astype(dtype)
 
 
 CASES = [
@@ -194,6 +195,9 @@ CASES = [
     Case("hit_rate_at_k", {"k": 2}),
     Case("median_absolute_error"),
     Case("spearman_corrcoef"),
+    Case("mean_squared_log_error", {"num_outputs": 3}),
+    Case("r2_score", {"num_outputs": 3, "multioutput": "variance_weighted"}),
+    Case("spearman_corrcoef", {"num_outputs": 2, "multioutput": "raw_values"}),
     Case("bleu_score", {"max_ngram_order": 2}),
     Case("chrf_score", {"char_order": 2}),
     Case("rouge_1_score"),
