@@ -3,10 +3,8 @@
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +14,8 @@ from jaxtyping import Array, Float, Int
 
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
-from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
+from ._description import check_vocabulary, floating, resolve_or_warn
+from ._errors import ChatTemplateError
 from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._hf import read_folder, write_folder
@@ -24,7 +23,6 @@ from ._lora import merge_lora
 from ._params import Params
 from ._peft import load_adapters
 from ._presets import make_preset
-from ._resolve import resolve
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -34,6 +32,13 @@ def _logits(
     params: Params, token_ids: Int[Array, "batch length"], *, config: DecoderConfig, dtype: Any
 ) -> Float[Array, "batch length vocabulary"]:
     return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
+
+
+class _Prompt(NamedTuple):
+    """A prompt's token ids, and its text, of which a completion is the continuation."""
+
+    ids: list[int]
+    text: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,10 +135,11 @@ class Model:
             >>> len(load("tiny").generate(["Hello", "Goodbye"], max_new_tokens=4))
             2
         """
+        encoded = self._encode_prompts(prompts)
         ids = generate(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
+            [prompt.ids for prompt in encoded],
             max_new_tokens=max_new_tokens,
             stop_ids=self.tokenizer.stop_ids,
             pad_id=self.tokenizer.pad_id,
@@ -144,7 +150,10 @@ class Model:
             dtype=self.dtype,
             progress=progress,
         )
-        return [self.tokenizer.decode(row) for row in ids]
+        return [
+            self.tokenizer.decode(row, after=prompt.text)
+            for row, prompt in zip(ids, encoded, strict=True)
+        ]
 
     def score(
         self, prompts: Sequence[Any], completions: Sequence[Any]
@@ -153,7 +162,8 @@ class Model:
 
         Args:
             prompts: Strings or lists of messages, as for `generate`.
-            completions: Strings, tokenized on their own; the end of the turn is not added.
+            completions: Strings, tokenized on their own as what follows the prompt; the end of
+                the turn is not added.
 
         Returns:
             Log-likelihoods in nats, at most 0, and the numbers of tokens they are sums over.
@@ -176,11 +186,17 @@ class Model:
                 raise TypeError(
                     f"completions[{index}] is a {type(completion).__name__}; expected a string"
                 )
+        encoded = self._encode_prompts(prompts)
+        # Lists of different length are refused by `score`.
+        after = [prompt.text for prompt in encoded] + [""] * len(completions)
         return score(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
-            [self.tokenizer.encode(completion, plain=True) for completion in completions],
+            [prompt.ids for prompt in encoded],
+            [
+                self.tokenizer.encode(completion, plain=True, after=text)
+                for completion, text in zip(completions, after, strict=False)
+            ],
             pad_id=self.tokenizer.pad_id,
             dtype=self.dtype,
         )
@@ -196,17 +212,19 @@ class Model:
         """
         write_folder(path, self.config, self.params, self.tokenizer)
 
-    def _prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
+    def _encode_prompts(self, prompts: Sequence[Any]) -> list[_Prompt]:
         _check_list("prompts", prompts)
         return [self._encode_prompt(index, prompt) for index, prompt in enumerate(prompts)]
 
-    def _encode_prompt(self, index: int, prompt: Any) -> list[int]:
+    def _encode_prompt(self, index: int, prompt: Any) -> _Prompt:
+        tokenizer = self.tokenizer
         try:
             if isinstance(prompt, str):
-                return self.tokenizer.encode(prompt, add_special_tokens=True)
+                return _Prompt(tokenizer.encode(prompt, add_special_tokens=True), prompt)
             if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
                 # The template writes the special tokens itself.
-                return self.tokenizer.encode_chat(prompt, add_generation_prompt=True)
+                text = tokenizer.render_protected(prompt, add_generation_prompt=True)
+                return _Prompt(tokenizer.encode_protected(text), text)
         except ChatTemplateError as error:
             raise ChatTemplateError(f"prompts[{index}]: {error}") from error
         except ValueError as error:
@@ -259,12 +277,8 @@ def load(
         >>> model.config.num_layers
         4
     """
-    kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
-    if not jnp.issubdtype(kind, jnp.floating):
-        raise TypeError(f"dtype must be a floating type, found {kind}")
-    resolved = resolve(name_or_path)
-    if resolved.warning:
-        warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
+    kind = floating(dtype)
+    resolved = resolve_or_warn(name_or_path)
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
@@ -272,12 +286,7 @@ def load(
     else:
         parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
-    if tokenizer.vocab_size > config.vocab_size:
-        # An id past the embeddings would be clamped silently on the device.
-        raise CheckpointError(
-            f"{Path(resolved.location)}: the tokenizer has {tokenizer.vocab_size} ids, the "
-            f"embeddings only {config.vocab_size}"
-        )
+    check_vocabulary(config, tokenizer, resolved)
     if adapter is not None:
         params = merge_lora(params, load_adapters(adapter, config))
     return Model(config, params, tokenizer, resolved.name)
