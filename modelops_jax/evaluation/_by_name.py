@@ -85,9 +85,7 @@ class TableMetric(OnePassMetric):
     @property
     def reads_scores(self) -> bool:
         """Whether it reads `y_score` in place of `y_pred`."""
-        known = numeric.METRICS.get(self._metric)
-        labelled = "labels" in _INPUTS[self._task_type]
-        return known is not None and labelled and known.inputs in _SCORES
+        return scored_in(self._metric, self._task_type)
 
     @property
     def reader(self) -> Reader:
@@ -183,6 +181,13 @@ class TableMetric(OnePassMetric):
                 f"classes, which is made for at most {_MOST_CLASSES:,}"
             )
         return max(2, 1 << (classes - 1).bit_length())
+
+
+def scored_in(metric: str, task_type: TaskType) -> bool:
+    """Whether a metric of the table reads scores beside the labels of the task."""
+    known = numeric.METRICS.get(metric)
+    labelled = "labels" in _INPUTS[task_type]
+    return known is not None and labelled and known.inputs in _SCORES
 
 
 def _check_fits(metric: str, task_type: TaskType) -> None:

@@ -3,9 +3,7 @@
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +14,13 @@ from jaxtyping import Array, Float, Int
 
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
-from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
+from ._description import check_vocabulary, floating, resolve_or_warn
+from ._errors import ChatTemplateError
 from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._hf import read_folder, write_folder
 from ._params import Params
 from ._presets import make_preset
-from ._resolve import resolve
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -271,12 +269,8 @@ def load(
         >>> model.config.num_layers
         4
     """
-    kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
-    if not jnp.issubdtype(kind, jnp.floating):
-        raise TypeError(f"dtype must be a floating type, found {kind}")
-    resolved = resolve(name_or_path)
-    if resolved.warning:
-        warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
+    kind = floating(dtype)
+    resolved = resolve_or_warn(name_or_path)
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
@@ -284,10 +278,5 @@ def load(
     else:
         parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
-    if tokenizer.vocab_size > config.vocab_size:
-        # An id past the embeddings would be clamped silently on the device.
-        raise CheckpointError(
-            f"{Path(resolved.location)}: the tokenizer has {tokenizer.vocab_size} ids, the "
-            f"embeddings only {config.vocab_size}"
-        )
+    check_vocabulary(config, tokenizer, resolved)
     return Model(config, params, tokenizer, resolved.name)
