@@ -40,6 +40,8 @@ from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._step import zero_sums as zero_sums
+from ._token_files import TokenStoreError as TokenStoreError
 from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize
+from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
