@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, Model, init_lora, make_mesh, merge_lora, shard_weights
 
+from ._averaging import final_weights
 from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
 from ._history import History, Record
-from ._objective import Objective
+from ._objective import Objective, activation_dtype
 from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
@@ -107,16 +108,16 @@ def fit(
         held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
     mesh = make_mesh(config.mesh) if config.mesh else None
     params = shard_weights(model.params, mesh) if mesh else model.params
-    dtype = params["model"]["embed_tokens"]["weight"].dtype
     if config.lora is None:
         trainable, frozen = split_frozen(params, config.freeze)
-        # A copy, because a step writes its result over its input.
-        trainable = jax.tree.map(jnp.copy, trainable)
+        # A copy, because a step writes its result over its input. In bfloat16 most updates would
+        # be too small to change a weight.
+        trainable = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), trainable)
     else:
         adapters = init_lora(params, config.lora, config.seed)
         weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
         trainable, frozen = weights, params
-    objective = Objective(model.config, config.lora, dtype, config.remat)
+    objective = Objective(model.config, config.lora, activation_dtype(config), config.remat)
     saver = Saver(Path(folder) if folder else None, config, rows.fingerprint)
     history = History(callback)
     run = Run(plan, held_out, objective, frozen, saver, history, mesh)
@@ -124,8 +125,12 @@ def fit(
     with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
-    step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
+    step, trained = (run.step, final_weights(run.state)) if stopped else run.chosen()
     adapters = None if config.lora is None else Adapters(trained, config.lora)
-    params = merge_lora(params, adapters) if adapters else join_trees(trained, frozen)
+    if adapters:
+        params = merge_lora(params, adapters)
+    else:
+        whole = join_trees(trained, frozen)
+        params = jax.tree.map(lambda leaf, old: leaf.astype(old.dtype), whole, params)
     tuned = dataclasses.replace(model, params=params)
     return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)

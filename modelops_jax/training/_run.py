@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ._averaging import final_weights
 from ._batches import Batch
 from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
@@ -113,9 +114,9 @@ class Run:
         """The step and the weights that a finished run returns."""
         best = self.monitor.best_step
         if not self.config.keep_best or best is None or best == self.step:
-            return self.step, self.state.trainable
+            return self.step, final_weights(self.state)
         loaded = self.saver.load(best, self.state)
-        return loaded.step, loaded.state.trainable
+        return loaded.step, final_weights(loaded.state)
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
@@ -158,7 +159,7 @@ class Run:
     def evaluate(self) -> None:
         begun = time.monotonic()
         sums = jax.device_get(
-            evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
+            evaluate_loss(self.objective, final_weights(self.state), self.frozen, self.eval_batches)
         )
         values = {f"eval_{name}": value for name, value in self.objective.report(sums).items()}
         self.finished = self.monitor.see(self.step, values["eval_loss"]) or self.finished
