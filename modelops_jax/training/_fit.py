@@ -60,8 +60,9 @@ def fit(
         train: Prompt/completion rows or conversations.
         config: How to train; with `config.lora` only adapters are trained.
         eval: Held-out rows, on which the loss is measured.
-        folder: Where checkpoints are kept; none are written without it. Those of an earlier run
-            are removed once this one has written its first.
+        folder: Where checkpoints are kept; none are written without it. They are written in the
+            background, and an older one is removed only when a newer one is there whole. Those
+            of an earlier run are removed once this one has written its first.
         resume: Go on from the newest checkpoint in `folder`, if there is one.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
@@ -81,6 +82,8 @@ def fit(
             needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
             or other rows.
+        OSError: A checkpoint could not be written, for want of room say; the run ends at the step
+            after, and the checkpoints before it stay and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
     """
@@ -116,7 +119,7 @@ def fit(
     history = History(callback)
     run = Run(plan, held_out, objective, frozen, saver, history, mesh)
     run.start(trainable, resume=resume)
-    with show_progress(plan.total_steps, run.step, progress) as report:
+    with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()

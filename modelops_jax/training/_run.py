@@ -79,6 +79,7 @@ class Run:
         """Run to the end; returns whether `stop` ended it."""
         self.history.begin(report)
         while not self.finished:
+            self.saver.check()
             if stop is not None and stop():
                 self.save()
                 return True
@@ -165,7 +166,7 @@ class Run:
 
     def save(self) -> None:
         facts = {
-            "history": self.history.records,
+            "history": list(self.history.records),
             "worst_loss": self.worst,
             "finished": self.finished,
         }
