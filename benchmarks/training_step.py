@@ -72,7 +72,7 @@ def main() -> None:
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {batch.token_ids.shape}")
 
     def loss(weights, params, batch, remat="none"):
-        return Objective(SMOLLM2, adapters.scale, jnp.float32, remat)(weights, params, batch)[0]
+        return Objective(SMOLLM2, adapters.config, jnp.float32, remat)(weights, params, batch)[0]
 
     arguments = (adapters.weights, params, batch)
     measure("forward", loss, arguments, tokens, options.repeats)

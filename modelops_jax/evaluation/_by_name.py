@@ -11,7 +11,7 @@ from ._class_scores import ClassScoreReader
 from ._classification import LabelPair, LabelReader
 from ._multilabel import IndicatorPair, read_indicators
 from ._ranking import ScoreReader
-from ._regression import read_values
+from ._regression import ValuePair, read_values
 from ._task_type import TaskType
 
 # What a metric of labels may read in place of predicted labels: `y_score`.
@@ -32,7 +32,7 @@ _AVERAGES = {
     TaskType.MULTILABEL_CLASSIFICATION: "macro",
 }
 # Options that the rows decide.
-_DECIDED = ("num_classes", "num_labels", "absent", "ignore_index")
+_DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
 
@@ -71,7 +71,7 @@ class TableMetric(OnePassMetric):
             if self.reads_scores and ignore_index is not None:
                 raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
         # A mistake in the options shows here, before there are rows.
-        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {}
+        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
         rows = {option: value for option, value in rows.items() if option in self._takes}
         given = {option: v for option, v in options.items() if option != "positive_class"}
@@ -85,9 +85,7 @@ class TableMetric(OnePassMetric):
     @property
     def reads_scores(self) -> bool:
         """Whether it reads `y_score` in place of `y_pred`."""
-        known = numeric.METRICS.get(self._metric)
-        labelled = "labels" in _INPUTS[self._task_type]
-        return known is not None and labelled and known.inputs in _SCORES
+        return scored_in(self._metric, self._task_type)
 
     @property
     def reader(self) -> Reader:
@@ -116,6 +114,8 @@ class TableMetric(OnePassMetric):
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
             return numeric.metric(self._metric, **given)
+        if isinstance(pair, ValuePair) and pair.outputs is not None:
+            return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
         options = dict(self._options)
@@ -139,6 +139,8 @@ class TableMetric(OnePassMetric):
 
     def facts(self, pair: Any) -> Mapping[str, Any]:
         if isinstance(pair, LabelPair):
+            return pair.facts()
+        if isinstance(pair, ValuePair):
             return pair.facts()
         return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
 
@@ -181,6 +183,13 @@ class TableMetric(OnePassMetric):
         return max(2, 1 << (classes - 1).bit_length())
 
 
+def scored_in(metric: str, task_type: TaskType) -> bool:
+    """Whether a metric of the table reads scores beside the labels of the task."""
+    known = numeric.METRICS.get(metric)
+    labelled = "labels" in _INPUTS[task_type]
+    return known is not None and labelled and known.inputs in _SCORES
+
+
 def _check_fits(metric: str, task_type: TaskType) -> None:
     fitting = [
         name
@@ -205,5 +214,9 @@ def _check_options(metric: str, options: Mapping[str, Any]) -> None:
     for option in options:
         if option in _DECIDED and option in numeric.METRICS[metric].options:
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
+    if options.get("multioutput") == "raw_values":
+        raise ValueError(
+            f"{metric}: multioutput='raw_values' gives more than one number; pass an average"
+        )
     if "average" in options and options["average"] is None:
         raise ValueError(f"{metric}: average=None gives more than one number; pass an average")

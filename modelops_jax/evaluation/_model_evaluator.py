@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
-from ._by_name import TableMetric
+from ._by_name import TableMetric, scored_in
 from ._class_scores import ClassScoreReader
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
@@ -15,7 +15,7 @@ from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
 from ._sharded import gathered
 from ._slicing import read_slices
-from ._stream import EvaluationStream, check_columns
+from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import ExactMatch, LengthRatio
 
@@ -135,6 +135,15 @@ precision, recall and f1, each `_micro` and `_macro` |
     def metrics(self) -> tuple[NamedMetric, ...]:
         """The metrics of an evaluation, in order."""
         return tuple(self._metrics.values())
+
+    @property
+    def reads_scores(self) -> tuple[str, ...]:
+        """The metrics that read `y_score` in place of `y_pred`."""
+        return names_of_scored(self._metrics)
+
+    def takes_scores(self, metric: str) -> bool:
+        """Whether the metric of that name of `METRICS` reads `y_score` in this task."""
+        return scored_in(metric, self.task_type)
 
     def add_metric(
         self, metric: NamedMetric | str, *, name: str | None = None, **options: Any

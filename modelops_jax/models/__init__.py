@@ -6,6 +6,8 @@ from ._decoder import KeyValues as KeyValues
 from ._decoder import Past as Past
 from ._decoder import forward as forward
 from ._decoder import unembed as unembed
+from ._description import Description as Description
+from ._description import describe as describe
 from ._errors import ChatTemplateError as ChatTemplateError
 from ._errors import CheckpointError as CheckpointError
 from ._errors import FetchError as FetchError

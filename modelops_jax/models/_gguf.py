@@ -7,8 +7,7 @@ without that step the weights still give fluent, worse text, and nothing else te
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gguf
 import numpy as np
@@ -41,6 +40,14 @@ _IN_LAYER = {
 }
 
 
+class OpenedGguf(NamedTuple):
+    """The header of a GGUF file, and its tensors where they lie."""
+
+    metadata: dict[str, Any]
+    tensors: dict[str, gguf.ReaderTensor]
+    config: DecoderConfig
+
+
 def read_gguf(
     path: str | os.PathLike[str], dtype: np.dtype, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Params, Tokenizer]:
@@ -58,14 +65,7 @@ def read_gguf(
         CheckpointError: The file is damaged, of another architecture, scales its rotary
             frequencies in a way not supported, or has tensors left over or missing.
     """
-    path = Path(path)
-    try:
-        reader = gguf.GGUFReader(path)
-        metadata = {key: field.contents() for key, field in reader.fields.items()}
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise CheckpointError(f"{path} is not a whole GGUF file: {error}") from error
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
-    config = _config(metadata, tensors, str(path))
+    metadata, tensors, config = open_gguf(path)
     weights = StackedWeights(config, dtype, str(path))
     for name, tensor in tensors.items():
         if name == ROPE_DIVISORS:
@@ -75,6 +75,21 @@ def read_gguf(
             array = _half_split(array, config.head_dim)
         weights.put(_checkpoint_name(name), array)
     return config, weights.finish(mesh), tokenizer_from_gguf(metadata, str(path))
+
+
+def open_gguf(path: str | os.PathLike[str]) -> OpenedGguf:
+    """Read a GGUF file's header; its tensors are mapped, not read.
+
+    Raises:
+        CheckpointError: See `read_gguf`; the tensors are not looked at.
+    """
+    try:
+        reader = gguf.GGUFReader(path)
+        metadata = {key: field.contents() for key, field in reader.fields.items()}
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        raise CheckpointError(f"{path} is not a whole GGUF file: {error}") from error
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    return OpenedGguf(metadata, tensors, _config(metadata, tensors, str(path)))
 
 
 def _dequantized(tensor: gguf.ReaderTensor, source: str) -> np.ndarray:

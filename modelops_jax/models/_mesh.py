@@ -127,6 +127,7 @@ def weight_sharding(names: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) 
             "bias": (out,),
             "lora_A": (None, into),
             "lora_B": (out, None),
+            "lora_magnitude_vector": (out,),
         }[names[-1]]
         logical = (*("layers",) * (len(shape) - len(axes)), *axes)
     divided = [

@@ -3,10 +3,8 @@
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +14,14 @@ from jaxtyping import Array, Float, Int
 
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
-from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
+from ._description import check_vocabulary, floating, resolve_or_warn
+from ._errors import ChatTemplateError
 from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
 from ._params import Params
 from ._presets import make_preset
-from ._resolve import resolve
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -33,6 +31,13 @@ def _logits(
     params: Params, token_ids: Int[Array, "batch length"], *, config: DecoderConfig, dtype: Any
 ) -> Float[Array, "batch length vocabulary"]:
     return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
+
+
+class _Prompt(NamedTuple):
+    """A prompt's token ids, and its text, of which a completion is the continuation."""
+
+    ids: list[int]
+    text: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,10 +136,11 @@ class Model:
             2
         """
         self._check_head(has_labels=False)
+        encoded = self._encode_prompts(prompts)
         ids = generate(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
+            [prompt.ids for prompt in encoded],
             max_new_tokens=max_new_tokens,
             stop_ids=self.tokenizer.stop_ids,
             pad_id=self.tokenizer.pad_id,
@@ -145,7 +151,10 @@ class Model:
             dtype=self.dtype,
             progress=progress,
         )
-        return [self.tokenizer.decode(row) for row in ids]
+        return [
+            self.tokenizer.decode(row, after=prompt.text)
+            for row, prompt in zip(ids, encoded, strict=True)
+        ]
 
     def score(
         self, prompts: Sequence[Any], completions: Sequence[Any]
@@ -154,7 +163,8 @@ class Model:
 
         Args:
             prompts: Strings or lists of messages, as for `generate`.
-            completions: Strings, tokenized on their own; the end of the turn is not added.
+            completions: Strings, tokenized on their own as what follows the prompt; the end of
+                the turn is not added.
 
         Returns:
             Log-likelihoods in nats, at most 0, and the numbers of tokens they are sums over.
@@ -174,11 +184,17 @@ class Model:
         self._check_head(has_labels=False)
         _check_list("completions", completions)
         _check_strings("completions", completions)
+        encoded = self._encode_prompts(prompts)
+        # Lists of different length are refused by `score`.
+        after = [prompt.text for prompt in encoded] + [""] * len(completions)
         return score(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
-            [self.tokenizer.encode(completion, plain=True) for completion in completions],
+            [prompt.ids for prompt in encoded],
+            [
+                self.tokenizer.encode(completion, plain=True, after=text)
+                for completion, text in zip(completions, after, strict=False)
+            ],
             pad_id=self.tokenizer.pad_id,
             dtype=self.dtype,
         )
@@ -297,17 +313,19 @@ class Model:
                 "none; use predict"
             )
 
-    def _prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
+    def _encode_prompts(self, prompts: Sequence[Any]) -> list[_Prompt]:
         _check_list("prompts", prompts)
         return [self._encode_prompt(index, prompt) for index, prompt in enumerate(prompts)]
 
-    def _encode_prompt(self, index: int, prompt: Any) -> list[int]:
+    def _encode_prompt(self, index: int, prompt: Any) -> _Prompt:
+        tokenizer = self.tokenizer
         try:
             if isinstance(prompt, str):
-                return self.tokenizer.encode(prompt, add_special_tokens=True)
+                return _Prompt(tokenizer.encode(prompt, add_special_tokens=True), prompt)
             if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
                 # The template writes the special tokens itself.
-                return self.tokenizer.encode_chat(prompt, add_generation_prompt=True)
+                text = tokenizer.render_protected(prompt, add_generation_prompt=True)
+                return _Prompt(tokenizer.encode_protected(text), text)
         except ChatTemplateError as error:
             raise ChatTemplateError(f"prompts[{index}]: {error}") from error
         except ValueError as error:
@@ -360,12 +378,8 @@ def load(
         >>> model.config.num_layers
         4
     """
-    kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
-    if not jnp.issubdtype(kind, jnp.floating):
-        raise TypeError(f"dtype must be a floating type, found {kind}")
-    resolved = resolve(name_or_path)
-    if resolved.warning:
-        warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
+    kind = floating(dtype)
+    resolved = resolve_or_warn(name_or_path)
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
@@ -373,10 +387,5 @@ def load(
     else:
         parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
-    if tokenizer.vocab_size > config.vocab_size:
-        # An id past the embeddings would be clamped silently on the device.
-        raise CheckpointError(
-            f"{Path(resolved.location)}: the tokenizer has {tokenizer.vocab_size} ids, the "
-            f"embeddings only {config.vocab_size}"
-        )
+    check_vocabulary(config, tokenizer, resolved)
     return Model(config, params, tokenizer, resolved.name)

@@ -16,6 +16,7 @@ from typing import Any
 import tokenizers
 
 from ._chat import Messages, check_messages, render_chat
+from ._continuation import continuing
 from ._errors import ChatTemplateError, CheckpointError
 from ._json_file import read_json, write_json
 
@@ -54,7 +55,12 @@ class Tokenizer:
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(
-        self, text: str, *, add_special_tokens: bool = False, plain: bool = False
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool = False,
+        plain: bool = False,
+        after: str = "",
     ) -> list[int]:
         """Token ids of a text.
 
@@ -63,6 +69,8 @@ class Tokenizer:
             add_special_tokens: Also add what this model puts around a text, such as a first token.
             plain: Special tokens written out in the text are ordinary characters; otherwise they
                 count as such.
+            after: The text that comes before, tokenized already. Models that put a space before
+                a text's first word do not do so in its middle.
 
         Raises:
             TypeError: `text` is not a string.
@@ -77,7 +85,11 @@ class Tokenizer:
                 f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
                 "it is half of a character and cannot be tokenized"
             ) from error
-        backend = self._plain_backend if plain else self.backend
+        begins = self._begins(after)
+        if plain:
+            backend = self._plain_backend if begins else self._plain_continuing
+        else:
+            backend = self.backend if begins else self._continuing
         return backend.encode(text, add_special_tokens=add_special_tokens).ids
 
     def encode_chat(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
@@ -101,10 +113,14 @@ class Tokenizer:
             >>> ids.count(tokenizer.eos_id)
             1
         """
+        text = self.render_protected(messages, add_generation_prompt=add_generation_prompt)
+        return self.encode_protected(text)
+
+    def render_protected(self, messages: Messages, *, add_generation_prompt: bool) -> str:
+        """The text of a conversation in which what a message says stays text."""
         check_messages(messages)
         protected = [{**m, "content": self.protect(m["content"])} for m in messages]
-        text = self.render_chat(protected, add_generation_prompt=add_generation_prompt)
-        return self.encode_protected(text)
+        return self.render_chat(protected, add_generation_prompt=add_generation_prompt)
 
     def protect(self, text: str) -> str:
         """A text for a template in which special tokens stay text; for `encode_protected`.
@@ -114,13 +130,21 @@ class Tokenizer:
         pattern = "|".join(re.escape(token) for token in self._protected)
         return re.sub(pattern, lambda found: _mark(self._protected.index(found[0])), text)
 
-    def encode_protected(self, text: str) -> list[int]:
-        """Token ids of a rendered text whose parts went through `protect`."""
-        pieces = re.split(f"{PROTECTED}(.)", text)
-        ids = self.encode(pieces[0]) if pieces[0] else []
-        for mark, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-            ids += self.encode(self._protected[ord(mark) - FIRST_MARK], plain=True)
-            ids += self.encode(rest) if rest else []
+    def encode_protected(self, text: str, *, after: str = "") -> list[int]:
+        """Token ids of a rendered text whose parts went through `protect`.
+
+        Args:
+            text: The text or a piece of it, never cut between two private characters.
+            after: The protected text before the piece.
+        """
+        ids: list[int] = []
+        for piece in re.split(f"({PROTECTED}.)", text):
+            if piece.startswith(PROTECTED):
+                written = self._protected[ord(piece[1]) - FIRST_MARK]
+                ids += self.encode(written, plain=True, after=after)
+            elif piece:
+                ids += self.encode(piece, after=after)
+            after = piece or after
         return ids
 
     @functools.cached_property
@@ -132,18 +156,40 @@ class Tokenizer:
 
     @functools.cached_property
     def _plain_backend(self) -> tokenizers.Tokenizer:
-        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
-        backend.encode_special_tokens = True
-        return backend
+        return _without_special_tokens(self.backend)
 
-    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+    @functools.cached_property
+    def _continuing(self) -> tokenizers.Tokenizer:
+        return continuing(self.backend)
+
+    @functools.cached_property
+    def _plain_continuing(self) -> tokenizers.Tokenizer:
+        same = self._continuing is self.backend
+        return self._plain_backend if same else _without_special_tokens(self._continuing)
+
+    def _begins(self, after: str) -> bool:
+        """Whether what follows that text is tokenized like the beginning of a text."""
+        return not after or after.endswith(self._openers)
+
+    @functools.cached_property
+    def _openers(self) -> tuple[str, ...]:
+        """The tokens of their own after which this tokenizer begins anew: all of them or none."""
+        added = self.backend.get_added_tokens_decoder().values()
+        tokens = tuple(token.content for token in added if token.special)
+        return tokens if tokens and self.encode(f"{tokens[0]}a")[1:] == self.encode("a") else ()
+
+    def decode(
+        self, ids: Iterable[int], *, skip_special_tokens: bool = True, after: str = ""
+    ) -> str:
         """Text of token ids; bytes that are no whole character become U+FFFD.
 
         Args:
             ids: Token ids.
             skip_special_tokens: Leave out tokens such as the end of a turn.
+            after: The text that comes before, as for `encode`.
         """
-        return self.backend.decode(
+        backend = self.backend if self._begins(after) else self._continuing
+        return backend.decode(
             [int(token) for token in ids], skip_special_tokens=skip_special_tokens
         )
 
@@ -246,6 +292,13 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
 # Private-use characters, which stand for nothing outside this file.
 PROTECTED = "\ue000"
 FIRST_MARK = 0xE001
+
+
+def _without_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """A tokenizer to which every text is ordinary."""
+    plain = tokenizers.Tokenizer.from_str(backend.to_str())
+    plain.encode_special_tokens = True
+    return plain
 
 
 def _mark(index: int) -> str:

@@ -78,7 +78,7 @@ def make_views(
 
     sources = [*past, Seen(first, jnp.ones((1, prefix), bool))] if prefix else past
     full = View(
-        config.rope_theta and rotation(config.rope_theta, config.rope_scaling),
+        rotation(config.rope_theta, config.rope_scaling) if config.rope_theta else None,
         causal_mask(segment_ids),
         causal_mask(jnp.ones((1, prefix), jnp.int32)),
         [source.visible[:, None, :] for source in sources],

@@ -17,6 +17,7 @@ from ._config import RunConfig as RunConfig
 from ._config import TrainingConfig as TrainingConfig
 from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
+from ._dropout import dropout_words as dropout_words
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
 from ._history import TrainingDiverged as TrainingDiverged

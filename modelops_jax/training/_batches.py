@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt32
 
 from modelops_jax.models import common_prefix
 
 from ._batch_shapes import BatchShape, choose_shapes
+from ._dropout import dropout_words
 from ._rows import TokenizedRow
 from ._tokenized import TokenizedDataset, row_lengths
 
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
 
     `prefix_ids` are the tokens all rows begin with, which `token_ids` leave out. `at` holds
     positions in the flattened (batch * tokens) states that predict the `targets`; unused places
-    have `weight` 0.
+    have `weight` 0. `dropout` has a number for each token, or no column where nothing is dropped.
     """
 
     prefix_ids: Int[np.ndarray, " prefix"]
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
     at: Int[np.ndarray, " targets"]
     targets: Int[np.ndarray, " targets"]
     weight: Int[np.ndarray, " targets"]
+    dropout: UInt32[np.ndarray, "batch _"]
 
 
 def epoch_batches(
@@ -60,7 +62,12 @@ def cut(indices: Any, size: int) -> list[Any]:
 
 
 def make_batch(
-    rows: Sequence[TokenizedRow], *, shape: BatchShape, pad_id: int, prefix: int = 0
+    rows: Sequence[TokenizedRow],
+    *,
+    shape: BatchShape,
+    pad_id: int,
+    prefix: int = 0,
+    dropout: Sequence[UInt32[np.ndarray, " _"]] = (),
 ) -> Batch:
     """Pad rows to one shape.
 
@@ -69,7 +76,11 @@ def make_batch(
         shape: Of the batch; missing rows, tokens and targets are padding.
         pad_id: Any valid token id.
         prefix: Number of tokens that all rows begin with and that none of them trains.
+        dropout: The numbers of each row's tokens, from `dropout_words`; none drops nothing.
     """
+    words = np.zeros((shape.rows, shape.tokens if dropout else 0), np.uint32)
+    for index, own in enumerate(dropout):
+        words[index, : len(own)] = own
     token_ids = np.full((shape.rows, shape.tokens), pad_id, np.int32)
     segment_ids = np.zeros((shape.rows, shape.tokens), np.int32)
     at, targets = [], []
@@ -82,7 +93,7 @@ def make_batch(
     used = sum(map(len, at))
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
-    return Batch(rows[0].token_ids[:prefix], token_ids, segment_ids, *padded)
+    return Batch(rows[0].token_ids[:prefix], token_ids, segment_ids, *padded, words)
 
 
 class Batches:
@@ -95,6 +106,8 @@ class Batches:
         pad_id: Any valid token id.
         worth: Padded tokens that one more shape has to save.
         others: Whether batches of other rows will be asked for too.
+        dropout_seed: Decides the numbers for dropout; none are drawn without it. With it rows stay
+            whole, because a beginning computed once would be dropped alike in all of them.
     """
 
     def __init__(
@@ -106,9 +119,10 @@ class Batches:
         pad_id: int,
         worth: int = 0,
         others: bool = False,
+        dropout_seed: int | None = None,
     ):
-        self._rows, self._pad_id = dataset.rows, pad_id
-        self.prefix = shared_prefix(dataset) if size > 1 else 0
+        self._rows, self._pad_id, self._dropout_seed = dataset.rows, pad_id, dropout_seed
+        self.prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
         self._tokens = row_lengths(dataset) - self.prefix
         self._targets = np.asarray([len(row.at) for row in dataset.rows], np.int64)
         needed = [self._needed(group) for group in groups]
@@ -118,14 +132,22 @@ class Batches:
         needed = np.asarray(needed, np.int64)
         self.shapes = choose_shapes(size, needed, worth=worth)
 
-    def make(self, group: Sequence[int]) -> Batch:
+    def make(self, group: Sequence[int], epoch: int = 0) -> Batch:
         """The rows with these indices in the smallest shape that holds them."""
         tokens, targets = self._needed(group)
         shape = next(
             shape for shape in self.shapes if tokens <= shape.tokens and targets <= shape.targets
         )
         rows = [self._rows[index] for index in group]
-        return make_batch(rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix)
+        dropout = []
+        if (seed := self._dropout_seed) is not None:
+            dropout = [
+                dropout_words(seed, epoch, index, len(row.token_ids))
+                for index, row in zip(group, rows, strict=True)
+            ]
+        return make_batch(
+            rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix, dropout=dropout
+        )
 
     def _needed(self, group: Sequence[int]) -> tuple[int, int]:
         """Longest row and number of trained tokens."""

@@ -26,9 +26,10 @@ from ._tokenized import tokenize
 class FitResult(NamedTuple):
     """What training made.
 
-    `model` has any adapters merged into its weights; `history` has a record for each logged step
-    and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run; `step` is the one after which the model had these weights.
+    `model` has any adapters merged into its weights, and `adapters` has them alone; `history` has a
+    record for each logged step and each evaluation; `checkpoint` is the last one written, or None;
+    `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
+    had these weights.
     """
 
     model: Model
@@ -36,6 +37,7 @@ class FitResult(NamedTuple):
     checkpoint: Path | None
     stopped: bool
     step: int
+    adapters: Adapters | None = None
 
 
 def fit(
@@ -109,12 +111,12 @@ def fit(
     if config.lora is None:
         trainable, frozen = split_frozen(params, config.freeze)
         # A copy, because a step writes its result over its input.
-        trainable, scale = jax.tree.map(jnp.copy, trainable), None
+        trainable = jax.tree.map(jnp.copy, trainable)
     else:
         adapters = init_lora(params, config.lora, config.seed)
         weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
-        trainable, frozen, scale = weights, params, adapters.scale
-    objective = Objective(model.config, scale, dtype, config.remat)
+        trainable, frozen = weights, params
+    objective = Objective(model.config, config.lora, dtype, config.remat)
     saver = Saver(Path(folder) if folder else None, config, plan.fingerprint)
     history = History(callback)
     run = Run(plan, held_out, objective, frozen, saver, history, mesh)
@@ -123,10 +125,7 @@ def fit(
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    if scale is None:
-        params = join_trees(trained, frozen)
-    else:
-        params = merge_lora(params, Adapters(trained, scale))
-    return FitResult(
-        dataclasses.replace(model, params=params), history.records, saver.newest, stopped, step
-    )
+    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    params = merge_lora(params, adapters) if adapters else join_trees(trained, frozen)
+    tuned = dataclasses.replace(model, params=params)
+    return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from modelops_jax.models import Adapters, DecoderConfig, Params, forward
+from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, Params, forward
 
 from ._batches import Batch
 from ._freeze import join_trees
@@ -19,19 +19,19 @@ NEXT_TOKEN = NextTokenLoss()
 class Objective:
     """How trained and frozen weights make the loss.
 
-    With a `lora_scale` the trained weights are adapters to the frozen ones; without one, both
+    With `lora` the trained weights are adapters to the frozen ones; without one, both
     together are the parameters, and None is frozen in full fine-tuning.
 
     Args:
         config: The architecture.
-        lora_scale: What the adapters' products are multiplied by, or None.
+        lora: What the adapters were made by, or None.
         dtype: Type of the activations.
         remat: See `modelops_jax.models.forward`.
         loss: From the states at `batch.at` to the sum to differentiate, and all sums.
     """
 
     config: DecoderConfig
-    lora_scale: float | None
+    lora: LoraConfig | None
     dtype: Any
     remat: str
     loss: NextTokenLoss = NEXT_TOKEN
@@ -40,11 +40,11 @@ class Objective:
         self, trainable: Any, frozen: Params | None, batch: Batch
     ) -> tuple[Float[Array, ""], LossSums]:
         """The summed loss of a batch, and all its sums."""
-        if self.lora_scale is None:
+        if self.lora is None:
             params, adapters = join_trees(trainable, frozen or {}), None
         else:
             assert frozen is not None
-            params, adapters = frozen, Adapters(trainable, self.lora_scale)
+            params, adapters = frozen, Adapters(trainable, self.lora)
         hidden, _ = forward(
             params,
             self.config,
@@ -52,6 +52,7 @@ class Objective:
             segment_ids=jnp.asarray(batch.segment_ids),
             prefix_ids=jnp.asarray(batch.prefix_ids),
             adapters=adapters,
+            dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
             dtype=self.dtype,
             remat=self.remat,
         )

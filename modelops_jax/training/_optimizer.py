@@ -80,7 +80,8 @@ def _matrices(params: Any) -> Any:
     # the embedding and the head, not stacked, are matrices with two.
     def is_matrix(path: Any, leaf: Any) -> bool:
         name = jax.tree_util.keystr(path)
-        return "norm" not in name and "bias" not in name and leaf.ndim >= 2
+        vector = any(word in name for word in ("norm", "bias", "magnitude"))
+        return not vector and leaf.ndim >= 2
 
     return jax.tree.map_with_path(is_matrix, params)
 

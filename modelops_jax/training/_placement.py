@@ -9,6 +9,8 @@ from modelops_jax.models import shard_rows
 
 from ._batches import Batch
 
+# Fields of a batch with an axis of rows.
+ROWS = ("token_ids", "segment_ids", "dropout")
 # The sharding of each leaf of a tree, as a static argument; None on a single device.
 Placement = tuple[NamedSharding, ...] | None
 
@@ -47,6 +49,6 @@ def put_on_mesh(tree: Any, mesh: Mesh) -> Any:
 def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     """A batch whose rows are divided over the mesh; what points into all rows is everywhere."""
     whole = NamedSharding(mesh, PartitionSpec())
-    rows = {name: shard_rows(getattr(batch, name), mesh) for name in ("token_ids", "segment_ids")}
+    rows = {name: shard_rows(getattr(batch, name), mesh) for name in ROWS}
     rest = {name: getattr(batch, name) for name in batch._fields if name not in rows}
     return Batch(**rows, **jax.device_put(rest, whole))

@@ -41,12 +41,20 @@ class Plan:
         seen = range(min(self.total_steps, SAMPLED_STEPS))
         groups = itertools.chain.from_iterable(map(self._groups, seen))
         others = self.total_steps > SAMPLED_STEPS
-        size = self.padded(self.rows)
-        self._batches = Batches(train, groups, size=size, others=others, **self.batching)
+        drops = config.lora is not None and config.lora.dropout > 0
+        self._batches = Batches(
+            train,
+            groups,
+            size=self.padded(self.rows),
+            others=others,
+            dropout_seed=config.seed if drops else None,
+            **self.batching,
+        )
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
-        return [self._batches.make(group) for group in self._groups(step)]
+        epoch = step // self.epoch_steps
+        return [self._batches.make(group, epoch) for group in self._groups(step)]
 
     def padded(self, rows: int) -> int:
         """Rows of a batch that the devices divide evenly."""

@@ -2,8 +2,9 @@
 
 The loss is on the completion, or on every assistant turn whose weight is not 0, and on the token
 that ends it; `train_on` can ask for the last turn alone or for every token. The trained positions
-are known by construction: each piece of text is tokenised by itself, exactly as a prompt is when
-the model generates, so no token is ever looked for by its id. A special token that a row writes
+are known by construction: each piece of text is tokenised by itself, as what it is, the beginning
+of a text or its continuation, exactly as a prompt is when the model generates, so no token is ever
+looked for by its id. A special token that a row writes
 out is ordinary text.
 """
 
@@ -83,7 +84,8 @@ def tokenize_row(
         ]
         return _join(tokenizer, _conversation_pieces(tokenizer, messages, train_on))
     prompt = tokenizer.encode(row["prompt"], add_special_tokens=True)
-    answer = [*tokenizer.encode(row["completion"], plain=True), tokenizer.eos_id]
+    completion = tokenizer.encode(row["completion"], plain=True, after=row["prompt"])
+    answer = [*completion, tokenizer.eos_id]
     return TokenizedRow(
         np.asarray([*prompt, *answer], np.int32),
         np.asarray([train_on == "all"] * len(prompt) + [True] * len(answer)),
@@ -127,8 +129,10 @@ def _join(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> Tokenized
     needed = max((at + 1 for at, (_, is_trained) in enumerate(pieces) if is_trained), default=0)
     ids: list[int] = []
     trained: list[bool] = []
+    before = ""
     for text, is_trained in pieces[:needed]:
-        piece = tokenizer.encode_protected(text)
+        piece = tokenizer.encode_protected(text, after=before)
+        before = text or before
         ids += piece
         trained += [is_trained] * len(piece)
     return TokenizedRow(np.asarray(ids, np.int32), np.asarray(trained, bool))

@@ -54,7 +54,7 @@ def adapters(params):
     noisy = [
         0.2 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)
     ]
-    return Adapters(jax.tree.unflatten(tree, noisy), fresh.scale)
+    return Adapters(jax.tree.unflatten(tree, noisy), fresh.config)
 
 
 def tokens(*shape: int) -> jax.Array:
@@ -124,7 +124,7 @@ def test_a_prefix_equals_longer_rows(params, adapters):
             tail,
             prefix_ids=head,
             segment_ids=segments,
-            adapters=Adapters(low_rank, adapters.scale),
+            adapters=Adapters(low_rank, adapters.config),
         )
         return (hidden * weights).sum()
 
@@ -135,7 +135,7 @@ def test_a_prefix_equals_longer_rows(params, adapters):
             CONFIG,
             whole,
             segment_ids=jnp.concatenate([jnp.ones((3, 7), jnp.int32), segments], axis=1),
-            adapters=Adapters(low_rank, adapters.scale),
+            adapters=Adapters(low_rank, adapters.config),
         )
         return (hidden[:, 7:] * weights).sum()
 
@@ -265,7 +265,7 @@ def test_rematerialised_gradients_are_the_same(params, adapters):
 
     def loss(weights, remat):
         hidden, _ = forward(
-            params, CONFIG, ids, adapters=Adapters(weights, adapters.scale), remat=remat
+            params, CONFIG, ids, adapters=Adapters(weights, adapters.config), remat=remat
         )
         return hidden.sum()
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from modelops_jax.models import CheckpointError, LinearScaling, Llama3Scaling, load
+from modelops_jax.models import CheckpointError, LinearScaling, Llama3Scaling, describe, load
 from modelops_jax.models._presets import byte_tokenizer
 
 NAMES = {
@@ -276,3 +276,19 @@ def test_an_unsupported_tokenizer_is_refused(
     """A kind or a rule that is not known would give wrong ids silently."""
     with pytest.raises(CheckpointError, match=message):
         load(gguf_file(tokenizer=changes))
+
+
+def test_a_file_is_described_from_its_header(gguf_file: Write, monkeypatch: pytest.MonkeyPatch):
+    """Architecture, shapes and tokenizer are those of the loaded model; no tensor is read."""
+    path = gguf_file()
+    model = load(path)
+
+    def refuse(*_):
+        raise AssertionError("a tensor was read")
+
+    monkeypatch.setattr(gguf, "dequantize", refuse)
+    description = describe(path)
+    assert (description.config, description.name) == (model.config, model.name)
+    assert description.tokenizer.encode("hi, h") == model.tokenizer.encode("hi, h")
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params)
+    assert description.params == shapes

@@ -13,6 +13,7 @@ from modelops_jax.training import (
     TokenizedRow,
     TrainingConfig,
     choose_shapes,
+    dropout_words,
     epoch_batches,
     make_batch,
     shared_prefix,
@@ -181,3 +182,23 @@ def test_overlong_rows_are_refused_or_dropped_aloud(model, rows):
     assert 0 < len(kept.rows) < len(rows)
     with pytest.raises(ValueError, match="no row is left"):
         tokenize(rows, model.tokenizer, drop, context=8, name="training")
+
+
+def test_dropout_follows_seed_epoch_and_row():
+    """A row has its numbers in whatever batch it lies; others have other numbers."""
+    rows = [
+        TokenizedRow(np.arange(length, dtype=np.int32), np.arange(length) > 20)
+        for length in (29, 32, 27)
+    ]
+    groups = [[0, 1], [2], [2, 0, 1]]
+    batches = Batches(TokenizedDataset(rows), groups, size=3, pad_id=0, dropout_seed=5)
+    assert batches.prefix == 0, "a beginning computed once has no row to be dropped by"
+    pair, alone, all_three = (batches.make(group, 2).dropout for group in groups)
+    np.testing.assert_array_equal(pair[0, :29], all_three[1, :29])
+    np.testing.assert_array_equal(alone[0, :27], all_three[0, :27])
+    np.testing.assert_array_equal(alone[0, :27], dropout_words(5, 2, 2, 27))
+    different = [dropout_words(*key, 27) for key in ((5, 2, 2), (5, 1, 2), (5, 2, 1), (6, 2, 2))]
+    assert len(np.unique(np.concatenate(different))) == 4 * 27
+    plain = Batches(TokenizedDataset(rows), groups, size=3, pad_id=0)
+    assert plain.prefix > 0
+    assert plain.make(groups[0]).dropout.shape == (3, 0)

@@ -39,33 +39,37 @@ def assert_equal_trees(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
-def batches_of(data, size: int):
+def batches_of(data, size: int, dropout_seed: int | None = None):
     """All rows, in their order."""
     indices = range(len(data.rows))
     groups = [indices[start : start + size] for start in indices[::size]]
-    batches = Batches(data, groups, size=size, pad_id=0, worth=1000)  # one shape, compiled once
+    # One shape, compiled once.
+    batches = Batches(data, groups, size=size, pad_id=0, worth=1000, dropout_seed=dropout_seed)
     return [batches.make(group) for group in groups]
 
 
-def objective_of(model, scale=None) -> Objective:
+def objective_of(model, lora=None) -> Objective:
     """The loss of full fine-tuning, or of adapters."""
-    return Objective(model.config, scale, jnp.float32, "none")
+    return Objective(model.config, lora, jnp.float32, "none")
 
 
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2)])
+DROPPING = LoraConfig(rank=2, dora=True, dropout=0.3)
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2), DROPPING])
 def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
     """Micro-batches of 2 and 5 rows, all with different masks, give the batch's gradient."""
     data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")
-    trainable, frozen, scale = model.params, None, None
+    trainable, frozen = model.params, None
     if lora is not None:
         fresh = init_lora(model.params, lora, 0)
         # B at zero would make A's gradient zero, and the test blind to it.
         shifted = jax.tree.map(lambda leaf: leaf + 0.01, fresh.weights)
-        trainable, frozen, scale = shifted, model.params, fresh.scale
+        trainable, frozen = shifted, model.params
 
     def mean_gradients(size: int):
-        batches = batches_of(data, size)
-        gradients, sums = gradient_sums(objective_of(model, scale), trainable, frozen, batches)
+        batches = batches_of(data, size, 0 if lora and lora.dropout else None)
+        gradients, sums = gradient_sums(objective_of(model, lora), trainable, frozen, batches)
         assert int(sums.count) == data.trained_tokens
         return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.count), gradients), sums
 
@@ -167,7 +171,7 @@ def test_freezing_names_its_mistakes(model, rows):
 
 def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
     """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
-    config = dataclasses.replace(QUICK, max_steps=8, lora=LoraConfig(rank=2))
+    config = dataclasses.replace(QUICK, max_steps=8, lora=DROPPING)
     whole = fit(model, rows, config=config, folder=tmp_path / "whole", progress="off")
     seen = []
     half = fit(
