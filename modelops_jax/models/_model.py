@@ -199,7 +199,7 @@ class Model:
             dtype=self.dtype,
         )
 
-    def with_labels(self, labels: Sequence[str], *, seed: int = 0) -> "Model":
+    def with_labels(self, labels: Sequence[Any], *, seed: int = 0) -> "Model":
         """A model on the same trunk that reads a text: with a new head in place of the old one.
 
         The head is a linear map of the state of the last token, as in transformers'
@@ -231,7 +231,7 @@ class Model:
         params = {"model": self.params["model"], "score": score}
         return dataclasses.replace(self, config=config, params=params)
 
-    def predict(self, texts: Sequence[str]) -> list[str] | Float[np.ndarray, " rows"]:
+    def predict(self, texts: Sequence[Any]) -> list[str] | Float[np.ndarray, " rows"]:
         """The label of each text, or its value; of a model with labels.
 
         Args:
@@ -256,7 +256,7 @@ class Model:
             return logits[:, 0]
         return [self.config.labels[index] for index in logits.argmax(axis=1)]
 
-    def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "rows labels"]:
+    def predict_proba(self, texts: Sequence[Any]) -> Float[np.ndarray, "rows labels"]:
         """The probability of each class for each text; the columns are `config.labels`.
 
         Args:
@@ -290,7 +290,7 @@ class Model:
         """
         write_folder(path, self.config, self.params, self.tokenizer)
 
-    def _read(self, texts: Sequence[str]) -> Float[np.ndarray, "rows labels"]:
+    def _read(self, texts: Sequence[Any]) -> Float[np.ndarray, "rows labels"]:
         self._check_head(has_labels=True)
         _check_list("texts", texts)
         _check_strings("texts", texts)

@@ -126,7 +126,7 @@ def test_what_a_model_cannot_do_is_said(trunk: Model, reader: Model):
     with pytest.raises(TypeError, match=r"tiny predicts a value \(price\), no classes"):
         trunk.with_labels(["price"]).predict_proba(["a"])
     with pytest.raises(TypeError, match=r"texts\[1\] is a int"):
-        reader.predict(["a", 2])  # type: ignore[list-item]
+        reader.predict(["a", 2])
     with pytest.raises(ValueError, match=r"texts\[1\] has 0 tokens; expected 1 to 64"):
         reader.predict(["a", ""])
     with pytest.raises(ValueError, match=r"texts\[0\] has 65 tokens"):
