@@ -32,6 +32,9 @@ from ._model import load as load
 from ._params import Params as Params
 from ._params import init_params as init_params
 from ._params import param_shapes as param_shapes
+from ._peft import can_save_adapters as can_save_adapters
+from ._peft import load_adapters as load_adapters
+from ._peft import save_adapters as save_adapters
 from ._resolve import Resolved as Resolved
 from ._resolve import resolve as resolve
 from ._rotary import LinearScaling as LinearScaling

@@ -20,7 +20,9 @@ from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
+from ._lora import merge_lora
 from ._params import Params
+from ._peft import load_adapters
 from ._presets import make_preset
 from ._score import score
 from ._tokenizer import Tokenizer
@@ -349,7 +351,11 @@ def _check_strings(name: str, values: Sequence[Any]) -> None:
 
 
 def load(
-    name_or_path: str | os.PathLike[str], *, dtype: Any = None, mesh: Mesh | None = None
+    name_or_path: str | os.PathLike[str],
+    *,
+    dtype: Any = None,
+    mesh: Mesh | None = None,
+    adapter: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name or path; see `resolve` for what a name may be.
 
@@ -360,6 +366,8 @@ def load(
             stores.
         mesh: Devices to divide the weights over, from `make_mesh`; the default device alone
             without it. Weights go straight to their devices, one array after the other.
+        adapter: Folder of a LoRA or DoRA adapter, as PEFT and `save_adapters` write it, to merge
+            into the weights.
 
     Returns:
         The model.
@@ -388,4 +396,6 @@ def load(
         parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
     check_vocabulary(config, tokenizer, resolved)
+    if adapter is not None:
+        params = merge_lora(params, load_adapters(adapter, config))
     return Model(config, params, tokenizer, resolved.name)
