@@ -22,6 +22,7 @@ from ._config import load_config as load_config
 from ._dropout import dropout_words as dropout_words
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
+from ._generation import GenerationConfig as GenerationConfig
 from ._history import TrainingDiverged as TrainingDiverged
 from ._loss import LossSums as LossSums
 from ._loss import NextTokenLoss as NextTokenLoss

@@ -14,6 +14,8 @@ import tomli_w
 
 from modelops_jax.models import LoraConfig, MeshShape, Model
 
+from ._generation import GenerationConfig
+
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
 
@@ -60,9 +62,11 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
-        keep_best: Return the weights of the evaluation with the lowest loss instead of the last
-            ones; their checkpoint stays. Needs held-out rows and a folder.
-        early_stopping_patience: Stop after so many evaluations in a row without a lower loss than
+        monitor: The value of the evaluations that says which is best: "eval_loss",
+            "eval_token_accuracy" or "eval_" and a metric of `generate`, each in its direction.
+        keep_best: Return the weights of the best evaluation instead of the last ones; their
+            checkpoint stays. Needs held-out rows and a folder.
+        early_stopping_patience: Stop after so many evaluations in a row that are not better than
             the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
@@ -74,6 +78,8 @@ class TrainingConfig:
             "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         mesh: Devices to train on, as `[training.mesh]` with `data`, `fsdp` and `tensor`; one device
             without it.
+        generate: Prompts to answer at evaluations, and the metrics of the answers, as
+            `[training.generate]`; none without it. Needs held-out rows.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -112,6 +118,7 @@ class TrainingConfig:
     checkpoint_every: int | None = None
     keep_checkpoints: int = 1
     keep_checkpoints_every: int | None = None
+    monitor: str = "eval_loss"
     keep_best: bool = False
     early_stopping_patience: int | None = None
     max_skipped_steps: int = 3
@@ -119,6 +126,7 @@ class TrainingConfig:
     remat: Literal["none", "layer"] = "layer"
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
+    generate: GenerationConfig | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):
