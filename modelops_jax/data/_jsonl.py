@@ -1,5 +1,6 @@
 """JSON Lines, read strictly: nothing is guessed, rounded or dropped in silence."""
 
+import functools
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ import msgspec
 
 from ._json_values import TOO_DEEP, is_too_deep, json_fault
 from ._problem import DatasetError, Problem
-from ._rows import Fault, describe, row_faults
+from ._rows import Fault, RowKind, describe, row_faults
 
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,7 +56,7 @@ _decode_unique = json.JSONDecoder(
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def read_rows(path: str | os.PathLike[str], kind: RowKind = "text") -> list[dict[str, Any]]:
     """The rows of a JSONL file, plain or gzip.
 
     Raises:
@@ -65,7 +66,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for _, row, found in stream_rows(path):
+    for _, row, found in stream_rows(path, kind):
         problems += found
         rows.append(row)
     if problems:
@@ -73,11 +74,14 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def stream_rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any, list[Problem]]]:
+def stream_rows(
+    path: str | os.PathLike[str], kind: RowKind = "text"
+) -> Iterator[tuple[int, Any, list[Problem]]]:
     """The rows of a JSONL file, plain or gzip, one at a time.
 
     Args:
         path: The file; it may be larger than memory.
+        kind: What the rows are for, as in `Dataset.validate`.
 
     Yields:
         For each line that is not blank its number, from 1, its value, and what keeps that from
@@ -103,8 +107,9 @@ def stream_rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any, list[P
     except (FileNotFoundError, IsADirectoryError) as error:
         reason = f"{error.strerror}; {EXPECTED_FILE}"
         raise type(error)(error.errno, reason, os.fspath(path)) from None
+    faults_of = functools.partial(row_faults, kind=kind)
     with file:
-        for number, row, faults in numbered_rows(file, row_faults):
+        for number, row, faults in numbered_rows(file, faults_of):
             yield number, row, [Problem(code, message, line=number) for code, message in faults]
 
 

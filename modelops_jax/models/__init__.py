@@ -15,6 +15,8 @@ from ._errors import SubstitutedModelWarning as SubstitutedModelWarning
 from ._errors import UnknownModelError as UnknownModelError
 from ._fetch import fetch as fetch
 from ._generate import generate as generate
+from ._head import label_logits as label_logits
+from ._head import read_texts as read_texts
 from ._likelihood import TokenScores as TokenScores
 from ._likelihood import score_targets as score_targets
 from ._lora import Adapters as Adapters
