@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
-from ._by_name import TableMetric
+from ._by_name import metric_by_name
 from ._class_scores import ClassScoreReader
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
@@ -17,7 +17,7 @@ from ._sharded import gathered
 from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns
 from ._task_type import TaskType
-from ._text_metrics import ExactMatch, LengthRatio
+from ._text_metrics import TextMetric
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
     TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
-    TaskType.TEXT_GENERATION: lambda: [ExactMatch(), LengthRatio()],
+    TaskType.TEXT_GENERATION: lambda: [TextMetric("exact_match"), TextMetric("length_ratio")],
 }
 
 
@@ -171,7 +171,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             0.7962962962962964
         """
         if isinstance(metric, str):
-            metric = TableMetric(
+            metric = metric_by_name(
                 metric, self.task_type, ignore_index=self._ignore_index, name=name, **options
             )
         elif options or name is not None:

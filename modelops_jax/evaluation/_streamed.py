@@ -13,7 +13,8 @@ from ._classification import LabelPair
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
-from ._text_metrics import LengthPair, MatchPair
+from ._text_metrics import CountPair
+from ._tokens import TokenPair
 
 
 class StreamedSums(Running):
@@ -157,7 +158,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
         return StreamedScores(
             read, {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         )
-    if isinstance(pair, ValuePair | LengthPair | MatchPair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
         bound = {name: metric.bind(pair) for name, metric in one_pass.items()}
