@@ -16,6 +16,9 @@ from ._comparison import Comparison as Comparison
 from ._comparison import MetricComparison as MetricComparison
 from ._comparison import PairComparison as PairComparison
 from ._confusion_matrix import ConfusionMatrix as ConfusionMatrix
+from ._diagnostics import Diagnostics as Diagnostics
+from ._diagnostics import Reliability as Reliability
+from ._diagnostics import ScoreCurves as ScoreCurves
 from ._errors import MetricError as MetricError
 from ._errors import MetricTypeError as MetricTypeError
 from ._errors import MetricValueError as MetricValueError

@@ -43,15 +43,14 @@ _MOST_CLASSES = 4096
 def metric_by_name(
     metric: str,
     task_type: TaskType,
-    *,
-    ignore_index: Hashable | None = None,
-    name: str | None = None,
-    **options: Any,
+    ignored: Hashable | None,
+    name: str | None,
+    options: Mapping[str, Any],
 ) -> OnePassMetric:
     """The metric of that name on the rows of a task: see `TextMetric` and `TableMetric`."""
     if task_type is TaskType.TEXT_GENERATION and metric in TEXT_METRICS:
         return TextMetric(metric, name=name, **options)
-    return TableMetric(metric, task_type, ignore_index=ignore_index, name=name, **options)
+    return TableMetric(metric, task_type, ignored=ignored, name=name, **options)
 
 
 class TableMetric(OnePassMetric):
@@ -73,19 +72,19 @@ class TableMetric(OnePassMetric):
         metric: str,
         task_type: TaskType,
         *,
-        ignore_index: Hashable | None = None,
+        ignored: Hashable | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         self._metric, self._task_type, self._options = metric, task_type, options
-        self._ignore_index = ignore_index
+        self._ignore_index = ignored
         if metric in numeric.METRICS:
             self.higher_is_better = numeric.METRICS[metric].higher_is_better
         self._name = metric if name is None else name
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
-            if self.reads_scores and ignore_index is not None:
+            if self.reads_scores and ignored is not None:
                 raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
         # A mistake in the options shows here, before there are rows.
         rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
@@ -102,9 +101,7 @@ class TableMetric(OnePassMetric):
     @property
     def reads_scores(self) -> bool:
         """Whether it reads `y_score` in place of `y_pred`."""
-        known = numeric.METRICS.get(self._metric)
-        labelled = "labels" in _INPUTS[self._task_type]
-        return known is not None and labelled and known.inputs in _SCORES
+        return scored_in(self._metric, self._task_type)
 
     @property
     def reader(self) -> Reader:
@@ -202,6 +199,13 @@ class TableMetric(OnePassMetric):
                 f"classes, which is made for at most {_MOST_CLASSES:,}"
             )
         return max(2, 1 << (classes - 1).bit_length())
+
+
+def scored_in(metric: str, task_type: TaskType) -> bool:
+    """Whether a metric of the table reads scores beside the labels of the task."""
+    known = numeric.METRICS.get(metric)
+    labelled = "labels" in _INPUTS[task_type]
+    return known is not None and labelled and known.inputs in _SCORES
 
 
 def _check_fits(metric: str, task_type: TaskType) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._builtin import Pair
-from ._labels import encode_labels, shorten
+from ._builtin import Computed, Confidence, Pair
+from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
 from ._ranking import ScoreReader
 from ._vectors import check_same_length
@@ -21,11 +21,15 @@ class ClassScorePair(Pair):
         true: positions among the classes, shape (n,); of one score a row: 1 for the positive class.
         scores: shape (n,), or (n, classes).
         classes: the classes of the columns, in order; None of one score a row.
+        labels: the labels that occur.
+        positive_class: of one score a row, the label that was asked for.
     """
 
     true: np.ndarray
     scores: np.ndarray
     classes: tuple[Hashable, ...] | None = None
+    labels: tuple[Hashable, ...] = ()
+    positive_class: Hashable | None = None
 
     @property
     def y_true(self) -> np.ndarray:
@@ -34,6 +38,12 @@ class ClassScorePair(Pair):
     @property
     def y_pred(self) -> np.ndarray:
         return self.scores
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        require_positive(self.positive_class, self.labels)
+        return super().compute(metrics, confidence)
 
     @property
     def num_classes(self) -> int | None:
@@ -73,7 +83,22 @@ class ClassScoreReader:
             positive = ScoreReader(None).pair(labels, scores).positive
         else:
             positive = codes == labels.index.get(self.positive_class, -1)
-        return ClassScorePair(positive.astype(np.int32), scores)
+        return ClassScorePair(
+            positive.astype(np.int32),
+            scores,
+            labels=labels.classes,
+            positive_class=self.positive_class,
+        )
+
+
+def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ...]) -> None:
+    """Refuse a positive class that none of all labels is: a typo, if they are names.
+
+    Raises:
+        ValueError: as `CodedLabels.position` does.
+    """
+    if positive_class is not None:
+        CodedLabels(labels, {}).position(positive_class)
 
 
 def _by_label(y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
@@ -94,4 +119,4 @@ def _by_label(y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
         check_same_length(codes, columns[-1], ("y_true", name))
     position = np.fromiter((places[label] for label in labels.classes), np.int32)
     scores = np.stack(columns, axis=1)
-    return ClassScorePair(position[codes], scores, tuple(places))
+    return ClassScorePair(position[codes], scores, tuple(places), labels.classes)

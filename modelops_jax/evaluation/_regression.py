@@ -83,10 +83,10 @@ class MSEMetric(_MeanOfErrors):
         """`"mse"`."""
         return "mse"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Any) -> numeric.Metric:
         return numeric.metric("mean_squared_error", num_outputs=pair.outputs)
 
-    def facts(self, pair: ValuePair) -> Mapping[str, Any]:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
         return pair.facts()
 
 
@@ -107,10 +107,10 @@ class MAEMetric(_MeanOfErrors):
         """`"mae"`."""
         return "mae"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Any) -> numeric.Metric:
         return numeric.metric("mean_absolute_error", num_outputs=pair.outputs)
 
-    def facts(self, pair: ValuePair) -> Mapping[str, Any]:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
         return pair.facts()
 
 
@@ -131,10 +131,10 @@ class RMSEMetric(_MeanOfErrors):
         """`"rmse"`."""
         return "rmse"
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Any) -> numeric.Metric:
         return numeric.metric("root_mean_squared_error", num_outputs=pair.outputs)
 
-    def facts(self, pair: ValuePair) -> Mapping[str, Any]:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
         return pair.facts()
 
 
@@ -160,13 +160,13 @@ class R2Metric(OnePassMetric):
     def reader(self) -> Reader:
         return read_values
 
-    def bind(self, pair: ValuePair) -> numeric.Metric:
+    def bind(self, pair: Any) -> numeric.Metric:
         return numeric.metric("r2_score", num_outputs=pair.outputs)
 
-    def facts(self, pair: ValuePair) -> Mapping[str, Any]:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
         return pair.facts()
 
-    def rule(self, pair: ValuePair) -> str:
+    def rule(self, pair: Any) -> str:
         if pair.rows < 2:
             return "there is one row and two are needed, so the value is nan"
         return (

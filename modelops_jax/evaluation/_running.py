@@ -29,8 +29,11 @@ class Running(abc.ABC):
     """What is kept of the rows for the metrics of one reader."""
 
     keeps_rows: ClassVar[bool] = False
-    reads_scores: ClassVar[bool] = False
-    """Whether its second argument is `y_score`."""
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether its second argument is `y_score`."""
+        return False
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
         """Those of its metrics for which every row is kept."""

@@ -31,6 +31,15 @@ class EvaluatorLike(Protocol):
         ...
 
 
+def names_of_scored(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics that read `y_score`."""
+    return tuple(
+        name
+        for name, metric in metrics.items()
+        if isinstance(metric, BuiltIn) and isinstance(metric.reader, ClassScoreReader)
+    )
+
+
 def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score: Any) -> int:
     """The number of rows of what these metrics read.
 
@@ -38,11 +47,7 @@ def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score:
         TypeError: a column that is no list, tuple or array.
         ValueError: two lengths, or a column that is missing, or that no metric reads.
     """
-    scored = [
-        name
-        for name, metric in metrics.items()
-        if isinstance(metric, BuiltIn) and isinstance(metric.reader, ClassScoreReader)
-    ]
+    scored = names_of_scored(metrics)
     others = [name for name in metrics if name not in scored]
     for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, scored)):
         if given is None and readers:

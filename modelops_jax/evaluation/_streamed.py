@@ -1,15 +1,17 @@
 """What is kept of rows that are summed, and the state that fits each way of reading."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Reader
-from ._class_scores import ClassScorePair, ClassScoreReader
+from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
+from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._classification import LabelPair
+from ._growing import GrowingClasses
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
@@ -18,45 +20,105 @@ from ._tokens import TokenPair
 
 
 class StreamedSums(Running):
-    """The states of numeric metrics."""
+    """The states of numeric metrics, whose classes or outputs a row the first rows tell."""
 
-    def __init__(self, read: Reader, stream: numeric.MetricStream) -> None:
-        self._read = read
-        self._stream = stream
+    def __init__(self, read: Reader, members: Mapping[str, OnePassMetric]) -> None:
+        self._read, self._members = read, members
+        self._none = read([], [])
+        self._shape: Any = None
+        self._labels = GrowingClasses()
+        self._stream: numeric.MetricStream | None = None
 
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
-        pair = self._read(y_true, y_pred)
-        stream = numeric.MetricStream(self._stream.metrics)
-        stream.update(pair.y_true, pair.y_pred)
-        return StreamedSums(self._read, stream)
+    @property
+    def reads_scores(self) -> bool:
+        return isinstance(self._read, ClassScoreReader)
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
-        return self._stream.keeps_rows
+        return self._bound(None).keeps_rows
 
     def resamples_rows(self) -> tuple[str, ...]:
-        return _by_rows(self._stream.metrics)
+        bound = self._bound(None).metrics
+        return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> "StreamedSums":
+        pair = self._read(y_true, y_pred)
+        state = StreamedSums(self._read, self._members)
+        state._shape = _shape(pair)
+        state._stream = self._bound(state._shape)
+        state._stream.update(pair.y_true, pair.y_pred)
+        if isinstance(pair, ClassScorePair):
+            state._labels.add(pair.labels)
+        return state
+
+    def check(self, other: "StreamedSums") -> None:
+        self._labels.check(tuple(other._labels))
+        if self._stream and other._stream and self._shape != other._shape:
+            what = "classes" if self.reads_scores else "outputs a row"
+            raise ValueError(
+                f"these rows have the {what} {other._shape}; the rows before have {self._shape}"
+            )
 
     def merge(self, other: "StreamedSums") -> None:
+        if other._stream is None:
+            return
+        if self._stream is None:
+            self._shape, self._stream = other._shape, self._bound(other._shape)
         self._stream.merge(other._stream)
+        self._labels.add(tuple(other._labels))
 
     def evidence(self) -> Evidence:
-        return _Streamed(self._stream)
+        if self._stream is None:
+            return self._none
+        if isinstance(self._read, ClassScoreReader):
+            require_positive(self._read.positive_class, tuple(self._labels))
+        return _Streamed(self._stream, self._shape)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
-        return self._stream.to_arrays()
+        if self._stream is None:
+            return None, {}
+        facts, arrays = self._stream.to_arrays()
+        labels = self._labels.to_json()
+        return {"shape": self._shape, "labels": labels, "stream": facts}, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        self._stream.set_arrays(facts, arrays)
+        if facts is not None:
+            shape = facts["shape"]
+            self._shape = tuple(shape) if isinstance(shape, list) else shape
+            self._labels = GrowingClasses(facts["labels"])
+            self._stream = self._bound(self._shape)
+            self._stream.set_arrays(facts["stream"], arrays)
+
+    def _bound(self, shape: Any) -> numeric.MetricStream:
+        """A stream of no rows of this shape."""
+        pair = self._none
+        if isinstance(pair, ClassScorePair):
+            pair = replace(pair, classes=shape)
+        elif isinstance(pair, ValuePair) and shape is not None:
+            pair = ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
+        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+
+
+def _shape(pair: Pair) -> Any:
+    """What metrics have to know of rows to be bound: their classes, or outputs; None: no more."""
+    if isinstance(pair, ClassScorePair):
+        return pair.classes
+    return pair.outputs if isinstance(pair, ValuePair) else None
 
 
 class _Streamed(Evidence):
-    """The report of a stream, of which some metrics may have been refused by the rows."""
+    """The report of a stream, of which some metrics may have been refused by the rows.
 
-    def __init__(
-        self, stream: numeric.MetricStream, classes: tuple[Any, ...] | None = None
-    ) -> None:
+    To metrics it shows what a pair of such rows would: their classes or outputs.
+    """
+
+    def __init__(self, stream: numeric.MetricStream, shape: Any) -> None:
         self._report = stream.report()
-        self.num_classes = None if classes is None else len(classes)
+        self.outputs = shape if isinstance(shape, int) else None
+        self.num_classes = len(shape) if isinstance(shape, tuple) else None
+
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the rows."""
+        return {} if self.outputs is None else {"outputs": self.outputs}
 
     @property
     def rows(self) -> int:
@@ -69,9 +131,9 @@ class _Streamed(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
         if confidence is None:
             return {}
+        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
         found = numeric.state_intervals(
             counted, self._report.states, level=confidence.level, seed=confidence.seed
         )
@@ -83,68 +145,6 @@ class _Streamed(Evidence):
         return found
 
 
-class StreamedScores(Running):
-    """The states of metrics of labels and scores, whose classes the first rows tell."""
-
-    reads_scores: ClassVar[bool] = True
-
-    def __init__(self, read: ClassScoreReader, members: Mapping[str, OnePassMetric]) -> None:
-        self._read, self._members = read, members
-        self._classes: tuple[Any, ...] | None = None
-        self._stream: numeric.MetricStream | None = None
-
-    def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
-        return self._bound(None).keeps_rows
-
-    def resamples_rows(self) -> tuple[str, ...]:
-        return _by_rows(self._bound(None).metrics)
-
-    def of_rows(self, y_true: Any, y_pred: Any) -> "StreamedScores":
-        pair = self._read(y_true, y_pred)
-        state = StreamedScores(self._read, self._members)
-        state._classes, state._stream = pair.classes, self._bound(pair.classes)
-        state._stream.update(pair.y_true, pair.y_pred)
-        return state
-
-    def check(self, other: "StreamedScores") -> None:
-        if self._stream and other._stream and self._classes != other._classes:
-            raise ValueError(
-                f"y_score has the classes {other._classes}; the rows before have {self._classes}"
-            )
-
-    def merge(self, other: "StreamedScores") -> None:
-        if other._stream is None:
-            return
-        if self._stream is None:
-            self._classes, self._stream = other._classes, self._bound(other._classes)
-        self._stream.merge(other._stream)
-
-    def evidence(self) -> Evidence:
-        if self._stream is None:
-            return self._read([], [])
-        return _Streamed(self._stream, self._classes)
-
-    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
-        if self._stream is None:
-            return None, {}
-        facts, arrays = self._stream.to_arrays()
-        return {"classes": self._classes, "stream": facts}, arrays
-
-    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        if facts is not None:
-            self._classes = None if facts["classes"] is None else tuple(facts["classes"])
-            self._stream = self._bound(self._classes)
-            self._stream.set_arrays(facts["stream"], arrays)
-
-    def _bound(self, classes: tuple[Any, ...] | None) -> numeric.MetricStream:
-        pair = ClassScorePair(np.zeros(0, np.int32), np.zeros(0), classes)
-        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
-
-
-def _by_rows(bound: Mapping[str, numeric.Metric]) -> tuple[str, ...]:
-    return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
-
-
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     """The state of no rows for metrics of one reader."""
     pair = read([], [])
@@ -153,14 +153,8 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
-    if isinstance(pair, ClassScorePair):
-        assert isinstance(read, ClassScoreReader)
-        return StreamedScores(
-            read, {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
-        )
-    if isinstance(pair, ValuePair | TokenPair | CountPair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
-        bound = {name: metric.bind(pair) for name, metric in one_pass.items()}
-        return StreamedSums(read, numeric.MetricStream(bound))
+        return StreamedSums(read, one_pass)
     return KeptRows(read)

@@ -247,7 +247,7 @@ def _squad_f1(row: Row) -> float:
     return _f1(row) if row[0] or row[1] else 1.0
 
 
-def _chrf(row: Row, beta: float) -> float:
+def _chrf(row: Row, beta: float | int) -> float:
     reference, predicted, *shared = row
     orders = range(1, min(reference, predicted, len(shared)) + 1)
     if not orders:

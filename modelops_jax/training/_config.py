@@ -29,10 +29,14 @@ class TrainingConfig:
     Args:
         epochs: Passes over the training rows.
         max_steps: Stop after so many optimizer steps, whatever `epochs` says.
-        batch_size: Rows in one optimizer step.
-        micro_batch_size: Rows in one forward and backward pass; the gradients of a step are the
-            same whatever it is. All rows of the step by default.
+        batch_size: Rows in one optimizer step; with `packing`, sequences of packed rows.
+        micro_batch_size: Rows, or packed sequences, in one forward and backward pass; the
+            gradients of a step are the same whatever it is. All of the step by default.
         max_length: Longest row, in tokens; the model's context by default.
+        packing: Put several rows into a sequence, by best-fit decreasing. They do not see each
+            other, and the loss is the one of the same rows apart.
+        pack_length: Tokens of a packed sequence, what all rows begin with not counted; the
+            longest row that is allowed by default. A longer row is overlong.
         train_on: What the loss is on: "assistant" for the completion or every assistant turn (a
             message with "weight": 0 is left out), "last" for the last turn alone, "all" for every
             token but the first. The token that ends a turn counts as its own.
@@ -88,6 +92,8 @@ class TrainingConfig:
     batch_size: int = 8
     micro_batch_size: int | None = None
     max_length: int | None = None
+    packing: bool = False
+    pack_length: int | None = None
     train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
     optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
@@ -120,7 +126,7 @@ class TrainingConfig:
             value = _convert(hint, getattr(self, name), name=f"training.{name}", source="")
             object.__setattr__(self, name, value)
         at_least_one = (
-            "epochs max_steps batch_size micro_batch_size max_length"
+            "epochs max_steps batch_size micro_batch_size max_length pack_length"
             " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
             " early_stopping_patience"
         )
@@ -145,12 +151,23 @@ class TrainingConfig:
                 f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
             )
 
+        if self.pack_length is not None and not self.packing:
+            raise ConfigError("training.pack_length is given, but training.packing is false")
         if self.freeze and self.lora is not None:
             raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:
             raise ConfigError(
                 f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"
             )
+
+    def longest_row(self, context: int) -> int:
+        """Most tokens of a row, for a model with that context."""
+        limit = min(self.max_length or context, context)
+        return min(limit, self.pack_length or limit)
+
+    def sequence_length(self, context: int) -> int:
+        """Tokens of a packed sequence, for a model with that context."""
+        return self.pack_length or self.longest_row(context)
 
     @classmethod
     def default_for(cls, model: Model) -> "TrainingConfig":

@@ -20,7 +20,7 @@ from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
 from ._saver import Saver
-from ._tokenized import tokenize
+from ._tokenize import tokenize
 
 
 class FitResult(NamedTuple):
@@ -117,7 +117,7 @@ def fit(
         weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
         trainable, frozen = weights, params
     objective = Objective(model.config, config.lora, dtype, config.remat)
-    saver = Saver(Path(folder) if folder else None, config, plan.fingerprint)
+    saver = Saver(Path(folder) if folder else None, config, rows.fingerprint)
     history = History(callback)
     run = Run(plan, held_out, objective, frozen, saver, history, mesh)
     run.start(trainable, resume=resume)

@@ -50,6 +50,7 @@ class Objective:
             self.config,
             jnp.asarray(batch.token_ids),
             segment_ids=jnp.asarray(batch.segment_ids),
+            positions=jnp.asarray(batch.positions),
             prefix_ids=jnp.asarray(batch.prefix_ids),
             adapters=adapters,
             dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,

@@ -104,3 +104,17 @@ def test_columns_that_do_not_fit_are_refused(columns, message):
         ModelEvaluator("classification").evaluate([0, 1], [0, 1], y_score=[0.5, 0.5])
     with pytest.raises(ValueError, match="log_loss reads y_score"):
         ModelEvaluator("classification", ignore_index=0).add_metric("log_loss")
+
+
+def test_a_stream_of_several_outputs_is_the_whole():
+    """Values of one and of several outputs a row; not both."""
+    true, pred = RNG.normal(size=(2, 60, 2))
+    evaluator = ModelEvaluator("regression").add_metric("mean_pinball_loss")
+    stream = evaluator.stream()
+    for part in (slice(0, 20), slice(20, 60)):
+        stream.update(true[part], pred[part])
+    found, expected = stream.result(), evaluator.evaluate(true, pred)
+    assert found.metrics == pytest.approx(expected.metrics, abs=1e-12)
+    assert found.metadata == expected.metadata == {"outputs": 2}
+    with pytest.raises(ValueError, match="have the outputs a row None; the rows before have 2"):
+        stream.update(true[:, 0], pred[:, 0])
