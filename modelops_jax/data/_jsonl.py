@@ -1,5 +1,6 @@
 """JSON Lines, read strictly: nothing is guessed, rounded or dropped in silence."""
 
+import functools
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ import msgspec
 
 from ._json_values import TOO_DEEP, is_too_deep, json_fault
 from ._problem import DatasetError, Problem
-from ._rows import Fault, describe, row_faults
+from ._rows import Fault, RowKind, describe, row_faults
 
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,7 +56,7 @@ _decode_unique = json.JSONDecoder(
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def read_rows(path: str | os.PathLike[str], kind: RowKind = "text") -> list[dict[str, Any]]:
     """The rows of a JSONL file, plain or gzip.
 
     Raises:
@@ -70,7 +71,9 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     problems: list[Problem] = []
     try:
         with open(path, "rb") as file:
-            for number, row, faults in numbered_rows(file, row_faults):
+            for number, row, faults in numbered_rows(
+                file, functools.partial(row_faults, kind=kind)
+            ):
                 problems += [Problem(code, message, line=number) for code, message in faults]
                 rows.append(row)
     except (FileNotFoundError, IsADirectoryError) as error:
