@@ -14,6 +14,8 @@ import tomli_w
 
 from modelops_jax.models import LoraConfig, MeshShape, Model
 
+from ._generation import GenerationConfig
+
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
 
@@ -54,15 +56,22 @@ class TrainingConfig:
         adam_b2: AdamW's decay of the second moment.
         adam_epsilon: Added to the root of AdamW's second moment.
         max_grad_norm: Larger gradients are scaled down to this global norm.
+        ema_decay: Evaluate and return the exponential moving average of the weights after each
+            step, with this decay, instead of the last weights; the steps before the first one
+            count nothing.
+        compute_dtype: Type of activations and matrix products; trained weights, norms, softmax
+            and the loss are float32. "auto" is bfloat16 on a GPU or TPU and float32 on a CPU.
         seed: Decides the row order and the adapters' start.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
-        keep_best: Return the weights of the evaluation with the lowest loss instead of the last
-            ones; their checkpoint stays. Needs held-out rows and a folder.
-        early_stopping_patience: Stop after so many evaluations in a row without a lower loss than
+        monitor: The value of the evaluations that says which is best: "eval_loss",
+            "eval_token_accuracy" or "eval_" and a metric of `generate`, each in its direction.
+        keep_best: Return the weights of the best evaluation instead of the last ones; their
+            checkpoint stays. Needs held-out rows and a folder.
+        early_stopping_patience: Stop after so many evaluations in a row that are not better than
             the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
@@ -74,6 +83,8 @@ class TrainingConfig:
             "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         mesh: Devices to train on, as `[training.mesh]` with `data`, `fsdp` and `tensor`; one device
             without it.
+        generate: Prompts to answer at evaluations, and the metrics of the answers, as
+            `[training.generate]`; none without it. Needs held-out rows.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -96,7 +107,7 @@ class TrainingConfig:
     pack_length: int | None = None
     train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
-    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd", "schedule_free_adamw"] = "adamw"
     learning_rate: float = 2e-4
     warmup_steps: int = 0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -106,12 +117,15 @@ class TrainingConfig:
     adam_b2: float = 0.999
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
+    ema_decay: float | None = None
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     eval_every: int | None = None
     log_every: int = 1
     checkpoint_every: int | None = None
     keep_checkpoints: int = 1
     keep_checkpoints_every: int | None = None
+    monitor: str = "eval_loss"
     keep_best: bool = False
     early_stopping_patience: int | None = None
     max_skipped_steps: int = 3
@@ -119,6 +133,7 @@ class TrainingConfig:
     remat: Literal["none", "layer"] = "layer"
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
+    generate: GenerationConfig | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -153,6 +168,18 @@ class TrainingConfig:
 
         if self.pack_length is not None and not self.packing:
             raise ConfigError("training.pack_length is given, but training.packing is false")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay must be in (0, 1), found {self.ema_decay}")
+        if self.optimizer == "schedule_free_adamw":
+            # It averages by itself, over the whole run.
+            for name, wanted in (("schedule", "constant"), ("ema_decay", None)):
+                if getattr(self, name) != wanted:
+                    raise ConfigError(
+                        f"training.{name} must be {wanted!r} for schedule_free_adamw, found "
+                        f"{getattr(self, name)!r}"
+                    )
+            if not self.adam_b1:
+                raise ConfigError("training.adam_b1 must be above 0 for schedule_free_adamw")
         if self.freeze and self.lora is not None:
             raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:
