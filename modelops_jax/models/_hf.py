@@ -154,6 +154,7 @@ def write_folder(
             params["model"]["embed_tokens"]["weight"].dtype,
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
+            pad_id=tokenizer.pad_id,
         )
         tokenizer.save(folder)
         # The safetensors package makes its file for its owner alone.

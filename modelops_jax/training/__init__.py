@@ -1,5 +1,7 @@
 """Fine-tuning: rows to tokens, the loss, the step, the loop and its checkpoints."""
 
+from ._averaging import average_weights as average_weights
+from ._averaging import final_weights as final_weights
 from ._batch_shapes import BatchShape as BatchShape
 from ._batch_shapes import choose_shapes as choose_shapes
 from ._batches import Batch as Batch
@@ -29,6 +31,7 @@ from ._loss import LossSums as LossSums
 from ._loss import NextTokenLoss as NextTokenLoss
 from ._loss import add_sums as add_sums
 from ._objective import Objective as Objective
+from ._objective import activation_dtype as activation_dtype
 from ._optimizer import learning_rate_schedule as learning_rate_schedule
 from ._optimizer import make_optimizer as make_optimizer
 from ._rows import TokenizedRow as TokenizedRow
@@ -42,7 +45,9 @@ from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._step import zero_sums as zero_sums
+from ._token_files import TokenStoreError as TokenStoreError
 from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize
+from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
 from ._training_plan import TrainingPlan as TrainingPlan
