@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
-from ._class_scores import ClassScoreReader
 from ._finish import Group, check_confidence, finish
+from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
 from ._streamed import running
@@ -36,7 +36,7 @@ def names_of_scored(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         name
         for name, metric in metrics.items()
-        if isinstance(metric, BuiltIn) and isinstance(metric.reader, ClassScoreReader)
+        if isinstance(metric, BuiltIn) and reads_scores(metric.reader)
     )
 
 

@@ -1,0 +1,55 @@
+"""Log-likelihoods of the right texts, beside predicted ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ._builtin import Reader
+from ._class_scores import ClassScoreReader
+from ._numbers import as_values
+from ._regression import ValuePair
+from ._vectors import check_same_length
+
+# Of what the log-likelihood is a sum, by metric.
+UNITS: Mapping[str, Literal["tokens", "bytes"]] = {"perplexity": "tokens", "bits_per_byte": "bytes"}
+
+
+@dataclass(frozen=True)
+class LikelihoodReader:
+    """Reads `y_score` of texts: a dict of columns, `log_likelihood` and what it is a sum over.
+
+    Args:
+        unit: the column that the metric divides by.
+    """
+
+    unit: Literal["tokens", "bytes"]
+
+    def __call__(self, y_true: Any, y_score: Any) -> ValuePair:
+        """Read the two columns.
+
+        Raises:
+            TypeError: no dict, or columns that are no numbers.
+            ValueError: a column that is missing, of another length, or not finite.
+        """
+        if not len(y_true) and not len(y_score):
+            return ValuePair(np.zeros(0), np.zeros(0))
+        wanted = (self.unit, "log_likelihood")
+        if not isinstance(y_score, Mapping):
+            raise TypeError(
+                f"y_score is a {type(y_score).__name__}; expected a dict with the columns "
+                f"{' and '.join(map(repr, wanted))}"
+            )
+        columns = []
+        for name in wanted:
+            if name not in y_score:
+                raise ValueError(f"y_score has the columns {list(y_score)}; expected {name!r}")
+            columns.append(as_values(y_score[name], f"y_score[{name!r}]"))
+            check_same_length(y_true, columns[-1], ("y_true", f"y_score[{name!r}]"))
+        return ValuePair(*columns)
+
+
+def reads_scores(read: Reader) -> bool:
+    """Whether what a reader reads second is `y_score`."""
+    return isinstance(read, ClassScoreReader | LikelihoodReader)
