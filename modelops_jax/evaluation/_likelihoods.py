@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from ._builtin import Reader
 from ._class_scores import ClassScoreReader
 from ._numbers import as_values
-from ._regression import ValuePair
+from ._regression import ValuePair, read_values
 from ._vectors import check_same_length
 
 # Of what the log-likelihood is a sum, by metric.
@@ -19,6 +17,8 @@ UNITS: Mapping[str, Literal["tokens", "bytes"]] = {"perplexity": "tokens", "bits
 @dataclass(frozen=True)
 class LikelihoodReader:
     """Reads `y_score` of texts: a dict of columns, `log_likelihood` and what it is a sum over.
+
+    Without texts the two columns may be `y_true`, the unit, and `y_pred`, the log-likelihood.
 
     Args:
         unit: the column that the metric divides by.
@@ -30,17 +30,12 @@ class LikelihoodReader:
         """Read the two columns.
 
         Raises:
-            TypeError: no dict, or columns that are no numbers.
+            TypeError: columns that are no numbers.
             ValueError: a column that is missing, of another length, or not finite.
         """
-        if not len(y_true) and not len(y_score):
-            return ValuePair(np.zeros(0), np.zeros(0))
         wanted = (self.unit, "log_likelihood")
         if not isinstance(y_score, Mapping):
-            raise TypeError(
-                f"y_score is a {type(y_score).__name__}; expected a dict with the columns "
-                f"{' and '.join(map(repr, wanted))}"
-            )
+            return read_values(y_true, y_score)
         columns = []
         for name in wanted:
             if name not in y_score:

@@ -15,6 +15,8 @@ from ._errors import SubstitutedModelWarning as SubstitutedModelWarning
 from ._errors import UnknownModelError as UnknownModelError
 from ._fetch import fetch as fetch
 from ._generate import generate as generate
+from ._head import label_logits as label_logits
+from ._head import read_texts as read_texts
 from ._likelihood import TokenScores as TokenScores
 from ._likelihood import score_targets as score_targets
 from ._lora import Adapters as Adapters
@@ -30,9 +32,13 @@ from ._model import load as load
 from ._params import Params as Params
 from ._params import init_params as init_params
 from ._params import param_shapes as param_shapes
+from ._peft import can_save_adapters as can_save_adapters
+from ._peft import load_adapters as load_adapters
+from ._peft import save_adapters as save_adapters
 from ._resolve import Resolved as Resolved
 from ._resolve import resolve as resolve
 from ._rotary import LinearScaling as LinearScaling
 from ._rotary import Llama3Scaling as Llama3Scaling
 from ._score import score as score
+from ._tokenizer import TextPiece as TextPiece
 from ._tokenizer import Tokenizer as Tokenizer

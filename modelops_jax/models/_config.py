@@ -35,11 +35,13 @@ class DecoderConfig:
         query_pre_attn_scalar: Attention scores are divided by its root; by default `head_dim`.
         attn_logit_softcapping: Attention scores s become c * tanh(s / c).
         final_logit_softcapping: Logits s become c * tanh(s / c).
+        labels: Classes of a model that reads a text instead of going on with it, or the one name
+            of the value it predicts; none for a language model.
 
     Raises:
         ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
-            not known or has no such option, rotary fields are missing or given to learned
-            positions, or layers and window contradict each other.
+            not known or has no such option, a label occurs twice, rotary fields are missing or
+            given to learned positions, or layers and window contradict each other.
     """
 
     vocab_size: int
@@ -61,6 +63,7 @@ class DecoderConfig:
     query_pre_attn_scalar: int | None = None
     attn_logit_softcapping: float | None = None
     final_logit_softcapping: float | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -75,6 +78,8 @@ class DecoderConfig:
                 raise ValueError(
                     f"DecoderConfig.{field.name}={value!r} is not an option of {self.family!r}"
                 )
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"DecoderConfig.labels has a label twice: {self.labels}")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"DecoderConfig.num_kv_heads={self.num_kv_heads} must divide "

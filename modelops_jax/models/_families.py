@@ -30,6 +30,13 @@ class Family:
     learned_positions: bool = False
     options: tuple[str, ...] = ()
 
+    @property
+    def classifier(self) -> str:
+        """Name of the class in transformers of a model with labels."""
+        stem = self.architecture.removesuffix("ForCausalLM").removesuffix("LMHeadModel")
+        # Gemma 3 without a suffix reads images too.
+        return f"{'Gemma3Text' if stem == 'Gemma3' else stem}ForSequenceClassification"
+
 
 _QKV = ("q_proj", "k_proj", "v_proj")
 _WINDOWS = ("sliding_window", "local_layers")

@@ -59,7 +59,7 @@ def read_folder(
     weights = StackedWeights(config, dtype, str(folder))
     tied_head = None
     for file in weight_files(folder):
-        for stored, whole in _tensors(file):
+        for stored, whole in read_tensors(file):
             pieces = split_gpt2(stored, whole) if config.family == "gpt2" else [(stored, whole)]
             for name, tensor in pieces:
                 if config.tie_word_embeddings and name == HEAD:
@@ -99,7 +99,7 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / shard for shard in shards]
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+def read_tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Each tensor of a file in turn, read rather than mapped: mapped pages would stay in memory."""
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:  # checks the whole header
@@ -154,6 +154,7 @@ def write_folder(
             params["model"]["embed_tokens"]["weight"].dtype,
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
+            pad_id=tokenizer.pad_id,
         )
         tokenizer.save(folder)
         # The safetensors package makes its file for its owner alone.

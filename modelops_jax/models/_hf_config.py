@@ -9,6 +9,7 @@ from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._families import FAMILIES
 from ._hf_gpt2 import FIELDS as GPT2_FIELDS
+from ._hf_labels import label_fields, read_labels
 from ._hf_rope import read_local_rope, read_rope, rope_scaling_fields
 from ._hf_windows import read_windows, window_fields
 from ._json_file import read_json, write_json
@@ -123,10 +124,11 @@ def read_config(folder: Path) -> DecoderConfig:
     family = raw.get("model_type")
     if family not in FAMILIES:
         raise CheckpointError(f"{path}: model_type is {family!r}; supported: {', '.join(FAMILIES)}")
+    writes, reads = FAMILIES[family].architecture, FAMILIES[family].classifier
     only = {
         **_ONLY,
         **_ONLY_IN[family],
-        "architectures": (None, [FAMILIES[family].architecture]),
+        "architectures": (None, [reads], [writes]),
     }
     for field, allowed in only.items():
         if raw.get(field) not in allowed:
@@ -175,6 +177,7 @@ def read_config(folder: Path) -> DecoderConfig:
             sliding_window=windows.size,
             local_layers=windows.local_layers,
             local_rope_theta=local_theta if windows.size else None,
+            labels=read_labels(path, raw) if raw.get("architectures") == [reads] else (),
             **{
                 field: number(field, kind)
                 for field, kind in _SCALES.items()
@@ -193,7 +196,13 @@ def _inner_width(family: str, width: int) -> int | None:
 
 
 def write_config(
-    folder: Path, config: DecoderConfig, dtype: np.dtype, *, bos_id: int | None, eos_id: int
+    folder: Path,
+    config: DecoderConfig,
+    dtype: np.dtype,
+    *,
+    bos_id: int | None,
+    eos_id: int,
+    pad_id: int,
 ) -> None:
     """Write `config.json` so that transformers builds the same model.
 
@@ -202,13 +211,16 @@ def write_config(
     write_json(
         folder / "config.json",
         {
-            "architectures": [config.traits.architecture],
+            "architectures": [
+                config.traits.classifier if config.labels else config.traits.architecture
+            ],
             "model_type": config.family,
             "vocab_size": config.vocab_size,
             **(_gpt2_fields(config) if config.family == "gpt2" else _llama_fields(config)),
             "tie_word_embeddings": config.tie_word_embeddings,
             "bos_token_id": bos_id,
             "eos_token_id": eos_id,
+            **label_fields(config, pad_id),
             "torch_dtype": dtype.name,
         },
     )

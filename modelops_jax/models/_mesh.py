@@ -25,12 +25,14 @@ RULES: Mapping[str, str | None] = {
     "inner": "tensor",
     "vocabulary": "tensor",
     "positions": None,
+    "labels": None,
 }
 # Linear map -> logical axes of its weight (out, in).
 _LINEAR = {
     "embed_tokens": ("vocabulary", "width"),
     "embed_positions": ("positions", "width"),
     "lm_head": ("vocabulary", "width"),
+    "score": ("labels", "width"),
     "q_proj": ("heads", "width"),
     "k_proj": ("heads", "width"),
     "v_proj": ("heads", "width"),

@@ -69,7 +69,9 @@ def param_shapes(config: DecoderConfig) -> dict[str, Any]:
         shapes["model"]["norm"]["bias"] = (width,)
     if traits.learned_positions:
         shapes["model"]["embed_positions"] = {"weight": (config.max_position, width)}
-    if not config.tie_word_embeddings:
+    if config.labels:
+        shapes["score"] = {"weight": (len(config.labels), width)}
+    elif not config.tie_word_embeddings:
         shapes["lm_head"] = {"weight": (config.vocab_size, width)}
     return shapes
 

@@ -1,11 +1,15 @@
 """Fine-tuning: rows to tokens, the loss, the step, the loop and its checkpoints."""
 
+from ._averaging import average_weights as average_weights
+from ._averaging import final_weights as final_weights
 from ._batch_shapes import BatchShape as BatchShape
 from ._batch_shapes import choose_shapes as choose_shapes
 from ._batches import Batch as Batch
 from ._batches import Batches as Batches
+from ._batches import TokenCounts as TokenCounts
 from ._batches import epoch_batches as epoch_batches
 from ._batches import make_batch as make_batch
+from ._batches import make_packed_batch as make_packed_batch
 from ._batches import shared_prefix as shared_prefix
 from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import latest_checkpoint as latest_checkpoint
@@ -20,22 +24,28 @@ from ._config import load_config as load_config
 from ._dropout import dropout_words as dropout_words
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
+from ._generation import GenerationConfig as GenerationConfig
 from ._history import TrainingDiverged as TrainingDiverged
 from ._loss import LossSums as LossSums
 from ._loss import NextTokenLoss as NextTokenLoss
 from ._loss import add_sums as add_sums
 from ._objective import Objective as Objective
+from ._objective import activation_dtype as activation_dtype
 from ._optimizer import learning_rate_schedule as learning_rate_schedule
 from ._optimizer import make_optimizer as make_optimizer
 from ._rows import TokenizedRow as TokenizedRow
 from ._rows import render_prompt as render_prompt
 from ._rows import tokenize_row as tokenize_row
+from ._sequences import Sequences as Sequences
+from ._sequences import pack_rows as pack_rows
 from ._step import TrainState as TrainState
 from ._step import evaluate_loss as evaluate_loss
 from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._step import zero_sums as zero_sums
-from ._tokenized import OverlongRowsWarning as OverlongRowsWarning
+from ._token_files import TokenStoreError as TokenStoreError
+from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
+from ._tokenize import tokenize as tokenize
+from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
-from ._tokenized import tokenize as tokenize

@@ -3,16 +3,28 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, Params, forward
 
 from ._batches import Batch
+from ._config import TrainingConfig
 from ._freeze import join_trees
 from ._loss import LossSums, NextTokenLoss
 
 NEXT_TOKEN = NextTokenLoss()
+
+
+def activation_dtype(config: TrainingConfig) -> Any:
+    """Type of activations and matrix products: `config.compute_dtype`, and what "auto" means here.
+
+    A CPU without units for bfloat16 multiplies it no faster than float32.
+    """
+    if config.compute_dtype == "auto":
+        return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    return jnp.dtype(config.compute_dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +62,7 @@ class Objective:
             self.config,
             jnp.asarray(batch.token_ids),
             segment_ids=jnp.asarray(batch.segment_ids),
+            positions=jnp.asarray(batch.positions),
             prefix_ids=jnp.asarray(batch.prefix_ids),
             adapters=adapters,
             dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,

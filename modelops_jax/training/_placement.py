@@ -10,7 +10,7 @@ from modelops_jax.models import shard_rows
 from ._batches import Batch
 
 # Fields of a batch with an axis of rows.
-ROWS = ("token_ids", "segment_ids", "dropout")
+ROWS = ("token_ids", "segment_ids", "positions", "dropout")
 # The sharding of each leaf of a tree, as a static argument; None on a single device.
 Placement = tuple[NamedSharding, ...] | None
 

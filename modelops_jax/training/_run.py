@@ -9,10 +9,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ._averaging import final_weights
 from ._batches import Batch
+from ._divide import unite
+from ._generation import GenerationMetrics
 from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
-from ._monitor import Monitor
+from ._monitor import LOSS_DIRECTIONS, Monitor
 from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._placement import put_batch, put_on_mesh
@@ -34,6 +37,7 @@ class Run:
         saver: Where checkpoints go.
         history: Where records go.
         mesh: The devices, or None for one.
+        generation: What to ask the model at evaluations, or None.
     """
 
     def __init__(
@@ -45,12 +49,16 @@ class Run:
         saver: Saver,
         history: History,
         mesh: Mesh | None,
+        generation: GenerationMetrics | None,
     ):
         self.mesh = mesh
         self.plan, self.config = plan, plan.config
         self.objective, self.frozen = objective, frozen
         self.saver, self.history = saver, history
-        self.monitor = Monitor(self.config.early_stopping_patience)
+        self.generation = generation
+        directions = LOSS_DIRECTIONS | (generation.directions if generation else {})
+        patience = self.config.early_stopping_patience
+        self.monitor = Monitor(self.config.monitor, patience, directions)
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
         self.eval_batches = self.put(evaluation_batches(held_out, plan)) if held_out else []
@@ -97,7 +105,7 @@ class Run:
                 self.finished = self.check(sums, int(skipped)) or self.finished
                 if self.finished or self.due(self.config.log_every):
                     self.log(sums, int(skipped))
-            if self.eval_batches and (self.finished or self.due(self.config.eval_every)):
+            if self.eval_batches:
                 self.evaluate()
             is_best = self.config.keep_best and self.monitor.best_step == self.step
             if self.finished or is_best or self.due(self.config.checkpoint_every):
@@ -113,9 +121,9 @@ class Run:
         """The step and the weights that a finished run returns."""
         best = self.monitor.best_step
         if not self.config.keep_best or best is None or best == self.step:
-            return self.step, self.state.trainable
+            return self.step, final_weights(self.state)
         loaded = self.saver.load(best, self.state)
-        return loaded.step, loaded.state.trainable
+        return loaded.step, final_weights(loaded.state)
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
@@ -156,13 +164,23 @@ class Run:
         return self.objective.report(sums) | {"worst_loss": float(sums.worst)}
 
     def evaluate(self) -> None:
+        """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
-        sums = jax.device_get(
-            evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
-        )
-        values = {f"eval_{name}": value for name, value in self.objective.report(sums).items()}
-        self.finished = self.monitor.see(self.step, values["eval_loss"]) or self.finished
-        self.history.log_evaluation(self.step, values, begun=begun)
+        values: Record = {}
+        trained = final_weights(self.state)
+        of_loss = self.finished or self.due(self.config.eval_every)
+        if of_loss:
+            sums = jax.device_get(
+                evaluate_loss(self.objective, trained, self.frozen, self.eval_batches)
+            )
+            report = self.objective.report(sums)
+            values |= {f"eval_{name}": value for name, value in report.items()}
+        every = self.config.generate and self.config.generate.every
+        if self.generation and (self.finished or (self.due(every) if every else of_loss)):
+            values |= self.generation.measure(unite(trained, self.frozen, self.config))
+        if values:
+            self.finished = self.monitor.see(self.step, values) or self.finished
+            self.history.log_evaluation(self.step, values, begun=begun)
 
     def save(self) -> None:
         facts = {

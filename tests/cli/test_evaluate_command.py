@@ -155,7 +155,8 @@ def test_a_model_is_asked_and_reported(tmp_path, capsys, monkeypatch):
     found = evaluated(capsys, *asked)
     assert found["metrics"] == {"accuracy_score": 0.5}
     assert json.loads((folder / "result.json").read_text())["metrics"] == found["metrics"]
-    answers = [json.loads(line) for line in open(found["predictions"])]
+    kept = (folder / "predictions.jsonl").read_text("utf-8")
+    answers = [json.loads(line) for line in kept.splitlines()]
     assert [one["scores"]["accuracy_score"] for one in answers] == [1.0, 0.0] * 3
     page = (folder / "report.html").read_text("utf-8")
     assert "tiny on mails.jsonl" in page

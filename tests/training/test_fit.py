@@ -41,7 +41,7 @@ def assert_equal_trees(left, right):
 
 def batches_of(data, size: int, dropout_seed: int | None = None):
     """All rows, in their order."""
-    indices = range(len(data.rows))
+    indices = range(len(data))
     groups = [indices[start : start + size] for start in indices[::size]]
     # One shape, compiled once.
     batches = Batches(data, groups, size=size, pad_id=0, worth=1000, dropout_seed=dropout_seed)
@@ -73,7 +73,7 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
         assert int(sums.count) == data.trained_tokens
         return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.count), gradients), sums
 
-    full, full_sums = mean_gradients(len(data.rows))
+    full, full_sums = mean_gradients(len(data))
     norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
     for size in (2, 5):
         parts, sums = mean_gradients(size)
@@ -97,7 +97,7 @@ def test_loss_is_the_mean_over_trained_tokens(model, rows):
         batches_of(data, 4),
     )
     total, worst = 0.0, 0.0
-    for row in data.rows:
+    for row in data:
         logits = model.logits(row.token_ids[None])
         logs = np.asarray(jax.nn.log_softmax(logits[0]), np.float64)
         losses = [-logs[at - 1, row.token_ids[at]] for at in np.flatnonzero(row.trained) if at > 0]
