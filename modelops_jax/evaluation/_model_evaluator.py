@@ -153,8 +153,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
 
         Args:
             metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
-                pass as the others. Or an object with a `name` and `compute(y_true, y_pred)`, which
-                gets both as they were given and returns one number.
+                pass as the others (`register_metric` adds your own). Or an object with a `name`
+                and `compute(y_true, y_pred)`, which gets both as they were given and returns one
+                number.
             name: the key of the value in a result, for a metric by name; None: that name.
             options: of a metric by name, the options of its function, such as `beta`. Labels are
                 encoded and counted, and the average is the task's unless given (of multilabel
