@@ -20,22 +20,23 @@ from ._memory import (
     batch_shapes,
     device_memory,
     largest_that_fits,
+    param_shapes,
     program_bytes,
     state_shapes,
 )
-from ._objective import Objective
+from ._objective import Objective, activation_dtype
 from ._optimizer import make_optimizer
 from ._placement import put_batch
 from ._plan import Plan
 from ._step import lower_gradients, lower_update, train_step
-from ._tokenize import tokenize
+from ._tokenize import rows_for
 from ._tokenized import TokenizedDataset
 from ._training_plan import TrainingPlan
 
 
 def plan(
     model: str | os.PathLike[str] | Description | Model,
-    train: Dataset,
+    train: Dataset | TokenizedDataset,
     *,
     config: TrainingConfig,
     memory: int | None = None,
@@ -94,8 +95,7 @@ def plan(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
-    context = model.config.max_position
-    rows = tokenize(train, model.tokenizer, config, context=context, name="training")
+    rows = rows_for(model, train, config, name="training")
     step = _Step(model, rows, config)
     limit = device_memory() if memory is None else memory
     used = step.bytes_of(step.plan.largest_batch())
@@ -142,11 +142,10 @@ class _Step:
         self.model, self.rows, self.config = model, rows, config
         self.plan = Plan(rows, config, model)
         self.mesh = make_mesh(config.mesh) if config.mesh else None
-        self.params = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params
+        self.params = param_shapes(model.params, self.mesh)
+        self.objective = Objective(
+            model.config, config.lora, activation_dtype(config), config.remat
         )
-        dtype = self.params["model"]["embed_tokens"]["weight"].dtype
-        self.objective = Objective(model.config, config.lora, dtype, config.remat)
         self.optimizer = make_optimizer(config, self.plan.total_steps)
         self.state, self.frozen = state_shapes(self.params, config, self.optimizer, self.mesh)
         self._update: int | None = None
@@ -169,7 +168,8 @@ class _Step:
             gradients + array_bytes(state.optimizer), self._update + array_bytes(self.frozen)
         )
         # Where weights are trained themselves, it is a copy of them: the caller's model stays.
-        return used + (0 if self.config.lora else array_bytes(state.trainable))
+        kept = 0 if self.config.lora else array_bytes(self.params) - array_bytes(self.frozen)
+        return used + kept
 
     def on_mesh(self) -> contextlib.AbstractContextManager[Any]:
         """Where the step is compiled and runs."""
