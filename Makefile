@@ -21,7 +21,7 @@ help:
 	@echo "make test-model      run the tests that need the 92 MB checkpoint, against transformers"
 	@echo "make test-faults     run the tests that kill processes at random moments, again and again"
 	@echo "make bench-metrics   time the metrics beside scikit-learn, torchmetrics and metrax"
-	@echo "make bench-training  time fine-tuning beside TRL with PEFT and a transformers loop"
+	@echo "make bench-training  time fine-tuning and generation beside TRL, PEFT and transformers"
 	@echo "make check           formatting, lint and types"
 	@echo "make clean           remove the environment and the results"
 
@@ -55,6 +55,7 @@ bench-metrics: $(VENV)/.installed-bench
 bench-training: $(VENV)/.installed-bench
 	@$(BIN)/python -m modelops_jax.models smollm2-135m-instruct
 	@$(BIN)/python benchmarks/training.py
+	@$(BIN)/python benchmarks/generation.py
 
 check: $(VENV)/.installed-check
 	@$(BIN)/ruff format --check .
