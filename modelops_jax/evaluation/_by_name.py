@@ -9,10 +9,13 @@ import modelops_jax.metrics as numeric
 from ._builtin import OnePassMetric, Reader
 from ._class_scores import ClassScoreReader
 from ._classification import LabelPair, LabelReader
+from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
 from ._task_type import TaskType
+from ._text_metrics import TEXT_METRICS, TextMetric
+from ._tokens import read_tokens
 
 # What a metric of labels may read in place of predicted labels: `y_score`.
 _SCORES = ("scores", "probabilities", "class_scores")
@@ -24,8 +27,16 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities"),
-    TaskType.TEXT_GENERATION: (),
+    # Beside texts, what was measured or counted of them already.
+    TaskType.TEXT_GENERATION: ("log_likelihoods", "attempts", "tokens"),
 }
+# The tasks in which metrics read `y_score`.
+_SCORED_TASKS = (
+    TaskType.CLASSIFICATION,
+    TaskType.BINARY_CLASSIFICATION,
+    TaskType.MULTICLASS_CLASSIFICATION,
+    TaskType.TEXT_GENERATION,
+)
 _AVERAGES = {
     TaskType.BINARY_CLASSIFICATION: "binary",
     TaskType.MULTICLASS_CLASSIFICATION: "macro",
@@ -35,6 +46,19 @@ _AVERAGES = {
 _DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
+
+
+def metric_by_name(
+    metric: str,
+    task_type: TaskType,
+    ignored: Hashable | None,
+    name: str | None,
+    options: Mapping[str, Any],
+) -> OnePassMetric:
+    """The metric of that name on the rows of a task: see `TextMetric` and `TableMetric`."""
+    if task_type is TaskType.TEXT_GENERATION and metric in TEXT_METRICS:
+        return TextMetric(metric, name=name, **options)
+    return TableMetric(metric, task_type, ignored=ignored, name=name, **options)
 
 
 class TableMetric(OnePassMetric):
@@ -56,19 +80,19 @@ class TableMetric(OnePassMetric):
         metric: str,
         task_type: TaskType,
         *,
-        ignore_index: Hashable | None = None,
+        ignored: Hashable | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         self._metric, self._task_type, self._options = metric, task_type, options
-        self._ignore_index = ignore_index
+        self._ignore_index = ignored
         if metric in numeric.METRICS:
             self.higher_is_better = numeric.METRICS[metric].higher_is_better
         self._name = metric if name is None else name
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
-            if self.reads_scores and ignore_index is not None:
+            if self.reads_scores and ignored is not None:
                 raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
         # A mistake in the options shows here, before there are rows.
         rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
@@ -89,12 +113,16 @@ class TableMetric(OnePassMetric):
 
     @property
     def reader(self) -> Reader:
+        if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
+            return LikelihoodReader(UNITS.get(self._metric, "tokens"))
         if self.reads_scores:
             return ClassScoreReader(self._options.get("positive_class"))
         if self._of_sets:
             return read_indicators
         if self._of_labels:
             return LabelReader(self._ignore_index)
+        if numeric.METRICS[self._metric].inputs == "tokens":
+            return read_tokens
         return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
 
     def of_no_rows(self) -> float:
@@ -109,7 +137,7 @@ class TableMetric(OnePassMetric):
         if isinstance(pair, IndicatorPair):
             options = self._with_average("macro") | self._options
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
-        if self.reads_scores:
+        if self.reads_scores and not isinstance(pair, ValuePair):
             given = {o: value for o, value in self._options.items() if o != "positive_class"}
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
@@ -184,10 +212,10 @@ class TableMetric(OnePassMetric):
 
 
 def scored_in(metric: str, task_type: TaskType) -> bool:
-    """Whether a metric of the table reads scores beside the labels of the task."""
+    """Whether a metric of the table reads scores beside the labels, or texts, of the task."""
     known = numeric.METRICS.get(metric)
-    labelled = "labels" in _INPUTS[task_type]
-    return known is not None and labelled and known.inputs in _SCORES
+    takes = (*_SCORES, "log_likelihoods") if task_type in _SCORED_TASKS else ()
+    return known is not None and known.inputs in takes
 
 
 def _check_fits(metric: str, task_type: TaskType) -> None:
@@ -203,6 +231,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
             "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
             "is for it"
         )
+    if task_type is TaskType.TEXT_GENERATION:
+        fitting = sorted({*fitting, *TEXT_METRICS})
     if metric not in fitting:
         raise ValueError(
             f"{metric} takes {numeric.METRICS[metric].inputs.replace('_', ' ')} and does not fit "
@@ -212,7 +242,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
 
 def _check_options(metric: str, options: Mapping[str, Any]) -> None:
     for option in options:
-        if option in _DECIDED and option in numeric.METRICS[metric].options:
+        info = numeric.METRICS[metric]
+        if option in _DECIDED and option in info.options and info.inputs != "tokens":
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
     if options.get("multioutput") == "raw_values":
         raise ValueError(

@@ -5,10 +5,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
-from ._by_name import TableMetric, scored_in
-from ._class_scores import ClassScoreReader
+from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
+from ._likelihoods import reads_scores
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -17,7 +17,7 @@ from ._sharded import gathered
 from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
-from ._text_metrics import ExactMatch, LengthRatio
+from ._text_metrics import TextMetric
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
     TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
-    TaskType.TEXT_GENERATION: lambda: [ExactMatch(), LengthRatio()],
+    TaskType.TEXT_GENERATION: lambda: [TextMetric("exact_match"), TextMetric("length_ratio")],
 }
 
 
@@ -76,7 +76,8 @@ class ModelEvaluator:
 precision, recall and f1, each `_micro` and `_macro` |
     | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
     | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together |
-    | TEXT_GENERATION | references | predictions | exact_match, length_ratio |
+    | TEXT_GENERATION | references | predictions | exact_match, length_ratio; by name \
+bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and others |
 
     CLASSIFICATION decides by the labels of the whole evaluation: if all are 0, 1 or bools it is
     binary with positive class 1, else precision, recall and F1 are means over the classes that
@@ -152,13 +153,15 @@ precision, recall and f1, each `_micro` and `_macro` |
 
         Args:
             metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
-                pass as the others. Or an object with a `name` and `compute(y_true, y_pred)`, which
-                gets both as they were given and returns one number.
+                pass as the others (`register_metric` adds your own). Or an object with a `name`
+                and `compute(y_true, y_pred)`, which gets both as they were given and returns one
+                number.
             name: the key of the value in a result, for a metric by name; None: that name.
             options: of a metric by name, the options of its function, such as `beta`. Labels are
                 encoded and counted, and the average is the task's unless given (of multilabel
                 rows: macro). A metric of scores takes `positive_class`, the label that has the
-                high scores: unless given it is 1.
+                high scores: unless given it is 1. A metric of texts takes those of the function
+                that counts them, such as `tokenize` of `bleu_metric`.
 
         Returns:
             This evaluator.
@@ -180,9 +183,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             0.7962962962962964
         """
         if isinstance(metric, str):
-            metric = TableMetric(
-                metric, self.task_type, ignore_index=self._ignore_index, name=name, **options
-            )
+            metric = metric_by_name(metric, self.task_type, self._ignore_index, name, options)
         elif options or name is not None:
             raise TypeError(
                 f"a name or options ({', '.join(options) or name}) are for a metric by name, not "
@@ -224,7 +225,8 @@ precision, recall and f1, each `_micro` and `_macro` |
                 own gather the rows on the host. None if no metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1 an array of shape (n, k); of other labels a dict
-                of class -> scores of shape (n,).
+                of class -> scores of shape (n,). For the perplexity and the bits per byte of
+                texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
@@ -258,12 +260,11 @@ precision, recall and f1, each `_micro` and `_macro` |
         if slicings or groups is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
+        scores = y_pred if y_score is None else y_score
         groups = [
             Group(
                 members,
-                functools.partial(
-                    read, y_true, y_score if isinstance(read, ClassScoreReader) else y_pred
-                ),
+                functools.partial(read, y_true, scores if reads_scores(read) else y_pred),
             )
             for read, members in by_reader(built_in).items()
         ]

@@ -12,10 +12,12 @@ from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._classification import LabelPair
 from ._growing import GrowingClasses
+from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
-from ._text_metrics import LengthPair, MatchPair
+from ._text_metrics import CountPair
+from ._tokens import TokenPair
 
 
 class StreamedSums(Running):
@@ -30,7 +32,7 @@ class StreamedSums(Running):
 
     @property
     def reads_scores(self) -> bool:
-        return isinstance(self._read, ClassScoreReader)
+        return reads_scores(self._read)
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
         return self._bound(None).keeps_rows
@@ -152,7 +154,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
-    if isinstance(pair, ValuePair | LengthPair | MatchPair | ClassScorePair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
         return StreamedSums(read, one_pass)

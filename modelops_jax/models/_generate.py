@@ -132,6 +132,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
+    rows: Sequence[int] | None = None,
     dtype: Any = jnp.float32,
     ended: Ended | None = None,
     progress: Progress | None = None,
@@ -148,7 +149,9 @@ def generate(
         temperature: 0 takes the likeliest token; otherwise the softmax's temperature.
         top_k: Sample among the k likeliest tokens.
         top_p: Sample from the nucleus of this probability.
-        seed: Draws depend on it, on the prompt's index and on the token's, not on the batches.
+        seed: Draws depend on it, on the prompt's number and on the token's, not on the batches.
+        rows: The number of each prompt, in the whole of which these are a part; its index here by
+            default.
         dtype: Type of the activations.
         ended: What else ends a prompt. It is asked from time to time, so that a few tokens may
             follow those it would have ended with.
@@ -169,6 +172,8 @@ def generate(
         raise ValueError(f"top_k must be at least 1, found {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1], found {top_p}")
+    if rows is not None and len(rows) != len(prompts):
+        raise ValueError(f"rows has {len(rows)} numbers for {len(prompts)} prompts")
     for index, prompt in enumerate(prompts):
         if not prompt:
             raise ValueError(f"prompts[{index}] has no tokens; expected at least one")
@@ -192,10 +197,13 @@ def generate(
         return [id_ for id_ in tokens.tolist() if id_ >= 0 and id_ not in stop_ids]
 
     for batch in batches([prompt[shared:] for prompt in prompts], pad_id):
-        at = np.resize(np.asarray(batch.rows, np.uint32), len(batch.lengths))
-        row_keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.asarray(at))
+        at = np.resize(np.asarray(batch.rows), len(batch.lengths))
+        numbers = at if rows is None else np.asarray(rows)[at]
+        row_keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
+            key, jnp.asarray(numbers.astype(np.uint32))
+        )
         lengths = jnp.asarray(batch.lengths)
-        rows, past = _read_prompts(
+        begun, past = _read_prompts(
             params,
             jnp.asarray(batch.token_ids),
             lengths,
@@ -208,21 +216,21 @@ def generate(
         )
 
         def look(
-            rows: Rows, at: np.ndarray = at, real: int = len(batch.rows), before: int = finished
+            made: Rows, at: np.ndarray = at, real: int = len(batch.rows), before: int = finished
         ) -> np.ndarray:
-            done = np.array(rows.done)
+            done = np.array(made.done)
             if ended is not None:
-                tokens = np.asarray(rows.tokens)
+                tokens = np.asarray(made.tokens)
                 for row in np.flatnonzero(~done):
                     done[row] = ended(int(at[row]), new_tokens(tokens[row]))
             if progress and not done.all():
                 progress(before + int(done[:real].sum()), len(prompts))
             return done
 
-        rows = _append_tokens(
+        made = _append_tokens(
             params,
             split,
-            rows,
+            begun,
             past,
             lengths + shared,
             row_keys,
@@ -231,7 +239,7 @@ def generate(
             config=config,
             choice=choice,
         )
-        for row, tokens in zip(batch.rows, np.asarray(rows.tokens), strict=False):
+        for row, tokens in zip(batch.rows, np.asarray(made.tokens), strict=False):
             results[row] = new_tokens(tokens)
         finished += len(batch.rows)
         if progress:

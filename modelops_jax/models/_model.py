@@ -112,6 +112,7 @@ class Model:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        rows: Sequence[int] | None = None,
         stop: str | Sequence[str] = (),
         stop_ids: Sequence[int] = (),
         progress: Progress | bool = False,
@@ -126,6 +127,8 @@ class Model:
             top_k: Sample among the k likeliest tokens.
             top_p: Sample from the smallest set of tokens with this probability.
             seed: The same seed gives the same samples.
+            rows: The number of each prompt, on which its samples depend; its index by default.
+                Parts of a long list get the samples of the whole with their numbers there.
             stop: Texts that end a continuation too, wherever tokens begin and end.
             stop_ids: Token ids that end a continuation beside the model's own.
             progress: True shows a bar; a function is called with the numbers of finished and of
@@ -173,6 +176,7 @@ class Model:
                 top_k=top_k,
                 top_p=top_p,
                 seed=seed,
+                rows=rows,
                 dtype=self.dtype,
                 ended=has_stop if stops else None,
                 progress=report,
