@@ -14,6 +14,7 @@ import tomli_w
 
 from modelops_jax.models import LoraConfig, MeshShape, Model
 
+from ._dpo import DpoLoss
 from ._generation import GenerationConfig
 
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
@@ -80,6 +81,8 @@ class TrainingConfig:
             without it.
         generate: Prompts to answer at evaluations, and the metrics of the answers, as
             `[training.generate]`; none without it. Needs held-out rows.
+        dpo: Preference tuning instead of language modelling, as `[training.dpo]`; the rows are
+            pairs of a chosen and a rejected answer.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -127,6 +130,7 @@ class TrainingConfig:
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
     generate: GenerationConfig | None = None
+    dpo: DpoLoss | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -161,6 +165,11 @@ class TrainingConfig:
 
         if self.pack_length is not None and not self.packing:
             raise ConfigError("training.pack_length is given, but training.packing is false")
+        if self.dpo is not None and (self.packing or self.train_on != "assistant"):
+            raise ConfigError(
+                "training.dpo needs its pairs one by one and their answers alone: packing must be "
+                f'false and train_on "assistant", found {self.packing} and {self.train_on!r}'
+            )
         if self.freeze and self.lora is not None:
             raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:

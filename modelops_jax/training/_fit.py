@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,15 +14,17 @@ from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, Model, make_mesh, shard_weights
 
 from ._config import TrainingConfig
-from ._divide import divide, unite
+from ._divide import divide, join, unite
+from ._examples import Examples, read_examples
 from ._generation import GenerationMetrics
 from ._history import History, Record
-from ._objective import Objective
-from ._plan import Plan
+from ._objective import Objective, loss_of
+from ._placement import put_batches
+from ._plan import Plan, batches_by_length
 from ._progress import ProgressMode, show_progress
+from ._reference import reference_values
 from ._run import Run
 from ._saver import Saver
-from ._tokenize import tokenize
 
 
 class FitResult(NamedTuple):
@@ -103,12 +106,11 @@ def fit(
         )
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
-    context = model.config.max_position
-    rows = tokenize(train, model.tokenizer, config, context=context, name="training")
-    plan = Plan(rows, config, model)
+    loss = loss_of(model, config)
+    examples = read_examples(model, train, config, name="training")
     held_out = generation = None
     if eval is not None:
-        held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
+        held_out = read_examples(model, eval, config, name="evaluation")
         if config.generate:
             drops = config.overlong == "drop"
             generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
@@ -121,15 +123,28 @@ def fit(
         trainable = jax.tree.map(jnp.copy, trainable)
     elif mesh:
         trainable = shard_weights(trainable, mesh)
-    objective = Objective(model.config, config.lora, dtype, config.remat)
-    saver = Saver(Path(folder) if folder else None, config, rows.fingerprint)
+    objective = Objective(model.config, config.lora, dtype, config.remat, loss)
+    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint)
     history = History(callback)
-    run = Run(plan, held_out, objective, frozen, saver, history, mesh, generation)
-    run.start(trainable, resume=resume)
-    with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
-        with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+    with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+        plan = Plan(examples.rows, config, model, values=examples.values)
+        if config.dpo is not None:
+            refer = functools.partial(
+                reference_values, params, model.config, mesh=mesh, dtype=dtype
+            )
+            values = refer(examples.rows, plan, only=plan.used_sequences())
+            plan = Plan(examples.rows, config, model, values=values)
+            if held_out is not None:
+                held_out = Examples(held_out.rows, refer(held_out.rows, plan))
+        eval_batches = []
+        if held_out is not None:
+            found = batches_by_length(held_out.rows, plan, values=held_out.values)
+            eval_batches = put_batches([batch for batch, _ in found], mesh)
+        run = Run(plan, eval_batches, objective, frozen, saver, history, mesh, generation)
+        run.start(trainable, resume=resume)
+        with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
             stopped = run.train(report, stop)
     step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    adapters = join(trained, frozen, config.lora)[1]
     tuned = dataclasses.replace(model, params=unite(trained, frozen, config))
     return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)

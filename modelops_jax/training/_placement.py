@@ -52,3 +52,8 @@ def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     rows = {name: shard_rows(getattr(batch, name), mesh) for name in ROWS}
     rest = {name: getattr(batch, name) for name in batch._fields if name not in rows}
     return Batch(**rows, **jax.device_put(rest, whole))
+
+
+def put_batches(batches: list[Batch], mesh: Mesh | None) -> list[Batch]:
+    """The batches where a step wants them."""
+    return batches if mesh is None else [put_batch(batch, mesh) for batch in batches]
