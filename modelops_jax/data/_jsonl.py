@@ -107,8 +107,9 @@ def stream_rows(
     except (FileNotFoundError, IsADirectoryError) as error:
         reason = f"{error.strerror}; {EXPECTED_FILE}"
         raise type(error)(error.errno, reason, os.fspath(path)) from None
+    faults_of = functools.partial(row_faults, kind=kind)
     with file:
-        for number, row, faults in numbered_rows(file, functools.partial(row_faults, kind=kind)):
+        for number, row, faults in numbered_rows(file, faults_of):
             yield number, row, [Problem(code, message, line=number) for code, message in faults]
 
 

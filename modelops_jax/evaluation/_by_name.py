@@ -13,6 +13,8 @@ from ._multilabel import IndicatorPair, read_indicators
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
 from ._task_type import TaskType
+from ._text_metrics import TEXT_METRICS, TextMetric
+from ._tokens import read_tokens
 
 # What a metric of labels may read in place of predicted labels: `y_score`.
 _SCORES = ("scores", "probabilities", "class_scores")
@@ -24,7 +26,8 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities"),
-    TaskType.TEXT_GENERATION: (),
+    # Beside texts, what was measured or counted of them already.
+    TaskType.TEXT_GENERATION: ("log_likelihoods", "attempts", "tokens"),
 }
 _AVERAGES = {
     TaskType.BINARY_CLASSIFICATION: "binary",
@@ -35,6 +38,19 @@ _AVERAGES = {
 _DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
+
+
+def metric_by_name(
+    metric: str,
+    task_type: TaskType,
+    ignored: Hashable | None,
+    name: str | None,
+    options: Mapping[str, Any],
+) -> OnePassMetric:
+    """The metric of that name on the rows of a task: see `TextMetric` and `TableMetric`."""
+    if task_type is TaskType.TEXT_GENERATION and metric in TEXT_METRICS:
+        return TextMetric(metric, name=name, **options)
+    return TableMetric(metric, task_type, ignored=ignored, name=name, **options)
 
 
 class TableMetric(OnePassMetric):
@@ -56,19 +72,19 @@ class TableMetric(OnePassMetric):
         metric: str,
         task_type: TaskType,
         *,
-        ignore_index: Hashable | None = None,
+        ignored: Hashable | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         self._metric, self._task_type, self._options = metric, task_type, options
-        self._ignore_index = ignore_index
+        self._ignore_index = ignored
         if metric in numeric.METRICS:
             self.higher_is_better = numeric.METRICS[metric].higher_is_better
         self._name = metric if name is None else name
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
-            if self.reads_scores and ignore_index is not None:
+            if self.reads_scores and ignored is not None:
                 raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
         # A mistake in the options shows here, before there are rows.
         rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
@@ -95,6 +111,8 @@ class TableMetric(OnePassMetric):
             return read_indicators
         if self._of_labels:
             return LabelReader(self._ignore_index)
+        if numeric.METRICS[self._metric].inputs == "tokens":
+            return read_tokens
         return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
 
     def of_no_rows(self) -> float:
@@ -203,6 +221,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
             "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
             "is for it"
         )
+    if task_type is TaskType.TEXT_GENERATION:
+        fitting = sorted({*fitting, *TEXT_METRICS})
     if metric not in fitting:
         raise ValueError(
             f"{metric} takes {numeric.METRICS[metric].inputs.replace('_', ' ')} and does not fit "
@@ -212,7 +232,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
 
 def _check_options(metric: str, options: Mapping[str, Any]) -> None:
     for option in options:
-        if option in _DECIDED and option in numeric.METRICS[metric].options:
+        info = numeric.METRICS[metric]
+        if option in _DECIDED and option in info.options and info.inputs != "tokens":
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
     if options.get("multioutput") == "raw_values":
         raise ValueError(

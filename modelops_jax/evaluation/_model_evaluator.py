@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
-from ._by_name import TableMetric, scored_in
+from ._by_name import metric_by_name, scored_in
 from ._class_scores import ClassScoreReader
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
@@ -17,7 +17,7 @@ from ._sharded import gathered
 from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
-from ._text_metrics import ExactMatch, LengthRatio
+from ._text_metrics import TextMetric
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
     TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
-    TaskType.TEXT_GENERATION: lambda: [ExactMatch(), LengthRatio()],
+    TaskType.TEXT_GENERATION: lambda: [TextMetric("exact_match"), TextMetric("length_ratio")],
 }
 
 
@@ -76,7 +76,8 @@ class ModelEvaluator:
 precision, recall and f1, each `_micro` and `_macro` |
     | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
     | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together |
-    | TEXT_GENERATION | references | predictions | exact_match, length_ratio |
+    | TEXT_GENERATION | references | predictions | exact_match, length_ratio; by name \
+bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and others |
 
     CLASSIFICATION decides by the labels of the whole evaluation: if all are 0, 1 or bools it is
     binary with positive class 1, else precision, recall and F1 are means over the classes that
@@ -158,7 +159,8 @@ precision, recall and f1, each `_micro` and `_macro` |
             options: of a metric by name, the options of its function, such as `beta`. Labels are
                 encoded and counted, and the average is the task's unless given (of multilabel
                 rows: macro). A metric of scores takes `positive_class`, the label that has the
-                high scores: unless given it is 1.
+                high scores: unless given it is 1. A metric of texts takes those of the function
+                that counts them, such as `tokenize` of `bleu_metric`.
 
         Returns:
             This evaluator.
@@ -180,9 +182,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             0.7962962962962964
         """
         if isinstance(metric, str):
-            metric = TableMetric(
-                metric, self.task_type, ignore_index=self._ignore_index, name=name, **options
-            )
+            metric = metric_by_name(metric, self.task_type, self._ignore_index, name, options)
         elif options or name is not None:
             raise TypeError(
                 f"a name or options ({', '.join(options) or name}) are for a metric by name, not "

@@ -15,7 +15,8 @@ from ._growing import GrowingClasses
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
-from ._text_metrics import LengthPair, MatchPair
+from ._text_metrics import CountPair
+from ._tokens import TokenPair
 
 
 class StreamedSums(Running):
@@ -152,7 +153,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
-    if isinstance(pair, ValuePair | LengthPair | MatchPair | ClassScorePair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
         return StreamedSums(read, one_pass)

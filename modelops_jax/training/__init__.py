@@ -1,5 +1,7 @@
 """Fine-tuning: rows to tokens, the loss, the step, the loop and its checkpoints."""
 
+from ._averaging import average_weights as average_weights
+from ._averaging import final_weights as final_weights
 from ._batch_shapes import BatchShape as BatchShape
 from ._batch_shapes import choose_shapes as choose_shapes
 from ._batches import Batch as Batch
@@ -33,6 +35,7 @@ from ._loss import LossSums as LossSums
 from ._loss import NextTokenLoss as NextTokenLoss
 from ._loss import add_sums as add_sums
 from ._objective import Objective as Objective
+from ._objective import activation_dtype as activation_dtype
 from ._optimizer import learning_rate_schedule as learning_rate_schedule
 from ._optimizer import make_optimizer as make_optimizer
 from ._rows import TokenizedRow as TokenizedRow

@@ -57,6 +57,11 @@ class TrainingConfig:
         adam_b2: AdamW's decay of the second moment.
         adam_epsilon: Added to the root of AdamW's second moment.
         max_grad_norm: Larger gradients are scaled down to this global norm.
+        ema_decay: Evaluate and return the exponential moving average of the weights after each
+            step, with this decay, instead of the last weights; the steps before the first one
+            count nothing.
+        compute_dtype: Type of activations and matrix products; trained weights, norms, softmax
+            and the loss are float32. "auto" is bfloat16 on a GPU or TPU and float32 on a CPU.
         seed: Decides the row order and the adapters' start.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
@@ -105,7 +110,7 @@ class TrainingConfig:
     pack_length: int | None = None
     train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
-    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd", "schedule_free_adamw"] = "adamw"
     learning_rate: float = 2e-4
     warmup_steps: int = 0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -115,6 +120,8 @@ class TrainingConfig:
     adam_b2: float = 0.999
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
+    ema_decay: float | None = None
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     eval_every: int | None = None
     log_every: int = 1
@@ -170,6 +177,18 @@ class TrainingConfig:
                 "training.dpo needs its pairs one by one and their answers alone: packing must be "
                 f'false and train_on "assistant", found {self.packing} and {self.train_on!r}'
             )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay must be in (0, 1), found {self.ema_decay}")
+        if self.optimizer == "schedule_free_adamw":
+            # It averages by itself, over the whole run.
+            for name, wanted in (("schedule", "constant"), ("ema_decay", None)):
+                if getattr(self, name) != wanted:
+                    raise ConfigError(
+                        f"training.{name} must be {wanted!r} for schedule_free_adamw, found "
+                        f"{getattr(self, name)!r}"
+                    )
+            if not self.adam_b1:
+                raise ConfigError("training.adam_b1 must be above 0 for schedule_free_adamw")
         if self.freeze and self.lora is not None:
             raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:

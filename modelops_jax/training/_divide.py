@@ -25,7 +25,7 @@ def divide(params: Params, config: TrainingConfig) -> tuple[Any, Any]:
     adapters = init_lora(params, config.lora, config.seed).weights
     if _HEAD not in params:
         return adapters, params
-    head = jax.tree.map(jnp.copy, params[_HEAD])
+    head = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), params[_HEAD])
     return {**adapters, _HEAD: head}, {"model": params["model"]}
 
 

@@ -13,7 +13,7 @@ from modelops_jax.models import Model, Tokenizer
 
 from ._config import TrainingConfig
 from ._rows import TokenizedRow, tokenize_row
-from ._tokenize import check_dataset, report_overlong, tokenize
+from ._tokenize import check_dataset, report_overlong, rows_for
 from ._tokenized import TokenizedDataset
 
 
@@ -39,25 +39,29 @@ class Examples:
         return hashlib.sha256(both).hexdigest()
 
 
-def read_examples(model: Model, dataset: Dataset, config: TrainingConfig, *, name: str) -> Examples:
+def read_examples(
+    model: Model, dataset: Dataset | TokenizedDataset, config: TrainingConfig, *, name: str
+) -> Examples:
     """Tokenise a dataset for the objective that the model and the configuration ask for.
 
     Args:
         model: With labels, every row needs one.
-        dataset: The rows; of pairs with `config.dpo`.
+        dataset: The rows; of pairs with `config.dpo`. They may be tokenised where the model is to
+            write text.
         config: Decides the longest row, and what becomes of a longer one.
         name: What messages call the dataset.
 
     Raises:
-        TypeError: `dataset` is no `Dataset`.
+        TypeError: `dataset` is no dataset of that kind.
         ValueError: The dataset is empty, a row is invalid, cannot be rendered or has a label that
             is none of the model's, a row is too long and `config.overlong` is "error", or no row
             is left.
     """
     labels = model.config.labels
     if not labels and config.dpo is None:
-        context = model.config.max_position
-        return Examples(tokenize(dataset, model.tokenizer, config, context=context, name=name))
+        return Examples(rows_for(model, dataset, config, name=name))
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"the {name} dataset has to be a Dataset for labels and for training.dpo")
     check_dataset(dataset, "labelled" if labels else "preference", name=name)
     limit = config.longest_row(model.config.max_position)
     rows, values, overlong = [], [], []

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -65,6 +66,16 @@ def target_states(
         remat=remat,
     )
     return hidden.reshape(-1, hidden.shape[-1])[batch.at]
+
+
+def activation_dtype(config: TrainingConfig) -> Any:
+    """Type of activations and matrix products: `config.compute_dtype`, and what "auto" means here.
+
+    A CPU without units for bfloat16 multiplies it no faster than float32.
+    """
+    if config.compute_dtype == "auto":
+        return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    return jnp.dtype(config.compute_dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ._averaging import final_weights
 from ._batches import Batch
 from ._divide import unite
 from ._generation import GenerationMetrics
@@ -117,9 +118,9 @@ class Run:
         """The step and the weights that a finished run returns."""
         best = self.monitor.best_step
         if not self.config.keep_best or best is None or best == self.step:
-            return self.step, self.state.trainable
+            return self.step, final_weights(self.state)
         loaded = self.saver.load(best, self.state)
-        return loaded.step, loaded.state.trainable
+        return loaded.step, final_weights(loaded.state)
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
@@ -163,7 +164,7 @@ class Run:
         """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
         values: Record = {}
-        trained = self.state.trainable
+        trained = final_weights(self.state)
         of_loss = self.finished or self.due(self.config.eval_every)
         if of_loss:
             sums = jax.device_get(

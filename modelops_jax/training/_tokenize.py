@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from modelops_jax.data import Dataset, RowKind
-from modelops_jax.models import Tokenizer
+from modelops_jax.models import Model, Tokenizer
 
 from ._batches import cut
 from ._config import TrainingConfig
@@ -30,6 +30,43 @@ class Block(NamedTuple):
     trained: Bool[np.ndarray, " tokens"]
     lengths: Int[np.ndarray, " rows"]
     overlong: list[str]
+
+
+def rows_for(
+    model: Model, dataset: Dataset | TokenizedDataset, config: TrainingConfig, *, name: str
+) -> TokenizedDataset:
+    """The rows a model is trained or evaluated on: tokenised, or checked if they are already.
+
+    Raises:
+        ValueError: Tokenised rows are not such as the model and the configuration make them.
+    """
+    if not isinstance(dataset, TokenizedDataset):
+        context = model.config.max_position
+        return tokenize(dataset, model.tokenizer, config, context=context, name=name)
+    limit = config.longest_row(model.config.max_position)
+    largest, vocab_size = dataset.largest_token, model.config.vocab_size
+    if dataset.stored is not None:
+        wanted = {"tokenizer": model.tokenizer.fingerprint, "train_on": config.train_on}
+        for key, value in wanted.items():
+            if dataset.stored.made_from[key] != value:
+                raise ValueError(
+                    f"the {name} dataset {dataset.stored.folder} was made with {key} "
+                    f"{dataset.stored.made_from[key]!r}; this run has {value!r}"
+                )
+    if not dataset.trained_counts.all():
+        row = int(dataset.trained_counts.argmin())
+        raise ValueError(f"{name} dataset, row {row}: no token to train on")
+    if dataset.lengths.max() > limit:
+        row = int(dataset.lengths.argmax())
+        raise ValueError(
+            f"{name} dataset, row {row} has {dataset.lengths[row]} tokens; expected at most {limit}"
+        )
+    if largest >= vocab_size:
+        raise ValueError(
+            f"the {name} dataset has the token {largest}; expected less than {vocab_size}, the "
+            "size of the model's vocabulary"
+        )
+    return dataset
 
 
 def tokenize(

@@ -110,6 +110,12 @@ class TokenizedDataset:
         return int(self.trained_counts.sum())
 
     @functools.cached_property
+    def largest_token(self) -> int:
+        """The largest token id of all rows."""
+        pieces = (slice(self.offsets[start], self.offsets[end]) for start, end in self._pieces())
+        return max(int(self.token_ids[tokens].max()) for tokens in pieces)
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the rows, the same wherever they are kept."""
         if self.stored is not None and len(self) == self.stored.rows:
@@ -171,7 +177,7 @@ class TokenizedDataset:
             starts = offsets[:-1] - offsets[0]
             trained[starts] = False
             counts[start:end] = np.add.reduceat(trained, starts, dtype=np.int64)
-            places = np.flatnonzero(trained)
+            places = np.append(np.flatnonzero(trained), len(trained))
             firsts[start:end] = places[np.searchsorted(places, starts)] - starts
         return counts, firsts
 

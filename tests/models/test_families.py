@@ -1,7 +1,6 @@
 """Every family of models against what transformers computed, stored in assets."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,38 +19,11 @@ from modelops_jax.models import (
     load,
     merge_lora,
 )
-from modelops_jax.models._presets import byte_tokenizer
 
-from .families import CONFIGS, NEW_TOKENS, draw, excerpt, prompts, token_ids
+from .families import CONFIGS, NEW_TOKENS, excerpt, prompts, token_ids
 
 ASSET = Path(__file__).parent / "assets" / "family_references.npz"
 Folder = Callable[..., Path]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    """Write a family's model as a Hugging Face folder, with other fields or without a tensor."""
-
-    def write(
-        family: str,
-        *,
-        name: str = "model",
-        without: str | None = None,
-        changes: dict[str, Any] | None = None,
-    ) -> Path:
-        path = tmp_path / name
-        path.mkdir()
-        fields = {**CONFIGS[family], **(changes or {})}
-        (path / "config.json").write_text(json.dumps(fields))
-        with np.load(ASSET) as stored:
-            shapes = json.loads(str(stored[f"{family}.shapes"]))
-        tensors = {n: draw(n, shape, fields["model_type"]) for n, shape in shapes.items()}
-        tensors.pop(without, None)
-        safetensors.numpy.save_file(tensors, path / "model.safetensors")
-        byte_tokenizer().save(path)
-        return path
-
-    return write
 
 
 def stored(family: str, what: str) -> np.ndarray:

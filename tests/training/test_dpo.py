@@ -94,7 +94,7 @@ def test_a_run_begins_at_the_reference_and_prefers_the_chosen_answers(model):
 
 
 def test_only_rows_that_are_trained_on_are_read_by_the_reference(model):
-    """A run of one of an epoch's two steps, of four pairs and of three, leaves the other's alone."""
+    """A run of one step, of four pairs or of three, leaves those of the other step alone."""
     config = dataclasses.replace(CONFIG, max_steps=1)
     rows = read_examples(model, PAIRS, config, name="training").rows
     used = Plan(rows, config, model).used_sequences()

@@ -1,7 +1,9 @@
 """Tokenised rows on a disk: the same rows, made once, whole or not at all."""
 
 import concurrent.futures
+import dataclasses
 import gzip
+import importlib
 import json
 import os
 import pickle
@@ -12,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,11 +22,14 @@ from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.training import (
     OverlongRowsWarning,
     TokenizedDataset,
+    TokenizedRow,
     TokenStoreError,
     TrainingConfig,
+    fit,
     tokenize,
     tokenize_to_disk,
 )
+from modelops_jax.training._tokenize import rows_for
 
 CONFIG = TrainingConfig()
 
@@ -169,6 +175,59 @@ def test_damage_is_found(tmp_path: Path, source: Path, model):
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(TokenStoreError, match="found format 99"):
         TokenizedDataset.open(folder)
+
+
+def test_a_run_on_stored_rows_is_the_run_on_the_rows(tmp_path: Path, source, rows, model):
+    """`fit` takes them in the dataset's place, packed or not, and gives the same weights."""
+    config = TrainingConfig(batch_size=4, max_steps=2, packing=True, pack_length=96)
+    expected = fit(model, rows, config=config, eval=rows, progress="off")
+    stored = store(source, tmp_path / "store", model)
+    found = fit(model, stored, config=config, eval=stored, progress="off")
+    jax.tree.map(np.testing.assert_array_equal, found.model.params, expected.model.params)
+    assert found.history[-1]["eval_loss"] == expected.history[-1]["eval_loss"]
+
+
+def test_rows_of_another_run_are_refused(tmp_path: Path, source: Path, model):
+    """Other tokens, another setting, too long a row, too large a token, nothing trained."""
+    stored = store(source, tmp_path / "store", model)
+    everything = TrainingConfig(train_on="all")
+    with pytest.raises(ValueError, match="was made with train_on 'assistant'; this run has 'all'"):
+        rows_for(model, stored, everything, name="training")
+    other = dataclasses.replace(model.tokenizer, chat_template=None)
+    with pytest.raises(ValueError, match="was made with tokenizer"):
+        rows_for(dataclasses.replace(model, tokenizer=other), stored, CONFIG, name="training")
+    with pytest.raises(ValueError, match=r"row \d+ has \d+ tokens; expected at most 40"):
+        rows_for(model, stored, TrainingConfig(max_length=40), name="training")
+    row = TokenizedRow(np.asarray([1, 300], np.int32), np.asarray([False, True]))
+    with pytest.raises(ValueError, match="the token 300; expected less than 260"):
+        rows_for(model, TokenizedDataset.from_rows([row]), CONFIG, name="evaluation")
+    untrained = row._replace(trained=np.asarray([True, False]))
+    with pytest.raises(ValueError, match="evaluation dataset, row 1: no token to train on"):
+        rows_for(model, TokenizedDataset.from_rows([row, untrained]), CONFIG, name="evaluation")
+
+
+@pytest.mark.model
+def test_grain_reads_it(tmp_path: Path, source: Path, model):
+    """Grain's own shuffled, batched reading, in processes of its own, sees each row once."""
+    grain, flags = (importlib.import_module(name) for name in ("grain", "absl.flags"))
+    flags.FLAGS.mark_as_parsed()  # workers read some, and nobody else has
+    dataset = store(source, tmp_path / "store", model)
+    assert isinstance(dataset, grain.sources.RandomAccessDataSource)
+    shuffled = grain.MapDataset.source(dataset).shuffle(seed=3)
+    lengths = [len(shuffled[index].token_ids) for index in range(len(shuffled))]
+    assert sorted(lengths) == sorted(dataset.lengths.tolist())
+    loader = grain.DataLoader(
+        data_source=dataset,
+        sampler=grain.samplers.IndexSampler(
+            len(dataset),
+            shuffle=True,
+            seed=1,
+            num_epochs=1,
+            shard_options=grain.sharding.NoSharding(),
+        ),
+        worker_count=2,
+    )
+    assert sorted(len(row.token_ids) for row in loader) == sorted(dataset.lengths.tolist())
 
 
 BUILD = """
