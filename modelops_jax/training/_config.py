@@ -68,16 +68,16 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
-        monitor: The value of the evaluations that says which is best: "eval_loss",
-            "eval_token_accuracy" or "eval_" and a metric of `generate`, each in its direction.
+        monitor: The value of the evaluations that says which is best: "eval_loss" or another one
+            that the objective reports, such as "eval_token_accuracy", or "eval_" and a metric of `generate`, each in its direction.
         keep_best: Return the weights of the best evaluation instead of the last ones; their
             checkpoint stays. Needs held-out rows and a folder.
         early_stopping_patience: Stop after so many evaluations in a row that are not better than
             the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
-        target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
-            this: 0.1 means that each was predicted with a probability over 0.9.
+        target_worst_loss: Stop after an epoch in which no loss of a trained token (or row, or pair)
+            was above this: 0.1 means that each was predicted with a probability over 0.9.
         remat: "layer" keeps only each layer's input for the backward pass and computes the rest
             again; "none" keeps all.
         freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
