@@ -23,6 +23,7 @@ from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
 from ._dpo import DpoLoss as DpoLoss
 from ._dropout import dropout_words as dropout_words
+from ._estimate import plan as plan
 from ._examples import Examples as Examples
 from ._examples import read_examples as read_examples
 from ._fit import FitResult as FitResult
@@ -54,3 +55,4 @@ from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize
 from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
+from ._training_plan import TrainingPlan as TrainingPlan

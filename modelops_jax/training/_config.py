@@ -69,7 +69,8 @@ class TrainingConfig:
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
         monitor: The value of the evaluations that says which is best: "eval_loss" or another one
-            that the objective reports, such as "eval_token_accuracy", or "eval_" and a metric of `generate`, each in its direction.
+            that the objective reports, such as "eval_token_accuracy", or "eval_" and a metric of
+            `generate`, each in its direction.
         keep_best: Return the weights of the best evaluation instead of the last ones; their
             checkpoint stays. Needs held-out rows and a folder.
         early_stopping_patience: Stop after so many evaluations in a row that are not better than

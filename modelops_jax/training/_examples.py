@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Model, Tokenizer
+from modelops_jax.models import Description, Model, Tokenizer
 
 from ._config import TrainingConfig
 from ._rows import TokenizedRow, tokenize_row
@@ -40,7 +40,11 @@ class Examples:
 
 
 def read_examples(
-    model: Model, dataset: Dataset | TokenizedDataset, config: TrainingConfig, *, name: str
+    model: Model | Description,
+    dataset: Dataset | TokenizedDataset,
+    config: TrainingConfig,
+    *,
+    name: str,
 ) -> Examples:
     """Tokenise a dataset for the objective that the model and the configuration ask for.
 

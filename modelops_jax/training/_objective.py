@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, Model, Params, forward
+from modelops_jax.models import (
+    Adapters,
+    DecoderConfig,
+    Description,
+    LoraConfig,
+    Model,
+    Params,
+    forward,
+)
 
 from ._batches import Batch
 from ._config import TrainingConfig
@@ -20,7 +28,7 @@ Loss = NextTokenLoss | ClassificationLoss | RegressionLoss | DpoLoss
 NEXT_TOKEN = NextTokenLoss()
 
 
-def loss_of(model: Model, config: TrainingConfig) -> Loss:
+def loss_of(model: Model | Description, config: TrainingConfig) -> Loss:
     """What the model and the configuration ask for.
 
     Raises:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32, Int
 
-from modelops_jax.models import Model
+from modelops_jax.models import Description, Model
 
 from ._batch_shapes import tokens_worth_a_shape
 from ._batches import Batch, Batches, TokenCounts, cut, epoch_batches, shared_prefix
@@ -34,7 +34,7 @@ class Plan:
         self,
         train: TokenizedDataset,
         config: TrainingConfig,
-        model: Model,
+        model: Model | Description,
         *,
         values: Float32[np.ndarray, " targets"] | None = None,
     ):
@@ -94,6 +94,16 @@ class Plan:
             return np.arange(len(self.sequences))
         groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
         return np.unique(np.concatenate([np.asarray(group) for group in groups]))
+
+    def largest_batch(self) -> Batch:
+        """The longest batch of the run; of its first 2,048 steps if it has more."""
+        group = max(self._seen_groups(), key=lambda group: self._lengths[group].max())
+        return self._batches.make(group)
+
+    @property
+    def sampled_share(self) -> float:
+        """Share of the run's steps that `token_counts` and `largest_batch` look at."""
+        return min(self.total_steps, SAMPLED_STEPS) / self.total_steps
 
     def _seen_groups(self) -> Iterator[list[int]]:
         seen = range(min(self.total_steps, SAMPLED_STEPS))

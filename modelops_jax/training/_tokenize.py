@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from modelops_jax.data import Dataset, RowKind
-from modelops_jax.models import Model, Tokenizer
+from modelops_jax.models import Description, Model, Tokenizer
 
 from ._batches import cut
 from ._config import TrainingConfig
@@ -33,7 +33,11 @@ class Block(NamedTuple):
 
 
 def rows_for(
-    model: Model, dataset: Dataset | TokenizedDataset, config: TrainingConfig, *, name: str
+    model: Model | Description,
+    dataset: Dataset | TokenizedDataset,
+    config: TrainingConfig,
+    *,
+    name: str,
 ) -> TokenizedDataset:
     """The rows a model is trained or evaluated on: tokenised, or checked if they are already.
 
