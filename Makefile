@@ -59,6 +59,7 @@ bench-metrics: $(VENV)/.installed-bench
 bench-training: $(VENV)/.installed-bench
 	@$(BIN)/python -m modelops_jax.models smollm2-135m-instruct
 	@$(BIN)/python benchmarks/training.py
+	@$(BIN)/python benchmarks/training_data.py
 
 check: $(VENV)/.installed-check
 	@$(BIN)/ruff format --check .
