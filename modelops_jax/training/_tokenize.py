@@ -100,7 +100,7 @@ def tokenize(
         listed = "\n".join(f"  {problem}" for problem in problems[:20])
         raise ValueError(f"the {name} dataset has {len(problems)} invalid row(s):\n{listed}")
     limit = config.longest_row(context)
-    places = [(f"row {index}", row) for index, row in enumerate(dataset)]
+    places = [(dataset.place(index), row) for index, row in enumerate(dataset)]
     try:
         blocks = [
             tokenize_block(rows, tokenizer, config.train_on, limit)
