@@ -2,25 +2,44 @@
 
 from typing import Any
 
-from modelops_jax.models import Adapters, Params, init_lora, merge_lora
+import jax
+import jax.numpy as jnp
+
+from modelops_jax.models import Adapters, LoraConfig, Params, init_lora, merge_lora
 
 from ._config import TrainingConfig
 from ._freeze import join_trees, split_frozen
+
+# The head of a model with labels, which is trained in full beside adapters.
+_HEAD = "score"
 
 
 def divide(params: Params, config: TrainingConfig) -> tuple[Any, Any]:
     """The trained arrays and the frozen ones.
 
-    With `config.lora` the trained ones are new adapters to all parameters; without, they are the
-    parameters that `config.freeze` does not name.
+    With `config.lora` the trained ones are new adapters to all parameters, and the head for labels;
+    without, they are the parameters that `config.freeze` does not name.
     """
     if config.lora is None:
         return split_frozen(params, config.freeze)
-    return init_lora(params, config.lora, config.seed).weights, params
+    adapters = init_lora(params, config.lora, config.seed).weights
+    if _HEAD not in params:
+        return adapters, params
+    head = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), params[_HEAD])
+    return {**adapters, _HEAD: head}, {"model": params["model"]}
+
+
+def join(trainable: Any, frozen: Any, lora: LoraConfig | None) -> tuple[Params, Adapters | None]:
+    """The parameters that what `divide` gave is of, and the adapters to them."""
+    if lora is None:
+        return join_trees(trainable, frozen or {}), None
+    low_rank = dict(trainable)
+    head = low_rank.pop(_HEAD, None)
+    params = frozen if head is None else {**frozen, _HEAD: head}
+    return params, Adapters(low_rank, lora)
 
 
 def unite(trainable: Any, frozen: Any, config: TrainingConfig) -> Params:
     """The parameters that what `divide` gave is of, adapters merged into them."""
-    if config.lora is None:
-        return join_trees(trainable, frozen)
-    return merge_lora(frozen, Adapters(trainable, config.lora))
+    params, adapters = join(trainable, frozen, config.lora)
+    return params if adapters is None else merge_lora(params, adapters)
