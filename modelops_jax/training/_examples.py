@@ -77,10 +77,10 @@ def read_examples(
             else:
                 made, value = _pair(model.tokenizer, row), []
         except ValueError as error:
-            raise ValueError(f"{name} dataset, row {index}: {error}") from error
+            raise ValueError(f"{name} dataset, {dataset.place(index)}: {error}") from error
         longest = max(len(part.token_ids) for part in made)
         if longest > limit:
-            overlong.append(f"row {index} with {longest}")
+            overlong.append(f"{dataset.place(index)} with {longest}")
         else:
             rows += made
             values += value
