@@ -10,6 +10,7 @@ from modelops_jax._atomic import write_atomic as write_atomic
 
 from ._cells import CellKind as CellKind
 from ._dataset import Dataset as Dataset
+from ._jsonl import stream_rows as stream_rows
 from ._problem import DatasetError as DatasetError
 from ._problem import Problem as Problem
 from ._rows import RowKind as RowKind

@@ -16,6 +16,7 @@ from ._calibration import adaptive_calibration_error as adaptive_calibration_err
 from ._calibration import expected_calibration_error as expected_calibration_error
 from ._calibration import maximum_calibration_error as maximum_calibration_error
 from ._calibration_bins import CalibrationBins as CalibrationBins
+from ._check_laws import check_laws as check_laws
 from ._class_areas import ClassScoreRows as ClassScoreRows
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
@@ -52,6 +53,7 @@ from ._delong import roc_auc_interval as roc_auc_interval
 from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
+from ._finalizers import Mean as Mean
 from ._group_gains import dcg_score as dcg_score
 from ._group_gains import ndcg_score as ndcg_score
 from ._group_retrieval import hit_rate_at_k as hit_rate_at_k
@@ -91,6 +93,7 @@ from ._pass_at_k import pass_at_k as pass_at_k
 from ._proportion import proportion_interval as proportion_interval
 from ._ranking import average_precision_score as average_precision_score
 from ._ranking import roc_auc_score as roc_auc_score
+from ._register import register_metric as register_metric
 from ._regression import length_ratio as length_ratio
 from ._regression import mean_absolute_error as mean_absolute_error
 from ._regression import mean_squared_error as mean_squared_error

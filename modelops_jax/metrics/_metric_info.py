@@ -21,6 +21,11 @@ LAWS = (
     "gradient",  # the derivative is that of finite differences
 )
 
+Inputs = Literal[
+    "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths", "groups",
+    "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class MetricInfo:
@@ -32,10 +37,7 @@ class MetricInfo:
     build: Callable[..., Metric]
     """Binds a configuration."""
 
-    inputs: Literal[
-        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths",
-        "groups", "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
-    ]  # fmt: skip
+    inputs: Inputs
     """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
     every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
     scores of rows that have a group, lengths of texts with what they share, errors in texts,

@@ -25,8 +25,10 @@ from ._lora import init_lora as init_lora
 from ._lora import merge_lora as merge_lora
 from ._mesh import MeshShape as MeshShape
 from ._mesh import make_mesh as make_mesh
+from ._mesh import row_sharding as row_sharding
 from ._mesh import shard_rows as shard_rows
 from ._mesh import shard_weights as shard_weights
+from ._mesh import weight_sharding as weight_sharding
 from ._model import Model as Model
 from ._model import load as load
 from ._params import Params as Params
@@ -40,4 +42,5 @@ from ._resolve import resolve as resolve
 from ._rotary import LinearScaling as LinearScaling
 from ._rotary import Llama3Scaling as Llama3Scaling
 from ._score import score as score
+from ._tokenizer import TextPiece as TextPiece
 from ._tokenizer import Tokenizer as Tokenizer

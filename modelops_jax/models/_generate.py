@@ -139,6 +139,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
+    rows: Sequence[int] | None = None,
     dtype: Any = jnp.float32,
     progress: Progress | None = None,
 ) -> list[list[int]]:
@@ -154,7 +155,9 @@ def generate(
         temperature: 0 takes the likeliest token; otherwise the softmax's temperature.
         top_k: Sample among the k likeliest tokens.
         top_p: Sample from the nucleus of this probability.
-        seed: Draws depend on it, on the prompt's index and on the token's, not on the batches.
+        seed: Draws depend on it, on the prompt's number and on the token's, not on the batches.
+        rows: The number of each prompt, in the whole of which these are a part; its index here by
+            default.
         dtype: Type of the activations.
         progress: Called after each batch.
 
@@ -173,6 +176,8 @@ def generate(
         raise ValueError(f"top_k must be at least 1, found {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1], found {top_p}")
+    if rows is not None and len(rows) != len(prompts):
+        raise ValueError(f"rows has {len(rows)} numbers for {len(prompts)} prompts")
     for index, prompt in enumerate(prompts):
         if not prompt:
             raise ValueError(f"prompts[{index}] has no tokens; expected at least one")
@@ -190,7 +195,8 @@ def generate(
     results: list[list[int]] = [[] for _ in prompts]
     finished = 0
     for batch in batches([prompt[shared:] for prompt in prompts], pad_id):
-        row_ids = np.resize(np.asarray(batch.rows, np.uint32), len(batch.lengths))
+        numbers = batch.rows if rows is None else [rows[row] for row in batch.rows]
+        row_ids = np.resize(np.asarray(numbers, np.uint32), len(batch.lengths))
         tokens = _decode(
             params,
             jnp.asarray(batch.token_ids),

@@ -143,7 +143,12 @@ def shard_rows(array: Any, mesh: Mesh) -> jax.Array:
     Raises:
         ValueError: The devices do not divide the rows evenly.
     """
-    return jax.device_put(array, NamedSharding(mesh, PartitionSpec(ROWS)))
+    return jax.device_put(array, row_sharding(mesh))
+
+
+def row_sharding(mesh: Mesh) -> NamedSharding:
+    """Where an array of rows lies."""
+    return NamedSharding(mesh, PartitionSpec(ROWS))
 
 
 def keep_rows_divided(x: jax.Array) -> jax.Array:

@@ -111,6 +111,7 @@ class Model:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        rows: Sequence[int] | None = None,
         progress: Progress | None = None,
     ) -> list[str]:
         """Continue each prompt until the model ends its turn or `max_new_tokens` are there.
@@ -123,6 +124,8 @@ class Model:
             top_k: Sample among the k likeliest tokens.
             top_p: Sample from the smallest set of tokens with this probability.
             seed: The same seed gives the same samples.
+            rows: The number of each prompt, on which its samples depend; its index by default.
+                Parts of a long list get the samples of the whole with their numbers there.
             progress: Called with the numbers of finished and of all prompts.
 
         Returns:
@@ -150,6 +153,7 @@ class Model:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
+            rows=rows,
             dtype=self.dtype,
             progress=progress,
         )

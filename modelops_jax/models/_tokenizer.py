@@ -7,11 +7,14 @@ A tokenizer is kept as Hugging Face keeps it: `tokenizer.json` (the algorithm an
 
 import dataclasses
 import functools
+import hashlib
+import itertools
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 
@@ -54,6 +57,13 @@ class Tokenizer:
         """One more than the largest token id."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides which tokens a row of text becomes, the template included."""
+        ids = (self.bos_id, self.eos_id, self.pad_id, self.stop_ids)
+        whole = json.dumps([self.backend.to_str(), ids, self.chat_template])
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
     def encode(
         self,
         text: str,
@@ -76,21 +86,35 @@ class Tokenizer:
             TypeError: `text` is not a string.
             ValueError: `text` has a lone surrogate, which no encoding can carry.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
-                "it is half of a character and cannot be tokenized"
-            ) from error
-        begins = self._begins(after)
-        if plain:
-            backend = self._plain_backend if begins else self._plain_continuing
-        else:
-            backend = self.backend if begins else self._continuing
-        return backend.encode(text, add_special_tokens=add_special_tokens).ids
+        piece = TextPiece(text, after, plain=plain, add_special_tokens=add_special_tokens)
+        return self.encode_pieces([piece])[0]
+
+    def encode_pieces(self, pieces: Sequence["TextPiece"]) -> list[list[int]]:
+        """Token ids of many texts, as `encode` gives them; all cores take part.
+
+        Args:
+            pieces: The texts, each with what `encode` is told of it.
+
+        Raises:
+            TypeError: A text is not a string.
+            ValueError: A text has a lone surrogate, which no encoding can carry.
+        """
+        alike: dict[tuple[bool, bool, bool], list[int]] = {}
+        for index, piece in enumerate(pieces):
+            _check_text(piece.text)
+            key = (piece.plain, self._begins(piece.after), piece.add_special_tokens)
+            alike.setdefault(key, []).append(index)
+        ids: list[list[int]] = [[] for _ in pieces]
+        for (plain, begins, special), indices in alike.items():
+            if plain:
+                backend = self._plain_backend if begins else self._plain_continuing
+            else:
+                backend = self.backend if begins else self._continuing
+            texts = [pieces[index].text for index in indices]
+            found = backend.encode_batch_fast(texts, add_special_tokens=special)
+            for index, encoding in zip(indices, found, strict=True):
+                ids[index] = encoding.ids
+        return ids
 
     def encode_chat(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
         """Token ids of a conversation under this model's chat template.
@@ -127,8 +151,7 @@ class Tokenizer:
 
         Each one that is written out is replaced by two private characters.
         """
-        pattern = "|".join(re.escape(token) for token in self._protected)
-        return re.sub(pattern, lambda found: _mark(self._protected.index(found[0])), text)
+        return self._pattern.sub(lambda found: _mark(self._protected.index(found[0])), text)
 
     def encode_protected(self, text: str, *, after: str = "") -> list[int]:
         """Token ids of a rendered text whose parts went through `protect`.
@@ -137,15 +160,20 @@ class Tokenizer:
             text: The text or a piece of it, never cut between two private characters.
             after: The protected text before the piece.
         """
-        ids: list[int] = []
+        pieces = self.protected_pieces(text, after=after)
+        return list(itertools.chain.from_iterable(self.encode_pieces(pieces)))
+
+    def protected_pieces(self, text: str, *, after: str = "") -> list["TextPiece"]:
+        """What `encode_protected` tokenizes: the text cut where special tokens are written out."""
+        pieces: list[TextPiece] = []
         for piece in re.split(f"({PROTECTED}.)", text):
             if piece.startswith(PROTECTED):
                 written = self._protected[ord(piece[1]) - FIRST_MARK]
-                ids += self.encode(written, plain=True, after=after)
+                pieces.append(TextPiece(written, after, plain=True))
             elif piece:
-                ids += self.encode(piece, after=after)
+                pieces.append(TextPiece(piece, after))
             after = piece or after
-        return ids
+        return pieces
 
     @functools.cached_property
     def _protected(self) -> list[str]:
@@ -153,6 +181,10 @@ class Tokenizer:
         added = self.backend.get_added_tokens_decoder().values()
         special = {token.content for token in added if token.special}
         return [PROTECTED, *sorted(special, key=lambda token: (-len(token), token))]
+
+    @functools.cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._protected)))
 
     @functools.cached_property
     def _plain_backend(self) -> tokenizers.Tokenizer:
@@ -288,10 +320,31 @@ class Tokenizer:
         return {key: token for key, token in named if token is not None}
 
 
+class TextPiece(NamedTuple):
+    """A text to tokenize; the fields are the arguments of `Tokenizer.encode`."""
+
+    text: str
+    after: str = ""
+    plain: bool = False
+    add_special_tokens: bool = False
+
+
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
 # Private-use characters, which stand for nothing outside this file.
 PROTECTED = "\ue000"
 FIRST_MARK = 0xE001
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
+            "it is half of a character and cannot be tokenized"
+        ) from error
 
 
 def _without_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:

@@ -22,6 +22,7 @@ from ._config import TrainingConfig as TrainingConfig
 from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
 from ._dropout import dropout_words as dropout_words
+from ._estimate import plan as plan
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
 from ._generation import GenerationConfig as GenerationConfig
@@ -44,6 +45,9 @@ from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._step import zero_sums as zero_sums
+from ._token_files import TokenStoreError as TokenStoreError
 from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize
+from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
+from ._training_plan import TrainingPlan as TrainingPlan

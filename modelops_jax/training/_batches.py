@@ -147,7 +147,8 @@ def make_packed_batch(
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
     prefix_ids = sequences[0][0].token_ids[:prefix]
-    return Batch(prefix_ids, token_ids, segment_ids, positions, *padded, words)
+    places, predicted, weight = padded
+    return Batch(prefix_ids, token_ids, segment_ids, positions, places, predicted, weight, words)
 
 
 class Batches:

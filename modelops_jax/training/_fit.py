@@ -22,7 +22,8 @@ from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
 from ._saver import Saver
-from ._tokenize import tokenize
+from ._tokenize import rows_for
+from ._tokenized import TokenizedDataset
 
 
 class FitResult(NamedTuple):
@@ -44,10 +45,10 @@ class FitResult(NamedTuple):
 
 def fit(
     model: Model,
-    train: Dataset,
+    train: Dataset | TokenizedDataset,
     *,
     config: TrainingConfig,
-    eval: Dataset | None = None,
+    eval: Dataset | TokenizedDataset | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     callback: Callable[[Record], None] | None = None,
@@ -61,7 +62,8 @@ def fit(
 
     Args:
         model: The base model; its weights are left as they are.
-        train: Prompt/completion rows or conversations.
+        train: Prompt/completion rows or conversations; or what `tokenize_to_disk` or
+            `TokenizedDataset.open` gave, whose tokens are read from the disk batch by batch.
         config: How to train; with `config.lora` only adapters are trained.
         eval: Held-out rows, on which the loss is measured.
         folder: Where checkpoints are kept; none are written without it. They are written in the
@@ -104,13 +106,14 @@ def fit(
         )
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
-    context = model.config.max_position
-    rows = tokenize(train, model.tokenizer, config, context=context, name="training")
+    rows = rows_for(model, train, config, name="training")
     plan = Plan(rows, config, model)
     held_out = generation = None
     if eval is not None:
-        held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
+        held_out = rows_for(model, eval, config, name="evaluation")
         if config.generate:
+            if not isinstance(eval, Dataset):
+                raise TypeError("training.generate needs held-out rows of text, a Dataset (eval)")
             drops = config.overlong == "drop"
             generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
     mesh = make_mesh(config.mesh) if config.mesh else None

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from modelops_jax.models import shard_rows
+from modelops_jax.models import row_sharding
 
 from ._batches import Batch
 
@@ -48,7 +48,10 @@ def put_on_mesh(tree: Any, mesh: Mesh) -> Any:
 
 def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     """A batch whose rows are divided over the mesh; what points into all rows is everywhere."""
-    whole = NamedSharding(mesh, PartitionSpec())
-    rows = {name: shard_rows(getattr(batch, name), mesh) for name in ROWS}
-    rest = {name: getattr(batch, name) for name in batch._fields if name not in rows}
-    return Batch(**rows, **jax.device_put(rest, whole))
+    places = {name: batch_sharding(name, mesh) for name in batch._fields}
+    return Batch(**jax.device_put(batch._asdict(), places))
+
+
+def batch_sharding(name: str, mesh: Mesh) -> NamedSharding:
+    """Where a field of a batch lies."""
+    return row_sharding(mesh) if name in ROWS else NamedSharding(mesh, PartitionSpec())

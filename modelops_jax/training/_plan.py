@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from modelops_jax.models import Model
+from modelops_jax.models import Description, Model
 
 from ._batch_shapes import tokens_worth_a_shape
 from ._batches import Batch, Batches, TokenCounts, cut, epoch_batches, shared_prefix
@@ -23,7 +23,7 @@ SAMPLED_STEPS = 2048
 class Plan:
     """Which rows every step of a run trains on, and in which shapes."""
 
-    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model):
+    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model | Description):
         self.train, self.config = train, config
         parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
         self.batching: dict[str, Any] = {
@@ -72,6 +72,16 @@ class Plan:
     def token_counts(self) -> TokenCounts:
         """What the batches of the run hold; of its first 2,048 steps if it has more."""
         return self._batches.count(self._seen_groups())
+
+    def largest_batch(self) -> Batch:
+        """The longest batch of the run; of its first 2,048 steps if it has more."""
+        group = max(self._seen_groups(), key=lambda group: self._lengths[group].max())
+        return self._batches.make(group)
+
+    @property
+    def sampled_share(self) -> float:
+        """Share of the run's steps that `token_counts` and `largest_batch` look at."""
+        return min(self.total_steps, SAMPLED_STEPS) / self.total_steps
 
     def _seen_groups(self) -> Iterator[list[int]]:
         seen = range(min(self.total_steps, SAMPLED_STEPS))

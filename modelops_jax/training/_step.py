@@ -132,6 +132,30 @@ def train_step(
     return _update(state, gradients, sums, optimizer=optimizer, placement=placement), sums
 
 
+def lower_gradients(
+    objective: LossFunction, trainable: Any, frozen: Params | None, batch: Batch
+) -> Any:
+    """The program of a micro-batch's gradients, lowered for these arrays or shapes."""
+    sums = _loss_sums.eval_shape(trainable, frozen, batch, objective=objective)
+    placement = placement_of(trainable)
+    return _accumulate.lower(
+        trainable, frozen, batch, trainable, sums, objective=objective, placement=placement
+    )
+
+
+def lower_update(
+    objective: LossFunction,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    frozen: Params | None,
+    batch: Batch,
+) -> Any:
+    """The program of a step's end, lowered for these arrays or shapes."""
+    sums = _loss_sums.eval_shape(state.trainable, frozen, batch, objective=objective)
+    placement = placement_of(state)
+    return _update.lower(state, state.trainable, sums, optimizer=optimizer, placement=placement)
+
+
 def evaluate_loss(
     objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> LossSums:

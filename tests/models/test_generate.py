@@ -68,6 +68,12 @@ def test_sampling_does_not_depend_on_the_batch(params):
     alone = generate(params, CONFIG, prompts[:1], seed=3, **settings)
     assert together[0] == alone[0]
     assert together != generate(params, CONFIG, prompts, seed=4, **settings)
+    numbered = generate(params, CONFIG, prompts[:1], seed=3, rows=[1], **settings)
+    assert numbered != alone
+    # The prompt of number 1 alone, in the batch shape of one row.
+    assert generate(params, CONFIG, prompts[1:2], seed=3, rows=[1], **settings) == together[1:2]
+    with pytest.raises(ValueError, match="rows has 2 numbers for 1 prompts"):
+        generate(params, CONFIG, prompts[:1], rows=[0, 1], **settings)
 
 
 def test_sampled_frequencies_are_the_softmax():
