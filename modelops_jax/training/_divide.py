@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from modelops_jax.models import Adapters, Params, init_lora, merge_lora
 
 from ._config import TrainingConfig
@@ -12,10 +15,12 @@ def divide(params: Params, config: TrainingConfig) -> tuple[Any, Any]:
     """The trained arrays and the frozen ones.
 
     With `config.lora` the trained ones are new adapters to all parameters; without, they are the
-    parameters that `config.freeze` does not name.
+    parameters that `config.freeze` does not name. They are float32 whatever the model is stored as:
+    in bfloat16 most updates would be too small to change a weight.
     """
     if config.lora is None:
-        return split_frozen(params, config.freeze)
+        trainable, frozen = split_frozen(params, config.freeze)
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), trainable), frozen
     return init_lora(params, config.lora, config.seed).weights, params
 
 

@@ -23,7 +23,7 @@ from ._memory import (
     program_bytes,
     state_shapes,
 )
-from ._objective import Objective
+from ._objective import Objective, activation_dtype
 from ._optimizer import make_optimizer
 from ._placement import put_batch
 from ._plan import Plan
@@ -145,7 +145,7 @@ class _Step:
         self.params = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params
         )
-        dtype = self.params["model"]["embed_tokens"]["weight"].dtype
+        dtype = activation_dtype(config)
         self.objective = Objective(model.config, config.lora, dtype, config.remat)
         self.optimizer = make_optimizer(config, self.plan.total_steps)
         self.state, self.frozen = state_shapes(self.params, config, self.optimizer, self.mesh)

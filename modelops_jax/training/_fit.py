@@ -120,9 +120,8 @@ def fit(
     params = shard_weights(model.params, mesh) if mesh else model.params
     trainable, frozen = divide(params, config)
     if config.lora is None:
-        # A copy, because a step writes its result over its input. In bfloat16 most updates would
-        # be too small to change a weight.
-        trainable = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), trainable)
+        # A copy, because a step writes its result over its input.
+        trainable = jax.tree.map(jnp.copy, trainable)
     elif mesh:
         trainable = shard_weights(trainable, mesh)
     objective = Objective(model.config, config.lora, activation_dtype(config), config.remat)

@@ -15,6 +15,8 @@ from ._freeze import join_trees
 from ._loss import LossSums, NextTokenLoss
 
 NEXT_TOKEN = NextTokenLoss()
+# Layers that a CPU runs faster one by one; more take longer to compile than they save.
+MOST_UNROLLED = 8
 
 
 def activation_dtype(config: TrainingConfig) -> Any:
@@ -25,6 +27,11 @@ def activation_dtype(config: TrainingConfig) -> Any:
     if config.compute_dtype == "auto":
         return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
     return jnp.dtype(config.compute_dtype)
+
+
+def _unrolls(config: DecoderConfig, remat: str) -> bool:
+    # Unrolled, XLA would find what is computed again and keep it after all.
+    return remat == "none" and config.num_layers <= MOST_UNROLLED and jax.default_backend() == "cpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Objective:
             dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
             dtype=self.dtype,
             remat=self.remat,
+            unroll=_unrolls(self.config, self.remat),
         )
         states = hidden.reshape(-1, hidden.shape[-1])[batch.at]
         return self.loss(params, self.config, states, batch)
