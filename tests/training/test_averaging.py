@@ -111,7 +111,7 @@ def test_a_run_evaluates_and_returns_the_average(model, rows, tmp_path):
     objective = Objective(model.config, None, activation_dtype(config), config.remat)
     sums = evaluate_loss(objective, whole.model.params, {}, batches)
     losses = [record["eval_loss"] for record in whole.history if "eval_loss" in record]
-    assert float(sums.loss) / int(sums.count) == pytest.approx(losses[-1], rel=1e-6)
+    assert float(sums.loss) / int(sums.units) == pytest.approx(losses[-1], rel=1e-6)
 
     asked = iter([False] * 4 + [True])
     fit(model, rows, config=config, eval=rows, folder=tmp_path / "b", stop=asked.__next__)

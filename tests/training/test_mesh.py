@@ -53,6 +53,8 @@ for shape in [(8, 1, 1), (1, 8, 1), (1, 1, 4), (2, 2, 2)]:
     }
 
 # Acceptance test 1: the same eight rows as micro-batches of as many rows as there are devices.
+narrow = init_params(config, 1, stddev=0.1)
+expected, sums = jax.device_get(gradient_sums(objective, narrow, {}, [batch]))
 for devices in (1, 2, 4):
     mesh, size = make_mesh(MeshShape(data=devices)), max(2, devices)
     parts = [
@@ -60,13 +62,13 @@ for devices in (1, 2, 4):
         for at in range(0, len(rows), size)
     ]
     with jax.set_mesh(mesh):
-        placed = shard_weights(params, mesh)
+        placed = shard_weights(narrow, mesh)
         gradients, own = gradient_sums(objective, placed, {}, [put_batch(b, mesh) for b in parts])
     off = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), jax.device_get(gradients), expected)
     found[f"{devices} devices, accumulated"] = {
-        "gradient": max(jax.tree.leaves(off)) / largest,
+        "gradient": max(jax.tree.leaves(off)) / int(sums.units),
         "loss": abs(float(own.loss) / float(sums.loss) - 1),
-        "counts": [int(own.count), int(sums.count)],
+        "counts": [int(own.units), int(sums.units)],
     }
 
 model = Model(config, params, load("tiny").tokenizer, name="small")
