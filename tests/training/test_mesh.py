@@ -52,7 +52,7 @@ for shape in [(8, 1, 1), (1, 8, 1), (1, 1, 4), (2, 2, 2)]:
         "part": part.sharding.shard_shape(part.shape),
     }
 
-# Acceptance test 1: the same eight rows as micro-batches of as many rows as there are devices.
+# Acceptance test 1: the same rows in micro-batches of two, or of one for each device.
 narrow = init_params(config, 1, stddev=0.1)
 expected, sums = jax.device_get(gradient_sums(objective, narrow, {}, [batch]))
 for devices in (1, 2, 4):
