@@ -93,7 +93,7 @@ def test_acceptance_5_packed_equals_unpacked(family: str, prefix: int, tmp_path:
     ]
     expected, expected_sums = total(gradients, weights, apart)
     found, sums = gradients(weights, together)
-    assert int(sums.count) == int(expected_sums.count) == dataset.trained_tokens
+    assert int(sums.units) == int(expected_sums.count) == dataset.trained_tokens
     assert float(sums.loss) == pytest.approx(float(expected_sums.loss), rel=1e-6)
     assert largest_difference(expected, found) < 1e-6
 
