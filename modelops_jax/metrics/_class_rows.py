@@ -34,8 +34,9 @@ class ClassRowMean(RowMean):
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2) if self.vectors else (2,)
 
-    def reads_long(self, rows: Rows) -> bool:
-        return False  # labels and probabilities have to be checked row by row
+    @property
+    def any_finite(self) -> bool:
+        return False
 
     @classmethod
     def family(cls) -> type[Statistic]:

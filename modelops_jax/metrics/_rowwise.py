@@ -1,26 +1,21 @@
 """Weighted means and variances of a number computed from each row."""
 
 import abc
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, kept_digits, near_mean, recentred
-from ._pair import Pair, sum_columns
+from ._lanes import RowSums, near_means, sum_rows_of
+from ._moments import Join, corrected_mean, plain_mean, recentred
+from ._pair import Pair
 from ._row_functions import ERRORS, Domain, RowFunction
-from ._statistic import Rows, Statistic, SummedStatistic, blocks_in_cache, float_type
+from ._statistic import Rows, Statistic, SummedStatistic, float_type
 from ._types import State
-
-# Rows from which on plain sums over all of them are tried first: more than a block in the cache.
-LONG = 1 << 18
-# Rows looked at for a centre.
-_SAMPLE = 256
 
 
 @jax.tree_util.register_dataclass
@@ -50,6 +45,11 @@ class Moments:
 class RowStatistic(SummedStatistic):
     """A statistic of one number computed from each row."""
 
+    # How many quantities it sums.
+    width: ClassVar[int]
+    # Whether they are measured from a number near the mean of the block's values.
+    centred: ClassVar[bool] = False
+
     row: RowFunction
     domain: Domain = Domain()  # noqa: RUF009 # frozen
 
@@ -61,12 +61,13 @@ class RowStatistic(SummedStatistic):
     def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
         """The state of a block from the weighted sums of its columns."""
 
-    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        """A number near the mean of the block's values, if the columns need one."""
-        return None
-
     def complaints(self) -> dict[str, str]:
         return self.domain.complaints()
+
+    @property
+    def any_finite(self) -> bool:
+        """Whether every pair of finite numbers is valid, and no other."""
+        return self.domain == Domain()
 
     def prepare(self, rows: Rows) -> "Prepared":
         """The rows as `row` takes them; the same for all statistics of a class."""
@@ -86,12 +87,8 @@ class RowStatistic(SummedStatistic):
         """The mean in a state, where the columns need one."""
         return None
 
-    def sound(self, sums: Sequence[Any], state: Any) -> Any:
-        """Whether plain sums about a centre near no mean still have their digits."""
-        return True
-
     def reads_long(self, rows: Rows) -> bool:
-        return self.domain == Domain() and rows.keep is None and rows.y_true.shape[0] >= LONG
+        return rows.y_pred.ndim == 1
 
     def of_rows(self, rows: Rows) -> Any:
         return self.of_rows_together([self], rows)[0]
@@ -102,16 +99,14 @@ class RowStatistic(SummedStatistic):
 
     @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
-        if not all(statistic.reads_long(rows) for statistic in statistics):
-            return blocks_of_rows(statistics, rows)
-        states, sound = _plain_sums(statistics, rows)
-        checked = functools.partial(blocks_in_cache, statistics, rows)
-        return lax.cond(sound, lambda: states, checked)
+        return blocks_of_rows(statistics, rows)
 
 
 @dataclass(frozen=True)
 class RowMean(RowStatistic):
     """The weighted mean of `row(y_true, y_pred)`."""
+
+    width = 1
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> RowSum:
         return RowSum(
@@ -140,18 +135,15 @@ class RowMean(RowStatistic):
 class RowVariance(RowStatistic):
     """The weighted mean and centred sum of squares of `row(y_true, y_pred)`."""
 
+    width = 2
+    centred = True
+
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Moments:
         zero = Pair.zeros((), dtype)
         return Moments(ExactCount.zeros(()), zero, zero, zero, ExactCount.zeros((3,)))
 
-    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        return near_mean(values, keep, weight)
-
     def centre_of(self, state: Moments) -> Any:
         return state.mean.high
-
-    def sound(self, sums: Sequence[Any], state: Moments) -> Any:
-        return kept_digits(state.squares, sums[1])
 
     def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
         from_centre = values - centre
@@ -175,72 +167,60 @@ class RowVariance(RowStatistic):
 
 
 def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
-    """The states of row statistics over one block, sharing what they have in common."""
+    """The states of row statistics of one class over the rows, sharing what they have in common."""
     states: dict[RowStatistic, State] = {}
     for domain in dict.fromkeys(statistic.domain for statistic in statistics):
         members = [statistic for statistic in statistics if statistic.domain == domain]
-        found = _of_one_domain(members, rows, members[0].prepare(rows))
-        states.update(zip(members, found, strict=True))
+        states.update(zip(members, _of_one_domain(members, rows), strict=True))
     return [states[statistic] for statistic in statistics]
 
 
-def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, part: "Prepared") -> list[State]:
-    columns: list[jax.Array] = [part.keep, *part.bad]
-    centres, widths = [], []
-    for statistic in statistics:
-        values = part.values(statistic.row)
-        centre = statistic.centre(values, part.keep, part.weight)
-        found = statistic.columns(values, centre)
-        columns += [jnp.where(part.keep, c * part.weight, jnp.zeros_like(c)) for c in found]
-        centres.append(centre)
-        widths.append(len(found))
-    if rows.weight is not None:
-        columns.append(part.weight)
-    counts, sums = sum_columns(columns)
-    kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
-    weight = kept.pair(part.weight.dtype) if rows.weight is None else sums[-1]
-    states, first = [], 0
-    for statistic, centre, width in zip(statistics, centres, widths, strict=True):
-        own = [sums[first + column] for column in range(width)]
-        states.append(statistic.state(kept, weight, own, centre, invalid))
-        first += width
-    return states
+def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
+    first, weighted = statistics[0], rows.weight is not None
+    centred = [statistic for statistic in statistics if statistic.centred]
+    # Of rows that are invalid only where a value is not finite, and all of which are asked for,
+    # nothing is masked, which is half of the work: such a value shows in a sum, and where there
+    # is one nothing but the number of invalid rows is of use.
+    unmasked = rows.keep is None and first.any_finite
 
+    def values(rows: Rows) -> tuple[list[Any], jax.Array, jax.Array]:
+        part = first.prepare(rows)
+        return [part.values(statistic.row) for statistic in centred], part.keep, part.weight
 
-def _plain_sums(statistics: Sequence[RowStatistic], rows: Rows) -> tuple[list[State], Any]:
-    """The states of unweighted rows if all are valid and well centred, and whether they are.
+    if unmasked:
+        columns = lax.stop_gradient(_floats(rows))
+        means = jax.tree.map(plain_mean, [statistic.row(*columns) for statistic in centred])
+    else:
+        means = near_means(values, rows) if centred else []
 
-    XLA's CPU backend vectorises a plain sum of a float expression over one long axis and spreads
-    it over the cores, ten times as fast as the same sum behind a mask or sharing its loop with a
-    second one. So nothing is masked: a value that is not finite shows in a sum. And the sums are
-    taken one after the other.
-    """
-    dtype = float_type(rows.y_true, rows.y_pred)
-    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-    count = true.shape[0]
-    zero = jnp.sum(true[:0]).astype(jnp.int32)  # varies over a mesh as the rows do
-    kept = ExactCount.of(zero + jnp.int32(count))
-    weight = kept.pair(dtype)
-    sample = slice(None, None, count // _SAMPLE)
-    ones = jnp.ones_like(true[sample])
+    def flags(rows: Rows) -> list[jax.Array]:
+        part = first.prepare(rows)
+        return [part.keep, *part.bad]
+
+    def floats(rows: Rows, means: list[Any]) -> list[jax.Array]:
+        part, centres = first.prepare(rows), dict(zip(centred, means, strict=True))
+        found = [c for s in statistics for c in s.columns(part.values(s.row), centres.get(s))]
+        if weighted:
+            found = [*(column * part.weight for column in found), part.weight]
+        return [jnp.where(part.keep, column, jnp.zeros_like(column)) for column in found]
+
+    def plain_floats(rows: Rows, means: list[Any]) -> list[jax.Array]:
+        (true, pred), centres = _floats(rows), dict(zip(centred, means, strict=True))
+        found = [c for s in statistics for c in s.columns(s.row(true, pred), centres.get(s))]
+        return found if covered else [*found, 0 * true + 0 * pred]
+
     covered = any(statistic.row in ERRORS for statistic in statistics)
-    sound = jnp.isfinite(zero if covered else jnp.sum(0 * true + 0 * pred))
-    states = []
+    work = RowSums(flags, plain_floats if unmasked else floats, unmasked)
+    counts, sums = sum_rows_of(work, rows, means)
+    kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
+    weight = sums[-1] if weighted else kept.pair(sums.high.dtype)
+    centres = dict(zip(centred, means, strict=True))
+    states, start = [], 0
     for statistic in statistics:
-        few = statistic.row(true[sample], pred[sample])
-        centre = statistic.centre(few, ones > 0, ones)
-        sums = []
-        for column in range(len(statistic.columns(few, centre))):
-            # The centre, too: spread out over the rows once for two sums it is written to memory.
-            true, pred, centre, sound = lax.optimization_barrier((true, pred, centre, sound))
-            values = statistic.row(true, pred)
-            sums.append(jnp.sum(statistic.columns(values, centre)[column]))
-            sound = sound & jnp.isfinite(sums[-1])
-        pairs = [Pair.of(total) for total in sums]
-        invalid = ExactCount.of(jnp.stack([zero, zero, zero]))
-        states.append(statistic.state(kept, weight, pairs, centre, invalid))
-        sound = sound & statistic.sound(sums, states[-1])
-    return states, sound
+        own = [sums[column] for column in range(start, start + statistic.width)]
+        states.append(statistic.state(kept, weight, own, centres.get(statistic), invalid))
+        start += statistic.width
+    return states
 
 
 class Prepared(NamedTuple):
@@ -262,10 +242,14 @@ class Prepared(NamedTuple):
 
 def prepared_values(rows: Rows, domain: Domain) -> Prepared:
     """Two columns of numbers of a domain, in the float type of the computation."""
-    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
-    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+    true, pred = _floats(rows)
     # A one is inside every domain.
     return prepared(rows, true, pred, *domain.outside(true, pred), filling=1)
+
+
+def _floats(rows: Rows) -> tuple[jax.Array, jax.Array]:
+    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+    return rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
 
 
 def prepared(
