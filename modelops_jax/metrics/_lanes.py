@@ -105,11 +105,12 @@ def _sum_lanes(sums: RowSums, rows: Rows, shared: tuple[Any, ...]) -> tuple[jax.
     firsts = jnp.arange(groups, dtype=jnp.int32) * _RUNS
     start = [none] * flags, [Pair.of(lane) for lane in nothing]
     counts, pairs = lax.scan(group, start, firsts)[0]
+    number = jnp.stack([jnp.sum(lane, dtype=jnp.int32) for lane in counts])
     high = [pair.high for pair in pairs]
     # Of an infinite sum the rounding error is nan.
     low = [jnp.where(jnp.isfinite(pair.high), pair.low, 0) for pair in pairs]
     (_, highs), (_, lows) = (sum_columns([none > 0, *part], _LANES_A_RUN) for part in (high, low))
-    whole = jnp.stack([jnp.sum(lane, dtype=jnp.int32) for lane in counts]), highs + lows
+    whole = number, highs + lows
     rest = jax.tree.map(lambda column: column[groups * _RUNS * lanes :], rows)
     if not rest.y_true.shape[0]:
         return whole
