@@ -90,9 +90,6 @@ class CellStatistic(TableStatistic):
     ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
         """The flat index of each row's cell, and where each argument has no cell (None: never)."""
 
-    def of_rows(self, rows: Rows) -> Counts:
-        return self.of_rows_together([self], rows)[0]
-
     @classmethod
     def family(cls) -> type[Statistic]:
         return CellStatistic
@@ -101,14 +98,16 @@ class CellStatistic(TableStatistic):
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Counts]:
         few = [statistic for statistic in statistics if statistic.size <= _FEW_CELLS]
         states = dict(zip(few, _of_few_cells(few, rows), strict=True)) if few else {}
-        return [states[s] if s in states else s.scattered(rows) for s in statistics]
+        return [states[s] if s in states else s.of_rows(rows) for s in statistics]
 
     def reads_long(self, rows: Rows) -> bool:
         return self.size <= _FEW_CELLS and rows.y_pred.ndim == 1
 
-    def scattered(self, rows: Rows) -> Counts:
-        """The state, of a table of any size."""
-        cells, slots = self.size, self.slots(rows)
+    def of_rows(self, rows: Rows) -> Counts:
+        cells = self.size
+        if cells <= _FEW_CELLS:
+            return _of_few_cells([self], rows)[0]
+        slots = self.slots(rows)
         if rows.weight is None:
             empty = jnp.zeros_like(slots, shape=(cells + 4,))
             counts = empty.at[slots].add(1, mode=IN_BOUNDS)

@@ -171,7 +171,8 @@ def near_means(values: Callable[[Rows], tuple[Any, Any, Any]], rows: Rows) -> An
 
 def _lanes(rows: Rows) -> int:
     """How many rows to take beside each other; 0 where all are better reduced at once."""
-    if rows.y_pred.ndim > 1 or jax.default_backend() != "cpu":
+    device = jax.config.jax_default_device or jax.default_backend()
+    if rows.y_pred.ndim > 1 or getattr(device, "platform", device) != "cpu":
         return 0
     fits = [lanes for lanes in (_MANY_LANES, _FEW_LANES) if rows.y_true.shape[0] >= _RUNS * lanes]
     return fits[0] if fits else 0
