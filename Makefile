@@ -13,13 +13,14 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-model test-faults bench-metrics bench-training check clean
+.PHONY: help demo test test-model test-faults test-simulation bench-metrics bench-training check clean
 
 help:
 	@echo "make demo            fine-tune a real language model and write a report (about 5 minutes)"
 	@echo "make test            run the test suite"
 	@echo "make test-model      run the tests that need the 92 MB checkpoint, against transformers"
 	@echo "make test-faults     run the tests that kill processes at random moments, again and again"
+	@echo "make test-simulation run the tests of how often intervals hold the truth, over many samples"
 	@echo "make bench-metrics   time the metrics beside scikit-learn, torchmetrics and metrax"
 	@echo "make bench-training  time fine-tuning beside TRL with PEFT and a transformers loop"
 	@echo "make check           formatting, lint and types"
@@ -48,6 +49,9 @@ test-model: $(VENV)/.installed-oracle
 
 test-faults: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -q -m faults
+
+test-simulation: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -q -m simulation
 
 bench-metrics: $(VENV)/.installed-bench
 	@$(BIN)/python benchmarks/metrics.py

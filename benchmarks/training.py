@@ -89,12 +89,14 @@ def prepare(key: str, work: Work, folder: Path) -> list[int]:
         tokens = tokenize(
             rows, model.tokenizer, config, context=model.config.max_position, name="training"
         )
-        order = epoch_batches(tokens, work.batch_size, seed=config.seed, epoch=0)[: work.steps]
+        order = epoch_batches(tokens.lengths, work.batch_size, seed=config.seed, epoch=0)[
+            : work.steps
+        ]
         steps = [
             [
                 {
-                    "input_ids": tokens.rows[index].token_ids.tolist(),
-                    "completion_mask": tokens.rows[index].trained.astype(int).tolist(),
+                    "input_ids": tokens[index].token_ids.tolist(),
+                    "completion_mask": tokens[index].trained.astype(int).tolist(),
                 }
                 for index in group
             ]

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, init_lora, init_params
-from modelops_jax.training import BatchShape, TokenizedRow, make_batch, next_token_loss
+from modelops_jax.models import DecoderConfig, LoraConfig, init_lora, init_params
+from modelops_jax.training import BatchShape, Objective, TokenizedRow, make_batch
 
 SMOLLM2 = DecoderConfig(
     vocab_size=49152,
@@ -72,9 +72,7 @@ def main() -> None:
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {batch.token_ids.shape}")
 
     def loss(weights, params, batch, remat="none"):
-        return next_token_loss(
-            params, Adapters(weights, adapters.scale), SMOLLM2, batch, remat=remat
-        )[0]
+        return Objective(SMOLLM2, adapters.config, jnp.float32, remat)(weights, params, batch)[0]
 
     arguments = (adapters.weights, params, batch)
     measure("forward", loss, arguments, tokens, options.repeats)

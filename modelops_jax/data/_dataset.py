@@ -3,14 +3,14 @@
 import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, get_args, overload
 
 from modelops_jax._atomic import write_atomic
 
 from ._json_values import TOO_DEEP, is_too_deep
 from ._jsonl import encode_row, read_rows
 from ._problem import DatasetError, Problem
-from ._rows import EXPECTED_ROW, describe, row_faults
+from ._rows import EXPECTED_ROW, RowKind, describe, row_faults
 from ._split import split_indices
 
 
@@ -20,6 +20,11 @@ class Dataset:
     A row is ``{"prompt": str, "completion": str}``, or ``{"messages": [...]}`` where a message is
     ``{"role": "system" | "user" | "assistant" | "tool", "content": str}`` and at least one is by
     the assistant. Further keys are kept. Rows of both kinds may be mixed.
+
+    Two more kinds of rows are for other objectives, and are asked for by name where rows are read
+    or checked. A ``"labelled"`` row is ``{"text": str, "label": str | int | float}``, or has a
+    ``"prompt"`` instead of the text. A ``"preference"`` row is ``{"prompt": str, "chosen": str,
+    "rejected": str}``, or three lists of messages, of which both answers have one by the assistant.
 
     The rows are copied in, deeply: no dataset shares anything with the list it was made from or
     with another dataset, so slicing, splitting and sanitizing copy too. Its own rows are open:
@@ -88,17 +93,27 @@ class Dataset:
     def __repr__(self) -> str:
         return f"Dataset({len(self)} row{'' if len(self) == 1 else 's'})"
 
-    def validate(self) -> bool:
+    def validate(self, kind: RowKind = "text") -> bool:
         """Whether every row has the shape described above; an empty dataset does.
+
+        Args:
+            kind: What the rows are for: "text", "labelled" or "preference".
+
+        Raises:
+            ValueError: There is no such kind.
 
         Example:
             >>> Dataset([{"prompt": "2+2?"}]).validate()
             False
         """
-        return not any(fault for row in self._rows for fault in row_faults(row))
+        _check_kind(kind)
+        return not any(fault for row in self._rows for fault in row_faults(row, kind))
 
-    def problems(self) -> list[Problem]:
+    def problems(self, kind: RowKind = "text") -> list[Problem]:
         """Everything that keeps `validate` from being true, in the order of the rows.
+
+        Args:
+            kind: What the rows are for, as in `validate`.
 
         Returns:
             One `Problem` (row index, code, message) for each fault; a row may have several.
@@ -107,15 +122,18 @@ class Dataset:
             >>> for problem in Dataset([{"prompt": "2+2?"}]).problems():
             ...     print(problem)
             row 0: found keys ['prompt'], expected 'prompt' and 'completion', or 'messages'
+            >>> Dataset([{"text": "Win money", "label": "spam"}]).problems("labelled")
+            []
         """
+        _check_kind(kind)
         return [
             Problem(code, message, row=i)
             for i, row in enumerate(self._rows)
-            for code, message in row_faults(row)
+            for code, message in row_faults(row, kind)
         ]
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> "Dataset":
+    def from_file(cls, path: str | os.PathLike[str], kind: RowKind = "text") -> "Dataset":
         """Read a JSONL file: one row per line, as UTF-8, plain or gzip.
 
         A byte order mark, either line ending and blank lines are accepted. Everything else is
@@ -125,6 +143,7 @@ class Dataset:
 
         Args:
             path: The file.
+            kind: What the rows are for, as in `validate`.
 
         Returns:
             A dataset that `validate` finds good. `to_jsonl` gives such a file back.
@@ -143,7 +162,8 @@ class Dataset:
             [{'prompt': '2+2?', 'completion': '4'}]
         """
         dataset = cls()
-        dataset._rows = read_rows(path)
+        _check_kind(kind)
+        dataset._rows = read_rows(path, kind)
         return dataset
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
@@ -194,6 +214,11 @@ class Dataset:
         """
         first, second = split_indices(len(self), fraction, seed)
         return Dataset(self._rows[i] for i in first), Dataset(self._rows[i] for i in second)
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in get_args(RowKind):
+        raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(get_args(RowKind))}")
 
 
 def _copy_row(row: object, index: int) -> dict[str, Any]:

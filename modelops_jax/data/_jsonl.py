@@ -1,5 +1,6 @@
 """JSON Lines, read strictly: nothing is guessed, rounded or dropped in silence."""
 
+import functools
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ import msgspec
 
 from ._json_values import TOO_DEEP, is_too_deep, json_fault
 from ._problem import DatasetError, Problem
-from ._rows import Fault, describe, row_faults
+from ._rows import Fault, RowKind, describe, row_faults
 
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,7 +56,7 @@ _decode_unique = json.JSONDecoder(
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def read_rows(path: str | os.PathLike[str], kind: RowKind = "text") -> list[dict[str, Any]]:
     """The rows of a JSONL file, plain or gzip.
 
     Raises:
@@ -63,22 +64,53 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         OSError: The file cannot be read; a missing one is a `FileNotFoundError`.
         TypeError: `path` is no path.
     """
-    # An integer would be taken as an open file descriptor, and that closed.
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path: found {describe(path)}, expected the path of a file")
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    try:
-        with open(path, "rb") as file:
-            for number, row, faults in numbered_rows(file, row_faults):
-                problems += [Problem(code, message, line=number) for code, message in faults]
-                rows.append(row)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        reason = f"{error.strerror}; {EXPECTED_FILE}"
-        raise type(error)(error.errno, reason, os.fspath(path)) from None
+    for _, row, found in stream_rows(path, kind):
+        problems += found
+        rows.append(row)
     if problems:
         raise DatasetError.listing(os.fspath(path), problems)
     return rows
+
+
+def stream_rows(
+    path: str | os.PathLike[str], kind: RowKind = "text"
+) -> Iterator[tuple[int, Any, list[Problem]]]:
+    """The rows of a JSONL file, plain or gzip, one at a time.
+
+    Args:
+        path: The file; it may be larger than memory.
+        kind: What the rows are for, as in `Dataset.validate`.
+
+    Yields:
+        For each line that is not blank its number, from 1, its value, and what keeps that from
+        being a row; nothing does in a good one.
+
+    Raises:
+        OSError: The file cannot be read; a missing one is a `FileNotFoundError`.
+        TypeError: `path` is no path.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "rows.jsonl")
+        ...     _ = path.write_text('\\n{"prompt": "2+2?", "completion": "4"}')
+        ...     list(stream_rows(path))
+        [(2, {'prompt': '2+2?', 'completion': '4'}, [])]
+    """
+    # An integer would be taken as an open file descriptor, and that closed.
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path: found {describe(path)}, expected the path of a file")
+    try:
+        file = open(path, "rb")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        reason = f"{error.strerror}; {EXPECTED_FILE}"
+        raise type(error)(error.errno, reason, os.fspath(path)) from None
+    faults_of = functools.partial(row_faults, kind=kind)
+    with file:
+        for number, row, faults in numbered_rows(file, faults_of):
+            yield number, row, [Problem(code, message, line=number) for code, message in faults]
 
 
 def encode_row(row: object, index: int) -> bytes:

@@ -19,6 +19,7 @@ ProblemCode = Literal[
     "unknown_role",
     "no_assistant",
     "bad_weight",
+    "bad_label",
     "not_json",
     "missing_column",
     "wrong_value",

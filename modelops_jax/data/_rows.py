@@ -1,8 +1,9 @@
 """What a row must look like to be learned from."""
 
+import math
 import reprlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from ._json_values import TOO_DEEP, has_lone_surrogate, is_too_deep
 from ._problem import ProblemCode
@@ -12,16 +13,25 @@ EXPECTED_KEYS = "expected 'prompt' and 'completion', or 'messages'"
 EXPECTED_ROW = (
     'expected an object such as {"prompt": "2+2?", "completion": "4"} or {"messages": [...]}'
 )
+EXPECTED_LABELLED = "expected 'label' and one of 'text' and 'prompt'"
+EXPECTED_PREFERENCE = "expected 'prompt', 'chosen' and 'rejected'"
+
+RowKind = Literal["text", "labelled", "preference"]
+"""What a row is for: text to write, a text with its label, or a better and a worse answer."""
 
 Fault = tuple[ProblemCode, str]
 
 
-def row_faults(row: object) -> Iterator[Fault]:
+def row_faults(row: object, kind: RowKind = "text") -> Iterator[Fault]:
     """Everything wrong with a row, as pairs of code and message; nothing for a good row."""
     if not isinstance(row, dict):
         yield "not_an_object", f"found {describe(row)}, {EXPECTED_ROW}"
     elif is_too_deep(row):
         yield "too_deep", TOO_DEEP
+    elif kind == "labelled":
+        yield from _labelled_faults(row)
+    elif kind == "preference":
+        yield from _preference_faults(row)
     elif "messages" not in row:
         if "prompt" in row and "completion" in row:
             yield from _text_faults("prompt", row["prompt"])
@@ -31,7 +41,39 @@ def row_faults(row: object) -> Iterator[Fault]:
     elif "prompt" in row or "completion" in row:
         yield "ambiguous_keys", f"found {_keys(row)}, {EXPECTED_KEYS}, not both"
     else:
-        yield from _messages_faults(row["messages"])
+        yield from _messages_faults("messages", row["messages"], answers=True)
+
+
+def _labelled_faults(row: dict[Any, Any]) -> Iterator[Fault]:
+    texts = [key for key in ("text", "prompt") if key in row]
+    if "label" not in row or not texts:
+        yield "missing_keys", f"found {_keys(row)}, {EXPECTED_LABELLED}"
+    elif len(texts) > 1:
+        yield "ambiguous_keys", f"found {_keys(row)}, {EXPECTED_LABELLED}, not both"
+    else:
+        yield from _text_faults(texts[0], row[texts[0]])
+        yield from _label_faults(row["label"])
+
+
+def _label_faults(label: object) -> Iterator[Fault]:
+    if isinstance(label, str):
+        yield from _text_faults("label", label)
+    elif isinstance(label, bool) or not isinstance(label, int | float):
+        yield "bad_label", f"label: found {describe(label)}, expected a string or a number"
+    elif isinstance(label, float) and not math.isfinite(label):
+        yield "bad_label", f"label: found {describe(label)}, expected a finite number"
+
+
+def _preference_faults(row: dict[Any, Any]) -> Iterator[Fault]:
+    if not {"prompt", "chosen", "rejected"} <= row.keys():
+        yield "missing_keys", f"found {_keys(row)}, {EXPECTED_PREFERENCE}"
+    elif not isinstance(row["prompt"], list):
+        for field in ("prompt", "chosen", "rejected"):
+            yield from _text_faults(field, row[field])
+    else:
+        yield from _messages_faults("prompt", row["prompt"])
+        for field in ("chosen", "rejected"):
+            yield from _messages_faults(field, row[field], answers=True)
 
 
 def text_length(row: dict[str, Any]) -> int:
@@ -46,17 +88,17 @@ def describe(value: object) -> str:
     return f"{type(value).__name__} {reprlib.repr(value)}"
 
 
-def _messages_faults(messages: object) -> Iterator[Fault]:
+def _messages_faults(field: str, messages: object, *, answers: bool = False) -> Iterator[Fault]:
     if not isinstance(messages, list):
-        yield "no_messages", f"messages: found {describe(messages)}, expected a list of messages"
+        yield "no_messages", f"{field}: found {describe(messages)}, expected a list of messages"
         return
     if not messages:
-        yield "no_messages", "messages: found an empty list, expected at least one message"
+        yield "no_messages", f"{field}: found an empty list, expected at least one message"
         return
     for position, message in enumerate(messages):
-        yield from _message_faults(f"messages[{position}]", message)
-    if not any(isinstance(m, dict) and m.get("role") == "assistant" for m in messages):
-        yield "no_assistant", "messages: expected at least one with role 'assistant' to learn from"
+        yield from _message_faults(f"{field}[{position}]", message)
+    if answers and not any(isinstance(m, dict) and m.get("role") == "assistant" for m in messages):
+        yield "no_assistant", f"{field}: expected at least one with role 'assistant' to learn from"
 
 
 def _message_faults(where: str, message: object) -> Iterator[Fault]:

@@ -253,7 +253,7 @@ class BuiltIn(abc.ABC):
     """A metric of this package; its subclasses are what users construct."""
 
     value_of_no_rows: ClassVar[float] = math.nan
-    higher_is_better: ClassVar[bool | None] = True
+    higher_is_better: bool | None = True
 
     @property
     @abc.abstractmethod

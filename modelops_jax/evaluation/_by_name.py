@@ -7,21 +7,27 @@ from typing import Any, ClassVar
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
+from ._class_scores import ClassScoreReader
 from ._classification import LabelPair, LabelReader
 from ._multilabel import IndicatorPair, read_indicators
 from ._ranking import ScoreReader
-from ._regression import read_values
+from ._regression import ValuePair, read_values
 from ._task_type import TaskType
+from ._text_metrics import TEXT_METRICS, TextMetric
+from ._tokens import read_tokens
 
-# What y_pred may be for a metric of the task.
+# What a metric of labels may read in place of predicted labels: `y_score`.
+_SCORES = ("scores", "probabilities", "class_scores")
+# What y_pred, or y_score, may be for a metric of the task.
 _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
-    TaskType.CLASSIFICATION: ("labels",),
-    TaskType.BINARY_CLASSIFICATION: ("labels",),
-    TaskType.MULTICLASS_CLASSIFICATION: ("labels",),
+    TaskType.CLASSIFICATION: ("labels", *_SCORES),
+    TaskType.BINARY_CLASSIFICATION: ("labels", *_SCORES),
+    TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
     TaskType.REGRESSION: ("values", "positive"),
-    TaskType.RANKING: ("scores",),
-    TaskType.TEXT_GENERATION: (),
+    TaskType.RANKING: ("scores", "probabilities"),
+    # Beside texts, what was measured or counted of them already.
+    TaskType.TEXT_GENERATION: ("log_likelihoods", "attempts", "tokens"),
 }
 _AVERAGES = {
     TaskType.BINARY_CLASSIFICATION: "binary",
@@ -29,9 +35,22 @@ _AVERAGES = {
     TaskType.MULTILABEL_CLASSIFICATION: "macro",
 }
 # Options that the rows decide.
-_DECIDED = ("num_classes", "num_labels", "absent", "ignore_index")
+_DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
+
+
+def metric_by_name(
+    metric: str,
+    task_type: TaskType,
+    ignored: Hashable | None,
+    name: str | None,
+    options: Mapping[str, Any],
+) -> OnePassMetric:
+    """The metric of that name on the rows of a task: see `TextMetric` and `TableMetric`."""
+    if task_type is TaskType.TEXT_GENERATION and metric in TEXT_METRICS:
+        return TextMetric(metric, name=name, **options)
+    return TableMetric(metric, task_type, ignored=ignored, name=name, **options)
 
 
 class TableMetric(OnePassMetric):
@@ -53,18 +72,22 @@ class TableMetric(OnePassMetric):
         metric: str,
         task_type: TaskType,
         *,
-        ignore_index: Hashable | None = None,
+        ignored: Hashable | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         self._metric, self._task_type, self._options = metric, task_type, options
-        self._ignore_index = ignore_index
+        self._ignore_index = ignored
+        if metric in numeric.METRICS:
+            self.higher_is_better = numeric.METRICS[metric].higher_is_better
         self._name = metric if name is None else name
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
+            if self.reads_scores and ignored is not None:
+                raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
         # A mistake in the options shows here, before there are rows.
-        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {}
+        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
         rows = {option: value for option, value in rows.items() if option in self._takes}
         given = {option: v for option, v in options.items() if option != "positive_class"}
@@ -76,11 +99,20 @@ class TableMetric(OnePassMetric):
         return self._name
 
     @property
+    def reads_scores(self) -> bool:
+        """Whether it reads `y_score` in place of `y_pred`."""
+        return scored_in(self._metric, self._task_type)
+
+    @property
     def reader(self) -> Reader:
+        if self.reads_scores:
+            return ClassScoreReader(self._options.get("positive_class"))
         if self._of_sets:
             return read_indicators
         if self._of_labels:
             return LabelReader(self._ignore_index)
+        if numeric.METRICS[self._metric].inputs == "tokens":
+            return read_tokens
         return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
 
     def of_no_rows(self) -> float:
@@ -95,6 +127,13 @@ class TableMetric(OnePassMetric):
         if isinstance(pair, IndicatorPair):
             options = self._with_average("macro") | self._options
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
+        if self.reads_scores:
+            given = {o: value for o, value in self._options.items() if o != "positive_class"}
+            if pair.num_classes is not None and "num_classes" in self._takes:
+                given["num_classes"] = pair.num_classes
+            return numeric.metric(self._metric, **given)
+        if isinstance(pair, ValuePair) and pair.outputs is not None:
+            return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
         options = dict(self._options)
@@ -119,6 +158,8 @@ class TableMetric(OnePassMetric):
     def facts(self, pair: Any) -> Mapping[str, Any]:
         if isinstance(pair, LabelPair):
             return pair.facts()
+        if isinstance(pair, ValuePair):
+            return pair.facts()
         return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
 
     def __repr__(self) -> str:
@@ -136,7 +177,7 @@ class TableMetric(OnePassMetric):
 
     @property
     def _of_labels(self) -> bool:
-        return "labels" in _INPUTS[self._task_type]
+        return "labels" in _INPUTS[self._task_type] and not self.reads_scores
 
     def _with_average(self, average: str) -> dict[str, Any]:
         return {"average": average} if self._of_labels and "average" in self._takes else {}
@@ -160,6 +201,13 @@ class TableMetric(OnePassMetric):
         return max(2, 1 << (classes - 1).bit_length())
 
 
+def scored_in(metric: str, task_type: TaskType) -> bool:
+    """Whether a metric of the table reads scores beside the labels of the task."""
+    known = numeric.METRICS.get(metric)
+    labelled = "labels" in _INPUTS[task_type]
+    return known is not None and labelled and known.inputs in _SCORES
+
+
 def _check_fits(metric: str, task_type: TaskType) -> None:
     fitting = [
         name
@@ -173,6 +221,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
             "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
             "is for it"
         )
+    if task_type is TaskType.TEXT_GENERATION:
+        fitting = sorted({*fitting, *TEXT_METRICS})
     if metric not in fitting:
         raise ValueError(
             f"{metric} takes {numeric.METRICS[metric].inputs.replace('_', ' ')} and does not fit "
@@ -182,7 +232,12 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
 
 def _check_options(metric: str, options: Mapping[str, Any]) -> None:
     for option in options:
-        if option in _DECIDED and option in numeric.METRICS[metric].options:
+        info = numeric.METRICS[metric]
+        if option in _DECIDED and option in info.options and info.inputs != "tokens":
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
+    if options.get("multioutput") == "raw_values":
+        raise ValueError(
+            f"{metric}: multioutput='raw_values' gives more than one number; pass an average"
+        )
     if "average" in options and options["average"] is None:
         raise ValueError(f"{metric}: average=None gives more than one number; pass an average")

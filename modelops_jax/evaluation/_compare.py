@@ -111,10 +111,16 @@ def compare(
         # Read together, all models have one set of classes.
         joint = read(_end_to_end([y_true] * len(models)), _end_to_end(predictions.values()))
         bound = _bind(joint.for_all(members), members, groups is not None)
-        true = np.asarray(joint.y_true)[:rows]
-        predicted = np.asarray(joint.y_pred)
-        predicted = predicted.reshape(len(models), rows, *predicted.shape[1:])
-        sample = _Sample(true, dict(zip(models, predicted, strict=True)), wanted, n_resamples)
+        true, predicted = (
+            np.asarray(column).reshape(len(models), rows, *column.shape[1:])
+            for column in (joint.y_true, joint.y_pred)
+        )
+        sample = _Sample(
+            dict(zip(models, true, strict=True)),
+            dict(zip(models, predicted, strict=True)),
+            wanted,
+            n_resamples,
+        )
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:
         if metric.name not in compared:
@@ -163,9 +169,12 @@ def _bind(joint: Pair, members: Mapping[str, Any], in_groups: bool) -> dict[str,
 
 @dataclass(frozen=True)
 class _Sample:
-    """What all models saw, and what each said, as numbers."""
+    """What all models saw, and what each said, as numbers.
 
-    true: np.ndarray
+    What is counted of the references of a text may depend on the prediction.
+    """
+
+    true: Mapping[str, np.ndarray]
     predicted: Mapping[str, np.ndarray]
     confidence: Confidence
     n_resamples: int
@@ -181,16 +190,21 @@ class _Sample:
         if not bound:
             return {}
         level, groups, seed = self.confidence.level, self.confidence.groups, self.confidence.seed
-        values = {m: numeric.compute(bound, self.true, p).values for m, p in self.predicted.items()}
+        values = {
+            model: numeric.compute(bound, self.true[model], pred).values
+            for model, pred in self.predicted.items()
+        }
         intervals = {
             model: numeric.confidence_intervals(
-                bound, self.true, pred, groups=groups, level=level, seed=seed
+                bound, self.true[model], pred, groups=groups, level=level, seed=seed
             )
             for model, pred in self.predicted.items()
         }
+        one_true, *others = self.true.values()
+        all_alike = all(np.array_equal(one_true, other) for other in others)
         drawn = numeric.paired_differences(
             {name: metric for name, metric in bound.items() if metric.resampling != "closed"},
-            self.true,
+            one_true if all_alike else self.true,
             self.predicted,
             pairs=pairs,
             groups=groups,
@@ -225,9 +239,9 @@ class _Sample:
     ) -> PairComparison:
         """One difference; its p-value is not adjusted yet."""
         first, second = (self.predicted[model] for model in pair)
-        level = self.confidence.level
+        level, true = self.confidence.level, self.true[pair[0]]
         if drawn is None:
-            area = numeric.delong_test(self.true, first, second)
+            area = numeric.delong_test(true, first, second)
             wide = NormalDist().inv_cdf((1 + level) / 2) * area.standard_error
             low, high = area.difference - wide, area.difference + wide
             interval = Interval(max(low, -1.0), min(high, 1.0), level, "DeLong", 0, None)
@@ -236,8 +250,8 @@ class _Sample:
             )
         p_value, test = float(drawn.p_value), "permutation"
         if metric.name == "accuracy_score" and self.confidence.groups is None:
-            right = [_right(self.true, predicted) for predicted in (first, second)]
-            p_value = numeric.mcnemar_test(np.ones(len(self.true), bool), *right).p_value
+            right = [_right(true, predicted) for predicted in (first, second)]
+            p_value = numeric.mcnemar_test(np.ones(len(true), bool), *right).p_value
             test = "McNemar (mid-p)"
         return PairComparison(
             *pair, float(drawn.value), drawn.interval, p_value, math.nan, test, False

@@ -78,7 +78,7 @@ class MetricComparison:
             return {}
         name = "the best" if self.baseline is None else self.baseline
         found = {self._against: "best" if self.baseline is None else "baseline"}
-        for other, (pair, lead) in self._leads().items():
+        for other, (pair, lead) in self.leads().items():
             better = (lead > 0) == self.higher_is_better
             verdict = f"{'better' if better else 'worse'} than"
             found[other] = (
@@ -90,7 +90,7 @@ class MetricComparison:
     def _against(self) -> str:
         return next(iter(self.values)) if self.baseline is None else self.baseline
 
-    def _leads(self) -> dict[str, tuple[PairComparison, float]]:
+    def leads(self) -> dict[str, tuple[PairComparison, float]]:
         """By model its comparison with the best or the baseline, and how much larger it is."""
         found = {}
         for pair in self.pairs:
@@ -106,7 +106,7 @@ class MetricComparison:
         found = [f"{self.metric} ({direction[self.higher_is_better]})"]
         width = max(map(len, self.values))
         marks = max(map(len, self.letters.values()), default=0)
-        verdicts, leads = self.verdicts, self._leads()
+        verdicts, leads = self.verdicts, self.leads()
         for model, value in self.values.items():
             line = f"  {model:<{width}}  {written(value)}"
             if (interval := self.intervals.get(model)) is not None:

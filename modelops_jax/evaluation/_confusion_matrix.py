@@ -7,10 +7,10 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._classification import LabelReader
+from ._classification import LabelPair, LabelReader
 from ._labels import shorten
 
-_MOST_CLASSES = 4096
+MOST_CLASSES = 4096
 _SHOWN_CLASSES = 20
 
 
@@ -53,13 +53,22 @@ class ConfusionMatrix:
         *,
         ignore_index: Hashable | None = None,
     ) -> None:
-        pair = LabelReader(ignore_index)(y_true, y_pred)
+        self._count(LabelReader(ignore_index)(y_true, y_pred))
+
+    @classmethod
+    def of_pair(cls, pair: LabelPair) -> "ConfusionMatrix":
+        """The matrix of labels that were read, or counted, before."""
+        matrix = cls.__new__(cls)
+        matrix._count(pair)
+        return matrix
+
+    def _count(self, pair: LabelPair) -> None:
         self.classes = list(pair.labels.classes)
         size = len(self.classes)
-        if size > _MOST_CLASSES:
+        if size > MOST_CLASSES:
             raise ValueError(
                 f"the labels have {size:,} classes ({shorten(pair.labels.classes, 3)}); a "
-                f"confusion matrix is made for at most {_MOST_CLASSES:,}"
+                f"confusion matrix is made for at most {MOST_CLASSES:,}"
             )
         self._position = pair.labels.index
         # Rounded up to few sizes, each of which is compiled once.

@@ -12,7 +12,7 @@ import numpy as np
 from ._builtin import BuiltIn, Computed, compute_together
 from ._call import call_metric
 from ._errors import MetricError, UndefinedMetricWarning, metric_error
-from ._text_metrics import exact_match_metric, length_ratio_metric
+from ._text_functions import exact_match_metric, length_ratio_metric
 from ._vectors import count_rows
 
 

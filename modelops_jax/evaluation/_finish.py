@@ -67,7 +67,7 @@ def finish(
     metadata: dict[str, Any] = {}
     for name in metrics:
         metadata |= (computed[name].facts or {}) if name in computed else {}
-    if task_type is TaskType.BINARY_CLASSIFICATION:
+    if task_type is TaskType.BINARY_CLASSIFICATION and "num_classes" in metadata:
         _check_binary(metadata)
     for name, metric in metrics.items():
         if name not in computed:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
-from ._by_name import TableMetric
+from ._by_name import metric_by_name, scored_in
+from ._class_scores import ClassScoreReader
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
 from ._multilabel import LabelRatio, SubsetAccuracy
@@ -14,10 +15,9 @@ from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
 from ._sharded import gathered
 from ._slicing import read_slices
-from ._stream import EvaluationStream
+from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
-from ._text_metrics import ExactMatch, LengthRatio
-from ._vectors import count_rows
+from ._text_metrics import TextMetric
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
     TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
-    TaskType.TEXT_GENERATION: lambda: [ExactMatch(), LengthRatio()],
+    TaskType.TEXT_GENERATION: lambda: [TextMetric("exact_match"), TextMetric("length_ratio")],
 }
 
 
@@ -76,12 +76,14 @@ class ModelEvaluator:
 precision, recall and f1, each `_micro` and `_macro` |
     | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
     | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together |
-    | TEXT_GENERATION | references | predictions | exact_match, length_ratio |
+    | TEXT_GENERATION | references | predictions | exact_match, length_ratio; by name \
+bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and others |
 
     CLASSIFICATION decides by the labels of the whole evaluation: if all are 0, 1 or bools it is
     binary with positive class 1, else precision, recall and F1 are means over the classes that
     occur in either list; `metadata["averaging"]` says which. All built-in metrics of one kind of
-    input are computed in one pass.
+    input are computed in one pass. Metrics of the table that take scores or probabilities can be
+    added to the tasks of one label a row; they read `y_score`.
 
     Args:
         task_type: the task, or its name ("binary", "multiclass", "regression", ...).
@@ -135,6 +137,15 @@ precision, recall and f1, each `_micro` and `_macro` |
         """The metrics of an evaluation, in order."""
         return tuple(self._metrics.values())
 
+    @property
+    def reads_scores(self) -> tuple[str, ...]:
+        """The metrics that read `y_score` in place of `y_pred`."""
+        return names_of_scored(self._metrics)
+
+    def takes_scores(self, metric: str) -> bool:
+        """Whether the metric of that name of `METRICS` reads `y_score` in this task."""
+        return scored_in(metric, self.task_type)
+
     def add_metric(
         self, metric: NamedMetric | str, *, name: str | None = None, **options: Any
     ) -> "ModelEvaluator":
@@ -142,12 +153,15 @@ precision, recall and f1, each `_micro` and `_macro` |
 
         Args:
             metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
-                pass as the others. Or an object with a `name` and `compute(y_true, y_pred)`, which
-                gets both as they were given and returns one number.
+                pass as the others (`register_metric` adds your own). Or an object with a `name`
+                and `compute(y_true, y_pred)`, which gets both as they were given and returns one
+                number.
             name: the key of the value in a result, for a metric by name; None: that name.
             options: of a metric by name, the options of its function, such as `beta`. Labels are
                 encoded and counted, and the average is the task's unless given (of multilabel
-                rows: macro).
+                rows: macro). A metric of scores takes `positive_class`, the label that has the
+                high scores: unless given it is 1. A metric of texts takes those of the function
+                that counts them, such as `tokenize` of `bleu_metric`.
 
         Returns:
             This evaluator.
@@ -169,9 +183,7 @@ precision, recall and f1, each `_micro` and `_macro` |
             0.7962962962962964
         """
         if isinstance(metric, str):
-            metric = TableMetric(
-                metric, self.task_type, ignore_index=self._ignore_index, name=name, **options
-            )
+            metric = metric_by_name(metric, self.task_type, self._ignore_index, name, options)
         elif options or name is not None:
             raise TypeError(
                 f"a name or options ({', '.join(options) or name}) are for a metric by name, not "
@@ -195,8 +207,9 @@ precision, recall and f1, each `_micro` and `_macro` |
     def evaluate(
         self,
         y_true: Iterable[Any],
-        y_pred: Iterable[Any],
+        y_pred: Iterable[Any] | None,
         *,
+        y_score: Any = None,
         confidence: float | int | None = None,
         groups: Iterable[Any] | None = None,
         seed: int = 0,
@@ -209,7 +222,10 @@ precision, recall and f1, each `_micro` and `_macro` |
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
                 counted on their devices; slices, intervals of sums, scores and metrics of your
-                own gather the rows on the host.
+                own gather the rows on the host. None if no metric reads it.
+            y_score: for metrics of scores or probabilities beside labels: of the positive class,
+                shape (n,); of labels 0 to k - 1 an array of shape (n, k); of other labels a dict
+                of class -> scores of shape (n,).
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
@@ -238,13 +254,18 @@ precision, recall and f1, each `_micro` and `_macro` |
                 `metadata["undefined"]` keeps, says which rule gave the value.
         """
         wanted = check_confidence(confidence, seed, groups)
-        rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
+        rows = check_columns(self._metrics, y_true, y_pred, y_score)
         slicings = read_slices(slices or {}, rows)
         if slicings or groups is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
         groups = [
-            Group(members, functools.partial(read, y_true, y_pred))
+            Group(
+                members,
+                functools.partial(
+                    read, y_true, y_score if isinstance(read, ClassScoreReader) else y_pred
+                ),
+            )
             for read, members in by_reader(built_in).items()
         ]
         columns = (y_true, y_pred)

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._vectors import as_vector, first_index_of
+from ._vectors import as_vector, check_concrete, first_index_of
 
 _EXACT = 2**53
 
@@ -25,6 +25,38 @@ def as_values(values: Any, name: str) -> np.ndarray:
     vector = _as_floats(as_vector(values, name), name)
     _refuse(~np.isfinite(vector), vector, name, "a finite number")
     return vector
+
+
+def has_outputs(values: Any) -> bool:
+    """Whether the rows hold several numbers each: two axes, or a list whose first entry is one."""
+    if hasattr(values, "ndim"):
+        return values.ndim == 2
+    first = values[0] if isinstance(values, list | tuple) and values else 0.0
+    return isinstance(first, list | tuple) or np.ndim(first) == 1
+
+
+def as_outputs(values: Any, name: str) -> np.ndarray:
+    """Give rows of several values as a float matrix, as `as_values` gives a vector.
+
+    Raises:
+        TypeError: entries that are no real numbers.
+        ValueError: not two axes, rows of different length; NaN or infinity, naming the first.
+    """
+    check_concrete(values, name)
+    if not has_outputs(values):
+        raise ValueError(f"{name} has one number a row and the other argument several")
+    if hasattr(values, "__array__"):
+        matrix = np.asarray(values)
+        flat = as_values(matrix.reshape(-1), f"{name} (flattened)")
+        return flat.reshape(matrix.shape)
+    rows = [as_values(row, f"{name}[{index}]") for index, row in enumerate(values)]
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(
+                f"{name} has {len(row)} numbers in row {index} and {len(rows[0])} in row 0; "
+                "expected one number of outputs"
+            )
+    return np.stack(rows)
 
 
 def as_scores(values: Any, name: str) -> np.ndarray:

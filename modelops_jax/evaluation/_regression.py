@@ -1,5 +1,6 @@
-"""Metrics of predicted numbers: MSE, MAE, RMSE and R2."""
+"""Metrics of predicted numbers: MSE, MAE, RMSE and R2; of several outputs a row their mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,15 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Evidence, OnePassMetric, Pair, Reader
-from ._numbers import as_values
+from ._builtin import OnePassMetric, Pair, Reader
+from ._numbers import as_outputs, as_values, has_outputs
 from ._sharded import on_devices
 from ._vectors import check_same_length
 
 
 @dataclass(frozen=True)
 class ValuePair(Pair):
-    """Measured and predicted values as float vectors."""
+    """Measured and predicted values as float vectors, or matrices of several outputs a row."""
 
     measured: np.ndarray | jax.Array
     predicted: np.ndarray | jax.Array
@@ -29,11 +30,28 @@ class ValuePair(Pair):
     def y_pred(self) -> np.ndarray | jax.Array:
         return self.predicted
 
+    @property
+    def outputs(self) -> int | None:
+        """How many values a row has; None: one, and no axis for it."""
+        return self.measured.shape[1] if self.measured.ndim == 2 else None
+
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the rows."""
+        return {} if self.outputs is None else {"outputs": self.outputs}
+
 
 def read_values(y_true: Any, y_pred: Any) -> ValuePair:
-    """Read two vectors of finite real numbers of one length."""
+    """Read finite real numbers of one shape: a vector, or a matrix of several outputs a row."""
     if on_devices(y_true, y_pred) and y_true.dtype != bool and y_pred.dtype != bool:
         return ValuePair(y_true, y_pred)
+    if has_outputs(y_true) or has_outputs(y_pred):
+        measured, predicted = as_outputs(y_true, "y_true"), as_outputs(y_pred, "y_pred")
+        if measured.shape != predicted.shape or not measured.shape[1]:
+            raise ValueError(
+                f"y_true has shape {measured.shape} and y_pred has shape {predicted.shape}; "
+                "expected one shape (rows, outputs)"
+            )
+        return ValuePair(measured, predicted)
     measured, predicted = as_values(y_true, "y_true"), as_values(y_pred, "y_pred")
     check_same_length(measured, predicted, ("y_true", "y_pred"))
     return ValuePair(measured, predicted)
@@ -65,8 +83,11 @@ class MSEMetric(_MeanOfErrors):
         """`"mse"`."""
         return "mse"
 
-    def bind(self, pair: Evidence) -> numeric.Metric:
-        return numeric.metric("mean_squared_error")
+    def bind(self, pair: Any) -> numeric.Metric:
+        return numeric.metric("mean_squared_error", num_outputs=pair.outputs)
+
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        return pair.facts()
 
 
 class MAEMetric(_MeanOfErrors):
@@ -86,8 +107,11 @@ class MAEMetric(_MeanOfErrors):
         """`"mae"`."""
         return "mae"
 
-    def bind(self, pair: Evidence) -> numeric.Metric:
-        return numeric.metric("mean_absolute_error")
+    def bind(self, pair: Any) -> numeric.Metric:
+        return numeric.metric("mean_absolute_error", num_outputs=pair.outputs)
+
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        return pair.facts()
 
 
 class RMSEMetric(_MeanOfErrors):
@@ -107,8 +131,11 @@ class RMSEMetric(_MeanOfErrors):
         """`"rmse"`."""
         return "rmse"
 
-    def bind(self, pair: Evidence) -> numeric.Metric:
-        return numeric.metric("root_mean_squared_error")
+    def bind(self, pair: Any) -> numeric.Metric:
+        return numeric.metric("root_mean_squared_error", num_outputs=pair.outputs)
+
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        return pair.facts()
 
 
 class R2Metric(OnePassMetric):
@@ -133,13 +160,16 @@ class R2Metric(OnePassMetric):
     def reader(self) -> Reader:
         return read_values
 
-    def bind(self, pair: Evidence) -> numeric.Metric:
-        return numeric.metric("r2_score")
+    def bind(self, pair: Any) -> numeric.Metric:
+        return numeric.metric("r2_score", num_outputs=pair.outputs)
 
-    def rule(self, pair: Evidence) -> str:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
+        return pair.facts()
+
+    def rule(self, pair: Any) -> str:
         if pair.rows < 2:
             return "there is one row and two are needed, so the value is nan"
         return (
-            "all values of y_true are equal, so the value is 1.0 for exact predictions and 0.0 "
-            "for any other"
+            f"all values of y_true{'' if pair.outputs is None else ', of one output,'} are equal, "
+            "so the value is 1.0 for exact predictions and 0.0 for any other"
         )

@@ -10,16 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-import modelops_jax.metrics as numeric
-
-from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Reader
+from ._builtin import BuiltIn, Evidence, Reader
 from ._classification import LabelPair
 from ._growing import GrowingClasses
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._ranking import ScorePair, ScoreReader
-from ._regression import ValuePair
-from ._text_metrics import LengthPair, MatchPair
 from ._vectors import check_same_length, count_rows
 
 # Rows are counted in a table, rather than sorted, where it has at most so many cells a row.
@@ -33,6 +29,19 @@ class Running(abc.ABC):
     """What is kept of the rows for the metrics of one reader."""
 
     keeps_rows: ClassVar[bool] = False
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether its second argument is `y_score`."""
+        return False
+
+    def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
+        """Those of its metrics for which every row is kept."""
+        return tuple(members) if self.keeps_rows else ()
+
+    def resamples_rows(self) -> tuple[str, ...]:
+        """Those of its metrics whose interval needs rows that are not kept."""
+        return ()
 
     @abc.abstractmethod
     def of_rows(self, y_true: Any, y_pred: Any) -> Any:
@@ -170,57 +179,6 @@ class KeptScores(Running):
         return self._parts[0]
 
 
-class StreamedSums(Running):
-    """The states of numeric metrics."""
-
-    def __init__(self, read: Reader, stream: numeric.MetricStream) -> None:
-        self._read = read
-        self._stream = stream
-
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
-        pair = self._read(y_true, y_pred)
-        stream = numeric.MetricStream(self._stream.metrics)
-        stream.update(pair.y_true, pair.y_pred)
-        return StreamedSums(self._read, stream)
-
-    def merge(self, other: "StreamedSums") -> None:
-        self._stream.merge(other._stream)
-
-    def evidence(self) -> Evidence:
-        return _Streamed(self._stream)
-
-    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
-        return self._stream.to_arrays()
-
-    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        self._stream.set_arrays(facts, arrays)
-
-
-class _Streamed(Evidence):
-    """The report of a stream, of which some metrics may have been refused by the rows."""
-
-    def __init__(self, stream: numeric.MetricStream) -> None:
-        self._report = stream.report()
-
-    @property
-    def rows(self) -> int:
-        return self._report.rows
-
-    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
-        assert bound.keys() == self._report.values.keys()
-        return self._report
-
-    def intervals(
-        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
-    ) -> dict[str, numeric.Interval]:
-        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
-        if confidence is None or not counted:
-            return {}
-        return numeric.state_intervals(
-            counted, self._report.states, level=confidence.level, seed=confidence.seed
-        )
-
-
 class KeptRows(Running):
     """Both arguments of every batch as they came, for metrics that need all rows at once."""
 
@@ -292,19 +250,3 @@ def _json_rows(rows: list[Any], name: str) -> list[Any]:
                 "saved; expected numbers, bools, strings or arrays"
             )
     return rows
-
-
-def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
-    """The state of no rows for metrics of one reader."""
-    pair = read([], [])
-    if isinstance(pair, LabelPair):
-        return LabelCounts(read)
-    if isinstance(pair, ScorePair):
-        assert isinstance(read, ScoreReader)
-        return KeptScores(read)
-    if isinstance(pair, ValuePair | LengthPair | MatchPair):
-        one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
-        assert one_pass.keys() == members.keys()
-        bound = {name: metric.bind(pair) for name, metric in one_pass.items()}
-        return StreamedSums(read, numeric.MetricStream(bound))
-    return KeptRows(read)

@@ -7,9 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
+from ._class_scores import ClassScoreReader
 from ._finish import Group, check_confidence, finish
 from ._result import EvaluationResult
-from ._running import KeptRows, Running, running
+from ._running import KeptRows, Running
+from ._streamed import running
 from ._task_type import TaskType
 from ._vectors import count_rows
 
@@ -27,6 +29,32 @@ class EvaluatorLike(Protocol):
     def metrics(self) -> tuple[Any, ...]:
         """The metrics, in order."""
         ...
+
+
+def names_of_scored(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics that read `y_score`."""
+    return tuple(
+        name
+        for name, metric in metrics.items()
+        if isinstance(metric, BuiltIn) and isinstance(metric.reader, ClassScoreReader)
+    )
+
+
+def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score: Any) -> int:
+    """The number of rows of what these metrics read.
+
+    Raises:
+        TypeError: a column that is no list, tuple or array.
+        ValueError: two lengths, or a column that is missing, or that no metric reads.
+    """
+    scored = names_of_scored(metrics)
+    others = [name for name in metrics if name not in scored]
+    for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, scored)):
+        if given is None and readers:
+            raise ValueError(f"{', '.join(readers)}: needs {column}, which is None")
+    if y_score is not None and not scored:
+        raise ValueError("y_score is given, and none of the metrics reads it")
+    return count_rows(y_true, y_true if y_pred is None else y_pred, ("y_true", "y_pred"))
 
 
 class EvaluationStream:
@@ -73,30 +101,43 @@ class EvaluationStream:
     def keeps_rows(self) -> tuple[str, ...]:
         """The metrics for which every row is kept, so that memory grows with them.
 
-        Exact AUROC, multilabel metrics, and metrics of your own.
+        Exact AUROC and average precision, medians and ranks, multilabel metrics, and metrics of
+        your own.
         """
         kept = {
             name
             for members, state in zip(self._members, self._running, strict=False)
-            if state.keeps_rows
-            for name in members
+            for name in state.kept_for(members)
         }
         return tuple(name for name in self._metrics if name in kept or name in self._custom)
 
-    def update(self, y_true: Iterable[Any], y_pred: Iterable[Any]) -> None:
+    @property
+    def resamples_rows(self) -> tuple[str, ...]:
+        """The metrics whose interval needs the rows, so that `result` gives them none."""
+        found = {name for state in self._running for name in state.resamples_rows()}
+        return tuple(name for name in self._metrics if name in found)
+
+    def update(
+        self, y_true: Iterable[Any], y_pred: Iterable[Any] | None, *, y_score: Any = None
+    ) -> None:
         """Add a batch of rows.
 
         Args:
             y_true: what is right, one entry per row (see `ModelEvaluator`).
-            y_pred: what was predicted, of the same length.
+            y_pred: what was predicted, of the same length; None if no metric reads it.
+            y_score: as for `ModelEvaluator.evaluate`.
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
             ValueError: two lengths, or entries that no definition covers. After an error the
                 stream is as it was before the call.
         """
-        rows = count_rows(y_true, y_pred, ("y_true", "y_pred"))
-        self._add([state.of_rows(y_true, y_pred) for state in self._running], rows)
+        rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        states = [
+            state.of_rows(y_true, y_score if state.reads_scores else y_pred)
+            for state in self._running
+        ]
+        self._add(states, rows)
 
     def merge(self, other: "EvaluationStream") -> None:
         """Add the rows of another stream of the same metrics, which stays as it is.
@@ -117,7 +158,7 @@ class EvaluationStream:
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
                 counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
-                need their rows again.
+                need their rows again (`resamples_rows`).
             seed: of the bootstrap.
 
         Returns:

@@ -1,8 +1,10 @@
-"""Metrics of texts: exact match and length ratio."""
+"""Metrics of texts: counted on the host, row by row, and summed as numbers."""
 
+import dataclasses
+import math
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,150 +13,163 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import Computed, Evidence, OnePassMetric, Pair, Reader
 from ._errors import UndefinedMetricWarning
-from ._texts import Texts, read_texts
+from ._text_counts import (
+    BleuNgrams,
+    ChrfNgrams,
+    Edits,
+    Lengths,
+    Matches,
+    RougeNgrams,
+    RougeSubsequence,
+    SquadMatches,
+    SquadWords,
+)
+from ._texts import read_texts
 
 
 @dataclass(frozen=True)
-class MatchPair(Pair):
-    """For each row whether prediction and reference are the same text."""
+class CountPair(Pair):
+    """What was counted of every row's reference and prediction."""
 
-    matches: np.ndarray
+    reference: np.ndarray
+    predicted: np.ndarray
 
     @property
     def y_true(self) -> np.ndarray:
-        return np.ones_like(self.matches)
+        return self.reference
 
     @property
     def y_pred(self) -> np.ndarray:
-        return self.matches
+        return self.predicted
 
 
 @dataclass(frozen=True)
-class LengthPair(Pair):
-    """The number of characters of every reference and prediction."""
+class TextReader:
+    """Reads references and predictions, and counts."""
 
-    references: np.ndarray
-    predictions: np.ndarray
+    count: Any
+    names: tuple[str, str] = ("y_pred", "y_true")
+
+    def __call__(self, y_true: Any, y_pred: Any) -> CountPair:
+        """Read both; see `read_texts` for what is refused."""
+        return CountPair(*self.count(read_texts(y_pred, y_true, self.names)))
+
+
+@dataclass(frozen=True)
+class TextKind:
+    """How a metric of texts is made."""
+
+    counter: type
+    numeric: str
+    """The metric of `modelops_jax.metrics.METRICS` that it is on what is counted."""
+
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """What of the counter is no option."""
+
+    tunable: bool = False
+    """Whether the numeric metric's options are options."""
+
+    no_rows: float = math.nan
+    unit: str = "row"
+    """That of which there is none where the value is undefined."""
 
     @property
-    def y_true(self) -> np.ndarray:
-        return self.references
+    def counted(self) -> tuple[str, ...]:
+        """The options of the counter."""
+        every = (one.name for one in dataclasses.fields(self.counter))
+        return tuple(name for name in every if name not in self.fixed)
 
     @property
-    def y_pred(self) -> np.ndarray:
-        return self.predictions
+    def options(self) -> tuple[str, ...]:
+        """All options."""
+        more = numeric.METRICS[self.numeric].options if self.tunable else ()
+        return tuple(dict.fromkeys((*self.counted, *more)))
 
 
-def _matches(texts: Texts) -> MatchPair:
-    return MatchPair(texts.matches())
+TEXT_METRICS: Mapping[str, TextKind] = {
+    "bleu_score": TextKind(BleuNgrams, "bleu_score", tunable=True),
+    "character_error_rate": TextKind(
+        Edits, "character_error_rate", {"of_words": False}, unit="character of a reference"
+    ),
+    "chrf_score": TextKind(ChrfNgrams, "chrf_score", tunable=True),
+    "exact_match": TextKind(Matches, "accuracy_score", no_rows=0.0),
+    "length_ratio": TextKind(Lengths, "length_ratio", no_rows=0.0),
+    "rouge_1_score": TextKind(RougeNgrams, "rouge_1_score", {"order": 1}),
+    "rouge_2_score": TextKind(RougeNgrams, "rouge_2_score", {"order": 2}),
+    "rouge_l_score": TextKind(RougeSubsequence, "rouge_l_score"),
+    "squad_exact_match": TextKind(SquadMatches, "accuracy_score", no_rows=0.0),
+    "squad_f1_score": TextKind(SquadWords, "squad_f1_score"),
+    "word_error_rate": TextKind(
+        Edits, "word_error_rate", {"of_words": True}, unit="word of a reference"
+    ),
+}
 
 
-def _lengths(texts: Texts) -> LengthPair:
-    predictions, references = texts.lengths()
-    return LengthPair(references, predictions)
+class TextMetric(OnePassMetric):
+    """A metric of `TEXT_METRICS` with the arguments of the numeric metrics, (y_true, y_pred).
 
+    Args:
+        metric: its name.
+        name: the key of the value in a result; None: that name.
+        names: what the caller calls predictions and references, for messages.
+        options: see the function of this metric.
 
-def _read_matches(y_true: Any, y_pred: Any) -> MatchPair:
-    return _matches(read_texts(y_pred, y_true, ("y_pred", "y_true")))
+    Raises:
+        TypeError: an option that the metric does not have.
+        ValueError: an option that is none of its choices.
+        ImportError: what counts its texts is not installed.
+    """
 
-
-def _read_lengths(y_true: Any, y_pred: Any) -> LengthPair:
-    return _lengths(read_texts(y_pred, y_true, ("y_pred", "y_true")))
-
-
-class ExactMatch(OnePassMetric):
-    """`exact_match_metric` with the arguments of the numeric metrics, (y_true, y_pred)."""
-
-    value_of_no_rows = 0.0
+    def __init__(
+        self,
+        metric: str,
+        *,
+        name: str | None = None,
+        names: tuple[str, str] = ("y_pred", "y_true"),
+        **options: Any,
+    ) -> None:
+        kind = TEXT_METRICS[metric]
+        for option in options:
+            if option not in kind.options:
+                has = (
+                    f"its options are: {', '.join(kind.options)}" if kind.options else "it has none"
+                )
+                raise TypeError(f"{metric} has no option {option!r} for texts; {has}")
+        self.higher_is_better = numeric.METRICS[kind.numeric].higher_is_better
+        self._metric, self._kind, self._options = metric, kind, options
+        self._name = metric if name is None else name
+        wanted = numeric.METRICS[kind.numeric].options
+        given = {o: value for o, value in options.items() if o in wanted and kind.tunable}
+        self._numeric = numeric.metric(kind.numeric, **given)
+        counted = {o: value for o, value in options.items() if o in kind.counted}
+        self._reader = TextReader(kind.counter(**kind.fixed, **counted), names)
 
     @property
     def name(self) -> str:
-        return "exact_match"
+        """The key of the value in a result."""
+        return self._name
 
     @property
     def reader(self) -> Reader:
-        return _read_matches
+        return self._reader
+
+    def of_no_rows(self) -> float:
+        return self._kind.no_rows
 
     def bind(self, pair: Evidence) -> numeric.Metric:
-        # The rows that match are counted in two cells, whose resampling gives the interval.
-        return numeric.metric("accuracy_score")
+        return self._numeric
+
+    def rule(self, pair: Evidence) -> str:
+        return f"there is no {self._kind.unit}, so the value is nan"
+
+    def __repr__(self) -> str:
+        options = "".join(f", {option}={value!r}" for option, value in self._options.items())
+        return f"TextMetric({self._metric!r}{options})"
 
 
-class LengthRatio(OnePassMetric):
-    """`length_ratio_metric` with the arguments of the numeric metrics, (y_true, y_pred)."""
-
-    value_of_no_rows = 0.0
-    higher_is_better = None
-
-    @property
-    def name(self) -> str:
-        return "length_ratio"
-
-    @property
-    def reader(self) -> Reader:
-        return _read_lengths
-
-    def bind(self, pair: Evidence) -> numeric.Metric:
-        return numeric.metric("length_ratio")
-
-
-def exact_match_metric(predictions: Iterable[Any], references: Iterable[Any]) -> float:
-    """Share of predictions that equal their reference, surrounding white space left aside.
-
-    Args:
-        predictions: generated texts: a list, tuple or NumPy array of strings.
-        references: the right texts, of the same length.
-
-    Returns:
-        A float in [0, 1]; best 1.
-
-    Raises:
-        TypeError: one string instead of a list of them, or an entry that is no string, naming
-            its index.
-        ValueError: two lengths.
-
-    Warns:
-        UndefinedMetricWarning: there are no rows, and the value is 0.0.
-
-    Example:
-        >>> from modelops_jax.evaluation import exact_match_metric
-        >>> exact_match_metric(["4", " Paris\\n", "5"], ["4", "Paris", "6"])
-        0.6666666666666666
-    """
-    texts = read_texts(predictions, references, ("predictions", "references"))
-    return _compute(ExactMatch(), _matches(texts))
-
-
-def length_ratio_metric(predictions: Iterable[Any], references: Iterable[Any]) -> float:
-    """Mean over examples of len(prediction) / len(reference), in characters.
-
-    An empty reference counts 1.0 if its prediction is empty too and 0.0 if not.
-
-    Args:
-        predictions: generated texts: a list, tuple or NumPy array of strings.
-        references: the right texts, of the same length.
-
-    Returns:
-        A float in [0, inf); 1 means as long as the references.
-
-    Raises:
-        TypeError: one string instead of a list of them, or an entry that is no string, naming
-            its index.
-        ValueError: two lengths.
-
-    Warns:
-        UndefinedMetricWarning: there are no rows, and the value is 0.0.
-
-    Example:
-        >>> from modelops_jax.evaluation import length_ratio_metric
-        >>> length_ratio_metric(["ab", "abcd", ""], ["abcd", "abcd", ""])
-        0.8333333333333334
-    """
-    texts = read_texts(predictions, references, ("predictions", "references"))
-    return _compute(LengthRatio(), _lengths(texts))
-
-
-def _compute(metric: OnePassMetric, pair: Pair) -> float:
+def compute_texts(metric: TextMetric, predictions: Any, references: Any) -> float:
+    """Compute a metric for a function that the user calls."""
+    pair = metric.reader(references, predictions)
     outcome = pair.compute({metric.name: metric}, None)[metric.name]
     assert isinstance(outcome, Computed)
     if outcome.rule is not None:

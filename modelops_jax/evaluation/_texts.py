@@ -1,7 +1,7 @@
 """Predictions and references as texts, and the numbers taken from them."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,47 @@ class Texts:
         except TypeError:
             self._name_others()
             raise
+
+    def pairs(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Each prediction with its references: a reference may be a list of right texts.
+
+        Raises:
+            TypeError: an entry that is no string, or no list of strings, naming the argument and
+                the index.
+            ValueError: an empty list.
+        """
+        for index, (predicted, right) in enumerate(
+            zip(self.predictions, self.references, strict=True)
+        ):
+            if not isinstance(predicted, str):
+                self._name_others()
+            if isinstance(right, str):
+                yield predicted, (right,)
+                continue
+            several = right.tolist() if isinstance(right, np.ndarray) else right
+            if not isinstance(several, list | tuple) or not all(
+                isinstance(text, str) for text in several
+            ):
+                raise TypeError(
+                    f"{self.names[1]} has {right!r} ({type(right).__name__}) at index {index}; "
+                    "expected a string or a list of strings"
+                )
+            if not several:
+                raise ValueError(
+                    f"{self.names[1]} has an empty list at index {index}; expected one text or more"
+                )
+            yield predicted, several
+
+    def single_pairs(self) -> Iterator[tuple[str, str]]:
+        """Each prediction with its one reference.
+
+        Raises:
+            TypeError: an entry that is no string, naming the argument and the index.
+        """
+        for predicted, right in zip(self.predictions, self.references, strict=True):
+            if not (isinstance(predicted, str) and isinstance(right, str)):
+                self._name_others()
+            yield predicted, right
 
     def _name_others(self) -> None:
         for texts, name in zip((self.predictions, self.references), self.names, strict=True):

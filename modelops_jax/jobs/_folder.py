@@ -50,6 +50,7 @@ class JobFolder:
         self.checkpoints_path = path / "checkpoints"
         self.traceback_path = path / "traceback.txt"
         self.model_path = path / "model"
+        self.adapter_path = path / "adapter"
         self._request_path = path / "request.json"
 
     def write_inputs(self, request: JobRequest, train: Dataset, evaluation: Dataset | None) -> None:
@@ -122,16 +123,21 @@ class JobFolder:
         """Keep the traceback of a failure."""
         self.traceback_path.write_text(text, "utf-8", errors="backslashreplace")
 
-    def publish_model(self, save: Callable[[Path], object]) -> None:
+    def publish_model(
+        self, save: Callable[[Path], object], save_adapter: Callable[[Path], object] | None = None
+    ) -> None:
         """Put the trained weights in `model/`; the checkpoints have served then.
 
         Args:
             save: writes the weights to the folder it is given, all of them or none.
+            save_adapter: writes the adapters alone, to `adapter/`, where there are any.
         """
-        # An attempt that died between saving and `completed` left a folder that nobody uses.
-        if self.model_path.exists():
-            shutil.rmtree(self.model_path)
-        save(self.model_path)
+        for path, write in ((self.adapter_path, save_adapter), (self.model_path, save)):
+            # An attempt that died between saving and `completed` left a folder that nobody uses.
+            if path.exists():
+                shutil.rmtree(path)
+            if write is not None:
+                write(path)
         if self.checkpoints_path.exists():
             shutil.rmtree(self.checkpoints_path)
 

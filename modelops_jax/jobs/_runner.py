@@ -6,7 +6,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
+
+from modelops_jax.models import can_save_adapters, save_adapters
 
 from ._errors import JobError
 from ._folder import JobFolder
@@ -27,6 +30,11 @@ class Trained(Protocol):
     @property
     def model(self) -> Any:
         """Has `save(path)`, which writes a whole new folder or nothing."""
+        ...
+
+    @property
+    def adapters(self) -> Any:
+        """The adapters that the model's weights hold merged, or None."""
         ...
 
     @property
@@ -109,7 +117,16 @@ class JobRunner:
             if result.stopped:
                 return self._stopped_as()
             self._check_lease()
-            self.folder.publish_model(result.model.save)
+            save_adapter = None
+            if result.adapters is not None and can_save_adapters(result.model.config):
+                base = self.record.resolved_model
+                save_adapter = partial(
+                    save_adapters,
+                    adapters=result.adapters,
+                    config=result.model.config,
+                    base_model=base,
+                )
+            self.folder.publish_model(result.model.save, save_adapter)
             return JobStatus.COMPLETED, f"weights in {self.folder.model_path}", None
         except Exception as error:  # whatever training raises is the job's failure
             name = type(error).__name__

@@ -112,7 +112,7 @@ def bootstrap_intervals(
         statistics = dict.fromkeys(s for m in by_rows.values() for s in m.statistics)
         sums = draw_rows(
             {s: states[s] for s in statistics if isinstance(s, SummedStatistic)},
-            y_true,
+            [y_true],
             [y_pred],
             weight=weight,
             groups=groups,

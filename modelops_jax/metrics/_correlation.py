@@ -4,40 +4,64 @@ from ._call import call
 from ._covariance import RowCovariance
 from ._finalizers import R2, Concordance, Correlation, RankCorrelation
 from ._metric import Metric
+from ._outputs import over_outputs
 from ._row_functions import difference, target
 from ._rowwise import RowVariance
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 from ._values import ValueRows
 
 
-def explained_variance_score_metric(*, force_finite: bool = True) -> Metric:
+def explained_variance_score_metric(
+    *,
+    force_finite: bool = True,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `explained_variance_score`."""
-    return Metric(
+    one = Metric(
         "explained_variance_score", (RowVariance(difference), RowVariance(target)), R2(force_finite)
     )
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def pearson_corrcoef_metric() -> Metric:
+def pearson_corrcoef_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `pearson_corrcoef`."""
-    return Metric("pearson_corrcoef", (RowCovariance(),), Correlation())
+    one = Metric("pearson_corrcoef", (RowCovariance(),), Correlation())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def concordance_corrcoef_metric() -> Metric:
+def concordance_corrcoef_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `concordance_corrcoef`."""
-    return Metric("concordance_corrcoef", (RowCovariance(),), Concordance())
+    one = Metric("concordance_corrcoef", (RowCovariance(),), Concordance())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def spearman_corrcoef_metric() -> Metric:
+def spearman_corrcoef_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `spearman_corrcoef`."""
-    return Metric("spearman_corrcoef", (ValueRows(),), RankCorrelation())
+    one = Metric("spearman_corrcoef", (ValueRows(),), RankCorrelation())
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def explained_variance_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     force_finite: bool = True,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Share of the variance explained: `1 - var(y_true - y_pred) / var(y_true)`.
@@ -50,13 +74,17 @@ def explained_variance_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         force_finite: of targets that are all equal, give 1 for errors that are all equal and 0
             otherwise, instead of nan and -inf.
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by the
+            centred squares of their targets ("variance_weighted"), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in (-inf, 1]; best 1. nan of fewer than two rows of positive weight.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -67,20 +95,19 @@ def explained_variance_score(
 
     Source: the definition of `sklearn.metrics.explained_variance_score`.
     """
-    return call(
-        explained_variance_score_metric(force_finite=force_finite),
-        y_true,
-        y_pred,
-        weight,
-        axis_name,
+    metric = explained_variance_score_metric(
+        force_finite=force_finite, num_outputs=num_outputs, multioutput=multioutput
     )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def pearson_corrcoef(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Pearson's correlation: `cov(y_true, y_pred) / (std(y_true) std(y_pred))`.
@@ -89,13 +116,16 @@ def pearson_corrcoef(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [-1, 1]; best 1. nan if either is constant, as of fewer than two rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -106,14 +136,17 @@ def pearson_corrcoef(
 
     Source: Pearson, "Notes on regression and inheritance in the case of two parents", 1895.
     """
-    return call(pearson_corrcoef_metric(), y_true, y_pred, weight, axis_name)
+    metric = pearson_corrcoef_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def concordance_corrcoef(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Lin's concordance: how close the rows are to the line `y_true = y_pred`.
@@ -125,13 +158,16 @@ def concordance_corrcoef(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [-1, 1]; best 1. nan if either is constant, as of fewer than two rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -143,11 +179,18 @@ def concordance_corrcoef(
     Source: Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45,
     1989.
     """
-    return call(concordance_corrcoef_metric(), y_true, y_pred, weight, axis_name)
+    metric = concordance_corrcoef_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def spearman_corrcoef(
-    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+    axis_name: str | None = None,
 ) -> Value:
     """Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
 
@@ -158,13 +201,16 @@ def spearman_corrcoef(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [-1, 1]; best 1. nan if either is constant, as of fewer than two rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -175,4 +221,5 @@ def spearman_corrcoef(
     Source: Spearman, "The proof and measurement of association between two things", American
     Journal of Psychology 15, 1904.
     """
-    return call(spearman_corrcoef_metric(), y_true, y_pred, weight, axis_name)
+    metric = spearman_corrcoef_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)

@@ -6,34 +6,57 @@ from ._call import call
 from ._finalizers import LargestValue, Mean, MedianError
 from ._largest import RowMax
 from ._metric import Metric
+from ._outputs import over_outputs
 from ._row_functions import Huber, Pinball, absolute_error, log_cosh
 from ._rowwise import RowMean
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 from ._values import ValueRows
 
 
-def log_cosh_error_metric() -> Metric:
+def log_cosh_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `log_cosh_error`."""
-    return Metric("log_cosh_error", (RowMean(log_cosh),), Mean())
+    one = Metric("log_cosh_error", (RowMean(log_cosh),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def mean_pinball_loss_metric(*, alpha: float | int = 0.5) -> Metric:
+def mean_pinball_loss_metric(
+    *,
+    alpha: float | int = 0.5,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `mean_pinball_loss`."""
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
-    return Metric("mean_pinball_loss", (RowMean(Pinball(float(alpha))),), Mean())
+    one = Metric("mean_pinball_loss", (RowMean(Pinball(float(alpha))),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def huber_loss_metric(*, delta: float | int = 1.0) -> Metric:
+def huber_loss_metric(
+    *,
+    delta: float | int = 1.0,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `huber_loss`."""
     if not 0 < delta < math.inf:
         raise ValueError(f"delta must be positive and finite, not {delta!r}")
-    return Metric("huber_loss", (RowMean(Huber(float(delta))),), Mean())
+    one = Metric("huber_loss", (RowMean(Huber(float(delta))),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def median_absolute_error_metric() -> Metric:
+def median_absolute_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `median_absolute_error`."""
-    return Metric("median_absolute_error", (ValueRows(),), MedianError())
+    one = Metric("median_absolute_error", (ValueRows(),), MedianError())
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def max_error_metric() -> Metric:
@@ -42,10 +65,12 @@ def max_error_metric() -> Metric:
 
 
 def log_cosh_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `log(cosh(y_true - y_pred))`: half the square of a small error, |error| of a large.
@@ -54,13 +79,16 @@ def log_cosh_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -71,15 +99,18 @@ def log_cosh_error(
 
     Source: the definition of `keras.losses.LogCosh`.
     """
-    return call(log_cosh_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = log_cosh_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def mean_pinball_loss(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     alpha: float | int = 0.5,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean pinball loss of a predicted quantile.
@@ -92,13 +123,16 @@ def mean_pinball_loss(
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         alpha: the level of the quantile, in [0, 1].
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf), in the unit of the values; best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan); an `alpha` outside [0, 1].
 
     Example:
@@ -109,15 +143,18 @@ def mean_pinball_loss(
 
     Source: the definition of `sklearn.metrics.mean_pinball_loss`.
     """
-    return call(mean_pinball_loss_metric(alpha=alpha), y_true, y_pred, weight, axis_name)
+    metric = mean_pinball_loss_metric(alpha=alpha, num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def huber_loss(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     delta: float | int = 1.0,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean Huber loss: quadratic up to `delta`, linear from there on.
@@ -129,13 +166,16 @@ def huber_loss(
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         delta: where the loss turns linear, positive, in the unit of the values.
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan); a `delta` that is not positive.
 
     Example:
@@ -147,7 +187,8 @@ def huber_loss(
     Source: Huber, "Robust estimation of a location parameter", Annals of Mathematical
     Statistics 35, 1964.
     """
-    return call(huber_loss_metric(delta=delta), y_true, y_pred, weight, axis_name)
+    metric = huber_loss_metric(delta=delta, num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def max_error(
@@ -184,7 +225,13 @@ def max_error(
 
 
 def median_absolute_error(
-    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+    axis_name: str | None = None,
 ) -> Value:
     """Weighted median of `|y_true - y_pred|`: half of the weight is on either side.
 
@@ -195,13 +242,16 @@ def median_absolute_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf), in the unit of the values; best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -211,4 +261,5 @@ def median_absolute_error(
 
     Source: the definition of `sklearn.metrics.median_absolute_error`.
     """
-    return call(median_absolute_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = median_absolute_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)

@@ -1,6 +1,8 @@
 """The page of all metrics: `python -m modelops_jax.metrics._page > docs/metrics.md`."""
 
-from ._table import METRICS, MetricInfo, metric
+from ._by_name import metric
+from ._metric_info import MetricInfo
+from ._table import METRICS
 
 _HEAD = """# The metrics of `modelops_jax.metrics`
 

@@ -34,7 +34,7 @@ class Difference:
 
 def paired_differences(
     metrics: Mapping[str, Metric],
-    y_true: Vector,
+    y_true: Vector | Matrix | Mapping[str, Vector],
     y_preds: Mapping[str, Vector | Matrix],
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
@@ -56,7 +56,8 @@ def paired_differences(
 
     Args:
         metrics: the metrics under the names their differences will have.
-        y_true: reference labels or values, shape (n,).
+        y_true: reference labels or values, shape (n,); by model where they depend on it, as the
+            length of the reference nearest to a model's text does.
         y_preds: by model its predictions of these rows, of the shape that the metrics take.
         pairs: which differences, (first, second) for the value of first minus that of second.
             None: every two models once, in the order of `y_preds`.
@@ -99,11 +100,21 @@ def paired_differences(
     for name in {name for pair in wanted for name in pair}:
         if name not in y_preds:
             raise ValueError(f"pairs has the model {name!r}; y_preds has {', '.join(names)}")
-    reports = [compute(metrics, y_true, pred, weight=weight) for pred in y_preds.values()]
+    if isinstance(y_true, Mapping):
+        if y_true.keys() != y_preds.keys():
+            raise ValueError(
+                f"y_true is of {list(y_true)} and y_preds of {names}; expected the same"
+            )
+        of_model = {name: y_true[name] for name in names}
+    else:
+        of_model = dict.fromkeys(names, y_true)
+    reports = [
+        compute(metrics, of_model[name], pred, weight=weight) for name, pred in y_preds.items()
+    ]
     statistics = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
     sums = draw_rows(
         {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
-        y_true,
+        [*of_model.values()] if isinstance(y_true, Mapping) else [y_true],
         list(y_preds.values()),
         weight=weight,
         groups=groups,

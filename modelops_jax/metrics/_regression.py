@@ -3,29 +3,51 @@
 from ._call import call
 from ._finalizers import R2, Mean
 from ._metric import Metric
+from ._outputs import over_outputs
 from ._row_functions import absolute_error, relative_length, squared_error, target
 from ._rowwise import RowMean, RowVariance
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 
 
-def mean_squared_error_metric() -> Metric:
+def mean_squared_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `mean_squared_error`."""
-    return Metric("mean_squared_error", (RowMean(squared_error),), Mean())
+    one = Metric("mean_squared_error", (RowMean(squared_error),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def mean_absolute_error_metric() -> Metric:
+def mean_absolute_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `mean_absolute_error`."""
-    return Metric("mean_absolute_error", (RowMean(absolute_error),), Mean())
+    one = Metric("mean_absolute_error", (RowMean(absolute_error),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def root_mean_squared_error_metric() -> Metric:
+def root_mean_squared_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `root_mean_squared_error`."""
-    return Metric("root_mean_squared_error", (RowMean(squared_error),), Mean(root=True))
+    one = Metric("root_mean_squared_error", (RowMean(squared_error),), Mean(root=True))
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def r2_score_metric(*, force_finite: bool = True) -> Metric:
+def r2_score_metric(
+    *,
+    force_finite: bool = True,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `r2_score`."""
-    return Metric("r2_score", (RowMean(squared_error), RowVariance(target)), R2(force_finite))
+    one = Metric("r2_score", (RowMean(squared_error), RowVariance(target)), R2(force_finite))
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def length_ratio_metric() -> Metric:
@@ -34,7 +56,13 @@ def length_ratio_metric() -> Metric:
 
 
 def mean_squared_error(
-    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+    axis_name: str | None = None,
 ) -> Value:
     """Mean squared error: the weighted mean of `(y_true - y_pred) ** 2`.
 
@@ -42,13 +70,16 @@ def mean_squared_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -58,11 +89,18 @@ def mean_squared_error(
 
     Source: the definition of `sklearn.metrics.mean_squared_error`.
     """
-    return call(mean_squared_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_squared_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def mean_absolute_error(
-    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+    axis_name: str | None = None,
 ) -> Value:
     """Mean absolute error: the weighted mean of `|y_true - y_pred|`.
 
@@ -70,13 +108,16 @@ def mean_absolute_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf), in the unit of the values; best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -86,11 +127,18 @@ def mean_absolute_error(
 
     Source: the definition of `sklearn.metrics.mean_absolute_error`.
     """
-    return call(mean_absolute_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_absolute_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def root_mean_squared_error(
-    y_true: Vector, y_pred: Vector, *, weight: Vector | None = None, axis_name: str | None = None
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+    *,
+    weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+    axis_name: str | None = None,
 ) -> Value:
     """Root of the mean squared error.
 
@@ -98,6 +146,9 @@ def root_mean_squared_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -105,7 +156,7 @@ def root_mean_squared_error(
         a perfect fit, where the root has no slope, is 0.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -115,15 +166,18 @@ def root_mean_squared_error(
 
     Source: the definition of `sklearn.metrics.root_mean_squared_error`.
     """
-    return call(root_mean_squared_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = root_mean_squared_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def r2_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     force_finite: bool = True,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Coefficient of determination: `1 - sum w (y - p)^2 / sum w (y - mean y)^2`.
@@ -134,6 +188,10 @@ def r2_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         force_finite: of targets that are all equal, give 1 for a perfect fit and 0 for any
             other, instead of nan and -inf.
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by the
+            centred squares of their targets ("variance_weighted"), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -141,7 +199,7 @@ def r2_score(
         count as equal only if they are so exactly, at any scale.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -151,7 +209,10 @@ def r2_score(
 
     Source: the definition of `sklearn.metrics.r2_score`.
     """
-    return call(r2_score_metric(force_finite=force_finite), y_true, y_pred, weight, axis_name)
+    metric = r2_score_metric(
+        force_finite=force_finite, num_outputs=num_outputs, multioutput=multioutput
+    )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def length_ratio(

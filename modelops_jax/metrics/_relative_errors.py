@@ -3,6 +3,7 @@
 from ._call import call
 from ._finalizers import Mean
 from ._metric import Metric
+from ._outputs import over_outputs
 from ._row_functions import (
     Domain,
     percentage_error,
@@ -10,40 +11,62 @@ from ._row_functions import (
     symmetric_percentage_error,
 )
 from ._rowwise import RowMean
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 
 _AMOUNTS = Domain("non-negative", "non-negative")
 
 
-def mean_absolute_percentage_error_metric() -> Metric:
+def mean_absolute_percentage_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `mean_absolute_percentage_error`."""
-    return Metric("mean_absolute_percentage_error", (RowMean(percentage_error),), Mean())
+    one = Metric("mean_absolute_percentage_error", (RowMean(percentage_error),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def symmetric_mean_absolute_percentage_error_metric() -> Metric:
+def symmetric_mean_absolute_percentage_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `symmetric_mean_absolute_percentage_error`."""
-    return Metric(
+    one = Metric(
         "symmetric_mean_absolute_percentage_error", (RowMean(symmetric_percentage_error),), Mean()
     )
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def mean_squared_log_error_metric() -> Metric:
+def mean_squared_log_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `mean_squared_log_error`."""
-    return Metric("mean_squared_log_error", (RowMean(squared_log_error, _AMOUNTS),), Mean())
+    one = Metric("mean_squared_log_error", (RowMean(squared_log_error, _AMOUNTS),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def root_mean_squared_log_error_metric() -> Metric:
+def root_mean_squared_log_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
+) -> Metric:
     """The metric of `root_mean_squared_log_error`."""
-    return Metric(
+    one = Metric(
         "root_mean_squared_log_error", (RowMean(squared_log_error, _AMOUNTS),), Mean(root=True)
     )
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def mean_absolute_percentage_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `|y_true - y_pred| / |y_true|`, as a fraction: 1 means 100 %.
@@ -54,13 +77,16 @@ def mean_absolute_percentage_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -71,14 +97,17 @@ def mean_absolute_percentage_error(
 
     Source: the definition of `sklearn.metrics.mean_absolute_percentage_error`.
     """
-    return call(mean_absolute_percentage_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_absolute_percentage_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def symmetric_mean_absolute_percentage_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `2 |y_true - y_pred| / (|y_true| + |y_pred|)`, as a fraction.
@@ -89,13 +118,16 @@ def symmetric_mean_absolute_percentage_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, 2]; best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -107,16 +139,19 @@ def symmetric_mean_absolute_percentage_error(
     Source: Makridakis, "Accuracy measures: theoretical and practical concerns", International
     Journal of Forecasting 9, 1993.
     """
-    return call(
-        symmetric_mean_absolute_percentage_error_metric(), y_true, y_pred, weight, axis_name
+    metric = symmetric_mean_absolute_percentage_error_metric(
+        num_outputs=num_outputs, multioutput=multioutput
     )
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def mean_squared_log_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `log((1 + y_true) / (1 + y_pred)) ** 2`.
@@ -125,13 +160,16 @@ def mean_squared_log_error(
         y_true: reference values, shape (n,), non-negative.
         y_pred: predicted values, shape (n,), non-negative.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are negative
+        ValueError: shapes that do not fit; concrete values that are negative
             or not finite (under tracing these give nan).
 
     Example:
@@ -142,14 +180,17 @@ def mean_squared_log_error(
 
     Source: the definition of `sklearn.metrics.mean_squared_log_error`.
     """
-    return call(mean_squared_log_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_squared_log_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def root_mean_squared_log_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: str = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Root of the mean squared logarithmic error.
@@ -158,13 +199,16 @@ def root_mean_squared_log_error(
         y_true: reference values, shape (n,), non-negative.
         y_pred: predicted values, shape (n,), non-negative.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows. Its gradient at a perfect fit is 0.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are negative
+        ValueError: shapes that do not fit; concrete values that are negative
             or not finite (under tracing these give nan).
 
     Example:
@@ -175,4 +219,5 @@ def root_mean_squared_log_error(
 
     Source: the definition of `sklearn.metrics.root_mean_squared_log_error`.
     """
-    return call(root_mean_squared_log_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = root_mean_squared_log_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)

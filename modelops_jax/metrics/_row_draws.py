@@ -125,7 +125,7 @@ class RowSums:
 
 def draw_rows(
     states: Mapping[SummedStatistic, State],
-    y_true: Vector,
+    y_trues: Sequence[Vector | Matrix],
     y_preds: Sequence[Vector | Matrix],
     *,
     weight: Vector | None,
@@ -139,7 +139,7 @@ def draw_rows(
 
     Args:
         states: the statistics, with a concrete state each to centre by.
-        y_true: shape (n,).
+        y_trues: one for all models, or one for each, shape (n,) or (n, k).
         y_preds: for each model, shape (n,) or (n, k).
         weight: None, a boolean mask or numbers, shape (n,), by which the sets are multiplied.
         groups: None, or for every row its group, shape (n,): all rows of a group draw alike.
@@ -148,21 +148,21 @@ def draw_rows(
         jackknife: whether to leave out rows, or groups: each alone up to 512 of them.
         seed: of the draws.
     """
-    true = np.asarray(numbers(y_true, "y_true"))
+    trues = np.stack([np.asarray(numbers(true, "y_true")) for true in y_trues])
     preds = np.stack([np.asarray(numbers(pred, "y_pred")) for pred in y_preds])
     weights = None if weight is None else np.asarray(numbers(weight, "weight"))
-    units = None if groups is None else group_codes(groups, true.shape[0])
+    units = None if groups is None else group_codes(groups, trues.shape[1])
     if units is not None:
         order = np.argsort(units, kind="stable")
-        true, preds, units = true[order], preds[:, order], units[order]
+        trues, preds, units = trues[:, order], preds[:, order], units[order]
         weights = None if weights is None else weights[order]
-    rows = true.shape[0]
+    rows = trues.shape[1]
     found = rows if units is None else int(units[-1]) + 1 if rows else 0
     draws = Draws(poisson, signs, max(1, min(found, _PARTS)) if jackknife else 0)
     statistics = tuple(states)
-    with computed_now(), precision_scope(true, preds, weights):
+    with computed_now(), precision_scope(trues, preds, weights):
         boolean = weights is None or weights.dtype == bool
-        dtype = float_type(true, preds, None if boolean else weights)
+        dtype = float_type(trues, preds, None if boolean else weights)
         key = jax.random.key(seed)
         sums: tuple[Pair, ...] | None = None
         longest = _block_rows(statistics, preds)
@@ -178,7 +178,7 @@ def draw_rows(
                 np.asarray(first, np.int32),
                 places,
                 np.asarray(stop - start, np.int32),
-                padded(true[start:stop], size),
+                np.stack([padded(true[start:stop], size) for true in trues]),
                 np.stack([padded(pred[start:stop], size) for pred in preds]),
                 None if weights is None else padded(weights[start:stop], size),
             )  # fmt: skip
@@ -218,12 +218,13 @@ def _add_block(
     first: Column,
     places: Column | None,
     filled: Column,
-    y_true: Column,
+    y_trues: Column,
     y_preds: Column,
     weight: Column | None,
 ) -> tuple[Pair, ...]:
     """Add one block's column sums, shape (sets, models, columns), to those so far."""
-    size = y_true.shape[0]
+    size = y_trues.shape[1]
+    shared = y_trues.shape[0] == 1
     inside = jnp.arange(size, dtype=jnp.int32) < filled
     if weight is None or weight.dtype == bool:
         weight = inside if weight is None else inside & weight
@@ -233,11 +234,15 @@ def _add_block(
     added = []
     for statistic, state in zip(statistics, states, strict=True):
 
-        def columns(pred: Any, statistic: Any = statistic, state: Any = state) -> jax.Array:
-            rows = check_rows(y_true, pred, weight, shared_axes(statistics))
+        def columns(
+            true: Any, pred: Any, statistic: Any = statistic, state: Any = state
+        ) -> jax.Array:
+            rows = check_rows(true, pred, weight, shared_axes(statistics))
             return statistic.row_columns(rows, state).astype(dtype)
 
-        of_models = jax.vmap(columns, out_axes=1)(y_preds)
+        of_models = jax.vmap(columns, in_axes=(None if shared else 0, 0), out_axes=1)(
+            y_trues[0] if shared else y_trues, y_preds
+        )
         flat = of_models.reshape(size, -1)
         product = jnp.matmul(sets, flat, precision=jax.lax.Precision.HIGHEST)
         added.append(product.reshape(draws.count, *of_models.shape[1:]))

@@ -14,13 +14,16 @@ import jax.numpy as jnp
 from ._statistic import WEIGHT_COMPLAINT
 
 RowFunction = Callable[[Any, Any], Any]
-Bound = Literal["real", "non-negative", "positive"]
+Bound = Literal["real", "non-negative", "positive", "log-likelihood"]
 
 _COMPLAINTS: dict[Bound, str] = {
     "real": "values that are not finite",
     "non-negative": "values that are negative or not finite",
     "positive": "values that are not positive or not finite",
+    "log-likelihood": "log-likelihoods that are above 0 or not finite",
 }
+# What rounding may make of a log-likelihood of 0.
+_ROUNDED = 1e-3
 # scikit-learn's smallest denominator of a percentage, in every precision.
 _SMALLEST = 2.0**-52
 
@@ -49,6 +52,8 @@ def _outside(bound: Bound, values: Any) -> Any:
     finite = jnp.isfinite(values)
     if bound == "real":
         return ~finite
+    if bound == "log-likelihood":
+        return ~(finite & (values <= _ROUNDED))
     return ~(finite & ((values >= 0) if bound == "non-negative" else (values > 0)))
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ._by_name import metric
 from ._compute import compute
 from ._counts import CellStatistic, Counts, require_labels
 from ._metric import Metric, Outcome
 from ._pair import Pair
 from ._statistic import float_type
-from ._table import metric
 from ._types import Vector
 
 _COUNTS = ("f1_score", "precision_score", "recall_score")

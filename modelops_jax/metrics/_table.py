@@ -1,11 +1,5 @@
 """The table of all metrics: what tests, the command line and the documentation read."""
 
-import difflib
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
 from . import _agreement as agreement
 from . import _calibration as calibration
 from . import _class_ratios as class_ratios
@@ -16,71 +10,21 @@ from . import _deviance as deviance
 from . import _group_gains as group_gains
 from . import _group_retrieval as group_retrieval
 from . import _losses as losses
+from . import _ngram_scores as ngram_scores
+from . import _overlap_scores as overlap_scores
 from . import _overlaps as overlaps
+from . import _pass_at_k as attempts
 from . import _ranking as ranking
 from . import _regression as regression
 from . import _relative_errors as relative_errors
 from . import _sketch as sketch
-from ._metric import Metric
-
-# What every metric promises; the law tests hold each metric of the table to each of these.
-LAWS = (
-    "permutation",  # the order of the rows does not matter
-    "repetition",  # an integer weight is that many copies of the row
-    "zero_weight",  # a row of weight 0 is absent, whatever it holds
-    "merge",  # states of parts, merged, are the state of the whole
-    "padding",  # rows added with weight 0 change nothing
-    "jit",  # traced and concrete agree
-    "vmap",  # a batch gives what a loop gives
-    "sharded",  # shards, merged over a mesh axis, give what one device gives
-    "traces",  # one trace per size of bucket and dtypes
-    "gradient",  # the derivative is that of finite differences
-)
+from . import _text_rates as text_rates
+from . import _token_accuracy as tokens
+from ._metric_info import MetricInfo
 
 _FLAT = {"gradient": "a count of rows is constant between the points where it jumps"}
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """One metric: its functions, its direction and range, and the laws it is excused from."""
-
-    function: Callable[..., Any]
-    """The plain function `(y_true, y_pred, *, weight=None, ...)`."""
-
-    build: Callable[..., Metric]
-    """Binds a configuration."""
-
-    inputs: Literal[
-        "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths",
-        "groups",
-    ]  # fmt: skip
-    """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
-    scores of rows that have a group."""
-
-    higher_is_better: bool | None
-    """The direction; None where the metric has none."""
-
-    low: float
-    high: float
-    """The range, of every configuration."""
-
-    excused: Mapping[str, str] = field(default_factory=dict)
-    """Law -> why the metric need not obey it."""
-
-    @property
-    def options(self) -> dict[str, bool]:
-        """The options of the metric, and whether each has a default."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return {
-            parameter.name: parameter.default is not inspect.Parameter.empty
-            for parameter in parameters
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-            and parameter.name not in ("weight", "axis_name")
-        }
-
-
 _INF = float("inf")
+_COUNTED = {"gradient": "what is counted of texts are whole numbers"}
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
 
 _BINNED = {"gradient": "the bins of the confidences have edges, where the error jumps"}
@@ -88,7 +32,7 @@ _GROUPS = _RANKS | {
     "repetition": "a number as weight is that of the row's group, and copies of a row would tie",
 }
 
-METRICS: Mapping[str, MetricInfo] = {
+METRICS: dict[str, MetricInfo] = {
     "accuracy_score": MetricInfo(
         classification.accuracy_score,
         classification.accuracy_score_metric,
@@ -109,10 +53,30 @@ METRICS: Mapping[str, MetricInfo] = {
         agreement.balanced_accuracy_score_metric,
         "labels", True, -1.0, 1.0, _FLAT,
     ),
+    "bits_per_byte": MetricInfo(
+        text_rates.bits_per_byte,
+        text_rates.bits_per_byte_metric,
+        "log_likelihoods", False, 0.0, _INF,
+    ),
+    "bleu_score": MetricInfo(
+        ngram_scores.bleu_score,
+        ngram_scores.bleu_score_metric,
+        "overlaps", True, 0.0, 100.0, _COUNTED,
+    ),
     "brier_score_loss": MetricInfo(
         class_scores.brier_score_loss,
         class_scores.brier_score_loss_metric,
         "probabilities", False, 0.0, 2.0,
+    ),
+    "character_error_rate": MetricInfo(
+        text_rates.character_error_rate,
+        text_rates.character_error_rate_metric,
+        "errors", False, 0.0, _INF,
+    ),
+    "chrf_score": MetricInfo(
+        ngram_scores.chrf_score,
+        ngram_scores.chrf_score_metric,
+        "overlaps", True, 0.0, 100.0, _COUNTED,
     ),
     "cohen_kappa_score": MetricInfo(
         agreement.cohen_kappa_score,
@@ -254,10 +218,20 @@ METRICS: Mapping[str, MetricInfo] = {
         group_gains.ndcg_score_metric,
         "groups", True, 0.0, 1.0, _GROUPS,
     ),
+    "pass_at_k": MetricInfo(
+        attempts.pass_at_k,
+        attempts.pass_at_k_metric,
+        "attempts", True, 0.0, 1.0, _COUNTED,
+    ),
     "pearson_corrcoef": MetricInfo(
         correlation.pearson_corrcoef,
         correlation.pearson_corrcoef_metric,
         "values", True, -1.0, 1.0,
+    ),
+    "perplexity": MetricInfo(
+        text_rates.perplexity,
+        text_rates.perplexity_metric,
+        "log_likelihoods", False, 1.0, _INF,
     ),
     "precision_at_k": MetricInfo(
         group_retrieval.precision_at_k,
@@ -297,6 +271,21 @@ METRICS: Mapping[str, MetricInfo] = {
         relative_errors.root_mean_squared_log_error_metric,
         "positive", False, 0.0, _INF,
     ),
+    "rouge_1_score": MetricInfo(
+        overlap_scores.rouge_1_score,
+        overlap_scores.rouge_1_score_metric,
+        "overlaps", True, 0.0, 1.0, _COUNTED,
+    ),
+    "rouge_2_score": MetricInfo(
+        overlap_scores.rouge_2_score,
+        overlap_scores.rouge_2_score_metric,
+        "overlaps", True, 0.0, 1.0, _COUNTED,
+    ),
+    "rouge_l_score": MetricInfo(
+        overlap_scores.rouge_l_score,
+        overlap_scores.rouge_l_score_metric,
+        "overlaps", True, 0.0, 1.0, _COUNTED,
+    ),
     "sketched_roc_auc_bound": MetricInfo(
         sketch.sketched_roc_auc_bound,
         sketch.sketched_roc_auc_bound_metric,
@@ -318,10 +307,20 @@ METRICS: Mapping[str, MetricInfo] = {
         class_ratios.specificity_score_metric,
         "labels", True, 0.0, 1.0, _FLAT,
     ),
+    "squad_f1_score": MetricInfo(
+        overlap_scores.squad_f1_score,
+        overlap_scores.squad_f1_score_metric,
+        "overlaps", True, 0.0, 1.0, _COUNTED,
+    ),
     "symmetric_mean_absolute_percentage_error": MetricInfo(
         relative_errors.symmetric_mean_absolute_percentage_error,
         relative_errors.symmetric_mean_absolute_percentage_error_metric,
         "values", False, 0.0, 2.0,
+    ),
+    "token_accuracy_score": MetricInfo(
+        tokens.token_accuracy_score,
+        tokens.token_accuracy_score_metric,
+        "tokens", True, 0.0, 1.0, _FLAT,
     ),
     "top_k_accuracy_score": MetricInfo(
         class_scores.top_k_accuracy_score,
@@ -329,44 +328,14 @@ METRICS: Mapping[str, MetricInfo] = {
         "class_scores", True, 0.0, 1.0,
         {"gradient": "only the order of the scores matters, which small steps leave as it is"},
     ),
+    "word_error_rate": MetricInfo(
+        text_rates.word_error_rate,
+        text_rates.word_error_rate_metric,
+        "errors", False, 0.0, _INF,
+    ),
     "zero_one_loss": MetricInfo(
         classification.zero_one_loss,
         classification.zero_one_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
     ),
 }  # fmt: skip
-
-
-def metric(name: str, **config: Any) -> Metric:
-    """The metric of that name with its configuration bound.
-
-    Args:
-        name: a name of `METRICS`.
-        config: the keyword options of the function of that name, other than `weight` and
-            `axis_name`.
-
-    Returns:
-        A hashable description that `compute`, streaming and intervals take.
-
-    Raises:
-        ValueError: an unknown name, or an option that is none of its choices.
-        TypeError: an option the metric does not have, or one it needs left out.
-
-    Example:
-        >>> from modelops_jax.metrics import metric
-        >>> metric("f1_score", average="macro", num_classes=3).statistics
-        (ConfusionCounts(ignore_index=None, num_classes=3),)
-    """
-    if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, cutoff=0.75)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"unknown metric {name!r}{meant}; known: {', '.join(sorted(METRICS))}")
-    needed = METRICS[name].options
-    for option in config:
-        if option not in needed:
-            has = f"its options are: {', '.join(needed)}" if needed else "it has none"
-            raise TypeError(f"{name} has no option {option!r}; {has}")
-    missing = [option for option, has_default in needed.items() if not has_default]
-    if not config.keys() >= set(missing):
-        raise TypeError(f"{name} needs the options: {', '.join(missing)}")
-    return METRICS[name].build(**config)

@@ -43,13 +43,17 @@ class ValueRows(KeptRows):
         wide = all(c.dtype.itemsize < 8 and jnp.issubdtype(c.dtype, jnp.floating) for c in columns)
         dtype = np.float64 if on_host and not wide else float_type(*columns)
         true, pred = (column.astype(dtype) for column in columns)
-        asked = xp.ones_like(true, dtype=bool) if rows.keep is None else rows.keep
-        bad_true, bad_pred = asked & ~xp.isfinite(true), asked & ~xp.isfinite(pred)
-        keep = asked & ~bad_true & ~bad_pred
-        none = xp.zeros_like(true)
+        # A row of several outputs counts for all of them or for none.
+        good_true, good_pred = (
+            xp.isfinite(values).reshape(values.shape[0], -1).all(axis=1) for values in (true, pred)
+        )
+        asked = xp.ones_like(good_true) if rows.keep is None else rows.keep
+        keep = asked & good_true & good_pred
         weight = keep if rows.weight is None else xp.where(keep, rows.weight, 0)
-        invalid = count_true(xp, keep, bad_true, bad_pred, rows.bad_weight)
-        return Values(xp.where(keep, true, none), xp.where(keep, pred, none), weight, invalid)
+        invalid = count_true(xp, keep, asked & ~good_true, asked & ~good_pred, rows.bad_weight)
+        wide = xp.broadcast_to(keep.reshape(-1, *[1] * (true.ndim - 1)), true.shape)
+        none = xp.zeros_like(true)
+        return Values(xp.where(wide, true, none), xp.where(wide, pred, none), weight, invalid)
 
 
 def median_error(xp: Any, state: Values) -> tuple[Any, Any]:

@@ -21,11 +21,11 @@ class DecoderConfig:
         num_kv_heads: Key/value heads; divides `num_heads`.
         head_dim: Width of one head; even.
         max_position: Longest sequence, in tokens.
-        rope_theta: Base of the rotary frequencies.
-        rms_norm_eps: Added to the mean square before its root.
+        rope_theta: Base of the rotary frequencies; None where positions are learned.
+        rms_norm_eps: Added to the mean square, or the variance, before its root.
         tie_word_embeddings: Whether the output head is the embedding matrix.
         family: Which line of models it belongs to: "llama", "mistral", "qwen2", "qwen3",
-            "gemma2" or "gemma3_text".
+            "gemma2", "gemma3_text" or "gpt2".
         rope_scaling: How the rotary frequencies are changed for long contexts, or None.
         sliding_window: How many tokens a token sees in a local layer, itself included.
         local_layers: For each layer, whether it sees the window only; none means all layers if
@@ -35,10 +35,13 @@ class DecoderConfig:
         query_pre_attn_scalar: Attention scores are divided by its root; by default `head_dim`.
         attn_logit_softcapping: Attention scores s become c * tanh(s / c).
         final_logit_softcapping: Logits s become c * tanh(s / c).
+        labels: Classes of a model that reads a text instead of going on with it, or the one name
+            of the value it predicts; none for a language model.
 
     Raises:
         ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
-            not known or has no such option, or layers and window contradict each other.
+            not known or has no such option, a label occurs twice, rotary fields are missing or
+            given to learned positions, or layers and window contradict each other.
     """
 
     vocab_size: int
@@ -49,7 +52,7 @@ class DecoderConfig:
     num_kv_heads: int
     head_dim: int
     max_position: int
-    rope_theta: float
+    rope_theta: float | None
     rms_norm_eps: float
     tie_word_embeddings: bool
     family: str = "llama"
@@ -60,6 +63,7 @@ class DecoderConfig:
     query_pre_attn_scalar: int | None = None
     attn_logit_softcapping: float | None = None
     final_logit_softcapping: float | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -74,13 +78,21 @@ class DecoderConfig:
                 raise ValueError(
                     f"DecoderConfig.{field.name}={value!r} is not an option of {self.family!r}"
                 )
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"DecoderConfig.labels has a label twice: {self.labels}")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"DecoderConfig.num_kv_heads={self.num_kv_heads} must divide "
                 f"num_heads={self.num_heads}"
             )
-        if self.head_dim % 2:
+        rotated = not self.traits.learned_positions
+        if rotated and self.head_dim % 2:
             raise ValueError(f"DecoderConfig.head_dim must be even, found {self.head_dim}")
+        if rotated != (self.rope_theta is not None) or (self.rope_scaling and not rotated):
+            raise ValueError(
+                f"DecoderConfig.rope_theta={self.rope_theta} and rope_scaling={self.rope_scaling}: "
+                f"{self.family!r} {'rotates by a base' if rotated else 'has learned positions'}"
+            )
         if self.local_layers and (
             len(self.local_layers) != self.num_layers or self.sliding_window is None
         ):

@@ -1,4 +1,4 @@
-"""The decoder of the Llama line as pure functions over a parameter tree.
+"""The decoder of the Llama line and of GPT-2 as pure functions over a parameter tree.
 
 Shape letters: B batch, S keys (cached and new), K key/value heads, C head size, L layers.
 """
@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ._attention import attend, cap
 from ._config import DecoderConfig
-from ._lora import Adapters, add_low_rank
+from ._dropout import Noise
+from ._lora import Adapters, project
 from ._mesh import keep_rows_divided
 from ._params import Params
 from ._rotary import rotate_halves
@@ -43,6 +44,31 @@ def rms_norm(
     return (wide * scale * broadcast).astype(x.dtype)
 
 
+def layer_norm(
+    x: Float[Array, "*batch width"],
+    weight: Float[Array, " width"],
+    bias: Float[Array, " width"],
+    epsilon: float,
+) -> Float[Array, "*batch width"]:
+    """(x - mean) / sqrt(variance + epsilon) * weight + bias, computed in float32.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization", 2016.
+    """
+    wide = x.astype(jnp.float32)
+    wide = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    scale = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + epsilon)
+    axes = tuple(range(x.ndim - 1))
+    weight, bias = (jnp.expand_dims(v.astype(jnp.float32), axes) for v in (weight, bias))
+    return (wide * scale * weight + bias).astype(x.dtype)
+
+
+def _normalize(x: Array, norm: Params, config: DecoderConfig) -> Array:
+    """The family's norm with the parameters of one place."""
+    if config.traits.layer_norms:
+        return layer_norm(x, norm["weight"], norm["bias"], config.rms_norm_eps)
+    return rms_norm(x, norm["weight"], config)
+
+
 class Past(NamedTuple):
     """Tokens computed earlier: keys and values, which slots each row may see, their positions.
 
@@ -61,6 +87,7 @@ def _layer(
     past: Sequence[KeyValues],
     view: View,
     scale: float,
+    noise: Noise | None,
     config: DecoderConfig,
 ) -> tuple[Float[Array, "flat width"], KeyValues]:
     """One decoder layer: the new hidden states, and the keys and values of the rows' tokens.
@@ -72,15 +99,8 @@ def _layer(
     batch, tokens, _ = view.mask.shape
     prefix = view.prefix_mask.shape[-1]
 
-    def project(x: Array, block: str, *names: str) -> list[Array]:
-        outputs = []
-        for name in names:
-            linear = layer[block][name]
-            output = jnp.einsum("nd,od->no", x, linear["weight"].astype(x.dtype))
-            if "bias" in linear:
-                output = output + linear["bias"].astype(x.dtype)[None]
-            outputs.append(output)
-        return add_low_rank(x, outputs, names, low_rank.get(block, {}), scale)
+    def linear(x: Array, block: str, *names: str) -> list[Array]:
+        return project(x, layer[block], names, low_rank.get(block, {}), scale, noise)
 
     def heads(x: Array, norm: str | None) -> tuple[Array, Array]:
         """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size).
@@ -90,14 +110,14 @@ def _layer(
         x = x.reshape(len(x), -1, config.head_dim)
         if norm in layer["self_attn"]:
             x = normalize(x, layer["self_attn"][norm])
-        x = rotate_halves(x, view.cos, view.sin) if norm else x
+        x = rotate_halves(x, *view.rotation) if norm and view.rotation else x
         return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
 
     def normalize(x: Array, norm: Params) -> Array:
-        return rms_norm(x, norm["weight"], config)
+        return _normalize(x, norm, config)
 
     x = normalize(hidden, layer["input_layernorm"])
-    query, key, value = project(x, "self_attn", "q_proj", "k_proj", "v_proj")
+    query, key, value = linear(x, "self_attn", "q_proj", "k_proj", "v_proj")
     prefix_query, query = heads(query, "q_norm")
     prefix_key, key = heads(key, "k_norm")
     prefix_value, value = heads(value, None)
@@ -111,14 +131,15 @@ def _layer(
     if prefix:
         first = [(prefix_key, prefix_value, view.prefix_mask)]
         mixed = jnp.concatenate([attend(prefix_query, first, **constants)[0], mixed])
-    x = project(mixed, "self_attn", "o_proj")[0]
+    x = linear(mixed, "self_attn", "o_proj")[0]
     # The same name is the norm after this block in Gemma, and the one before the next elsewhere.
     after = layer["post_attention_layernorm"]
     hidden = hidden + (normalize(x, after) if gemma else x)
     x = normalize(hidden, layer["pre_feedforward_layernorm"] if gemma else after)
-    gate, up = project(x, "mlp", "gate_proj", "up_proj")
-    gate = jax.nn.gelu(gate, approximate=True) if gemma else jax.nn.silu(gate)
-    x = project(gate * up, "mlp", "down_proj")[0]
+    names = ("gate_proj", "up_proj") if config.traits.gated else ("up_proj",)
+    gate, *up = linear(x, "mlp", *names)
+    gate = jax.nn.gelu(gate, approximate=True) if config.traits.gelu else jax.nn.silu(gate)
+    x = linear(gate * up[0] if up else gate, "mlp", "down_proj")[0]
     x = normalize(x, layer["post_feedforward_layernorm"]) if gemma else x
     return hidden + x, KeyValues(key, value)
 
@@ -133,6 +154,7 @@ def forward(
     prefix_ids: Int[Array, " prefix"] | None = None,
     past: Sequence[Past] = (),
     adapters: Adapters | None = None,
+    dropout: UInt32[Array, "batch tokens"] | None = None,
     dtype: Any = jnp.float32,
     remat: Remat = "none",
 ) -> tuple[Float[Array, "batch tokens width"], KeyValues]:
@@ -151,6 +173,8 @@ def forward(
         past: Earlier tokens that every segment of the row may see where `visible` says so and,
             in a local layer, their positions are in the window.
         adapters: Low-rank adapters to add to the weights.
+        dropout: A number for each token that decides, with the layer, which inputs of the adapters
+            are dropped, at the rate of the adapters' configuration; none are without it.
         dtype: Type of the activations; norms and softmax run in float32 whatever it is.
         remat: "layer" keeps only each layer's input for the backward pass.
 
@@ -172,15 +196,20 @@ def forward(
     seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
     full, local = make_views(config, segment_ids, positions, prefix, seen)
     scale = adapters.scale if adapters else 0.0
+    dropped = None if dropout is None or adapters is None else dropout.reshape(-1)
+    assert dropped is None or not prefix, "a token that all rows share has no row to be dropped by"
     # Without a choice there is nothing to choose in the loop.
     mixes = len(set(config.local_layers)) > 1
     only = full if config.sliding_window is None else local
 
     def step(hidden: Array, slices: Any) -> tuple[Array, KeyValues]:
-        layer, low_rank, earlier, is_local = slices
+        layer, low_rank, earlier, is_local, index = slices
         hidden = keep_rows_divided(hidden)
         view = choose_view(full, local, is_local) if mixes else only
-        return _layer(hidden, layer, low_rank, earlier, view, scale, config)
+        noise = None
+        if dropped is not None and adapters is not None:
+            noise = Noise(dropped, index, adapters.config.dropout)
+        return _layer(hidden, layer, low_rank, earlier, view, scale, noise, config)
 
     if remat == "layer":
         step = jax.checkpoint(step, prevent_cse=False)
@@ -189,13 +218,17 @@ def forward(
     hidden = keep_rows_divided(hidden)
     if config.traits.gemma:
         hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
+    if config.traits.learned_positions:
+        flat = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
+        hidden = hidden + params["model"]["embed_positions"]["weight"][flat].astype(dtype)
     weights = adapters.weights if adapters else {}
     is_local = jnp.asarray(config.local_layers) if mixes else None
     caches = [earlier.key_values for earlier in past]
-    slices = (params["model"]["layers"], weights, caches, is_local)
+    index = None if dropped is None else jnp.arange(config.num_layers, dtype=jnp.int32)
+    slices = (params["model"]["layers"], weights, caches, is_local, index)
     hidden, key_values = jax.lax.scan(step, hidden, slices)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
-    return rms_norm(hidden, params["model"]["norm"]["weight"], config), key_values
+    return _normalize(hidden, params["model"]["norm"], config), key_values
 
 
 def unembed(

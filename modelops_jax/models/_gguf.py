@@ -1,14 +1,14 @@
-"""Reading a GGUF file: configuration, dequantised weights and tokenizer of a Llama model.
+"""Reading a GGUF file: configuration, dequantised weights and tokenizer.
 
-llama.cpp rotates neighbouring pairs (x[2i], x[2i+1]) and therefore stores the rows of each query
-and key head interleaved; we rotate (x[i], x[i + head_dim/2]) and put the rows back in order. Read
-without that step the weights still give fluent, worse text, and nothing else tells.
+llama.cpp rotates neighbouring pairs (x[2i], x[2i+1]) of a Llama and therefore stores the rows of
+each query and key head interleaved; we rotate (x[i], x[i + head_dim/2]) and put the rows back in
+order. Read without that step the weights still give fluent, worse text, and nothing else tells.
+The other families are stored as we rotate them. Gemma's norms are stored as what they multiply by.
 """
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import gguf
 import numpy as np
@@ -16,15 +16,15 @@ from jax.sharding import Mesh
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
+from ._gguf_config import ROPE_DIVISORS, config_from_gguf, dequantized
 from ._gguf_tokenizer import tokenizer_from_gguf
 from ._params import Params
-from ._rotary import LinearScaling, Llama3Scaling, RopeScaling, rope_frequencies
 from ._stacked import StackedWeights
 from ._tokenizer import Tokenizer
 
-ROPE_DIVISORS = "rope_freqs.weight"
 _TOP_LEVEL = {
     "token_embd": "model.embed_tokens",
+    "position_embd": "model.embed_positions",
     "output_norm": "model.norm",
     "output": "lm_head",
 }
@@ -33,18 +33,36 @@ _IN_LAYER = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
     "attn_v": "self_attn.v_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
     "attn_output": "self_attn.o_proj",
     "ffn_norm": "post_attention_layernorm",
     "ffn_gate": "mlp.gate_proj",
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+# Gemma has norms on both sides of both blocks, and names the one after attention as the others
+# name the one before the feed-forward block.
+_GEMMA = {
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+_FUSED = ("attn_q", "attn_k", "attn_v")
+
+
+class OpenedGguf(NamedTuple):
+    """The header of a GGUF file, and its tensors where they lie."""
+
+    metadata: dict[str, Any]
+    tensors: dict[str, gguf.ReaderTensor]
+    config: DecoderConfig
 
 
 def read_gguf(
     path: str | os.PathLike[str], dtype: np.dtype, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Params, Tokenizer]:
-    """Read a Llama model from a GGUF file.
+    """Read a model of a known family from a GGUF file.
 
     Args:
         path: The file; any quantisation that the `gguf` package can undo.
@@ -56,118 +74,55 @@ def read_gguf(
 
     Raises:
         CheckpointError: The file is damaged, of another architecture, scales its rotary
-            frequencies in a way not supported, or has tensors left over or missing.
+            frequencies in a way not supported, or has keys or tensors left over or missing.
     """
-    path = Path(path)
+    metadata, tensors, config = open_gguf(path)
+    weights = StackedWeights(config, dtype, str(path))
+    for name, tensor in tensors.items():
+        if name == ROPE_DIVISORS and config.rope_scaling is not None:
+            continue  # became config.rope_scaling
+        for own, array in _pieces(name, dequantized(tensor, str(path)), config):
+            weights.put(own, array)
+    return config, weights.finish(mesh), tokenizer_from_gguf(metadata, str(path))
+
+
+def open_gguf(path: str | os.PathLike[str]) -> OpenedGguf:
+    """Read a GGUF file's header; its tensors are mapped, not read.
+
+    Raises:
+        CheckpointError: See `read_gguf`; the tensors are not looked at.
+    """
     try:
         reader = gguf.GGUFReader(path)
         metadata = {key: field.contents() for key, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise CheckpointError(f"{path} is not a whole GGUF file: {error}") from error
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    config = _config(metadata, tensors, str(path))
-    weights = StackedWeights(config, dtype, str(path))
-    for name, tensor in tensors.items():
-        if name == ROPE_DIVISORS:
-            continue  # became config.rope_scaling
-        array = _dequantized(tensor, str(path))
-        if name.endswith(("attn_q.weight", "attn_k.weight")):
-            array = _half_split(array, config.head_dim)
-        weights.put(_checkpoint_name(name), array)
-    return config, weights.finish(mesh), tokenizer_from_gguf(metadata, str(path))
+    return OpenedGguf(metadata, tensors, config_from_gguf(metadata, tensors, str(path)))
 
 
-def _dequantized(tensor: gguf.ReaderTensor, source: str) -> np.ndarray:
-    try:
-        return gguf.dequantize(tensor.data, tensor.tensor_type)
-    except NotImplementedError as error:
-        raise CheckpointError(
-            f"{source}: tensor {tensor.name!r} is quantised as {tensor.tensor_type.name}, "
-            "which the gguf package cannot undo"
-        ) from error
-
-
-def _config(
-    metadata: Mapping[str, Any], tensors: Mapping[str, gguf.ReaderTensor], source: str
-) -> DecoderConfig:
-    architecture = metadata.get("general.architecture")
-    if architecture != "llama":
-        raise CheckpointError(
-            f"{source}: general.architecture is {architecture!r}; only 'llama' is supported"
-        )
-
-    def need(key: str) -> Any:
-        name = f"llama.{key}"
-        if name not in metadata:
-            raise CheckpointError(f"{source}: the metadata has no {name!r}")
-        return metadata[name]
-
-    if "token_embd.weight" not in tensors:
-        raise CheckpointError(f"{source}: tensors missing: token_embd.weight")
-    width, heads = need("embedding_length"), need("attention.head_count")
-    head_dim = metadata.get("llama.attention.key_length", width // heads)
-    for key, allowed in (
-        ("attention.value_length", (None, head_dim)),
-        ("rope.dimension_count", (None, head_dim)),
-        ("rope.scaling.type", (None, "none", "linear")),
-        ("expert_count", (None, 0)),
-    ):
-        found = metadata.get(f"llama.{key}")
-        if found not in allowed:
-            raise CheckpointError(
-                f"{source}: llama.{key} is {found!r}; supported: {allowed[-1]!r} or absent"
-            )
-    theta = float(metadata.get("llama.rope.freq_base", 10000.0))
-    return DecoderConfig(
-        # A tensor's shape is stored innermost first: (width, vocabulary).
-        vocab_size=int(tensors["token_embd.weight"].shape[1]),
-        hidden_size=width,
-        intermediate_size=need("feed_forward_length"),
-        num_layers=need("block_count"),
-        num_heads=heads,
-        num_kv_heads=metadata.get("llama.attention.head_count_kv", heads),
-        head_dim=head_dim,
-        max_position=need("context_length"),
-        rope_theta=theta,
-        rms_norm_eps=float(need("attention.layer_norm_rms_epsilon")),
-        tie_word_embeddings="output.weight" not in tensors,
-        rope_scaling=_rope_scaling(metadata, tensors, head_dim, theta, source),
-    )
-
-
-def _rope_scaling(
-    metadata: Mapping[str, Any],
-    tensors: Mapping[str, gguf.ReaderTensor],
-    head_dim: int,
-    theta: float,
-    source: str,
-) -> RopeScaling | None:
-    factor = metadata.get("llama.rope.scale_linear", 1.0)
-    if metadata.get("llama.rope.scaling.type") == "linear":
-        factor = metadata.get("llama.rope.scaling.factor", factor)
-    if ROPE_DIVISORS not in tensors:
-        return None if factor == 1.0 else LinearScaling(float(factor))
-    stored = _dequantized(tensors[ROPE_DIVISORS], source)
-    # The file has the divisors alone. All Llama 3 models differ in their factor only, which is
-    # the divisor of the slowest frequency.
-    scaling = Llama3Scaling(float(stored.max(initial=1.0)), 1.0, 4.0, 8192)
-    expected = scaling.divisors(rope_frequencies(head_dim, theta, None))
-    if factor != 1.0 or stored.shape != expected.shape or not np.allclose(stored, expected, 1e-4):
-        raise CheckpointError(
-            f"{source}: tensor {ROPE_DIVISORS!r} does not scale the rotary frequencies as Llama 3 "
-            "does, which is the only way supported"
-        )
-    return scaling
-
-
-def _checkpoint_name(name: str) -> str:
-    """Hugging Face's name of a GGUF tensor; an unknown name stays as it is."""
-    stem, _, suffix = name.rpartition(".")
+def _pieces(
+    name: str, array: np.ndarray, config: DecoderConfig
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors, by our names, that a stored one holds; an unknown name stays as it is."""
+    stem, _, kind = name.rpartition(".")
     block, _, rest = stem.partition(".")
     layer, _, part = rest.partition(".")
-    if block == "blk" and part in _IN_LAYER:
-        return f"model.layers.{layer}.{_IN_LAYER[part]}.{suffix}"
-    return f"{_TOP_LEVEL[stem]}.{suffix}" if stem in _TOP_LEVEL else name
+    if config.traits.gemma and stem.endswith("_norm"):
+        array = array - 1.0
+    in_layer = _IN_LAYER | _GEMMA if config.traits.gemma else _IN_LAYER
+    if block != "blk":
+        yield (f"{_TOP_LEVEL[stem]}.{kind}" if stem in _TOP_LEVEL else name), array
+    elif part == "attn_qkv":
+        # Queries, keys and values of GPT-2, whose heads are all of one size.
+        for own, piece in zip(_FUSED, np.array_split(array, len(_FUSED)), strict=True):
+            yield f"model.layers.{layer}.{_IN_LAYER[own]}.{kind}", piece
+    elif part in in_layer:
+        if config.family == "llama" and part in ("attn_q", "attn_k"):
+            array = _half_split(array, config.head_dim)
+        yield f"model.layers.{layer}.{in_layer[part]}.{kind}", array
+    else:
+        yield name, array
 
 
 def _half_split(rows: np.ndarray, head_dim: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from ._config import DecoderConfig
 from ._errors import CheckpointError
 from ._folder import new_folder
 from ._hf_config import read_config, write_config
+from ._hf_gpt2 import fuse_gpt2, split_gpt2
 from ._json_file import read_json
 from ._params import Params
 from ._stacked import StackedWeights, checkpoint_tensors
@@ -31,14 +32,14 @@ _READABLE = {
 # A safetensors file is the length of its header in so many bytes, the header, and the tensors.
 _LENGTH_BYTES = 8
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-# Old checkpoints store the rotary frequencies, which follow from the configuration.
-_DERIVED = ".rotary_emb.inv_freq"
+# Old checkpoints store rotary frequencies and causal masks, which follow from the configuration.
+_DERIVED = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")
 
 
 def read_folder(
     folder: str | os.PathLike[str], dtype: np.dtype, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Params, Tokenizer]:
-    """Read a Llama model from a Hugging Face folder.
+    """Read a model of a known family from a Hugging Face folder.
 
     Args:
         folder: Holds config.json, one or several safetensors files, and the tokenizer.
@@ -58,11 +59,13 @@ def read_folder(
     weights = StackedWeights(config, dtype, str(folder))
     tied_head = None
     for file in weight_files(folder):
-        for name, tensor in _tensors(file):
-            if config.tie_word_embeddings and name == HEAD:
-                tied_head = tensor
-            elif not name.endswith(_DERIVED):
-                weights.put(name, tensor)
+        for stored, whole in read_tensors(file):
+            pieces = split_gpt2(stored, whole) if config.family == "gpt2" else [(stored, whole)]
+            for name, tensor in pieces:
+                if config.tie_word_embeddings and name == HEAD:
+                    tied_head = tensor
+                else:
+                    weights.put(name, tensor)
     if tied_head is not None and not np.array_equal(
         tied_head.astype(dtype), weights.get(EMBEDDING)
     ):
@@ -96,11 +99,12 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / shard for shard in shards]
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+def read_tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Each tensor of a file in turn, read rather than mapped: mapped pages would stay in memory."""
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:  # checks the whole header
-            stored = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}
+            names = [name for name in opened.keys() if not name.endswith(_DERIVED)]
+            stored = {name: opened.get_slice(name).get_dtype() for name in names}
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{file} is not a whole safetensors file: {error}") from error
     for name, kind in stored.items():
@@ -120,6 +124,11 @@ def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield name, tensor
 
 
+def folder_tensors(config: DecoderConfig, params: Params) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and array of each tensor of the family's checkpoint."""
+    return fuse_gpt2(params) if config.family == "gpt2" else checkpoint_tensors(params)
+
+
 def write_folder(
     path: str | os.PathLike[str], config: DecoderConfig, params: Params, tokenizer: Tokenizer
 ) -> None:
@@ -136,15 +145,16 @@ def write_folder(
     Raises:
         FileExistsError: `path` exists and is not an empty folder.
     """
-    tensors = dict(checkpoint_tensors(params))
+    tensors = dict(folder_tensors(config, params))
     with new_folder(path) as folder:
         safetensors.numpy.save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
         write_config(
             folder,
             config,
-            tensors[EMBEDDING].dtype,
+            params["model"]["embed_tokens"]["weight"].dtype,
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
+            pad_id=tokenizer.pad_id,
         )
         tokenizer.save(folder)
         # The safetensors package makes its file for its owner alone.

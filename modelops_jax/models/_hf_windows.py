@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from ._config import DecoderConfig
 from ._errors import CheckpointError
+from ._families import FAMILIES
 
 _FULL, _LOCAL = "full_attention", "sliding_attention"
 
@@ -33,7 +34,7 @@ def read_windows(path: Path, family: str, raw: dict[str, Any], num_layers: int) 
         size = None
     if size is not None:
         _check_int(path, "sliding_window", size, least=1)
-    if family in ("llama", "mistral"):
+    if "local_layers" not in FAMILIES[family].options:
         return Windows(size, ())
     local = _layer_types(path, raw["layer_types"], num_layers)
     if local is None:

@@ -1,11 +1,15 @@
 """Low-rank adapters (LoRA): y = W x + (alpha / rank) B (A x), with W frozen.
 
-Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
+DoRA also gives each row of the adapted weight a length of its own.
+
+Sources: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021; Liu et al., "DoRA:
+Weight-Decomposed Low-Rank Adaptation", 2024.
 """
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,8 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._dropout import Noise, drop
+
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
+LINEAR = ATTENTION + MLP
+MAGNITUDE = "lora_magnitude_vector"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +36,12 @@ class LoraConfig:
         rank_stabilized: Scale by alpha / sqrt(rank) instead, so that a rate that suits one rank
             suits another (Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning
             with LoRA", 2023).
+        dora: Train the length of each row of the adapted weights as well.
+        dropout: Chance of each input of the adapters to be left out in a step of training.
 
     Raises:
-        ValueError: `rank` or `alpha` is not positive, or a pattern matches no linear map.
+        ValueError: `rank` or `alpha` is not positive, `dropout` is not in [0, 1), or a pattern
+            matches no linear map.
 
     Example:
         >>> from modelops_jax.models import LoraConfig
@@ -42,17 +53,19 @@ class LoraConfig:
     alpha: float = 32.0
     targets: tuple[str, ...] = ("*_proj",)
     rank_stabilized: bool = False
+    dora: bool = False
+    dropout: float = 0.0
 
     def __post_init__(self):
         if self.rank < 1:
             raise ValueError(f"lora.rank must be at least 1, found {self.rank}")
         if self.alpha <= 0:
             raise ValueError(f"lora.alpha must be positive, found {self.alpha}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"lora.dropout must be in [0, 1), found {self.dropout}")
         for pattern in self.targets:
-            if not fnmatch.filter(ATTENTION + MLP, pattern):
-                raise ValueError(
-                    f"lora.targets: {pattern!r} matches none of {', '.join(ATTENTION + MLP)}"
-                )
+            if not fnmatch.filter(LINEAR, pattern):
+                raise ValueError(f"lora.targets: {pattern!r} matches none of {', '.join(LINEAR)}")
         if not self.targets:
             raise ValueError("lora.targets is empty: name at least one linear map to adapt")
 
@@ -66,7 +79,7 @@ class LoraConfig:
         """The linear maps that the patterns match."""
         return tuple(
             name
-            for name in ATTENTION + MLP
+            for name in LINEAR
             if any(fnmatch.fnmatch(name, pattern) for pattern in self.targets)
         )
 
@@ -74,71 +87,124 @@ class LoraConfig:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Adapters:
-    """Adapter weights by block and name, stacked over layers, and their common scale.
+    """Adapter weights by block and name, stacked over layers, and what they were made as.
 
-    `weights["self_attn"]["q_proj"]` holds `lora_A` of shape (L, rank, in) and `lora_B` of shape
-    (L, out, rank).
+    `weights["self_attn"]["q_proj"]` holds `lora_A` of shape (L, rank, in), `lora_B` of shape
+    (L, out, rank) and, for DoRA, `lora_magnitude_vector` of shape (L, out).
     """
 
     weights: dict[str, Any]
-    scale: float = dataclasses.field(metadata={"static": True})
+    config: LoraConfig = dataclasses.field(metadata={"static": True})
+
+    @property
+    def scale(self) -> float:
+        """What B A x is multiplied by."""
+        return self.config.scale
 
 
 def init_lora(params: Mapping[str, Any], config: LoraConfig, seed: int) -> Adapters:
-    """Adapters that change nothing yet: A uniform in +-1/sqrt(in), B zero.
+    """Adapters that change nothing yet: A uniform in +-1/sqrt(in), B zero, each row's own length.
 
     Args:
-        params: The base model's parameter tree, or its tree of shapes.
+        params: The base model's parameter tree; with DoRA turned off, its tree of shapes will do.
         config: Rank, scale and targets.
         seed: The same seed gives the same adapters.
 
     Returns:
-        Float32 adapters for every targeted linear map.
+        Float32 adapters for every targeted linear map that the model has.
+
+    Raises:
+        ValueError: The model has none of the targets.
     """
     layers = params["model"]["layers"]
     random = np.random.Generator(np.random.Philox(seed))
     weights: dict[str, Any] = {}
     for block, names in (("self_attn", ATTENTION), ("mlp", MLP)):
         for name in names:
-            if name not in config.names:
+            if name not in config.names or name not in layers[block]:
                 continue
             count, out, width = layers[block][name]["weight"].shape
             bound = width**-0.5
             start = random.uniform(-bound, bound, (count, config.rank, width))
-            weights.setdefault(block, {})[name] = {
+            adapter = {
                 "lora_A": jnp.asarray(start.astype(np.float32)),
                 "lora_B": jnp.zeros((count, out, config.rank), jnp.float32),
             }
-    return Adapters(weights, config.scale)
+            if config.dora:
+                weight = layers[block][name]["weight"]
+                adapter[MAGNITUDE] = _row_norms(weight, adapter, config.scale)
+            weights.setdefault(block, {})[name] = adapter
+    if not weights:
+        raise ValueError(
+            f"lora.targets {', '.join(config.targets)} match no linear map of this model, which "
+            f"has {', '.join(name for block in ('self_attn', 'mlp') for name in layers[block])}"
+        )
+    return Adapters(weights, config)
 
 
-def add_low_rank(
+def project(
     x: Float[Array, "tokens in"],
-    outputs: Sequence[Float[Array, "tokens _"]],
+    linears: Mapping[str, Any],
     names: tuple[str, ...],
-    adapters: Mapping[str, Any],
+    low_rank: Mapping[str, Any],
     scale: float,
+    noise: Noise | None = None,
 ) -> list[Float[Array, "tokens _"]]:
-    """Add scale * B (A x) to each named output that has an adapter in this layer's slice.
+    """The named linear maps of one input, W x + b, with their adapters.
 
-    The A matrices of one input run as a single product: alone they are too narrow to be fast.
+    LoRA adds scale * B (A x) to W x; DoRA then multiplies by magnitude / ||W + scale * B A||, norms
+    by row, which are constants to the gradient. Dropout is of the input of A alone and the same
+    for all maps of one input. The A matrices of one input run as a single product: alone they are
+    too narrow to be fast.
+
+    Args:
+        x: Input of all the maps.
+        linears: `weight` (out, in), and `bias` where there is one, by name.
+        names: The maps to compute.
+        low_rank: One layer's adapters by name; maps may be missing.
+        scale: What B A x is multiplied by.
+        noise: Decides the dropout; None for none.
     """
-    adapted = [name for name in names if name in adapters]
-    if not adapted:
-        return list(outputs)
-    down = jnp.concatenate([adapters[name]["lora_A"] for name in adapted]).astype(x.dtype)
-    inner = jnp.einsum("nd,rd->nr", x, down) * scale
-    pieces = dict(zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True))
-    return [
-        output + jnp.einsum("nr,or->no", pieces[name], adapters[name]["lora_B"].astype(x.dtype))
-        if name in pieces
-        else output
-        for name, output in zip(names, outputs, strict=True)
-    ]
+    outputs = {
+        name: jnp.einsum("nd,od->no", x, linears[name]["weight"].astype(x.dtype)) for name in names
+    }
+    adapted = [name for name in names if name in low_rank]
+    if adapted:
+        down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)
+        inner = jnp.einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down) * scale
+        for name, piece in zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True):
+            adapter = low_rank[name]
+            up = jnp.einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
+            outputs[name] = outputs[name] + up
+            if MAGNITUDE in adapter:
+                norm = jax.lax.stop_gradient(_row_norms(linears[name]["weight"], adapter, scale))
+                outputs[name] *= (adapter[MAGNITUDE] / norm).astype(x.dtype)[None]
+    for name in names:
+        if "bias" in linears[name]:
+            outputs[name] = outputs[name] + linears[name]["bias"].astype(x.dtype)[None]
+    return list(outputs.values())
+
+
+def _row_norms(
+    weight: Float[Array, "*layers out in"], adapter: Mapping[str, Any], scale: float
+) -> Float[Array, "*layers out"]:
+    """||W + scale * B A|| of each row, in float32, without forming a second matrix of W's size."""
+    precise = partial(
+        jnp.einsum, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
+    )
+    weight = weight.astype(jnp.float32)
+    down, up = adapter["lora_A"], adapter["lora_B"] * scale
+    # ||w + u||^2 = ||w||^2 + 2 w.u + ||u||^2, and u = b A.
+    mixed = 2 * precise("...od,...rd->...or", weight, down)
+    mixed = mixed + precise("...or,...rs->...os", up, precise("...rd,...sd->...rs", down, down))
+    squares = jnp.square(weight).sum(axis=-1) + (mixed * up).sum(axis=-1)
+    return jnp.sqrt(jnp.maximum(squares, jnp.finfo(jnp.float32).tiny))
 
 
 def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
-    """The base parameters with every adapter folded into its weight: W + scale * B A.
+    """The base parameters with every adapter folded into its weight.
+
+    That is W + scale * B A, and for DoRA each of its rows at the length of its magnitude.
 
     Args:
         params: The base model's parameter tree; left as it is.
@@ -150,11 +216,13 @@ def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
     layers = dict(params["model"]["layers"])
     for block, by_name in adapters.weights.items():
         layers[block] = dict(layers[block])
-        for name, pair in by_name.items():
+        for name, adapter in by_name.items():
             weight = layers[block][name]["weight"]
-            update = jnp.einsum(
-                "lor,lrd->lod", pair["lora_B"], pair["lora_A"], precision=jax.lax.Precision.HIGHEST
-            )
+            low = (adapter["lora_B"], adapter["lora_A"])
+            update = jnp.einsum("lor,lrd->lod", *low, precision=jax.lax.Precision.HIGHEST)
             merged = weight.astype(jnp.float32) + adapters.scale * update
+            if MAGNITUDE in adapter:
+                norm = _row_norms(weight, adapter, adapters.scale)
+                merged = merged * (adapter[MAGNITUDE] / norm)[:, :, None]
             layers[block][name] = {**layers[block][name], "weight": merged.astype(weight.dtype)}
     return {**params, "model": {**params["model"], "layers": layers}}

@@ -24,11 +24,15 @@ RULES: Mapping[str, str | None] = {
     "heads": "tensor",
     "inner": "tensor",
     "vocabulary": "tensor",
+    "positions": None,
+    "labels": None,
 }
 # Linear map -> logical axes of its weight (out, in).
 _LINEAR = {
     "embed_tokens": ("vocabulary", "width"),
+    "embed_positions": ("positions", "width"),
     "lm_head": ("vocabulary", "width"),
+    "score": ("labels", "width"),
     "q_proj": ("heads", "width"),
     "k_proj": ("heads", "width"),
     "v_proj": ("heads", "width"),
@@ -123,6 +127,7 @@ def weight_sharding(names: tuple[str, ...], shape: tuple[int, ...], mesh: Mesh) 
             "bias": (out,),
             "lora_A": (None, into),
             "lora_B": (out, None),
+            "lora_magnitude_vector": (out,),
         }[names[-1]]
         logical = (*("layers",) * (len(shape) - len(axes)), *axes)
     divided = [
@@ -138,7 +143,12 @@ def shard_rows(array: Any, mesh: Mesh) -> jax.Array:
     Raises:
         ValueError: The devices do not divide the rows evenly.
     """
-    return jax.device_put(array, NamedSharding(mesh, PartitionSpec(ROWS)))
+    return jax.device_put(array, row_sharding(mesh))
+
+
+def row_sharding(mesh: Mesh) -> NamedSharding:
+    """Where an array of rows lies."""
+    return NamedSharding(mesh, PartitionSpec(ROWS))
 
 
 def keep_rows_divided(x: jax.Array) -> jax.Array:

@@ -3,10 +3,8 @@
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +14,16 @@ from jaxtyping import Array, Float, Int
 
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
-from ._errors import ChatTemplateError, CheckpointError, SubstitutedModelWarning
+from ._description import check_vocabulary, floating, resolve_or_warn
+from ._errors import ChatTemplateError
 from ._generate import Progress, generate
 from ._gguf import read_gguf
+from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
+from ._lora import merge_lora
 from ._params import Params
+from ._peft import load_adapters
 from ._presets import make_preset
-from ._resolve import resolve
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -34,9 +35,16 @@ def _logits(
     return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
 
 
+class _Prompt(NamedTuple):
+    """A prompt's token ids, and its text, of which a completion is the continuation."""
+
+    ids: list[int]
+    text: str
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
-    """A language model in memory; `load` makes one.
+    """A language model in memory, or one that reads texts; `load` makes one.
 
     Args:
         config: The architecture.
@@ -75,6 +83,7 @@ class Model:
             >>> load("tiny").logits([[72, 105]]).shape
             (1, 2, 260)
         """
+        self._check_head(has_labels=False)
         ids = np.asarray(token_ids)
         if not np.issubdtype(ids.dtype, np.integer):
             raise TypeError(f"token_ids must be integers, found {ids.dtype}")
@@ -128,10 +137,12 @@ class Model:
             >>> len(load("tiny").generate(["Hello", "Goodbye"], max_new_tokens=4))
             2
         """
+        self._check_head(has_labels=False)
+        encoded = self._encode_prompts(prompts)
         ids = generate(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
+            [prompt.ids for prompt in encoded],
             max_new_tokens=max_new_tokens,
             stop_ids=self.tokenizer.stop_ids,
             pad_id=self.tokenizer.pad_id,
@@ -142,7 +153,10 @@ class Model:
             dtype=self.dtype,
             progress=progress,
         )
-        return [self.tokenizer.decode(row) for row in ids]
+        return [
+            self.tokenizer.decode(row, after=prompt.text)
+            for row, prompt in zip(ids, encoded, strict=True)
+        ]
 
     def score(
         self, prompts: Sequence[Any], completions: Sequence[Any]
@@ -151,7 +165,8 @@ class Model:
 
         Args:
             prompts: Strings or lists of messages, as for `generate`.
-            completions: Strings, tokenized on their own; the end of the turn is not added.
+            completions: Strings, tokenized on their own as what follows the prompt; the end of
+                the turn is not added.
 
         Returns:
             Log-likelihoods in nats, at most 0, and the numbers of tokens they are sums over.
@@ -168,20 +183,103 @@ class Model:
             >>> tokens.tolist(), bool(log_likelihood[0] < 0)
             ([4], True)
         """
+        self._check_head(has_labels=False)
         _check_list("completions", completions)
-        for index, completion in enumerate(completions):
-            if not isinstance(completion, str):
-                raise TypeError(
-                    f"completions[{index}] is a {type(completion).__name__}; expected a string"
-                )
+        _check_strings("completions", completions)
+        encoded = self._encode_prompts(prompts)
+        # Lists of different length are refused by `score`.
+        after = [prompt.text for prompt in encoded] + [""] * len(completions)
         return score(
             self.params,
             self.config,
-            self._prompt_ids(prompts),
-            [self.tokenizer.encode(completion, plain=True) for completion in completions],
+            [prompt.ids for prompt in encoded],
+            [
+                self.tokenizer.encode(completion, plain=True, after=text)
+                for completion, text in zip(completions, after, strict=False)
+            ],
             pad_id=self.tokenizer.pad_id,
             dtype=self.dtype,
         )
+
+    def with_labels(self, labels: Sequence[Any], *, seed: int = 0) -> "Model":
+        """A model on the same trunk that reads a text: with a new head in place of the old one.
+
+        The head is a linear map of the state of the last token, as in transformers'
+        `...ForSequenceClassification`; train it with `modelops_jax.training.fit`.
+
+        Args:
+            labels: The classes, in the order of their indices; a single name is that of a value to
+                predict (regression).
+            seed: The same seed gives the same head: normal, with standard deviation 0.02.
+
+        Returns:
+            The model; the trunk's weights are shared.
+
+        Raises:
+            TypeError: `labels` is no list of strings.
+            ValueError: There is no label, or one occurs twice.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> load("tiny").with_labels(["ham", "spam"]).config.labels
+            ('ham', 'spam')
+        """
+        _check_list("labels", labels)
+        _check_strings("labels", labels)
+        if not labels:
+            raise ValueError("labels is empty; expected the classes, or the name of a value")
+        config = dataclasses.replace(self.config, labels=tuple(labels))
+        score = init_head(config, len(labels), seed, self.dtype)
+        params = {"model": self.params["model"], "score": score}
+        return dataclasses.replace(self, config=config, params=params)
+
+    def predict(self, texts: Sequence[Any]) -> list[str] | Float[np.ndarray, " rows"]:
+        """The label of each text, or its value; of a model with labels.
+
+        Args:
+            texts: Strings, tokenized as they are, with the special tokens a text begins with.
+
+        Returns:
+            For classes, the name of the likeliest one (the first of equals); for a single label,
+            float32 values.
+
+        Raises:
+            TypeError: The model has no labels, or a text is not a string.
+            ValueError: A text has no tokens, or more than the context.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> model = load("tiny").with_labels(["ham", "spam"])
+            >>> set(model.predict(["Hello", "Win money"])) <= {"ham", "spam"}
+            True
+        """
+        logits = self._read(texts)
+        if len(self.config.labels) == 1:
+            return logits[:, 0]
+        return [self.config.labels[index] for index in logits.argmax(axis=1)]
+
+    def predict_proba(self, texts: Sequence[Any]) -> Float[np.ndarray, "rows labels"]:
+        """The probability of each class for each text; the columns are `config.labels`.
+
+        Args:
+            texts: As for `predict`.
+
+        Returns:
+            float32, rows that add up to 1.
+
+        Raises:
+            TypeError: The model has no classes, or a text is not a string.
+            ValueError: A text has no tokens, or more than the context.
+
+        Example:
+            >>> from modelops_jax.models import load
+            >>> load("tiny").with_labels(["ham", "spam"]).predict_proba(["Hello"]).shape
+            (1, 2)
+        """
+        logits = self._read(texts)
+        if logits.shape[1] == 1:
+            raise TypeError(f"{self.name} predicts a value ({self.config.labels[0]}), no classes")
+        return np.asarray(jax.nn.softmax(logits, axis=1))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a Hugging Face folder, which `load` and transformers read; whole or not at all.
@@ -194,17 +292,42 @@ class Model:
         """
         write_folder(path, self.config, self.params, self.tokenizer)
 
-    def _prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
+    def _read(self, texts: Sequence[Any]) -> Float[np.ndarray, "rows labels"]:
+        self._check_head(has_labels=True)
+        _check_list("texts", texts)
+        _check_strings("texts", texts)
+        return read_texts(
+            self.params,
+            self.config,
+            [self.tokenizer.encode(text, add_special_tokens=True) for text in texts],
+            pad_id=self.tokenizer.pad_id,
+            dtype=self.dtype,
+        )
+
+    def _check_head(self, *, has_labels: bool) -> None:
+        if has_labels and not self.config.labels:
+            raise TypeError(
+                f"{self.name} is a language model; model.with_labels(...) gives it a head"
+            )
+        if self.config.labels and not has_labels:
+            raise TypeError(
+                f"{self.name} reads texts (labels: {', '.join(self.config.labels)}) and writes "
+                "none; use predict"
+            )
+
+    def _encode_prompts(self, prompts: Sequence[Any]) -> list[_Prompt]:
         _check_list("prompts", prompts)
         return [self._encode_prompt(index, prompt) for index, prompt in enumerate(prompts)]
 
-    def _encode_prompt(self, index: int, prompt: Any) -> list[int]:
+    def _encode_prompt(self, index: int, prompt: Any) -> _Prompt:
+        tokenizer = self.tokenizer
         try:
             if isinstance(prompt, str):
-                return self.tokenizer.encode(prompt, add_special_tokens=True)
+                return _Prompt(tokenizer.encode(prompt, add_special_tokens=True), prompt)
             if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
                 # The template writes the special tokens itself.
-                return self.tokenizer.encode_chat(prompt, add_generation_prompt=True)
+                text = tokenizer.render_protected(prompt, add_generation_prompt=True)
+                return _Prompt(tokenizer.encode_protected(text), text)
         except ChatTemplateError as error:
             raise ChatTemplateError(f"prompts[{index}]: {error}") from error
         except ValueError as error:
@@ -221,8 +344,18 @@ def _check_list(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a list, found {type(value).__name__}")
 
 
+def _check_strings(name: str, values: Sequence[Any]) -> None:
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise TypeError(f"{name}[{index}] is a {type(value).__name__}; expected a string")
+
+
 def load(
-    name_or_path: str | os.PathLike[str], *, dtype: Any = None, mesh: Mesh | None = None
+    name_or_path: str | os.PathLike[str],
+    *,
+    dtype: Any = None,
+    mesh: Mesh | None = None,
+    adapter: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name or path; see `resolve` for what a name may be.
 
@@ -233,6 +366,8 @@ def load(
             stores.
         mesh: Devices to divide the weights over, from `make_mesh`; the default device alone
             without it. Weights go straight to their devices, one array after the other.
+        adapter: Folder of a LoRA or DoRA adapter, as PEFT and `save_adapters` write it, to merge
+            into the weights.
 
     Returns:
         The model.
@@ -251,12 +386,8 @@ def load(
         >>> model.config.num_layers
         4
     """
-    kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
-    if not jnp.issubdtype(kind, jnp.floating):
-        raise TypeError(f"dtype must be a floating type, found {kind}")
-    resolved = resolve(name_or_path)
-    if resolved.warning:
-        warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=2)
+    kind = floating(dtype)
+    resolved = resolve_or_warn(name_or_path)
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
@@ -264,10 +395,7 @@ def load(
     else:
         parts = read_folder(resolved.location, kind, mesh)
     config, params, tokenizer = parts
-    if tokenizer.vocab_size > config.vocab_size:
-        # An id past the embeddings would be clamped silently on the device.
-        raise CheckpointError(
-            f"{Path(resolved.location)}: the tokenizer has {tokenizer.vocab_size} ids, the "
-            f"embeddings only {config.vocab_size}"
-        )
+    check_vocabulary(config, tokenizer, resolved)
+    if adapter is not None:
+        params = merge_lora(params, load_adapters(adapter, config))
     return Model(config, params, tokenizer, resolved.name)

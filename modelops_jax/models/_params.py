@@ -1,7 +1,7 @@
 """The parameter tree: plain nested dictionaries of arrays.
 
-Paths are the checkpoint's own names, with the layers stacked on axis 0 so that one `lax.scan`
-runs them. Linear weights are stored as checkpoints store them: (out, in).
+Paths are the checkpoint's own names (GPT-2's are made like the others' when it is read), with the
+layers stacked on axis 0 so that one `lax.scan` runs them. Linear weights are (out, in).
 """
 
 from typing import Any
@@ -50,17 +50,28 @@ def param_shapes(config: DecoderConfig) -> dict[str, Any]:
             "norm": {"weight": (width,)},
         }
     }
-    attention = shapes["model"]["layers"]["self_attn"]
-    if config.traits.qkv_bias:
-        for name, rows in (("q_proj", queries), ("k_proj", keys), ("v_proj", keys)):
-            attention[name]["bias"] = (layers, rows)
-    if config.traits.head_norms:
+    traits, stacked = config.traits, shapes["model"]["layers"]
+    attention = stacked["self_attn"]
+    if not traits.gated:
+        del stacked["mlp"]["gate_proj"]
+    for name, tensors in (*attention.items(), *stacked["mlp"].items()):
+        if name in traits.biases:
+            tensors["bias"] = tensors["weight"][:2]
+    if traits.head_norms:
         for name in ("q_norm", "k_norm"):
             attention[name] = {"weight": (layers, config.head_dim)}
-    if config.traits.gemma:
+    if traits.gemma:
         for name in ("pre_feedforward_layernorm", "post_feedforward_layernorm"):
-            shapes["model"]["layers"][name] = {"weight": (layers, width)}
-    if not config.tie_word_embeddings:
+            stacked[name] = {"weight": (layers, width)}
+    if traits.layer_norms:
+        for norm in (stacked["input_layernorm"], stacked["post_attention_layernorm"]):
+            norm["bias"] = (layers, width)
+        shapes["model"]["norm"]["bias"] = (width,)
+    if traits.learned_positions:
+        shapes["model"]["embed_positions"] = {"weight": (config.max_position, width)}
+    if config.labels:
+        shapes["score"] = {"weight": (len(config.labels), width)}
+    elif not config.tie_word_embeddings:
         shapes["lm_head"] = {"weight": (config.vocab_size, width)}
     return shapes
 
@@ -83,7 +94,7 @@ def init_params(config: DecoderConfig, seed: int, *, stddev: float = 0.02) -> Pa
     def draw(path: Any, shape: tuple[int, ...]) -> Array:
         name = jax.tree_util.keystr(path)
         if "norm" in name or "bias" in name:
-            one = "norm" in name and not config.traits.gemma
+            one = "bias" not in name and not config.traits.gemma
             return jnp.asarray(np.full(shape, one, np.float32))
         return jnp.asarray(np.float32(stddev) * random.standard_normal(shape, np.float32))
 

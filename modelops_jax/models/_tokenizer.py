@@ -7,15 +7,19 @@ A tokenizer is kept as Hugging Face keeps it: `tokenizer.json` (the algorithm an
 
 import dataclasses
 import functools
+import hashlib
+import itertools
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 
 from ._chat import Messages, check_messages, render_chat
+from ._continuation import continuing
 from ._errors import ChatTemplateError, CheckpointError
 from ._json_file import read_json, write_json
 
@@ -53,8 +57,20 @@ class Tokenizer:
         """One more than the largest token id."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides which tokens a row of text becomes, the template included."""
+        ids = (self.bos_id, self.eos_id, self.pad_id, self.stop_ids)
+        whole = json.dumps([self.backend.to_str(), ids, self.chat_template])
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
     def encode(
-        self, text: str, *, add_special_tokens: bool = False, plain: bool = False
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool = False,
+        plain: bool = False,
+        after: str = "",
     ) -> list[int]:
         """Token ids of a text.
 
@@ -63,22 +79,42 @@ class Tokenizer:
             add_special_tokens: Also add what this model puts around a text, such as a first token.
             plain: Special tokens written out in the text are ordinary characters; otherwise they
                 count as such.
+            after: The text that comes before, tokenized already. Models that put a space before
+                a text's first word do not do so in its middle.
 
         Raises:
             TypeError: `text` is not a string.
             ValueError: `text` has a lone surrogate, which no encoding can carry.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
-                "it is half of a character and cannot be tokenized"
-            ) from error
-        backend = self._plain_backend if plain else self.backend
-        return backend.encode(text, add_special_tokens=add_special_tokens).ids
+        piece = TextPiece(text, after, plain=plain, add_special_tokens=add_special_tokens)
+        return self.encode_pieces([piece])[0]
+
+    def encode_pieces(self, pieces: Sequence["TextPiece"]) -> list[list[int]]:
+        """Token ids of many texts, as `encode` gives them; all cores take part.
+
+        Args:
+            pieces: The texts, each with what `encode` is told of it.
+
+        Raises:
+            TypeError: A text is not a string.
+            ValueError: A text has a lone surrogate, which no encoding can carry.
+        """
+        alike: dict[tuple[bool, bool, bool], list[int]] = {}
+        for index, piece in enumerate(pieces):
+            _check_text(piece.text)
+            key = (piece.plain, self._begins(piece.after), piece.add_special_tokens)
+            alike.setdefault(key, []).append(index)
+        ids: list[list[int]] = [[] for _ in pieces]
+        for (plain, begins, special), indices in alike.items():
+            if plain:
+                backend = self._plain_backend if begins else self._plain_continuing
+            else:
+                backend = self.backend if begins else self._continuing
+            texts = [pieces[index].text for index in indices]
+            found = backend.encode_batch_fast(texts, add_special_tokens=special)
+            for index, encoding in zip(indices, found, strict=True):
+                ids[index] = encoding.ids
+        return ids
 
     def encode_chat(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
         """Token ids of a conversation under this model's chat template.
@@ -101,27 +137,43 @@ class Tokenizer:
             >>> ids.count(tokenizer.eos_id)
             1
         """
+        text = self.render_protected(messages, add_generation_prompt=add_generation_prompt)
+        return self.encode_protected(text)
+
+    def render_protected(self, messages: Messages, *, add_generation_prompt: bool) -> str:
+        """The text of a conversation in which what a message says stays text."""
         check_messages(messages)
         protected = [{**m, "content": self.protect(m["content"])} for m in messages]
-        text = self.render_chat(protected, add_generation_prompt=add_generation_prompt)
-        return self.encode_protected(text)
+        return self.render_chat(protected, add_generation_prompt=add_generation_prompt)
 
     def protect(self, text: str) -> str:
         """A text for a template in which special tokens stay text; for `encode_protected`.
 
         Each one that is written out is replaced by two private characters.
         """
-        pattern = "|".join(re.escape(token) for token in self._protected)
-        return re.sub(pattern, lambda found: _mark(self._protected.index(found[0])), text)
+        return self._pattern.sub(lambda found: _mark(self._protected.index(found[0])), text)
 
-    def encode_protected(self, text: str) -> list[int]:
-        """Token ids of a rendered text whose parts went through `protect`."""
-        pieces = re.split(f"{PROTECTED}(.)", text)
-        ids = self.encode(pieces[0]) if pieces[0] else []
-        for mark, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-            ids += self.encode(self._protected[ord(mark) - FIRST_MARK], plain=True)
-            ids += self.encode(rest) if rest else []
-        return ids
+    def encode_protected(self, text: str, *, after: str = "") -> list[int]:
+        """Token ids of a rendered text whose parts went through `protect`.
+
+        Args:
+            text: The text or a piece of it, never cut between two private characters.
+            after: The protected text before the piece.
+        """
+        pieces = self.protected_pieces(text, after=after)
+        return list(itertools.chain.from_iterable(self.encode_pieces(pieces)))
+
+    def protected_pieces(self, text: str, *, after: str = "") -> list["TextPiece"]:
+        """What `encode_protected` tokenizes: the text cut where special tokens are written out."""
+        pieces: list[TextPiece] = []
+        for piece in re.split(f"({PROTECTED}.)", text):
+            if piece.startswith(PROTECTED):
+                written = self._protected[ord(piece[1]) - FIRST_MARK]
+                pieces.append(TextPiece(written, after, plain=True))
+            elif piece:
+                pieces.append(TextPiece(piece, after))
+            after = piece or after
+        return pieces
 
     @functools.cached_property
     def _protected(self) -> list[str]:
@@ -131,19 +183,45 @@ class Tokenizer:
         return [PROTECTED, *sorted(special, key=lambda token: (-len(token), token))]
 
     @functools.cached_property
-    def _plain_backend(self) -> tokenizers.Tokenizer:
-        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
-        backend.encode_special_tokens = True
-        return backend
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._protected)))
 
-    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+    @functools.cached_property
+    def _plain_backend(self) -> tokenizers.Tokenizer:
+        return _without_special_tokens(self.backend)
+
+    @functools.cached_property
+    def _continuing(self) -> tokenizers.Tokenizer:
+        return continuing(self.backend)
+
+    @functools.cached_property
+    def _plain_continuing(self) -> tokenizers.Tokenizer:
+        same = self._continuing is self.backend
+        return self._plain_backend if same else _without_special_tokens(self._continuing)
+
+    def _begins(self, after: str) -> bool:
+        """Whether what follows that text is tokenized like the beginning of a text."""
+        return not after or after.endswith(self._openers)
+
+    @functools.cached_property
+    def _openers(self) -> tuple[str, ...]:
+        """The tokens of their own after which this tokenizer begins anew: all of them or none."""
+        added = self.backend.get_added_tokens_decoder().values()
+        tokens = tuple(token.content for token in added if token.special)
+        return tokens if tokens and self.encode(f"{tokens[0]}a")[1:] == self.encode("a") else ()
+
+    def decode(
+        self, ids: Iterable[int], *, skip_special_tokens: bool = True, after: str = ""
+    ) -> str:
         """Text of token ids; bytes that are no whole character become U+FFFD.
 
         Args:
             ids: Token ids.
             skip_special_tokens: Leave out tokens such as the end of a turn.
+            after: The text that comes before, as for `encode`.
         """
-        return self.backend.decode(
+        backend = self.backend if self._begins(after) else self._continuing
+        return backend.decode(
             [int(token) for token in ids], skip_special_tokens=skip_special_tokens
         )
 
@@ -242,10 +320,38 @@ class Tokenizer:
         return {key: token for key, token in named if token is not None}
 
 
+class TextPiece(NamedTuple):
+    """A text to tokenize; the fields are the arguments of `Tokenizer.encode`."""
+
+    text: str
+    after: str = ""
+    plain: bool = False
+    add_special_tokens: bool = False
+
+
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
 # Private-use characters, which stand for nothing outside this file.
 PROTECTED = "\ue000"
 FIRST_MARK = 0xE001
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
+            "it is half of a character and cannot be tokenized"
+        ) from error
+
+
+def _without_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """A tokenizer to which every text is ordinary."""
+    plain = tokenizers.Tokenizer.from_str(backend.to_str())
+    plain.encode_special_tokens = True
+    return plain
 
 
 def _mark(index: int) -> str:

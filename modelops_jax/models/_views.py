@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ._config import DecoderConfig
-from ._rotary import rope_frequencies, rotary
+from ._rotary import RopeScaling, rope_frequencies, rotary
 
 
 class Seen(NamedTuple):
@@ -21,13 +21,13 @@ class Seen(NamedTuple):
 class View(NamedTuple):
     """Rotations and masks of one kind of layer.
 
-    Rotations are of all tokens of the call, the prefix's first; `mask` and `prefix_mask` say
+    `rotation` holds the cosines and sines of all tokens of the call, the prefix's first, or is
+    None where positions are learned; `mask` and `prefix_mask` say
     which tokens of the rows and of the prefix see each other, `seen` which earlier slots the
     rows' tokens see.
     """
 
-    cos: Float[Array, "flat half"]
-    sin: Float[Array, "flat half"]
+    rotation: tuple[Float[Array, "flat half"], Float[Array, "flat half"]] | None
     mask: Bool[Array, "batch tokens tokens"]
     prefix_mask: Bool[Array, "1 prefix prefix"]
     seen: list[Bool[Array, "_ _ _"]]
@@ -71,11 +71,14 @@ def make_views(
         The full and the local view. The same one twice if there is no window.
     """
     first = jnp.arange(prefix, dtype=positions.dtype)[None]
-    flat = jnp.concatenate([first[0], positions.reshape(-1)])
-    frequencies = rope_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
+
+    def rotation(theta: float, scaling: RopeScaling | None) -> tuple[Array, Array]:
+        flat = jnp.concatenate([first[0], positions.reshape(-1)])
+        return rotary(flat, rope_frequencies(config.head_dim, theta, scaling))
+
     sources = [*past, Seen(first, jnp.ones((1, prefix), bool))] if prefix else past
     full = View(
-        *rotary(flat, frequencies),
+        rotation(config.rope_theta, config.rope_scaling) if config.rope_theta else None,
         causal_mask(segment_ids),
         causal_mask(jnp.ones((1, prefix), jnp.int32)),
         [source.visible[:, None, :] for source in sources],
@@ -83,11 +86,9 @@ def make_views(
     window = config.sliding_window
     if window is None:
         return full, full
-    rotation = (full.cos, full.sin)
-    if config.local_rope_theta is not None:
-        rotation = rotary(flat, rope_frequencies(config.head_dim, config.local_rope_theta, None))
+    local_theta = config.local_rope_theta
     local = View(
-        *rotation,
+        rotation(local_theta, None) if local_theta else full.rotation,
         full.mask & _near(positions, positions, window),
         full.prefix_mask & _near(first, first, window),
         [

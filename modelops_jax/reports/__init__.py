@@ -1,5 +1,6 @@
 """What a person reads after a run: one offline HTML page, and a table on the terminal."""
 
+from ._evaluation import EvaluationReport as EvaluationReport
 from ._examples import Example as Example
 from ._examples import Examples as Examples
 from ._examples import pick_examples as pick_examples

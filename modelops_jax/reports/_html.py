@@ -2,23 +2,26 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from modelops_jax.data import write_atomic
-from modelops_jax.evaluation import ConfusionMatrix
+from modelops_jax.evaluation import ConfusionMatrix, MetricComparison
 
+from ._curve_plots import precision_recall_plot, reliability_plot, roc_plot
+from ._evaluation import MOST_ROWS, EvaluationReport, scores_of
 from ._plots import curve, loss_plot, score_plot
 from ._report import FineTuningReport, sentence_case
-from ._text import printable, readable
+from ._text import number, printable, readable
 
 # Classes that a confusion table shows one by one: a page stays readable, and small.
 MOST_CLASSES = 30
 
 
-def write_html(report: FineTuningReport, path: str | os.PathLike[str]) -> Path:
+def write_html(report: FineTuningReport | EvaluationReport, path: str | os.PathLike[str]) -> Path:
     """Write the report as one self-contained HTML file, whole or not at all.
 
     The page holds its styles and pictures, loads nothing, runs no script, follows the reader's
@@ -41,8 +44,14 @@ def write_html(report: FineTuningReport, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def render(report: FineTuningReport) -> str:
+def render(report: FineTuningReport | EvaluationReport) -> str:
     """Return the page that `write_html` writes."""
+    if isinstance(report, EvaluationReport):
+        return _page("evaluation.html", report=report, **_evaluation_parts(report))
+    return _page("fine_tuning.html", report=report, **_fine_tuning_parts(report))
+
+
+def _page(template: str, **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("modelops_jax.reports"),
         autoescape=True,
@@ -51,10 +60,17 @@ def render(report: FineTuningReport) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"readable": readable, "printable": printable, "cased": sentence_case}
-    page = environment.get_template("fine_tuning.html")
-    return page.render(
-        report=report,
+    environment.filters |= {
+        "readable": readable,
+        "printable": printable,
+        "cased": sentence_case,
+        "number": number,
+    }
+    return environment.get_template(template).render(**content)
+
+
+def _fine_tuning_parts(report: FineTuningReport) -> dict[str, Any]:
+    return dict(
         findings=report.findings(),
         # Both pictures are markup of our own making, with every text in it escaped.
         score_picture=Markup(score_plot(report.scores, metric=report.metric, highlight=1)),
@@ -71,6 +87,41 @@ def render(report: FineTuningReport) -> str:
         ),
         confusions={caption: _cells(matrix) for caption, matrix in report.confusions.items()},
     )
+
+
+def _evaluation_parts(report: EvaluationReport) -> dict[str, Any]:
+    found = report.diagnostics
+    curves = found.curves() if found else ()
+    bins = found.reliability() if found else None
+    matrix = found.confusion() if found else None
+    drawn = []
+    if curves:
+        drawn += [("ROC curve", roc_plot(curves), "The dots are chance.")]
+        one = len(curves) == 1
+        chance = "The dots are the share of positive rows." if one else "Each class against others."
+        drawn += [("Precision and recall", precision_recall_plot(curves), chance)]
+    if bins:
+        below = "On the dots the confidence is the share that is right; below, rows by confidence."
+        drawn += [("Calibration", reliability_plot(bins), below)]
+    metrics = report.comparison.metrics.values() if report.comparison else ()
+    return dict(
+        most_rows=MOST_ROWS,
+        comparisons=[_compared(one, report.comparison, at) for at, one in enumerate(metrics)],
+        pictures=[{"title": t, "svg": Markup(svg), "caption": text} for t, svg, text in drawn],
+        confusions={"True and predicted labels": _cells(matrix)} if matrix else {},
+    )
+
+
+def _compared(metric: MetricComparison, comparison: Any, at: int) -> dict[str, Any]:
+    scores = scores_of(metric, comparison.sample_count)
+    names = list(metric.values)
+    first = names.index(metric.baseline) if metric.baseline is not None else 0
+    picture = score_plot(scores, metric=metric.metric, highlight=first, name=f"scores-{at}")
+    return {
+        "comparison": metric,
+        "leads": metric.leads(),
+        "picture": Markup(picture) if scores else "",
+    }
 
 
 def _cells(matrix: ConfusionMatrix) -> dict[str, list]:

@@ -20,7 +20,9 @@ _ROOM = 0.44
 _LONGEST_NAME, _LONGEST_NAME_BEFORE_NUMBERS = 44, 22
 
 
-def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
+def score_plot(
+    scores: Sequence[Score], *, metric: str, highlight: int, name: str = "scores"
+) -> str:
     """One row per system: a mark at the score, a whisker over its interval.
 
     The highlighted system has a filled circle, every other a hollow square, so that the
@@ -30,6 +32,7 @@ def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
         scores: the systems, from top to bottom.
         metric: the name of the number.
         highlight: the index of the system that the page is about.
+        name: of the picture, unique on the page.
 
     Returns:
         An inline SVG element.
@@ -74,7 +77,7 @@ def score_plot(scores: Sequence[Score], *, metric: str, highlight: int) -> str:
     described = "; ".join(f"{score.name} {score.describe()}" for score in scores)
     return inline_svg(
         draw,
-        name="scores",
+        name=name,
         size=(_WIDTH, height),
         title=f"{metric} of every system, with intervals",
         description=f"{metric} from 0 to 1, higher is better: {described}.",

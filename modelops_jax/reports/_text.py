@@ -1,5 +1,6 @@
 """Text from data, made safe to look at: what cannot be seen is spelled out."""
 
+import math
 import re
 
 from markupsafe import Markup, escape
@@ -28,6 +29,18 @@ def printable(text: str) -> str:
         bell\x07 and \u202eevil
     """
     return _UNSEEN.sub(_spell, text)
+
+
+def number(value: float) -> str:
+    """Four decimals where they say something, else four digits; nan is "undefined".
+
+    Example:
+        >>> number(0.12345), number(1.5e-7), number(float("nan"))
+        ('0.1235', '1.5e-07', 'undefined')
+    """
+    if math.isnan(value):
+        return "undefined"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def readable(text: str) -> Markup:

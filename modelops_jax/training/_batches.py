@@ -1,20 +1,20 @@
 """Which rows a step trains on: a pure function of (seed, epoch, step).
 
 Nothing has to be saved to continue a run in the same order. Rows of like length share a batch,
-because every row of a batch is padded to its longest.
+because every row of a batch is padded to its longest; or several rows are packed into a sequence.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt32
 
-from modelops_jax.models import common_prefix
-
-from ._batch_shapes import BatchShape, choose_shapes
+from ._batch_shapes import TOKEN_STEP, BatchShape, choose_shapes
+from ._dropout import dropout_words
 from ._rows import TokenizedRow
-from ._tokenized import TokenizedDataset, row_lengths
+from ._sequences import Sequences
+from ._tokenized import TokenizedDataset
 
 # Rows are sorted by length inside windows of this many batches: wide enough that the rows of a
 # batch are alike, narrow enough that an epoch stays shuffled.
@@ -22,26 +22,61 @@ WINDOW = 16
 
 
 class Batch(NamedTuple):
-    """Padded rows, and where their trained tokens are.
+    """Padded sequences of one or more rows each, and where their trained tokens are.
 
-    `prefix_ids` are the tokens all rows begin with, which `token_ids` leave out. `at` holds
-    positions in the flattened (batch * tokens) states that predict the `targets`; unused places
-    have `weight` 0.
+    `prefix_ids` are the tokens all rows begin with, which `token_ids` leave out. The rows of a
+    sequence are its segments 1, 2, ..., and 0 is padding; `positions` are counted in each row,
+    the prefix included. `at` holds places in the flattened (batch * tokens) states that predict
+    the `targets`; unused places have `weight` 0. `dropout` has a number for each token, or no
+    column where nothing is dropped.
     """
 
     prefix_ids: Int[np.ndarray, " prefix"]
     token_ids: Int[np.ndarray, "batch tokens"]
     segment_ids: Int[np.ndarray, "batch tokens"]
+    positions: Int[np.ndarray, "batch tokens"]
     at: Int[np.ndarray, " targets"]
     targets: Int[np.ndarray, " targets"]
     weight: Int[np.ndarray, " targets"]
+    dropout: UInt32[np.ndarray, "batch _"]
+
+
+class TokenCounts(NamedTuple):
+    """What batches hold.
+
+    `real` tokens are those of the rows, each row counted whole; the loss is on the `trained` ones.
+    `computed` places are those the model works on: rows x tokens of each batch's shape, and the
+    tokens that all rows begin with once a batch. `padding` of them hold nothing.
+    """
+
+    real: int
+    trained: int
+    computed: int
+    padding: int
+
+    @property
+    def padding_share(self) -> float:
+        """Padding over computed places, in [0, 1); smaller is better."""
+        return self.padding / self.computed
+
+    @property
+    def trained_share(self) -> float:
+        """Trained over real tokens, in (0, 1]."""
+        return self.trained / self.real
 
 
 def epoch_batches(
-    dataset: TokenizedDataset, batch_size: int, *, seed: int, epoch: int
-) -> list[Int[np.ndarray, " rows"]]:
-    """Indices of the rows of each step of an epoch; every row is in exactly one of them."""
-    lengths = row_lengths(dataset)
+    lengths: Int[np.ndarray, " rows"], batch_size: int, *, seed: int, epoch: int
+) -> list[Int[np.ndarray, " batch"]]:
+    """Indices of the rows of each step of an epoch; every row is in exactly one of them.
+
+    Args:
+        lengths: Of the rows, or of what else a step takes `batch_size` of. Those of a step are
+            of like length.
+        batch_size: How many of them a step takes; the last ones may be fewer.
+        seed: Of the run.
+        epoch: Counted from 0. Nothing else decides the order.
+    """
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     order = random.permutation(len(lengths))
     steps = []
@@ -60,31 +95,59 @@ def cut(indices: Any, size: int) -> list[Any]:
 
 
 def make_batch(
-    rows: Sequence[TokenizedRow], *, shape: BatchShape, pad_id: int, prefix: int = 0
+    rows: Sequence[TokenizedRow],
+    *,
+    shape: BatchShape,
+    pad_id: int,
+    prefix: int = 0,
+    dropout: Sequence[UInt32[np.ndarray, " _"]] = (),
 ) -> Batch:
-    """Pad rows to one shape.
+    """Pad rows to one shape, each as a sequence of its own; see `make_packed_batch`."""
+    sequences, words = [[row] for row in rows], [[own] for own in dropout]
+    return make_packed_batch(sequences, shape=shape, pad_id=pad_id, prefix=prefix, dropout=words)
+
+
+def make_packed_batch(
+    sequences: Sequence[Sequence[TokenizedRow]],
+    *,
+    shape: BatchShape,
+    pad_id: int,
+    prefix: int = 0,
+    dropout: Sequence[Sequence[UInt32[np.ndarray, " _"]]] = (),
+) -> Batch:
+    """Pad sequences of rows to one shape.
 
     Args:
-        rows: At most `shape.rows` tokenised rows, whose tokens after the prefix fit the shape.
-        shape: Of the batch; missing rows, tokens and targets are padding.
+        sequences: At most `shape.rows` lists of tokenised rows; what the rows of a list have
+            after the prefix fits `shape.tokens`.
+        shape: Of the batch; missing sequences, tokens and targets are padding.
         pad_id: Any valid token id.
         prefix: Number of tokens that all rows begin with and that none of them trains.
+        dropout: The numbers of each row's tokens, from `dropout_words`, which go without a
+            prefix; none drops nothing.
     """
-    token_ids = np.full((shape.rows, shape.tokens), pad_id, np.int32)
-    segment_ids = np.zeros((shape.rows, shape.tokens), np.int32)
+    size = (shape.rows, shape.tokens)
+    token_ids = np.full(size, pad_id, np.int32)
+    segment_ids, positions = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    words = np.zeros((shape.rows, shape.tokens if dropout else 0), np.uint32)
     at, targets = [], []
-    for index, row in enumerate(rows):
-        count = len(row.token_ids) - prefix
-        token_ids[index, :count] = row.token_ids[prefix:]
-        segment_ids[index, :count] = 1
-        trained = np.flatnonzero(row.trained[1:]) + 1
-        # The state at p - 1 predicts the token at p; the first token has no state.
-        at.append(trained - 1 - prefix + index * shape.tokens)
-        targets.append(row.token_ids[trained])
+    for index, rows in enumerate(sequences):
+        start = 0
+        for segment, row in enumerate(rows):
+            end = start + len(row.token_ids) - prefix
+            token_ids[index, start:end] = row.token_ids[prefix:]
+            segment_ids[index, start:end] = segment + 1
+            positions[index, start:end] = np.arange(prefix, len(row.token_ids))
+            if dropout:
+                words[index, start:end] = dropout[index][segment]
+            at.append(row.at - prefix + start + index * shape.tokens)
+            targets.append(row.targets)
+            start = end
     used = sum(map(len, at))
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
-    return Batch(rows[0].token_ids[:prefix], token_ids, segment_ids, *padded)
+    prefix_ids = sequences[0][0].token_ids[:prefix]
+    return Batch(prefix_ids, token_ids, segment_ids, positions, *padded, words)
 
 
 class Batches:
@@ -92,11 +155,15 @@ class Batches:
 
     Args:
         dataset: Tokenised rows.
-        groups: Indices of the rows of the batches that will be asked for.
-        size: Number of rows of a batch; groups may have fewer.
+        groups: Indices of the sequences of the batches that will be asked for.
+        size: Number of sequences of a batch; groups may have fewer.
         pad_id: Any valid token id.
         worth: Padded tokens that one more shape has to save.
-        others: Whether batches of other rows will be asked for too.
+        others: Whether batches of other groups will be asked for too.
+        sequences: Which rows make a sequence; by default each row is one, and what all rows begin
+            with is shared.
+        dropout_seed: Decides the numbers for dropout; none are drawn without it. With it rows stay
+            whole, because a beginning computed once would be dropped alike in all of them.
     """
 
     def __init__(
@@ -108,35 +175,67 @@ class Batches:
         pad_id: int,
         worth: int = 0,
         others: bool = False,
+        sequences: Sequences | None = None,
+        dropout_seed: int | None = None,
     ):
-        self._rows, self._pad_id = dataset.rows, pad_id
-        self.prefix = shared_prefix(dataset) if size > 1 else 0
-        self._tokens = row_lengths(dataset) - self.prefix
-        self._targets = np.asarray([int(row.trained[1:].sum()) for row in dataset.rows], np.int64)
+        if sequences is None:
+            prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
+            sequences = Sequences.of_single_rows(len(dataset), prefix)
+        assert dropout_seed is None or sequences.prefix == 0, "see the arguments"
+        self._dataset, self._pad_id, self._sequences = dataset, pad_id, sequences
+        self._dropout_seed, self.prefix = dropout_seed, sequences.prefix
+        self._real = sequences.sums(dataset.lengths)
+        self._tokens = sequences.sums(dataset.lengths - self.prefix)
+        self._targets = sequences.sums(dataset.trained_counts)
         needed = [self._needed(group) for group in groups]
         if others:
-            # No batch is larger than one of the longest row and the rows with the most targets.
+            # No batch is larger than one of the longest and those with the most targets.
             needed.append((self._tokens.max(), np.sort(self._targets)[-size:].sum()))
         needed = np.asarray(needed, np.int64)
         self.shapes = choose_shapes(size, needed, worth=worth)
 
-    def make(self, group: Sequence[int]) -> Batch:
-        """The rows with these indices in the smallest shape that holds them."""
+    def make(self, group: Sequence[int], epoch: int = 0) -> Batch:
+        """The sequences with these indices in the smallest shape that holds them."""
+        members = [self._sequences[index] for index in group]
+        rows = [[self._dataset[row] for row in sequence] for sequence in members]
+        dropout = []
+        if (seed := self._dropout_seed) is not None:
+            lengths = self._dataset.lengths
+            dropout = [
+                [dropout_words(seed, epoch, row, int(lengths[row])) for row in sequence]
+                for sequence in members
+            ]
+        shape = self._shape(group)
+        return make_packed_batch(
+            rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix, dropout=dropout
+        )
+
+    def count(self, groups: Iterable[Sequence[int]]) -> TokenCounts:
+        """What the batches of these sequences hold, without making them."""
+        counts = np.zeros(4, np.int64)
+        for group in groups:
+            indices, shape = np.asarray(group), self._shape(group)
+            places = shape.rows * shape.tokens
+            padding = places - self._tokens[indices].sum()
+            real, trained = self._real[indices].sum(), self._targets[indices].sum()
+            counts += (real, trained, places + self.prefix, padding)
+        return TokenCounts(*counts.tolist())
+
+    def _shape(self, group: Sequence[int]) -> BatchShape:
         tokens, targets = self._needed(group)
-        shape = next(
+        return next(
             shape for shape in self.shapes if tokens <= shape.tokens and targets <= shape.targets
         )
-        rows = [self._rows[index] for index in group]
-        return make_batch(rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix)
 
     def _needed(self, group: Sequence[int]) -> tuple[int, int]:
-        """Longest row and number of trained tokens."""
+        """Longest sequence and number of trained tokens."""
         indices = np.asarray(group)
         return int(self._tokens[indices].max()), int(self._targets[indices].sum())
 
 
 def shared_prefix(dataset: TokenizedDataset) -> int:
     """Number of tokens that every row begins with and that need no states of their own."""
-    # The state before the first trained token is a row's own, so the prefix ends before it.
-    untrained = [row.token_ids[: row.trained[1:].argmax() + 1] for row in dataset.rows]
-    return common_prefix([ids.tolist() for ids in untrained])
+    if len(dataset) < 2:
+        return 0
+    shared = dataset.shared_beginning()
+    return shared - shared % TOKEN_STEP

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from modelops_jax.models import CheckpointError
@@ -67,6 +68,7 @@ def save_checkpoint(
 
     Raises:
         CheckpointError: The folder has a checkpoint of that step; it is left as it is.
+        OSError: It cannot be written. What was written of it is removed, and those before it stay.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,25 +77,33 @@ def save_checkpoint(
         raise CheckpointError(f"{final} exists already; a checkpoint is never written over")
     temporary = folder / f".tmp-{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(state).items()}
-    save_file(arrays, temporary / ARRAYS)
-    record = {
-        "format": _FORMAT,
-        "step": step,
-        "sha256": _checksum(temporary / ARRAYS),
-        "facts": dict(facts),
-    }
-    (temporary / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
-    for path in (*temporary.iterdir(), temporary):
-        _force_to_disk(path)
-    temporary.rename(final)
-    _force_to_disk(folder)
+    try:
+        temporary.mkdir()
+        _write(temporary, step, state, facts)
+        temporary.rename(final)
+        _force_to_disk(folder)
+    except (OSError, SafetensorError) as error:  # the latter from a disk that is full, too
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise OSError(f"the checkpoint {final} could not be written: {error}") from error
     for older in _checkpoints(folder)[:-keep]:
         at = int(older.name.removeprefix(_PREFIX))
         if at not in keep_steps and (keep_every is None or at % keep_every):
             shutil.rmtree(older)
     return final
+
+
+def _write(folder: Path, step: int, state: TrainState, facts: Mapping[str, Any]) -> None:
+    arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(state).items()}
+    save_file(arrays, folder / ARRAYS)
+    record = {
+        "format": _FORMAT,
+        "step": step,
+        "sha256": _checksum(folder / ARRAYS),
+        "facts": dict(facts),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
+    for path in (*folder.iterdir(), folder):
+        _force_to_disk(path)
 
 
 def checkpoint_path(folder: str | Path, step: int) -> Path:

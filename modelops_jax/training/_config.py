@@ -14,6 +14,8 @@ import tomli_w
 
 from modelops_jax.models import LoraConfig, MeshShape, Model
 
+from ._generation import GenerationConfig
+
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
 
@@ -29,10 +31,14 @@ class TrainingConfig:
     Args:
         epochs: Passes over the training rows.
         max_steps: Stop after so many optimizer steps, whatever `epochs` says.
-        batch_size: Rows in one optimizer step.
-        micro_batch_size: Rows in one forward and backward pass; the gradients of a step are the
-            same whatever it is. All rows of the step by default.
+        batch_size: Rows in one optimizer step; with `packing`, sequences of packed rows.
+        micro_batch_size: Rows, or packed sequences, in one forward and backward pass; the
+            gradients of a step are the same whatever it is. All of the step by default.
         max_length: Longest row, in tokens; the model's context by default.
+        packing: Put several rows into a sequence, by best-fit decreasing. They do not see each
+            other, and the loss is the one of the same rows apart.
+        pack_length: Tokens of a packed sequence, what all rows begin with not counted; the
+            longest row that is allowed by default. A longer row is overlong.
         train_on: What the loss is on: "assistant" for the completion or every assistant turn (a
             message with "weight": 0 is left out), "last" for the last turn alone, "all" for every
             token but the first. The token that ends a turn counts as its own.
@@ -50,15 +56,22 @@ class TrainingConfig:
         adam_b2: AdamW's decay of the second moment.
         adam_epsilon: Added to the root of AdamW's second moment.
         max_grad_norm: Larger gradients are scaled down to this global norm.
+        ema_decay: Evaluate and return the exponential moving average of the weights after each
+            step, with this decay, instead of the last weights; the steps before the first one
+            count nothing.
+        compute_dtype: Type of activations and matrix products; trained weights, norms, softmax
+            and the loss are float32. "auto" is bfloat16 on a GPU or TPU and float32 on a CPU.
         seed: Decides the row order and the adapters' start.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
-        keep_best: Return the weights of the evaluation with the lowest loss instead of the last
-            ones; their checkpoint stays. Needs held-out rows and a folder.
-        early_stopping_patience: Stop after so many evaluations in a row without a lower loss than
+        monitor: The value of the evaluations that says which is best: "eval_loss",
+            "eval_token_accuracy" or "eval_" and a metric of `generate`, each in its direction.
+        keep_best: Return the weights of the best evaluation instead of the last ones; their
+            checkpoint stays. Needs held-out rows and a folder.
+        early_stopping_patience: Stop after so many evaluations in a row that are not better than
             the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
@@ -70,6 +83,8 @@ class TrainingConfig:
             "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         mesh: Devices to train on, as `[training.mesh]` with `data`, `fsdp` and `tensor`; one device
             without it.
+        generate: Prompts to answer at evaluations, and the metrics of the answers, as
+            `[training.generate]`; none without it. Needs held-out rows.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -88,9 +103,11 @@ class TrainingConfig:
     batch_size: int = 8
     micro_batch_size: int | None = None
     max_length: int | None = None
+    packing: bool = False
+    pack_length: int | None = None
     train_on: Literal["assistant", "last", "all"] = "assistant"
     overlong: Literal["error", "drop"] = "error"
-    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adafactor", "lion", "muon", "sgd", "schedule_free_adamw"] = "adamw"
     learning_rate: float = 2e-4
     warmup_steps: int = 0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -100,12 +117,15 @@ class TrainingConfig:
     adam_b2: float = 0.999
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
+    ema_decay: float | None = None
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     eval_every: int | None = None
     log_every: int = 1
     checkpoint_every: int | None = None
     keep_checkpoints: int = 1
     keep_checkpoints_every: int | None = None
+    monitor: str = "eval_loss"
     keep_best: bool = False
     early_stopping_patience: int | None = None
     max_skipped_steps: int = 3
@@ -113,6 +133,7 @@ class TrainingConfig:
     remat: Literal["none", "layer"] = "layer"
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
+    generate: GenerationConfig | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -120,7 +141,7 @@ class TrainingConfig:
             value = _convert(hint, getattr(self, name), name=f"training.{name}", source="")
             object.__setattr__(self, name, value)
         at_least_one = (
-            "epochs max_steps batch_size micro_batch_size max_length"
+            "epochs max_steps batch_size micro_batch_size max_length pack_length"
             " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
             " early_stopping_patience"
         )
@@ -145,12 +166,35 @@ class TrainingConfig:
                 f"training.final_rate_ratio must be in [0, 1], found {self.final_rate_ratio}"
             )
 
+        if self.pack_length is not None and not self.packing:
+            raise ConfigError("training.pack_length is given, but training.packing is false")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay must be in (0, 1), found {self.ema_decay}")
+        if self.optimizer == "schedule_free_adamw":
+            # It averages by itself, over the whole run.
+            for name, wanted in (("schedule", "constant"), ("ema_decay", None)):
+                if getattr(self, name) != wanted:
+                    raise ConfigError(
+                        f"training.{name} must be {wanted!r} for schedule_free_adamw, found "
+                        f"{getattr(self, name)!r}"
+                    )
+            if not self.adam_b1:
+                raise ConfigError("training.adam_b1 must be above 0 for schedule_free_adamw")
         if self.freeze and self.lora is not None:
             raise ConfigError("training.freeze and training.lora are both given; keep one")
         if self.optimizer == "adafactor" and self.weight_decay:
             raise ConfigError(
                 f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"
             )
+
+    def longest_row(self, context: int) -> int:
+        """Most tokens of a row, for a model with that context."""
+        limit = min(self.max_length or context, context)
+        return min(limit, self.pack_length or limit)
+
+    def sequence_length(self, context: int) -> int:
+        """Tokens of a packed sequence, for a model with that context."""
+        return self.pack_length or self.longest_row(context)
 
     @classmethod
     def default_for(cls, model: Model) -> "TrainingConfig":

@@ -10,25 +10,29 @@ import jax
 import jax.numpy as jnp
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Adapters, Model, init_lora, make_mesh, merge_lora, shard_weights
+from modelops_jax.models import Adapters, Model, make_mesh, shard_weights
 
+from ._averaging import final_weights
 from ._config import TrainingConfig
-from ._freeze import join_trees, split_frozen
+from ._divide import divide, unite
+from ._generation import GenerationMetrics
 from ._history import History, Record
+from ._objective import Objective, activation_dtype
 from ._plan import Plan
 from ._progress import ProgressMode, show_progress
 from ._run import Run
 from ._saver import Saver
-from ._step import Objective
-from ._tokenized import tokenize
+from ._tokenize import rows_for
+from ._tokenized import TokenizedDataset
 
 
 class FitResult(NamedTuple):
     """What training made.
 
-    `model` has any adapters merged into its weights; `history` has a record for each logged step
-    and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run; `step` is the one after which the model had these weights.
+    `model` has any adapters merged into its weights, and `adapters` has them alone; `history` has a
+    record for each logged step and each evaluation; `checkpoint` is the last one written, or None;
+    `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
+    had these weights.
     """
 
     model: Model
@@ -36,14 +40,15 @@ class FitResult(NamedTuple):
     checkpoint: Path | None
     stopped: bool
     step: int
+    adapters: Adapters | None = None
 
 
 def fit(
     model: Model,
-    train: Dataset,
+    train: Dataset | TokenizedDataset,
     *,
     config: TrainingConfig,
-    eval: Dataset | None = None,
+    eval: Dataset | TokenizedDataset | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     callback: Callable[[Record], None] | None = None,
@@ -57,11 +62,13 @@ def fit(
 
     Args:
         model: The base model; its weights are left as they are.
-        train: Prompt/completion rows or conversations.
+        train: Prompt/completion rows or conversations; or what `tokenize_to_disk` or
+            `TokenizedDataset.open` gave, whose tokens are read from the disk batch by batch.
         config: How to train; with `config.lora` only adapters are trained.
         eval: Held-out rows, on which the loss is measured.
-        folder: Where checkpoints are kept; none are written without it. Those of an earlier run
-            are removed once this one has written its first.
+        folder: Where checkpoints are kept; none are written without it. They are written in the
+            background, and an older one is removed only when a newer one is there whole. Those
+            of an earlier run are removed once this one has written its first.
         resume: Go on from the newest checkpoint in `folder`, if there is one.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
@@ -73,7 +80,8 @@ def fit(
         `worst_loss` (the largest of a trained token), `learning_rate`, `tokens_per_second` (real
         tokens, since the last record, compilation included), `skipped_steps` (in all) and
         `seconds`; a step that was skipped has no loss. Records of evaluations have `step`,
-        `eval_loss`, `eval_token_accuracy` and `seconds`.
+        `eval_loss`, `eval_token_accuracy` and `seconds`; with `config.generate` also
+        `eval_<metric>` of the model's answers and `eval_<metric>_interval`, its 95 % interval.
 
     Raises:
         TypeError: The model, the configuration or a dataset is something else.
@@ -81,6 +89,8 @@ def fit(
             needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
             or other rows.
+        OSError: A checkpoint could not be written, for want of room say; the run ends at the step
+            after, and the checkpoints before it stay and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
     """
@@ -90,40 +100,42 @@ def fit(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
-    if eval is None and (config.keep_best or config.early_stopping_patience):
-        raise ValueError("training.keep_best and early_stopping_patience need held-out rows (eval)")
+    if eval is None and (config.keep_best or config.early_stopping_patience or config.generate):
+        raise ValueError(
+            "training.keep_best, early_stopping_patience and generate need held-out rows (eval)"
+        )
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
-    context = model.config.max_position
-    rows = tokenize(train, model.tokenizer, config, context=context, name="training")
+    rows = rows_for(model, train, config, name="training")
     plan = Plan(rows, config, model)
-    held_out = None
+    held_out = generation = None
     if eval is not None:
-        held_out = tokenize(eval, model.tokenizer, config, context=context, name="evaluation")
+        held_out = rows_for(model, eval, config, name="evaluation")
+        if config.generate:
+            if not isinstance(eval, Dataset):
+                raise TypeError("training.generate needs held-out rows of text, a Dataset (eval)")
+            drops = config.overlong == "drop"
+            generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
     mesh = make_mesh(config.mesh) if config.mesh else None
     params = shard_weights(model.params, mesh) if mesh else model.params
-    dtype = params["model"]["embed_tokens"]["weight"].dtype
+    trainable, frozen = divide(params, config)
     if config.lora is None:
-        trainable, frozen = split_frozen(params, config.freeze)
-        # A copy, because a step writes its result over its input.
-        trainable, scale = jax.tree.map(jnp.copy, trainable), None
-    else:
-        adapters = init_lora(params, config.lora, config.seed)
-        weights = shard_weights(adapters.weights, mesh) if mesh else adapters.weights
-        trainable, frozen, scale = weights, params, adapters.scale
-    objective = Objective(model.config, scale, dtype, config.remat)
-    saver = Saver(Path(folder) if folder else None, config, plan.fingerprint)
+        # A copy, because a step writes its result over its input. In bfloat16 most updates would
+        # be too small to change a weight.
+        trainable = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), trainable)
+    elif mesh:
+        trainable = shard_weights(trainable, mesh)
+    objective = Objective(model.config, config.lora, activation_dtype(config), config.remat)
+    saver = Saver(Path(folder) if folder else None, config, rows.fingerprint)
     history = History(callback)
-    run = Run(plan, held_out, objective, frozen, saver, history, mesh)
+    run = Run(plan, held_out, objective, frozen, saver, history, mesh, generation)
     run.start(trainable, resume=resume)
-    with show_progress(plan.total_steps, run.step, progress) as report:
+    with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
         with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
             stopped = run.train(report, stop)
-    step, trained = (run.step, run.state.trainable) if stopped else run.chosen()
-    if scale is None:
-        params = join_trees(trained, frozen)
-    else:
-        params = merge_lora(params, Adapters(trained, scale))
-    return FitResult(
-        dataclasses.replace(model, params=params), history.records, saver.newest, stopped, step
-    )
+    step, trained = (run.step, final_weights(run.state)) if stopped else run.chosen()
+    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    whole = unite(trained, frozen, config)
+    params = jax.tree.map(lambda leaf, old: leaf.astype(old.dtype), whole, params)
+    tuned = dataclasses.replace(model, params=params)
+    return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)

@@ -1,11 +1,9 @@
 """The records of a run: what is in them, and who is told."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ._loss import LossSums
 from ._progress import Reporter
 
 Record = dict[str, Any]
@@ -34,19 +32,13 @@ class History:
         self._tokens += tokens
 
     def log_step(
-        self, step: int, *, epoch: int, sums: LossSums, learning_rate: float, skipped: int
+        self, step: int, *, epoch: int, losses: Record, learning_rate: float, skipped: int
     ) -> None:
-        """Add a record of a step; one that was skipped has no loss."""
+        """Add a record of a step; `losses` is empty for one that was skipped."""
         now = time.monotonic()
-        count = int(sums.tokens)
-        losses = {
-            "loss": float(sums.loss) / count,
-            "token_accuracy": int(sums.correct) / count,
-            "worst_loss": float(sums.worst),
-        }
         self._add(
             {"step": step, "epoch": epoch}
-            | (losses if math.isfinite(sums.loss) else {})
+            | losses
             | {
                 "learning_rate": learning_rate,
                 "tokens_per_second": self._tokens / (now - self._begun),

@@ -1,88 +1,77 @@
-"""The loss as sums over trained tokens, never as a mean."""
+"""The loss as sums over its own unit - trained tokens, rows or pairs - never as a mean."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from modelops_jax.models import Adapters, DecoderConfig, Params, forward, score_targets
+from modelops_jax.models import DecoderConfig, Params, score_targets
 
 from ._batches import Batch
 
 
 class LossSums(NamedTuple):
-    """Sums over the trained tokens of a batch.
+    """Sums over the units of a batch: trained tokens, rows or pairs.
 
     A mean of such sums over batches, devices or accumulation steps is exact only if it is taken
-    once, at the end, from the sums and their number of tokens.
+    once, at the end, from the sums and their number of units. `worst` is the largest loss of a
+    unit; `totals` are the objective's further sums, by name.
     """
 
     loss: Float[Array, ""]
-    tokens: Int[Array, ""]
-    correct: Int[Array, ""]
+    count: Int[Array, ""]
     worst: Float[Array, ""]
+    totals: dict[str, Array]
 
 
-def zero_sums() -> LossSums:
-    """The sums over no token."""
-    zero = jnp.zeros((), jnp.int32)
-    return LossSums(jnp.zeros((), jnp.float32), zero, zero, jnp.zeros((), jnp.float32))
+# (trained weights, frozen weights, batch) -> the summed loss, and all sums. It is a static
+# argument of compiled functions, so equal ones have to compare and hash as equal.
+LossFunction = Callable[[Any, Any, Any], tuple[Array, LossSums]]
 
 
 def add_sums(left: LossSums, right: LossSums) -> LossSums:
-    """The sums over the tokens of both."""
-    return LossSums(
-        left.loss + right.loss,
-        left.tokens + right.tokens,
-        left.correct + right.correct,
-        jnp.maximum(left.worst, right.worst),
-    )
+    """The sums over the units of both."""
+    total = jax.tree.map(jnp.add, left, right)
+    return total._replace(worst=jnp.maximum(left.worst, right.worst))
 
 
-def next_token_loss(
-    params: Params,
-    adapters: Adapters | None,
-    config: DecoderConfig,
-    batch: Batch,
-    *,
-    dtype: Any = jnp.float32,
-    remat: Any = "none",
-) -> tuple[Float[Array, ""], LossSums]:
-    """Cross entropy (nats) of the trained tokens, summed.
-
-    Logits are formed only for trained tokens, in chunks, and formed again in the backward pass.
+def sums_of(losses: Float[Array, " units"], used: Any, **totals: Array) -> tuple[Array, LossSums]:
+    """What a loss returns: the sum to differentiate, and all sums.
 
     Args:
-        params: The model's parameters.
-        adapters: Low-rank adapters to add to them, or None.
-        config: The architecture.
-        batch: Padded rows.
-        dtype: Type of the activations.
-        remat: See `modelops_jax.models.forward`.
-
-    Returns:
-        The sum to differentiate, and all sums.
+        losses: Loss of each unit.
+        used: Which of them are no padding.
+        totals: The objective's further sums.
     """
-    hidden, _ = forward(
-        params,
-        config,
-        jnp.asarray(batch.token_ids),
-        segment_ids=jnp.asarray(batch.segment_ids),
-        prefix_ids=jnp.asarray(batch.prefix_ids),
-        adapters=adapters,
-        dtype=dtype,
-        remat=remat,
-    )
-    states = hidden.reshape(-1, hidden.shape[-1])[batch.at]
-    scores = score_targets(params, config, states, jnp.asarray(batch.targets))
-    used = jnp.asarray(batch.weight) == 1
-    losses = jnp.where(used, -scores.log_likelihood, 0.0)
+    losses = jnp.where(used, losses, 0.0)
     total = losses.sum()
-    sums = LossSums(
-        jax.lax.stop_gradient(total),
-        used.sum(dtype=jnp.int32),
-        (used & scores.is_top).sum(dtype=jnp.int32),
-        jax.lax.stop_gradient(losses.max()),
-    )
-    return total, sums
+    count = used.sum(dtype=jnp.int32)
+    return total, jax.lax.stop_gradient(LossSums(total, count, losses.max(), totals))
+
+
+@dataclasses.dataclass(frozen=True)
+class NextTokenLoss:
+    """Cross entropy (nats) of the trained tokens.
+
+    Logits are formed only for trained tokens, in chunks, and formed again in the backward pass.
+    """
+
+    def __call__(
+        self,
+        params: Params,
+        config: DecoderConfig,
+        states: Float[Array, "targets width"],
+        batch: Batch,
+    ) -> tuple[Float[Array, ""], LossSums]:
+        """The sum to differentiate, and all sums, from the states that predict the targets."""
+        scores = score_targets(params, config, states, jnp.asarray(batch.targets))
+        used = jnp.asarray(batch.weight) == 1
+        correct = (used & scores.is_top).sum(dtype=jnp.int32)
+        return sums_of(-scores.log_likelihood, used, correct=correct)
+
+    def report(self, sums: LossSums) -> dict[str, float]:
+        """What a record says beside the loss, from fetched sums."""
+        return {"token_accuracy": int(sums.totals["correct"]) / int(sums.count)}

@@ -1,23 +1,45 @@
 """Which evaluation was the best, and when to stop waiting for a better one."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+# Value of an evaluation -> whether higher is better.
+LOSS_DIRECTIONS = {"eval_loss": False, "eval_token_accuracy": True}
 
 
 class Monitor:
-    """The best of the evaluations so far, by the held-out loss.
+    """The best of the evaluations so far, by one of their values.
 
-    `patience` evaluations in a row without a better one are enough; None waits for ever.
+    Args:
+        key: The value; evaluations without it are not looked at.
+        patience: So many evaluations in a row without a better one are enough; None waits for
+            ever.
+        directions: For each value there will be whether higher is better; None where neither is.
+
+    Raises:
+        ValueError: There will be no such value, or it has no direction.
     """
 
-    def __init__(self, patience: int | None):
-        self._patience = patience
+    def __init__(self, key: str, patience: int | None, directions: Mapping[str, bool | None]):
+        direction = directions.get(key)
+        if direction is None:
+            found = "has no direction" if key in directions else "is no value of an evaluation"
+            known = ", ".join(name for name, way in directions.items() if way is not None)
+            raise ValueError(f"training.monitor {key!r} {found}; there are {known}")
+        self._key, self._patience = key, patience
+        self._sign = 1 if direction else -1
         self.best: tuple[int, float] | None = None  # step and value
         self.evaluations_since_best = 0
 
-    def see(self, step: int, value: float) -> bool:
-        """Take an evaluation's value; returns whether the patience is at its end."""
-        if math.isfinite(value) and (self.best is None or value < self.best[1]):
+    def see(self, step: int, values: Mapping[str, Any]) -> bool:
+        """Take an evaluation's values; returns whether the patience is at its end."""
+        if self._key not in values:
+            return False
+        value = values[self._key]
+        if math.isfinite(value) and (
+            self.best is None or self._sign * value > self._sign * self.best[1]
+        ):
             self.best, self.evaluations_since_best = (step, value), 0
         else:
             self.evaluations_since_best += 1

@@ -6,6 +6,7 @@ import jax
 import optax
 from optax import contrib
 
+from ._averaging import average_weights
 from ._config import TrainingConfig
 
 # Muon's updates scaled to the root mean square that AdamW's have, so that rates carry over: Liu
@@ -36,6 +37,9 @@ def learning_rate_schedule(config: TrainingConfig, total_steps: int) -> optax.Sc
 
 def make_optimizer(config: TrainingConfig, total_steps: int) -> optax.GradientTransformation:
     """Clip by the global norm, then `config.optimizer`; weight decay spares norms and vectors.
+
+    With `config.ema_decay` the state also has the moving average of the weights; `final_weights`
+    finds what is to be evaluated.
 
     Args:
         config: Rule, rates, decays and the norm.
@@ -71,8 +75,22 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> optax.GradientTr
         "sgd": lambda: optax.chain(
             optax.add_decayed_weights(decay, _matrices), optax.sgd(rate, momentum=0.9)
         ),
+        "schedule_free_adamw": lambda: contrib.schedule_free(
+            optax.chain(
+                optax.scale_by_rms(
+                    config.adam_b2, config.adam_epsilon, eps_in_sqrt=False, bias_correction=True
+                ),
+                optax.add_decayed_weights(decay, _matrices),
+                optax.scale_by_learning_rate(rate),
+            ),
+            rate,
+            b1=config.adam_b1,
+        ),
     }[config.optimizer]()
-    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), rule)
+    parts = [optax.clip_by_global_norm(config.max_grad_norm), rule]
+    if config.ema_decay is not None:
+        parts.append(average_weights(config.ema_decay))
+    return optax.chain(*parts)
 
 
 def _matrices(params: Any) -> Any:
@@ -80,7 +98,8 @@ def _matrices(params: Any) -> Any:
     # the embedding and the head, not stacked, are matrices with two.
     def is_matrix(path: Any, leaf: Any) -> bool:
         name = jax.tree_util.keystr(path)
-        return "norm" not in name and "bias" not in name and leaf.ndim >= 2
+        vector = any(word in name for word in ("norm", "bias", "magnitude"))
+        return not vector and leaf.ndim >= 2
 
     return jax.tree.map_with_path(is_matrix, params)
 

@@ -5,10 +5,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from modelops_jax.models import shard_rows
+from modelops_jax.models import row_sharding
 
 from ._batches import Batch
 
+# Fields of a batch with an axis of rows.
+ROWS = ("token_ids", "segment_ids", "positions", "dropout")
 # The sharding of each leaf of a tree, as a static argument; None on a single device.
 Placement = tuple[NamedSharding, ...] | None
 
@@ -46,7 +48,10 @@ def put_on_mesh(tree: Any, mesh: Mesh) -> Any:
 
 def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     """A batch whose rows are divided over the mesh; what points into all rows is everywhere."""
-    whole = NamedSharding(mesh, PartitionSpec())
-    rows = {name: shard_rows(getattr(batch, name), mesh) for name in ("token_ids", "segment_ids")}
-    rest = {name: getattr(batch, name) for name in batch._fields if name not in rows}
-    return Batch(**rows, **jax.device_put(rest, whole))
+    places = {name: batch_sharding(name, mesh) for name in batch._fields}
+    return Batch(**jax.device_put(batch._asdict(), places))
+
+
+def batch_sharding(name: str, mesh: Mesh) -> NamedSharding:
+    """Where a field of a batch lies."""
+    return row_sharding(mesh) if name in ROWS else NamedSharding(mesh, PartitionSpec())

@@ -1,19 +1,20 @@
 """Which rows every step of a run trains on, known before its first step."""
 
-import hashlib
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Int
 
-from modelops_jax.models import Model
+from modelops_jax.models import Description, Model
 
 from ._batch_shapes import tokens_worth_a_shape
-from ._batches import Batch, Batches, cut, epoch_batches
+from ._batches import Batch, Batches, TokenCounts, cut, epoch_batches, shared_prefix
 from ._config import TrainingConfig
-from ._tokenized import TokenizedDataset, row_lengths
+from ._sequences import Sequences, pack_rows
+from ._tokenized import TokenizedDataset
 
 # Steps whose batches decide the shapes. A longer run has others like them, and time for padding.
 SAMPLED_STEPS = 2048
@@ -22,64 +23,105 @@ SAMPLED_STEPS = 2048
 class Plan:
     """Which rows every step of a run trains on, and in which shapes."""
 
-    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model):
+    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model | Description):
         self.train, self.config = train, config
         parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
         self.batching: dict[str, Any] = {
             "pad_id": model.tokenizer.pad_id,
             "worth": tokens_worth_a_shape(parameters),
         }
-        # Never more padded rows in a micro-batch than there are real ones, and devices.
+        drops = config.lora is not None and config.lora.dropout > 0
+        # What all rows begin with is computed once, and would be dropped alike in all of them.
+        self.context = model.config.max_position
+        self.sequences = sequences_of(train, config, self.context, whole=drops)
+        self._lengths, self._real = (
+            self.sequences.sums(lengths)
+            for lengths in (train.lengths - self.sequences.prefix, train.lengths)
+        )
+        # Never more padded sequences in a micro-batch than there are real ones, and devices.
         wanted = config.micro_batch_size or config.batch_size
-        self.rows = min(wanted, config.batch_size, len(train.rows))
+        self.rows = min(wanted, config.batch_size, len(self.sequences))
         self.shards = config.mesh.row_shards if config.mesh else 1
-        self.epoch_steps = -(-len(train.rows) // config.batch_size)
+        self.epoch_steps = -(-len(self.sequences) // config.batch_size)
         steps = config.epochs * self.epoch_steps
         self.total_steps = min(steps, config.max_steps or steps)
-        self._lengths = row_lengths(train)
-        self._order: tuple[int, list[Int[np.ndarray, " rows"]]] = (-1, [])
-        seen = range(min(self.total_steps, SAMPLED_STEPS))
-        groups = itertools.chain.from_iterable(map(self._groups, seen))
-        others = self.total_steps > SAMPLED_STEPS
-        size = self.padded(self.rows)
-        self._batches = Batches(train, groups, size=size, others=others, **self.batching)
+        self._order: tuple[int, list[Int[np.ndarray, " batch"]]] = (-1, [])
+        self._batches = Batches(
+            train,
+            self._seen_groups(),
+            size=self.padded(self.rows),
+            others=self.total_steps > SAMPLED_STEPS,
+            sequences=self.sequences,
+            dropout_seed=config.seed if drops else None,
+            **self.batching,
+        )
 
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
-        return [self._batches.make(group) for group in self._groups(step)]
+        epoch = step // self.epoch_steps
+        return [self._batches.make(group, epoch) for group in self._groups(step)]
 
     def padded(self, rows: int) -> int:
         """Rows of a batch that the devices divide evenly."""
         return -(-rows // self.shards) * self.shards
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the tokenised rows, so that a run is not continued on others."""
-        digest = hashlib.sha256()
-        for row in self.train.rows:
-            digest.update(np.int64(len(row.token_ids)).tobytes())
-            digest.update(row.token_ids.tobytes() + row.trained.tobytes())
-        return digest.hexdigest()
-
     def tokens(self, step: int) -> int:
         """Number of real tokens that a step trains on."""
-        return sum(int(self._lengths[group].sum()) for group in self._groups(step))
+        return sum(int(self._real[group].sum()) for group in self._groups(step))
+
+    def token_counts(self) -> TokenCounts:
+        """What the batches of the run hold; of its first 2,048 steps if it has more."""
+        return self._batches.count(self._seen_groups())
+
+    def largest_batch(self) -> Batch:
+        """The longest batch of the run; of its first 2,048 steps if it has more."""
+        group = max(self._seen_groups(), key=lambda group: self._lengths[group].max())
+        return self._batches.make(group)
+
+    @property
+    def sampled_share(self) -> float:
+        """Share of the run's steps that `token_counts` and `largest_batch` look at."""
+        return min(self.total_steps, SAMPLED_STEPS) / self.total_steps
+
+    def _seen_groups(self) -> Iterator[list[int]]:
+        seen = range(min(self.total_steps, SAMPLED_STEPS))
+        return itertools.chain.from_iterable(map(self._groups, seen))
 
     def _groups(self, step: int) -> list[list[int]]:
-        """Indices of the rows of each micro-batch of a step."""
+        """Indices of the sequences of each micro-batch of a step."""
         epoch, at = divmod(step, self.epoch_steps)
         if self._order[0] != epoch:
             order = epoch_batches(
-                self.train, self.config.batch_size, seed=self.config.seed, epoch=epoch
+                self._lengths, self.config.batch_size, seed=self.config.seed, epoch=epoch
             )
             self._order = (epoch, order)
         return cut(self._order[1][at].tolist(), self.rows)
 
 
+def sequences_of(
+    dataset: TokenizedDataset, config: TrainingConfig, context: int, *, whole: bool = False
+) -> Sequences:
+    """Each row as a sequence of its own, or several packed into one, as the configuration asks.
+
+    Args:
+        dataset: Tokenised rows.
+        config: Of the run.
+        context: The model's longest sequence, in tokens.
+        whole: Leave no shared beginning out.
+    """
+    alone = config.batch_size == 1 and not config.packing
+    prefix = 0 if whole or alone else shared_prefix(dataset)
+    if not config.packing:
+        return Sequences.of_single_rows(len(dataset), prefix)
+    length = config.sequence_length(context)
+    return pack_rows(dataset.lengths, length, prefix=prefix, seed=config.seed)
+
+
 def evaluation_batches(held_out: TokenizedDataset, plan: Plan) -> list[Batch]:
     """All held-out rows, those of like length together."""
-    by_length = np.argsort(row_lengths(held_out), kind="stable").tolist()
+    sequences = sequences_of(held_out, plan.config, plan.context)
+    by_length = np.argsort(sequences.sums(held_out.lengths), kind="stable").tolist()
     size = min(plan.config.batch_size, len(by_length))
-    groups = cut(by_length, size)
-    batches = Batches(held_out, groups, size=plan.padded(size), **plan.batching)
+    groups, size = cut(by_length, size), plan.padded(size)
+    batches = Batches(held_out, groups, size=size, sequences=sequences, **plan.batching)
     return [batches.make(group) for group in groups]

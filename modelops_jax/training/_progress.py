@@ -14,6 +14,8 @@ Reporter = Callable[[Mapping[str, Any]], None]
 
 # Where no terminal can redraw a line, a line is written at most so often.
 SECONDS_BETWEEN_LINES = 5.0
+# Values of an evaluation that have a word of their own, or none.
+_SHOWN = ("eval_loss", "eval_token_accuracy")
 
 
 def _summary(record: Mapping[str, Any]) -> str:
@@ -24,6 +26,9 @@ def _summary(record: Mapping[str, Any]) -> str:
         parts.append(f"loss not finite, step skipped ({record['skipped_steps']} in all)")
     if "eval_loss" in record:
         parts.append(f"held-out loss {record['eval_loss']:.4f}")
+    for key, value in record.items():
+        if key.startswith("eval_") and key not in _SHOWN and isinstance(value, float):
+            parts.append(f"{key.removeprefix('eval_').replace('_', ' ')} {value:.4f}")
     if "tokens_per_second" in record:
         parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
     return ", ".join(parts)
@@ -76,7 +81,7 @@ def _line_reporter(console: Console, total_steps: int, done: int) -> Reporter:
     def line(record: Mapping[str, Any]) -> None:
         nonlocal last
         now = time.monotonic() - begun
-        is_end = record["step"] == total_steps or "eval_loss" in record
+        is_end = record["step"] == total_steps or any(key.startswith("eval_") for key in record)
         if now - last < SECONDS_BETWEEN_LINES and not is_end:
             return
         last = now

@@ -2,18 +2,19 @@
 
 The loss is on the completion, or on every assistant turn whose weight is not 0, and on the token
 that ends it; `train_on` can ask for the last turn alone or for every token. The trained positions
-are known by construction: each piece of text is tokenised by itself, exactly as a prompt is when
-the model generates, so no token is ever looked for by its id. A special token that a row writes
-out is ordinary text.
+are known by construction: each piece of text is tokenised by itself, as what it is, the beginning
+of a text or its continuation, exactly as a prompt is when the model generates, so no token is ever
+looked for by its id. A special token that a row writes out is ordinary text.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from modelops_jax.models import Tokenizer
+from modelops_jax.models import TextPiece, Tokenizer
 
 Message = Mapping[str, Any]
 
@@ -26,6 +27,16 @@ class TokenizedRow(NamedTuple):
 
     token_ids: Int[np.ndarray, " tokens"]
     trained: Bool[np.ndarray, " tokens"]
+
+    @property
+    def at(self) -> Int[np.ndarray, " targets"]:
+        """Positions whose states the loss reads; the first token has none that predicts it."""
+        return np.flatnonzero(self.trained[1:])
+
+    @property
+    def targets(self) -> Int[np.ndarray, " targets"]:
+        """What the states at those positions predict."""
+        return self.token_ids[self.at + 1]
 
 
 def render_prompt(tokenizer: Tokenizer, prompt: str) -> str | list[dict[str, str]]:
@@ -41,6 +52,17 @@ def render_prompt(tokenizer: Tokenizer, prompt: str) -> str | list[dict[str, str
     if tokenizer.chat_template is None:
         return prompt
     return [{"role": "user", "content": prompt}]
+
+
+class RowPieces(NamedTuple):
+    """A row before it is tokenised: pieces of text, whether each is trained, and ids at the end.
+
+    Those ids are trained.
+    """
+
+    pieces: list[TextPiece]
+    trained: list[bool]
+    end: list[int]
 
 
 def tokenize_row(
@@ -60,27 +82,45 @@ def tokenize_row(
 
     Raises:
         ValueError: The row is a conversation and the model has no chat template, or the template
-            does not render the conversation up to a turn as a beginning of the whole.
+            does not render the conversation up to a trained turn as a beginning of the whole.
     """
+    return tokenize_pieces(tokenizer, [row_pieces(tokenizer, row, train_on)])[0]
+
+
+def tokenize_pieces(tokenizer: Tokenizer, rows: Sequence[RowPieces]) -> list[TokenizedRow]:
+    """Tokenise the pieces of many rows together, which uses all cores."""
+    ids = iter(tokenizer.encode_pieces([piece for row in rows for piece in row.pieces]))
+    tokenized = []
+    for row in rows:
+        own = [next(ids) for _ in row.pieces] + [row.end]
+        counts = [len(piece) for piece in own]
+        tokenized.append(
+            TokenizedRow(
+                np.fromiter(itertools.chain.from_iterable(own), np.int32, sum(counts)),
+                np.repeat([*row.trained, True], counts),
+            )
+        )
+    return tokenized
+
+
+def row_pieces(tokenizer: Tokenizer, row: Mapping[str, Any], train_on: TrainOn) -> RowPieces:
+    """Cut a row into the pieces that `tokenize_pieces` takes; see `tokenize_row`."""
     if "messages" in row:
         if tokenizer.chat_template is None:
             raise ValueError("the row is a conversation, but the model has no chat template")
-        return _join(tokenizer, _conversation_pieces(tokenizer, row["messages"], train_on))
+        return _join(tokenizer, _conversation_texts(tokenizer, row["messages"], train_on))
     if tokenizer.chat_template is not None:
         messages = [
             {"role": "user", "content": row["prompt"]},
             {"role": "assistant", "content": row["completion"]},
         ]
-        return _join(tokenizer, _conversation_pieces(tokenizer, messages, train_on))
-    prompt = tokenizer.encode(row["prompt"], add_special_tokens=True)
-    answer = [*tokenizer.encode(row["completion"], plain=True), tokenizer.eos_id]
-    return TokenizedRow(
-        np.asarray([*prompt, *answer], np.int32),
-        np.asarray([train_on == "all"] * len(prompt) + [True] * len(answer)),
-    )
+        return _join(tokenizer, _conversation_texts(tokenizer, messages, train_on))
+    prompt = TextPiece(row["prompt"], add_special_tokens=True)
+    completion = TextPiece(row["completion"], after=row["prompt"], plain=True)
+    return RowPieces([prompt, completion], [train_on == "all", True], [tokenizer.eos_id])
 
 
-def _conversation_pieces(
+def _conversation_texts(
     tokenizer: Tokenizer, messages: Sequence[Message], train_on: TrainOn
 ) -> list[tuple[str, bool]]:
     """The rendered conversation cut into (protected text, whether it is trained)."""
@@ -89,16 +129,20 @@ def _conversation_pieces(
     if train_on == "all":
         return [(whole, True)]
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    pieces, end = [], 0
-    for index, message in enumerate(messages):
-        if message["role"] != "assistant":
+    texts, end = [], 0
+    for index in turns if train_on == "assistant" else turns[-1:]:
+        message = messages[index]
+        if message.get("weight", 1) == 0:
             continue
         before = tokenizer.render_chat(messages[:index], add_generation_prompt=True)
-        through = tokenizer.render_chat(messages[: index + 1], add_generation_prompt=False)
+        through = whole
+        if index + 1 < len(messages):
+            through = tokenizer.render_chat(messages[: index + 1], add_generation_prompt=False)
         if not (whole.startswith(through) and through.startswith(before) and len(before) >= end):
             raise ValueError(
                 f"messages[{index}]: the chat template does not render the conversation up to "
-                "this turn as a beginning of the whole, so its tokens cannot be told apart"
+                "this turn as a beginning of the whole, so its tokens cannot be told apart; "
+                'training.train_on = "last" needs that of the last turn alone'
             )
         # The white space a template puts after the end-of-turn token belongs to the next turn:
         # generation has stopped by then. The message's own white space stays trained.
@@ -106,19 +150,17 @@ def _conversation_pieces(
         trimmed = len(written.rstrip())
         if written.startswith(message["content"]):
             trimmed = max(trimmed, len(message["content"]))
-        is_trained = message.get("weight", 1) == 1 and (train_on != "last" or index == turns[-1])
-        pieces += [(whole[end : len(before)], False), (written[:trimmed], is_trained)]
+        texts += [(whole[end : len(before)], False), (written[:trimmed], True)]
         end = len(before) + trimmed
-    return pieces
+    return texts
 
 
-def _join(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> TokenizedRow:
-    """Tokenise the pieces one by one. What follows the last trained one is not needed."""
-    needed = max((at + 1 for at, (_, is_trained) in enumerate(pieces) if is_trained), default=0)
-    ids: list[int] = []
-    trained: list[bool] = []
-    for text, is_trained in pieces[:needed]:
-        piece = tokenizer.encode_protected(text)
-        ids += piece
-        trained += [is_trained] * len(piece)
-    return TokenizedRow(np.asarray(ids, np.int32), np.asarray(trained, bool))
+def _join(tokenizer: Tokenizer, texts: Sequence[tuple[str, bool]]) -> RowPieces:
+    """The pieces of a row's texts, each as the continuation of the one before."""
+    joined, before = RowPieces([], [], []), ""
+    for text, is_trained in texts:
+        pieces = tokenizer.protected_pieces(text, after=before)
+        joined.pieces.extend(pieces)
+        joined.trained.extend([is_trained] * len(pieces))
+        before = text or before
+    return joined

@@ -1,5 +1,6 @@
 """The training loop; there is only this one."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,16 +9,20 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ._averaging import final_weights
 from ._batches import Batch
-from ._history import History, TrainingDiverged
+from ._divide import unite
+from ._generation import GenerationMetrics
+from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
-from ._monitor import Monitor
+from ._monitor import LOSS_DIRECTIONS, Monitor
+from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._placement import put_batch, put_on_mesh
 from ._plan import Plan, evaluation_batches
 from ._progress import Reporter
 from ._saver import Saver
-from ._step import Objective, TrainState, evaluate_loss, start_state, train_step
+from ._step import TrainState, evaluate_loss, start_state, train_step
 from ._tokenized import TokenizedDataset
 
 
@@ -32,6 +37,7 @@ class Run:
         saver: Where checkpoints go.
         history: Where records go.
         mesh: The devices, or None for one.
+        generation: What to ask the model at evaluations, or None.
     """
 
     def __init__(
@@ -43,12 +49,16 @@ class Run:
         saver: Saver,
         history: History,
         mesh: Mesh | None,
+        generation: GenerationMetrics | None,
     ):
         self.mesh = mesh
         self.plan, self.config = plan, plan.config
         self.objective, self.frozen = objective, frozen
         self.saver, self.history = saver, history
-        self.monitor = Monitor(self.config.early_stopping_patience)
+        self.generation = generation
+        directions = LOSS_DIRECTIONS | (generation.directions if generation else {})
+        patience = self.config.early_stopping_patience
+        self.monitor = Monitor(self.config.monitor, patience, directions)
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
         self.eval_batches = self.put(evaluation_batches(held_out, plan)) if held_out else []
@@ -77,6 +87,7 @@ class Run:
         """Run to the end; returns whether `stop` ended it."""
         self.history.begin(report)
         while not self.finished:
+            self.saver.check()
             if stop is not None and stop():
                 self.save()
                 return True
@@ -94,7 +105,7 @@ class Run:
                 self.finished = self.check(sums, int(skipped)) or self.finished
                 if self.finished or self.due(self.config.log_every):
                     self.log(sums, int(skipped))
-            if self.eval_batches and (self.finished or self.due(self.config.eval_every)):
+            if self.eval_batches:
                 self.evaluate()
             is_best = self.config.keep_best and self.monitor.best_step == self.step
             if self.finished or is_best or self.due(self.config.checkpoint_every):
@@ -110,9 +121,9 @@ class Run:
         """The step and the weights that a finished run returns."""
         best = self.monitor.best_step
         if not self.config.keep_best or best is None or best == self.step:
-            return self.step, self.state.trainable
+            return self.step, final_weights(self.state)
         loaded = self.saver.load(best, self.state)
-        return loaded.step, loaded.state.trainable
+        return loaded.step, final_weights(loaded.state)
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
@@ -141,25 +152,39 @@ class Run:
         self.history.log_step(
             self.step,
             epoch=(self.step - 1) // self.plan.epoch_steps,
-            sums=sums,
+            losses=self.losses(sums),
             learning_rate=float(np.asarray(self.schedule(self.step - 1))),
             skipped=skipped,
         )
 
+    def losses(self, sums: LossSums) -> Record:
+        """What is said of a step's sums; nothing, if they are not finite and it was skipped."""
+        if not math.isfinite(sums.loss):
+            return {}
+        return self.objective.report(sums) | {"worst_loss": float(sums.worst)}
+
     def evaluate(self) -> None:
+        """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
-        sums = jax.device_get(
-            evaluate_loss(self.objective, self.state.trainable, self.frozen, self.eval_batches)
-        )
-        count = int(sums.tokens)
-        loss = float(sums.loss) / count
-        self.finished = self.monitor.see(self.step, loss) or self.finished
-        values = {"eval_loss": loss, "eval_token_accuracy": int(sums.correct) / count}
-        self.history.log_evaluation(self.step, values, begun=begun)
+        values: Record = {}
+        trained = final_weights(self.state)
+        of_loss = self.finished or self.due(self.config.eval_every)
+        if of_loss:
+            sums = jax.device_get(
+                evaluate_loss(self.objective, trained, self.frozen, self.eval_batches)
+            )
+            report = self.objective.report(sums)
+            values |= {f"eval_{name}": value for name, value in report.items()}
+        every = self.config.generate and self.config.generate.every
+        if self.generation and (self.finished or (self.due(every) if every else of_loss)):
+            values |= self.generation.measure(unite(trained, self.frozen, self.config))
+        if values:
+            self.finished = self.monitor.see(self.step, values) or self.finished
+            self.history.log_evaluation(self.step, values, begun=begun)
 
     def save(self) -> None:
         facts = {
-            "history": self.history.records,
+            "history": list(self.history.records),
             "worst_loss": self.worst,
             "finished": self.finished,
         }

@@ -1,8 +1,10 @@
 """The checkpoints of one run: which are written, which stay, and what they say."""
 
+import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import jax
 
 from modelops_jax.models import CheckpointError
 
+from ._background import Background
 from ._checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -26,6 +29,9 @@ from ._step import TrainState
 class Saver:
     """Writes and finds the checkpoints of a run in a folder; without a folder there are none.
 
+    A state is copied to the host and written in the background, one at a time. A checkpoint that
+    cannot be written ends the run at its next step; the ones before it stay.
+
     Args:
         folder: Where they are kept.
         config: Decides which stay, and is written into each.
@@ -35,6 +41,7 @@ class Saver:
     def __init__(self, folder: Path | None, config: TrainingConfig, rows: str):
         self._folder, self._config, self._rows = folder, config, rows
         self._saved_step = -1
+        self._background = Background()
         self.newest: Path | None = None
 
     def resume(self, like: TrainState) -> Checkpoint | None:
@@ -62,34 +69,69 @@ class Saver:
     def save(
         self, step: int, state: TrainState, facts: dict[str, Any], *, best: int | None
     ) -> None:
-        """Write the checkpoint of a step, unless it is there already."""
+        """Begin to write the checkpoint of a step, unless it is there already.
+
+        Raises:
+            OSError: An earlier one could not be written.
+        """
+        folder = self._folder
         # A stop right after a save or a resume has nothing new to keep.
-        if self._folder is None or step == self._saved_step:
+        if folder is None or step == self._saved_step:
             return
-        self.newest = save_checkpoint(
-            self._folder,
-            step,
-            state,
-            facts
-            | {
-                "config": _as_json(self._config),
-                "rows": self._rows,
-                "environment": {
-                    "jax": jax.__version__,
-                    "devices": [device.device_kind for device in jax.devices()],
-                    "cpu_count": os.cpu_count(),
-                },
+        facts = facts | {
+            "config": _as_json(self._config),
+            "rows": self._rows,
+            "environment": {
+                "jax": jax.__version__,
+                "devices": [device.device_kind for device in jax.devices()],
+                "cpu_count": os.cpu_count(),
             },
-            keep=self._config.keep_checkpoints,
-            keep_every=self._config.keep_checkpoints_every,
-            keep_steps=[best] if self._config.keep_best and best is not None else [],
-        )
+        }
+        self._background.wait()  # two copies of a state would be too many
+        # On a CPU these are views; JAX gives no buffer away that has one.
+        copy = jax.device_get(state)
+        keep_steps = [best] if self._config.keep_best and best is not None else []
+
+        def write() -> None:
+            self.newest = save_checkpoint(
+                folder,
+                step,
+                copy,
+                facts,
+                keep=self._config.keep_checkpoints,
+                keep_every=self._config.keep_checkpoints_every,
+                keep_steps=keep_steps,
+            )
+            remove_set_aside(folder)
+
+        self._background.start(write)
         self._saved_step = step
-        remove_set_aside(self._folder)
+
+    def check(self) -> None:
+        """Raise the OSError of a checkpoint that could not be written, if there is one by now."""
+        self._background.check()
+
+    @contextlib.contextmanager
+    def committed(self) -> Iterator[None]:
+        """At the end of the block every checkpoint that was begun is there.
+
+        Raises:
+            OSError: The last one could not be written; a note, if the block raises itself.
+        """
+        try:
+            yield
+        except BaseException as error:
+            try:
+                self._background.wait()
+            except Exception as lost:
+                error.add_note(f"Besides: {lost}")
+            raise
+        self._background.wait()
 
     def load(self, step: int, like: TrainState) -> Checkpoint:
         """Read a step's checkpoint again."""
         assert self._folder is not None
+        self._background.wait()
         return load_checkpoint(checkpoint_path(self._folder, step), like)
 
 

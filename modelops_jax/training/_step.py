@@ -1,12 +1,12 @@
 """The compiled parts of a training step.
 
-Gradients are summed over the step's micro-batches and divided once, by the number of trained
-tokens of the whole step, so that accumulation equals the full batch whatever the masks are.
+Gradients are summed over the step's micro-batches and divided once, by the number of units
+(trained tokens, rows or pairs) of the whole step, so that accumulation equals the full batch
+whatever the masks are.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,11 +14,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from modelops_jax.models import Adapters, DecoderConfig, Params
+from modelops_jax.models import Params
 
 from ._batches import Batch
-from ._freeze import join_trees
-from ._loss import LossSums, add_sums, next_token_loss, zero_sums
+from ._loss import LossFunction, LossSums, add_sums
 from ._placement import Placement, placed, placement_of
 
 
@@ -36,36 +35,6 @@ class TrainState(NamedTuple):
 def start_state(optimizer: optax.GradientTransformation, trainable: Any) -> TrainState:
     """The state before the first step."""
     return TrainState(trainable, optimizer.init(trainable), jnp.zeros((), jnp.int32))
-
-
-# (trained weights, frozen weights, batch) -> the summed loss, and all sums. It is a static
-# argument of compiled functions, so equal ones have to compare and hash as equal.
-LossFunction = Callable[[Any, Any, Any], tuple[Array, LossSums]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """How trained and frozen weights make the loss.
-
-    With a `lora_scale` the trained weights are adapters to the frozen ones; without one, both
-    together are the parameters, and None is frozen in full fine-tuning.
-    """
-
-    config: DecoderConfig
-    lora_scale: float | None
-    dtype: Any
-    remat: str
-
-    def __call__(self, trainable: Any, frozen: Params | None, batch: Batch):
-        """The summed loss of a batch, and all its sums."""
-        if self.lora_scale is None:
-            params, adapters = join_trees(trainable, frozen or {}), None
-        else:
-            assert frozen is not None
-            params, adapters = frozen, Adapters(trainable, self.lora_scale)
-        return next_token_loss(
-            params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
-        )
 
 
 @functools.partial(jax.jit, static_argnames=("objective", "placement"), donate_argnames="gradients")
@@ -92,7 +61,7 @@ def _update(
     optimizer: optax.GradientTransformation,
     placement: Placement,
 ) -> TrainState:
-    count = sums.tokens.astype(jnp.float32)
+    count = sums.count.astype(jnp.float32)
     gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
     new = TrainState(optax.apply_updates(state.trainable, updates), optimizer_state, state.skipped)
@@ -109,14 +78,28 @@ def _measure(
     return add_sums(sums, objective(trainable, frozen, batch)[1])
 
 
+@functools.partial(jax.jit, static_argnames="objective")
+def _loss_sums(trainable: Any, frozen: Params | None, batch: Batch, *, objective: LossFunction):
+    return objective(trainable, frozen, batch)[1]
+
+
+def zero_sums(
+    objective: LossFunction, trainable: Any, frozen: Params | None, batch: Batch
+) -> LossSums:
+    """The sums over no unit; which ones an objective has is traced, once for each shape."""
+    shapes = _loss_sums.eval_shape(trainable, frozen, batch, objective=objective)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
 def gradient_sums(
     objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> tuple[Any, LossSums]:
-    """Gradients of the summed loss over micro-batches, and the loss sums."""
+    """Gradients of the summed loss over at least one micro-batch, and the loss sums."""
     gradients = jax.tree.map(jnp.zeros_like, trainable)
     placement = placement_of(trainable)
-    sums = zero_sums()
-    for batch in batches:
+    first, *others = batches
+    sums = zero_sums(objective, trainable, frozen, first)
+    for batch in (first, *others):
         gradients, sums = _accumulate(
             trainable, frozen, batch, gradients, sums, objective=objective, placement=placement
         )
@@ -149,11 +132,36 @@ def train_step(
     return _update(state, gradients, sums, optimizer=optimizer, placement=placement), sums
 
 
+def lower_gradients(
+    objective: LossFunction, trainable: Any, frozen: Params | None, batch: Batch
+) -> Any:
+    """The program of a micro-batch's gradients, lowered for these arrays or shapes."""
+    sums = _loss_sums.eval_shape(trainable, frozen, batch, objective=objective)
+    placement = placement_of(trainable)
+    return _accumulate.lower(
+        trainable, frozen, batch, trainable, sums, objective=objective, placement=placement
+    )
+
+
+def lower_update(
+    objective: LossFunction,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    frozen: Params | None,
+    batch: Batch,
+) -> Any:
+    """The program of a step's end, lowered for these arrays or shapes."""
+    sums = _loss_sums.eval_shape(state.trainable, frozen, batch, objective=objective)
+    placement = placement_of(state)
+    return _update.lower(state, state.trainable, sums, optimizer=optimizer, placement=placement)
+
+
 def evaluate_loss(
     objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> LossSums:
-    """The loss sums over held-out batches, on the device."""
-    sums = zero_sums()
-    for batch in batches:
+    """The loss sums over at least one held-out batch, on the device."""
+    first, *others = batches
+    sums = zero_sums(objective, trainable, frozen, first)
+    for batch in (first, *others):
         sums = _measure(trainable, frozen, batch, sums, objective=objective)
     return sums

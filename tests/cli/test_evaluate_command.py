@@ -58,8 +58,7 @@ def test_bad_rows_are_listed_and_fail_the_command(tmp_path, capsys):
     assert "1 bad row(s), 2 good; nothing was computed" in err
     assert main(["evaluate", str(path), "--task", "regression", "--allow-bad-rows"]) == 0
     out, err = capsys.readouterr()
-    assert "regression, 2 rows" in out
-    assert "(1 bad row(s) left out)" in out
+    assert "regression, 2 rows, 1 invalid left out\n" in out
     assert "line 2" in err
 
 
@@ -83,6 +82,79 @@ def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, cap
     assert "\nby lang\n" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Names, two models' labels and probabilities of both classes."""
+    random = np.random.default_rng(3)
+    true = random.integers(0, 2, 400)
+    chance = np.clip(0.3 * true + 0.7 * random.random(400), 0, 1).round(3)
+    names = np.array(["ham", "spam"])
+    good, poor = names[(chance > 0.5) * 1], names[(random.random(400) > 0.5) * 1]
+    path = tmp_path_factory.mktemp("scored") / "scored.csv"
+    columns = names[true], good, poor, chance, (1 - chance).round(3)
+    lines = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+    path.write_text("\n".join(["y_true,good,poor,p_spam,p_ham", *lines]))
+    return path, columns
+
+
+def evaluated(capsys, *arguments):
+    """The JSON that the command prints."""
+    assert main(["evaluate", *map(str, arguments), "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_metrics_by_name_with_options_and_scores(scored, capsys):
+    """Of the table, with keys of their own; probabilities of one class or of each."""
+    path, (true, good, _, chance, _) = scored
+    asked = ["--metric", "f2=fbeta_score:beta=2,average=macro", "--metric", "log_loss"]
+    asked += ["--metric", "expected_calibration_error:bins=5", "--pred", "good"]
+    one = evaluated(capsys, path, *asked, "--score", "p_spam", "--positive", "spam")
+    assert list(one["metrics"]) == ["f2", "log_loss", "expected_calibration_error:bins=5"]
+    positive = true == "spam"
+    assert one["metrics"]["log_loss"] == pytest.approx(sk.log_loss(positive, chance), abs=1e-12)
+    f2 = sk.fbeta_score(true, good, beta=2, average="macro")
+    assert one["metrics"]["f2"] == pytest.approx(f2, abs=1e-12)
+    by_class = ["--score", "ham=p_ham", "--score", "spam=p_spam"]
+    each = evaluated(capsys, path, *asked, *by_class)["metrics"]
+    assert each["log_loss"] == pytest.approx(one["metrics"]["log_loss"], abs=1e-12)
+    default = evaluated(capsys, path, "--pred", "good", *by_class)["metrics"]
+    assert default["roc_auc_score"] == pytest.approx(sk.roc_auc_score(positive, chance), abs=1e-12)
+    assert main(["evaluate", str(path), *asked, "--score", "p_spam", "--positive", "spamm"]) == 1
+    assert "positive_class='spamm' does not occur among the labels" in capsys.readouterr().err
+    only_scores = ["--metric", "roc_auc_score", "--pred", "no such column", *by_class]
+    assert evaluated(capsys, path, *only_scores)["metrics"]["roc_auc_score"] > 0.8
+
+
+def test_the_report_is_one_page(scored, tmp_path, capsys):
+    """Of one model with its pictures, of several their comparison; it says how it was made."""
+    path, _ = scored
+    page = tmp_path / "page.html"
+    one = [path, "--report", page, "--pred", "good", "--metric", "log_loss", "--ci", "0.9"]
+    evaluated(capsys, *one, "--metric", "accuracy_score", "--score", "p_spam", "--positive", "spam")
+    text = page.read_text("utf-8")
+    assert text.count("<svg") == 3
+    assert "All rows were in memory at once" in text
+    assert "computed at every distinct score and thinned" in text
+    evaluated(capsys, path, "--report", page, "--pred", "good")
+    assert "read in chunks and memory did not grow" in page.read_text("utf-8")
+    two = ["--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
+    evaluated(capsys, path, "--report", page, *two)
+    assert "worse than the best" in page.read_text("utf-8")
+
+
+def test_several_predictions_are_compared(scored, capsys):
+    """As a table and as JSON, against a baseline."""
+    path, _ = scored
+    asked = [path, "--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
+    found = evaluated(capsys, *asked, "--baseline", "good")
+    assert found["models"] == ["good", "poor"]
+    assert found["metrics"]["accuracy_score"]["verdicts"]["poor"] == "worse than good"
+    assert main(["evaluate", *map(str, asked)]) == 0
+    assert "2 models on 400 rows, all pairs" in capsys.readouterr().out
+    assert main(["evaluate", *map(str, asked), "--slice", "p_ham"]) == 1
+    assert "--slice needs one --pred" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -92,6 +164,11 @@ def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, cap
         (["evaluate", "{path}", "--pred", "p"], 1, "no column 'p'; the columns are 'y_true'"),
         (["evaluate", "{path}", "--pred", "y_true"], 1, "two things at once"),
         (["evaluate", "{path}", "--ci", "2"], 1, "confidence is 2"),
+        (["evaluate", "{path}", "--metric", "f1_score:beta=3"], 1, "has no option 'beta'"),
+        (["evaluate", "{path}", "--metric", "a:b"], 2, "found 'a:b', expected NAME, NAME:OPTION"),
+        (["evaluate", "{path}", "--score", "a", "--score", "b"], 1, "expected LABEL=COLUMN for"),
+        (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
+        (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),
         (["nope"], 2, "No such command 'nope'"),
     ],
 )

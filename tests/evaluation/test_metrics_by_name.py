@@ -1,5 +1,6 @@
 """Metrics of the table by name, and labels to ignore, in an evaluator; against scikit-learn."""
 
+import functools
 import math
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_undefined_values_and_no_rows_are_said():
         ("binary", "r2_score", {}, ValueError, "r2_score takes values and does not fit the task '"),
         ("ranking", "f1_score", {}, ValueError, "f1_score takes labels and .*average_precision_sc"),
         ("multilabel", "matthews_corrcoef", {}, ValueError, "does not fit the task 'multilabel'"),
-        ("text_generation", "f1_score", {}, ValueError, "those that do: none"),
+        ("text_generation", "f1_score", {}, ValueError, "that do: bits_per_byte, bleu_score,"),
         ("binary", "confusion_matrix", {}, ValueError, "ConfusionMatrix is for it"),
         ("binary", "f1_score", {"average": None}, ValueError, "gives more than one number"),
         ("binary", "f1_score", {"average": "mean"}, ValueError, "average must be one of"),
@@ -204,3 +205,47 @@ def test_a_binary_task_stays_binary_without_the_ignored_rows():
     assert result.metrics["recall"] == 0.5
     with pytest.raises(ValueError, match="ignore_index=0 is for tasks of one label a row, not for"):
         ModelEvaluator("regression", ignore_index=0)
+
+
+def test_rows_of_several_outputs_are_evaluated_by_their_mean():
+    """MSE and R2 of a matrix, as scikit-learn averages them; intervals and slices resample rows."""
+    random = np.random.default_rng(0)
+    y_true = random.normal(size=(60, 3))
+    y_pred = y_true + random.normal(size=(60, 3))
+    evaluator = ModelEvaluator("regression")
+    evaluator.add_metric("explained_variance_score", multioutput="variance_weighted")
+    halves = ["first"] * 30 + ["second"] * 30
+    found = evaluator.evaluate(y_true, y_pred, confidence=0.95, slices={"half": halves})
+    assert found.sample_count == 60
+    assert found.metadata["outputs"] == 3
+    oracles: dict[str, Any] = {
+        "mse": sk.mean_squared_error,
+        "r2": sk.r2_score,
+        "explained_variance_score": functools.partial(
+            sk.explained_variance_score, multioutput="variance_weighted"
+        ),
+    }
+    for name, oracle in oracles.items():
+        assert found.metrics[name] == pytest.approx(oracle(y_true, y_pred), rel=1e-12)
+        assert found.intervals[name].low < found.metrics[name] < found.intervals[name].high
+    lists = evaluator.evaluate(y_true.tolist(), y_pred.tolist())
+    assert lists.metrics == found.metrics
+    (first,) = (one for one in found.slices if one.key == {"half": "first"})
+    assert first.metrics["mse"] == pytest.approx(sk.mean_squared_error(y_true[:30], y_pred[:30]))
+
+
+def test_outputs_that_do_not_fit_are_refused():
+    """Shapes that differ, ragged rows, options that the rows decide, and one number a row."""
+    evaluator = ModelEvaluator("regression")
+    with pytest.raises(ValueError, match=r"shape \(2, 1\) and y_pred has shape \(2, 2\)"):
+        evaluator.evaluate([[1.0], [2.0]], [[1.0, 2.0], [2.0, 1.0]])
+    with pytest.raises(ValueError, match="y_true has 1 numbers in row 1 and 2 in row 0"):
+        evaluator.evaluate([[1.0, 2.0], [2.0]], [[1.0, 2.0], [2.0, 1.0]])
+    with pytest.raises(ValueError, match="y_pred has one number a row and the other argument sev"):
+        evaluator.evaluate([[1.0, 2.0], [2.0, 1.0]], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"y_pred\[1\] has nan at index 0"):
+        evaluator.evaluate([[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [float("nan"), 1.0]])
+    with pytest.raises(TypeError, match="the rows decide num_outputs"):
+        evaluator.add_metric("huber_loss", num_outputs=2)
+    with pytest.raises(ValueError, match="multioutput='raw_values' gives more than one number"):
+        evaluator.add_metric("huber_loss", multioutput="raw_values")

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
 from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
-from modelops_jax.models import SubstitutedModelWarning, UnknownModelError, load
+from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
 from modelops_jax.training import TrainingConfig, config_from_dict, fit
 
 HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
@@ -169,6 +171,18 @@ def test_a_stand_in_is_warned_about_once(capfd: pytest.CaptureFixture[str]):
     assert len(caught) == 1
     assert job.status == "completed"
     assert "loss" in capfd.readouterr().err
+
+
+def test_a_job_with_adapters_keeps_them_too():
+    """The folder `adapter` on the base model is the folder `model`."""
+    lora = LoraConfig(rank=2, targets=("q_proj",))
+    job = hello(config=TrainingConfig(max_steps=1, lora=lora, learning_rate=0.1, remat="none"))
+    job.run(wait=True)
+    assert job.status == "completed"
+    merged, alone = load(job.folder / "model"), load("tiny", adapter=job.folder / "adapter")
+    jax.tree.map(np.testing.assert_array_equal, merged.params, alone.params)
+    settings = json.loads((job.folder / "adapter" / "adapter_config.json").read_text())
+    assert (settings["base_model_name_or_path"], settings["r"]) == ("tiny", 2)
 
 
 def test_an_unknown_base_model_is_refused_at_run(home: Path):

@@ -36,7 +36,7 @@ store, folder = JobStore(home), JobFolder(home / "jobs" / "ft-1")
 def train(folder, on_record, stop):
     for step in range(1, 100_000):
         if stop():
-            return SimpleNamespace(model=None, stopped=True)
+            return SimpleNamespace(model=None, adapters=None, stopped=True)
         on_record({"step": step})
         if step == 3:
             print("training", flush=True)
@@ -63,6 +63,7 @@ class Result(NamedTuple):
 
     model: Any
     stopped: bool
+    adapters: None = None
 
 
 class Trainer:

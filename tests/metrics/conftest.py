@@ -32,6 +32,12 @@ class Case:
         """The metric with its configuration bound."""
         return metric(self.name, **self.config)
 
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """Of what is shared by texts, the order of each column."""
+        statistic: Any = self.metric.statistics[0]
+        return statistic.orders
+
     def __call__(self, y_true: Any, y_pred: Any, weight: Any = None, **options: Any) -> Any:
         """The plain function."""
         if METRICS[self.name].inputs == "groups":
@@ -57,6 +63,11 @@ class Case:
 
     def perfect(self, y_true: Any, y_pred: Any) -> Any:
         """The best predictions, of the form of these."""
+        inputs = METRICS[self.name].inputs
+        if inputs in ("errors", "log_likelihoods"):
+            return np.zeros_like(y_pred)
+        if inputs == "overlaps":
+            return np.stack([y_true, *(y_true - order + 1 for order in self.orders)], 1)
         if y_pred.ndim == y_true.ndim:
             return y_true.astype(y_pred.dtype)
         certain = 1000 if self.config.get("from_logits") else 1
@@ -93,14 +104,32 @@ class Case:
             if inputs == "probabilities" and not self.config.get("from_logits"):
                 scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
             return y_true, scores.astype(dtype)
-        if inputs == "lengths":
+        if inputs == "overlaps":
+            # Long enough for an n-gram of every order, so that perfect predictions are 1.
+            y_true, length = random.integers(6, 40, (2, count))
+            shared = [
+                (random.random(count) * np.maximum(length - order + 1, 0)).astype(int)
+                for order in self.orders
+            ]
+            return y_true.astype(np.int32), np.stack([length, *shared], 1).astype(np.int32)
+        if inputs == "tokens":
+            y_true, other = random.integers(0, CLASSES, (2, count, 7)).astype(np.int32)
+            return y_true, np.where(random.random((count, 7)) < 0.5, y_true, other)
+        if inputs == "attempts":
+            attempts = random.integers(5, 30, count)
+            return attempts.astype(np.int32), random.integers(0, 6, count).astype(np.int32)
+        if inputs == "log_likelihoods":
+            tokens = random.integers(1, 30, count).astype(dtype)
+            return tokens, (-tokens * random.exponential(size=count) - 1).astype(dtype)
+        if inputs in ("lengths", "errors"):
             lengths = random.integers(0, 30, (2, count)).astype(dtype)
             return lengths[0], lengths[1]
-        y_true = random.normal(size=count)
+        shape = (count, self.config["num_outputs"]) if "num_outputs" in self.config else count
+        y_true = random.normal(size=shape)
         if inputs == "positive":
-            y_true, y_pred = np.exp(y_true), np.exp(y_true + random.normal(size=count))
+            y_true, y_pred = np.exp(y_true), np.exp(y_true + random.normal(size=shape))
             return y_true.astype(dtype), y_pred.astype(dtype)
-        return y_true.astype(dtype), (y_true + random.normal(size=count)).astype(dtype)
+        return y_true.astype(dtype), (y_true + random.normal(size=shape)).astype(dtype)
 
 
 CASES = [
@@ -166,12 +195,32 @@ CASES = [
     Case("hit_rate_at_k", {"k": 2}),
     Case("median_absolute_error"),
     Case("spearman_corrcoef"),
+    Case("mean_squared_log_error", {"num_outputs": 3}),
+    Case("r2_score", {"num_outputs": 3, "multioutput": "variance_weighted"}),
+    Case("spearman_corrcoef", {"num_outputs": 2, "multioutput": "raw_values"}),
+    Case("bleu_score", {"max_ngram_order": 2}),
+    Case("chrf_score", {"char_order": 2}),
+    Case("rouge_1_score"),
+    Case("rouge_2_score"),
+    Case("rouge_l_score"),
+    Case("squad_f1_score"),
+    Case("word_error_rate"),
+    Case("character_error_rate"),
+    Case("perplexity"),
+    Case("bits_per_byte"),
+    Case("token_accuracy_score", {"ignore_index": 1}),
+    Case("pass_at_k", {"k": 3}),
 ]
 
 
-# These compile what `ndcg_score`, `mean_reciprocal_rank` and `mean_average_precision` compile, but
-# for a quotient, at a second each: of the traced laws the sharded one alone takes them.
-SAME_PROGRAM = ("dcg_score", "precision_at_k", "recall_at_k", "hit_rate_at_k")
+# These compile what `ndcg_score`, `mean_reciprocal_rank`, `mean_average_precision`, `rouge_1_score`
+# and `perplexity` compile, but for a quotient, at up to a second each: of the traced laws the
+# sharded one alone takes them.
+SAME_PROGRAM = (
+    *("dcg_score", "precision_at_k", "recall_at_k", "hit_rate_at_k"),
+    *("rouge_2_score", "rouge_l_score", "squad_f1_score"),
+    *("word_error_rate", "character_error_rate", "bits_per_byte"),
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -24,6 +24,7 @@ def test_names_tell_the_direction():
     """`_score` and `_corrcoef` are better when higher, errors, losses and deviances when lower."""
     directions = {"score": True, "corrcoef": True, "error": False, "loss": False, "deviance": False}
     directions |= {"rank": True, "precision": True, "k": True}  # retrieval's own names
+    directions |= {"rate": False, "perplexity": False, "byte": False}  # and those of language
     for name, info in METRICS.items():
         expected = directions.get(name.rsplit("_", 1)[-1])
         assert info.higher_is_better is expected, name

@@ -11,6 +11,10 @@ import safetensors.numpy
 
 from modelops_jax.models._presets import byte_tokenizer
 
+from .families import CONFIGS, draw
+
+ASSETS = Path(__file__).parent / "assets"
+
 
 class Reference(NamedTuple):
     """What assets/make_llama_reference.py stored."""
@@ -24,7 +28,7 @@ class Reference(NamedTuple):
 @pytest.fixture(scope="session")
 def reference() -> Reference:
     """A random Llama with grouped heads and an untied head, and its logits."""
-    with np.load(Path(__file__).parent / "assets" / "llama_reference.npz") as stored:
+    with np.load(ASSETS / "llama_reference.npz") as stored:
         arrays = dict(stored)
     config = json.loads(str(arrays.pop("config")))
     token_ids, logits = arrays.pop("token_ids"), arrays.pop("logits")
@@ -52,5 +56,31 @@ def hf_folder(tmp_path: Path, reference: Reference) -> Callable[..., Path]:
         safetensors.numpy.save_file(tensors, folder / "model.safetensors")
         byte_tokenizer().save(folder)
         return folder
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Write a family's model as a Hugging Face folder, with other fields or without a tensor."""
+
+    def write(
+        family: str,
+        *,
+        name: str = "model",
+        without: str | None = None,
+        changes: dict[str, Any] | None = None,
+    ) -> Path:
+        path = tmp_path / name
+        path.mkdir()
+        fields = {**CONFIGS[family], **(changes or {})}
+        (path / "config.json").write_text(json.dumps(fields))
+        with np.load(ASSETS / "family_references.npz") as stored:
+            shapes = json.loads(str(stored[f"{family}.shapes"]))
+        tensors = {n: draw(n, shape, fields["model_type"]) for n, shape in shapes.items()}
+        tensors.pop(without, None)
+        safetensors.numpy.save_file(tensors, path / "model.safetensors")
+        byte_tokenizer().save(path)
+        return path
 
     return write

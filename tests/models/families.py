@@ -73,6 +73,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "head_dim": 12,
         "rope_scaling": {"type": "linear", "factor": 2.5},
     },
+    "gpt2": {
+        "model_type": "gpt2",
+        "vocab_size": 260,
+        "n_embd": 32,
+        "n_inner": 48,
+        "n_layer": 3,
+        "n_head": 4,
+        "n_positions": 64,
+        "layer_norm_epsilon": 0.1,
+    },
 }
 NEW_TOKENS = 8
 
@@ -83,7 +93,8 @@ def draw(name: str, shape: tuple[int, ...], model_type: str) -> np.ndarray:
     Large: at the usual 0.02 attention is flat and hides a wrong rotation.
     """
     random = np.random.Generator(np.random.Philox(zlib.crc32(name.encode())))
-    centre = 1.0 if "norm" in name and not model_type.startswith("gemma") else 0.0
+    is_norm = ("norm" in name or "ln_" in name) and name.endswith("weight")
+    centre = 1.0 if is_norm and not model_type.startswith("gemma") else 0.0
     return (centre + 0.3 * random.standard_normal(shape)).astype(np.float32)
 
 

@@ -54,7 +54,7 @@ def adapters(params):
     noisy = [
         0.2 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)
     ]
-    return Adapters(jax.tree.unflatten(tree, noisy), fresh.scale)
+    return Adapters(jax.tree.unflatten(tree, noisy), fresh.config)
 
 
 def tokens(*shape: int) -> jax.Array:
@@ -124,7 +124,7 @@ def test_a_prefix_equals_longer_rows(params, adapters):
             tail,
             prefix_ids=head,
             segment_ids=segments,
-            adapters=Adapters(low_rank, adapters.scale),
+            adapters=Adapters(low_rank, adapters.config),
         )
         return (hidden * weights).sum()
 
@@ -135,7 +135,7 @@ def test_a_prefix_equals_longer_rows(params, adapters):
             CONFIG,
             whole,
             segment_ids=jnp.concatenate([jnp.ones((3, 7), jnp.int32), segments], axis=1),
-            adapters=Adapters(low_rank, adapters.scale),
+            adapters=Adapters(low_rank, adapters.config),
         )
         return (hidden[:, 7:] * weights).sum()
 
@@ -157,6 +157,24 @@ def local_params():
 
 
 RUN = jax.jit(forward, static_argnames=("config",))
+LEARNED = dataclasses.replace(CONFIG, family="gpt2", rope_theta=None, num_kv_heads=4)
+
+
+def test_learned_positions_begin_anew_in_each_segment():
+    """GPT-2's table counts from a segment's beginning, and goes on after a common prefix."""
+    params = init_params(LEARNED, 0, stddev=0.3)
+    head, tail = tokens(7), tokens(2, 5)
+    rows = [jnp.concatenate([head, row]) for row in tail]
+    alone, _ = RUN(params, LEARNED, jnp.stack(rows))
+    packed, _ = RUN(
+        params,
+        LEARNED,
+        tail.reshape(1, -1),
+        segment_ids=jnp.asarray([[1] * 5 + [2] * 5], jnp.int32),
+        positions=jnp.asarray([[*range(7, 12)] * 2], jnp.int32),
+        prefix_ids=head,
+    )
+    np.testing.assert_allclose(packed.reshape(2, 5, -1), alone[:, 7:], atol=2e-5)
 
 
 def test_windows_do_not_count_other_segments(local_params):
@@ -247,7 +265,7 @@ def test_rematerialised_gradients_are_the_same(params, adapters):
 
     def loss(weights, remat):
         hidden, _ = forward(
-            params, CONFIG, ids, adapters=Adapters(weights, adapters.scale), remat=remat
+            params, CONFIG, ids, adapters=Adapters(weights, adapters.config), remat=remat
         )
         return hidden.sum()
 
@@ -283,6 +301,8 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
         ("head_dim", 5, "head_dim must be even, found 5"),
         ("family", "bert", "family is 'bert'; expected one of llama, "),
         ("sliding_window", 4, "sliding_window=4 is not an option of 'llama'"),
+        ("rope_theta", None, "rope_theta=None .*'llama' rotates by a base"),
+        ("family", "gpt2", "rope_theta=10000.0 .*'gpt2' has learned positions"),
     ],
 )
 def test_wrong_sizes_are_named(field, value, message):

@@ -4,10 +4,13 @@ import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelops_jax.models import Model, load
+from modelops_jax.models import Model, Params, forward, load, score_targets
+from modelops_jax.models._hf import folder_tensors
 from modelops_jax.models._presets import byte_tokenizer
 
 from .families import CONFIGS, draw, excerpt, token_ids
@@ -79,3 +82,27 @@ def test_transformers_loads_what_is_saved(pair: Pair, tmp_path: Path):
     with torch.no_grad():
         logits = again.eval()(torch.from_numpy(token_ids())).logits.numpy()
     np.testing.assert_array_equal(logits, pair.logits)
+
+
+def test_gradients_equal_those_of_transformers(pair: Pair):
+    """Of the next-token loss, for every tensor by its stored name."""
+    import torch
+
+    ids = token_ids()
+    theirs = torch.from_numpy(ids)
+    pair.theirs.zero_grad()
+    pair.theirs(theirs, labels=theirs).loss.backward()
+    expected = {name: weight.grad.numpy() for name, weight in pair.theirs.named_parameters()}
+    config = pair.ours.config
+
+    def loss(params: Params) -> jax.Array:
+        hidden, _ = forward(params, config, jnp.asarray(ids, jnp.int32))
+        states = hidden[:, :-1].reshape(-1, hidden.shape[-1])
+        targets = jnp.asarray(ids[:, 1:].reshape(-1), jnp.int32)
+        return -score_targets(params, config, states, targets).log_likelihood.mean()
+
+    found = dict(folder_tensors(config, jax.jit(jax.grad(loss))(pair.ours.params)))
+    assert found.keys() == expected.keys()
+    largest = max(float(np.abs(gradient).max()) for gradient in expected.values())
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=0, atol=2e-5 * largest, err_msg=name)

@@ -119,6 +119,21 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "sliding_window_pattern": 6,
     },
 }
+GPT_2: dict[str, dict[str, Any]] = {
+    "GPT-2": {
+        "activation_function": "gelu_new",
+        "architectures": ["GPT2LMHeadModel"],
+        "layer_norm_epsilon": 1e-05,
+        "n_ctx": 1024,
+        "n_embd": 768,
+        "n_head": 12,
+        "n_layer": 12,
+        "n_positions": 1024,
+        "vocab_size": 50257,
+    },
+    "GPT-2 Medium": {"n_embd": 1024, "n_head": 16, "n_layer": 24, "n_inner": None},
+    "defaults": {},
+}
 FAMILIES = {
     fields["model_type"]: {"model_type": fields["model_type"]} for fields in PUBLISHED.values()
 }
@@ -150,3 +165,23 @@ def test_every_constant_is_the_one_transformers_reads(tmp_path: Path, name: str)
     if "sliding_attention" in rope:
         assert ours.local_rope_theta == rope["sliding_attention"]["rope_theta"]
     assert (ours.rope_scaling is None) == (rope.get("rope_type", "default") == "default")
+
+
+@pytest.mark.parametrize("name", GPT_2)
+def test_every_constant_of_gpt2_is_the_one_transformers_reads(tmp_path: Path, name: str):
+    """GPT-2 has its own names for them."""
+    import transformers
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", **GPT_2[name]}))
+    theirs: Any = transformers.AutoConfig.from_pretrained(tmp_path)
+    ours = read_config(tmp_path)
+    assert ours.vocab_size == theirs.vocab_size
+    assert ours.hidden_size == theirs.n_embd
+    assert ours.intermediate_size == (theirs.n_inner or 4 * theirs.n_embd)
+    assert (ours.num_layers, ours.num_heads) == (theirs.n_layer, theirs.n_head)
+    assert ours.num_kv_heads == theirs.n_head
+    assert ours.head_dim == theirs.n_embd // theirs.n_head
+    assert ours.max_position == theirs.n_positions
+    assert ours.rms_norm_eps == theirs.layer_norm_epsilon
+    assert ours.tie_word_embeddings == theirs.tie_word_embeddings
+    assert ours.rope_theta is None

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from modelops_jax.models import CheckpointError, LinearScaling, Llama3Scaling, load
-from modelops_jax.models._presets import byte_tokenizer
+from modelops_jax.models import CheckpointError, LinearScaling, Llama3Scaling, describe, load
+
+from .gguf_writing import add_tokenizer, interleaved
 
 NAMES = {
     "model.embed_tokens": "token_embd",
@@ -36,17 +37,6 @@ def _gguf_name(name: str) -> str:
         return f"{NAMES[stem]}.weight"
     layer, part = stem.removeprefix("model.layers.").split(".", 1)
     return f"blk.{layer}.{NAMES[part]}.weight"
-
-
-def _interleaved(rows: np.ndarray, head_dim: int) -> np.ndarray:
-    """llama.cpp's order, row by row: the two rows that turn together become neighbours."""
-    result = np.empty_like(rows)
-    for head in range(len(rows) // head_dim):
-        for index in range(head_dim // 2):
-            first = head * head_dim + index
-            result[head * head_dim + 2 * index] = rows[first]
-            result[head * head_dim + 2 * index + 1] = rows[first + head_dim // 2]
-    return result
 
 
 @pytest.fixture
@@ -77,13 +67,13 @@ def gguf_file(tmp_path: Path, reference) -> Write:
         writer.add_rope_dimension_count(config["head_dim"])
         writer.add_rope_freq_base(config["rope_theta"])
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-        _add_tokenizer(writer, tokenizer or {})
+        add_tokenizer(writer, tokenizer or {})
         for key, value in (extra or {}).items():
             add = {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}
             add[type(value)](key, value)
         for source, weight in (reference.weights if weights is None else weights).items():
             if interleave and ("q_proj" in source or "k_proj" in source):
-                weight = _interleaved(weight, config["head_dim"])
+                weight = interleaved(weight, config["head_dim"])
             target = source if source.startswith(("blk", "rope")) else _gguf_name(source)
             # Vectors stay as they are, and so do rows that are not whole blocks of 32.
             fits = weight.ndim == 2 and weight.shape[1] % 32 == 0
@@ -97,25 +87,6 @@ def gguf_file(tmp_path: Path, reference) -> Write:
         return path
 
     return write
-
-
-def _add_tokenizer(writer: gguf.GGUFWriter, changes: Mapping[str, Any]) -> None:
-    ours = byte_tokenizer()
-    tokens = sorted(ours.backend.get_vocab(), key=ours.backend.get_vocab().__getitem__)
-    tokens[255] = tokens[ord("h")] + tokens[ord("i")]
-    writer.add_tokenizer_model(changes.get("model", "gpt2"))
-    writer.add_tokenizer_pre(changes.get("pre", "gpt-2"))
-    writer.add_token_list(tokens)
-    writer.add_token_types([1] * 256 + [3] * 3 + [4])
-    writer.add_token_merges(changes.get("merges", ["h i"]))
-    writer.add_bos_token_id(257)
-    writer.add_eos_token_id(259)
-    if "add_bos" in changes:
-        writer.add_add_bos_token(changes["add_bos"])
-    if "eot" in changes:
-        writer.add_eot_token_id(changes["eot"])
-    if "template" in changes:
-        writer.add_chat_template(changes["template"])
 
 
 def test_a_gguf_file_is_the_folder_it_was_made_from(gguf_file: Write, hf_folder, reference):
@@ -276,3 +247,19 @@ def test_an_unsupported_tokenizer_is_refused(
     """A kind or a rule that is not known would give wrong ids silently."""
     with pytest.raises(CheckpointError, match=message):
         load(gguf_file(tokenizer=changes))
+
+
+def test_a_file_is_described_from_its_header(gguf_file: Write, monkeypatch: pytest.MonkeyPatch):
+    """Architecture, shapes and tokenizer are those of the loaded model; no tensor is read."""
+    path = gguf_file()
+    model = load(path)
+
+    def refuse(*_):
+        raise AssertionError("a tensor was read")
+
+    monkeypatch.setattr(gguf, "dequantize", refuse)
+    description = describe(path)
+    assert (description.config, description.name) == (model.config, model.name)
+    assert description.tokenizer.encode("hi, h") == model.tokenizer.encode("hi, h")
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params)
+    assert description.params == shapes

@@ -12,7 +12,7 @@ import re
 from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
 from modelops_jax.metrics import accuracy_score, confusion_matrix, f1_score, metric
 from modelops_jax.models import load
-from modelops_jax.training import TrainingConfig, fit
+from modelops_jax.training import TrainingConfig, fit, plan
 
 rows = [{"prompt": "a", "completion": "b"}]
 good = Dataset(rows)
@@ -31,6 +31,7 @@ CALLS = [
     (lambda: FineTuningJob("tiny", good, eval_dataset=rows).run(), "eval_dataset: found list"),
     (lambda: FineTuningJob("tiny", good, config={}), "config: found dict, expected a TrainingConf"),
     (lambda: fit("tiny", good, config=config), "model: found str, expected a Model"),
+    (lambda: plan(3, good, config=config), "model: found int, expected a model's name or path"),
     (lambda: fit(model, good, config={}), "config: found dict, expected a TrainingConfig"),
     (lambda: fit(model, rows, config=config), "the training dataset is a list; expected a Data"),
     (lambda: fit(model, good, config=config, progress="z"), "progress must be one of .* found 'z'"),

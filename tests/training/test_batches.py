@@ -13,6 +13,7 @@ from modelops_jax.training import (
     TokenizedRow,
     TrainingConfig,
     choose_shapes,
+    dropout_words,
     epoch_batches,
     make_batch,
     shared_prefix,
@@ -22,7 +23,7 @@ from modelops_jax.training import (
 
 def dataset_of(lengths: list[int]) -> TokenizedDataset:
     """Rows of given lengths; the last token of each is trained."""
-    return TokenizedDataset(
+    return TokenizedDataset.from_rows(
         [
             TokenizedRow(np.arange(length, dtype=np.int32), np.arange(length) == length - 1)
             for length in lengths
@@ -36,7 +37,7 @@ def dataset_of(lengths: list[int]) -> TokenizedDataset:
 def test_each_row_once_an_epoch(rows: int, batch_size: int):
     """The last partial batch is used; fewer rows than a batch work."""
     dataset = dataset_of([2 + index % 50 for index in range(rows)])
-    steps = epoch_batches(dataset, batch_size, seed=0, epoch=3)
+    steps = epoch_batches(dataset.lengths, batch_size, seed=0, epoch=3)
     assert len(steps) == -(-rows // batch_size)
     assert sorted(np.concatenate(steps).tolist()) == list(range(rows))
 
@@ -46,7 +47,7 @@ def test_order_is_a_function_of_seed_and_epoch():
     dataset = dataset_of([2 + index % 50 for index in range(300)])
 
     def order(seed: int, epoch: int) -> list[int]:
-        return np.concatenate(epoch_batches(dataset, 8, seed=seed, epoch=epoch)).tolist()
+        return np.concatenate(epoch_batches(dataset.lengths, 8, seed=seed, epoch=epoch)).tolist()
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1) != order(1, 1) != order(0, 0)
@@ -57,8 +58,8 @@ def test_rows_of_a_batch_are_of_like_length():
     random = np.random.default_rng(0)
     dataset = dataset_of(random.integers(2, 202, 512).tolist())
     padded = real = 0
-    for rows in epoch_batches(dataset, 8, seed=0, epoch=0):
-        lengths = [len(dataset.rows[row].token_ids) for row in rows]
+    for rows in epoch_batches(dataset.lengths, 8, seed=0, epoch=0):
+        lengths = [len(dataset[row].token_ids) for row in rows]
         padded, real = padded + max(lengths) * len(lengths), real + sum(lengths)
     assert 1 - real / padded < 0.1
 
@@ -85,7 +86,7 @@ def test_a_shared_beginning_is_left_out_of_the_rows():
         TokenizedRow(np.append(head, [1, 2, 3]), np.arange(13) >= 12),
         TokenizedRow(np.append(head, [1, 5]), np.arange(12) >= 11),
     ]
-    dataset = TokenizedDataset(rows)
+    dataset = TokenizedDataset.from_rows(rows)
     assert shared_prefix(dataset) == 8
     batch = Batches(dataset, [[1, 0]], size=2, pad_id=0).make([1, 0])
     assert batch.prefix_ids.tolist() == head[:8].tolist()
@@ -102,8 +103,8 @@ def test_a_shared_beginning_is_left_out_of_the_rows():
 def test_trained_tokens_keep_a_state_of_their_own(trained_from: int, prefix: int):
     """Rows that begin alike all the way share at most what comes before a trained token's state."""
     row = TokenizedRow(np.arange(20, dtype=np.int32), np.arange(20) >= trained_from)
-    assert shared_prefix(TokenizedDataset([row, row])) == prefix
-    assert shared_prefix(TokenizedDataset([row])) == 0
+    assert shared_prefix(TokenizedDataset.from_rows([row, row])) == prefix
+    assert shared_prefix(TokenizedDataset.from_rows([row])) == 0
 
 
 def test_shapes_are_the_best_of_their_number():
@@ -141,7 +142,7 @@ def test_batches_that_were_not_seen_fit_too():
     assert [shape.tokens for shape in batches.shapes] == [8, 104]
     for group in itertools.permutations(range(6), 2):
         batch = batches.make(group)
-        assert batch.segment_ids.sum() == sum(len(dataset.rows[row].token_ids) for row in group)
+        assert batch.segment_ids.sum() == sum(len(dataset[row].token_ids) for row in group)
 
 
 def test_rows_of_one_length_need_one_shape():
@@ -178,6 +179,26 @@ def test_overlong_rows_are_refused_or_dropped_aloud(model, rows):
         tokenize(rows, model.tokenizer, TrainingConfig(max_length=40), context=256, name="training")
     with pytest.warns(OverlongRowsWarning, match="they are left out"):
         kept = tokenize(rows, model.tokenizer, drop, context=256, name="training")
-    assert 0 < len(kept.rows) < len(rows)
+    assert 0 < len(kept) < len(rows)
     with pytest.raises(ValueError, match="no row is left"):
         tokenize(rows, model.tokenizer, drop, context=8, name="training")
+
+
+def test_dropout_follows_seed_epoch_and_row():
+    """A row has its numbers in whatever batch it lies; others have other numbers."""
+    rows = [
+        TokenizedRow(np.arange(length, dtype=np.int32), np.arange(length) > 20)
+        for length in (29, 32, 27)
+    ]
+    groups = [[0, 1], [2], [2, 0, 1]]
+    batches = Batches(TokenizedDataset.from_rows(rows), groups, size=3, pad_id=0, dropout_seed=5)
+    assert batches.prefix == 0, "a beginning computed once has no row to be dropped by"
+    pair, alone, all_three = (batches.make(group, 2).dropout for group in groups)
+    np.testing.assert_array_equal(pair[0, :29], all_three[1, :29])
+    np.testing.assert_array_equal(alone[0, :27], all_three[0, :27])
+    np.testing.assert_array_equal(alone[0, :27], dropout_words(5, 2, 2, 27))
+    different = [dropout_words(*key, 27) for key in ((5, 2, 2), (5, 1, 2), (5, 2, 1), (6, 2, 2))]
+    assert len(np.unique(np.concatenate(different))) == 4 * 27
+    plain = Batches(TokenizedDataset.from_rows(rows), groups, size=3, pad_id=0)
+    assert plain.prefix > 0
+    assert plain.make(groups[0]).dropout.shape == (3, 0)

@@ -39,37 +39,41 @@ def assert_equal_trees(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
-def batches_of(data, size: int):
+def batches_of(data, size: int, dropout_seed: int | None = None):
     """All rows, in their order."""
-    indices = range(len(data.rows))
+    indices = range(len(data))
     groups = [indices[start : start + size] for start in indices[::size]]
-    batches = Batches(data, groups, size=size, pad_id=0, worth=1000)  # one shape, compiled once
+    # One shape, compiled once.
+    batches = Batches(data, groups, size=size, pad_id=0, worth=1000, dropout_seed=dropout_seed)
     return [batches.make(group) for group in groups]
 
 
-def objective_of(model, scale=None) -> Objective:
+def objective_of(model, lora=None) -> Objective:
     """The loss of full fine-tuning, or of adapters."""
-    return Objective(model.config, scale, jnp.float32, "none")
+    return Objective(model.config, lora, jnp.float32, "none")
 
 
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2)])
+DROPPING = LoraConfig(rank=2, dora=True, dropout=0.3)
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2), DROPPING])
 def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
     """Micro-batches of 2 and 5 rows, all with different masks, give the batch's gradient."""
     data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")
-    trainable, frozen, scale = model.params, None, None
+    trainable, frozen = model.params, None
     if lora is not None:
         fresh = init_lora(model.params, lora, 0)
         # B at zero would make A's gradient zero, and the test blind to it.
         shifted = jax.tree.map(lambda leaf: leaf + 0.01, fresh.weights)
-        trainable, frozen, scale = shifted, model.params, fresh.scale
+        trainable, frozen = shifted, model.params
 
     def mean_gradients(size: int):
-        batches = batches_of(data, size)
-        gradients, sums = gradient_sums(objective_of(model, scale), trainable, frozen, batches)
-        assert int(sums.tokens) == data.trained_tokens
-        return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.tokens), gradients), sums
+        batches = batches_of(data, size, 0 if lora and lora.dropout else None)
+        gradients, sums = gradient_sums(objective_of(model, lora), trainable, frozen, batches)
+        assert int(sums.count) == data.trained_tokens
+        return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.count), gradients), sums
 
-    full, full_sums = mean_gradients(len(data.rows))
+    full, full_sums = mean_gradients(len(data))
     norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
     for size in (2, 5):
         parts, sums = mean_gradients(size)
@@ -79,7 +83,7 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
             full,
         )
         assert float(sums.loss) == pytest.approx(float(full_sums.loss), rel=1e-6)
-        assert int(sums.correct) == int(full_sums.correct)
+        assert int(sums.totals["correct"]) == int(full_sums.totals["correct"])
         assert float(sums.worst) == pytest.approx(float(full_sums.worst), rel=1e-6)
 
 
@@ -93,14 +97,14 @@ def test_loss_is_the_mean_over_trained_tokens(model, rows):
         batches_of(data, 4),
     )
     total, worst = 0.0, 0.0
-    for row in data.rows:
+    for row in data:
         logits = model.logits(row.token_ids[None])
         logs = np.asarray(jax.nn.log_softmax(logits[0]), np.float64)
         losses = [-logs[at - 1, row.token_ids[at]] for at in np.flatnonzero(row.trained) if at > 0]
         total, worst = total + sum(losses), max(worst, *losses)
     assert float(sums.loss) == pytest.approx(total, rel=1e-5)
     assert float(sums.worst) == pytest.approx(worst, rel=1e-5)
-    assert int(sums.tokens) == data.trained_tokens
+    assert int(sums.count) == data.trained_tokens
 
 
 def test_history_tells_what_happened(model, rows):
@@ -167,7 +171,7 @@ def test_freezing_names_its_mistakes(model, rows):
 
 def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
     """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
-    config = dataclasses.replace(QUICK, max_steps=8, lora=LoraConfig(rank=2))
+    config = dataclasses.replace(QUICK, max_steps=8, lora=DROPPING)
     whole = fit(model, rows, config=config, folder=tmp_path / "whole", progress="off")
     seen = []
     half = fit(
@@ -261,7 +265,7 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
     assert result.checkpoint == tmp_path / f"step-{max(losses):08d}"
     data = tokenize(held_out, model.tokenizer, config, context=256, name="evaluation")
     sums = evaluate_loss(objective_of(model), result.model.params, None, batches_of(data, 2))
-    assert float(sums.loss) / int(sums.tokens) == pytest.approx(losses[result.step], rel=1e-5)
+    assert float(sums.loss) / int(sums.count) == pytest.approx(losses[result.step], rel=1e-5)
     again = fit(
         model, train, config=config, eval=held_out, folder=tmp_path, resume=True, progress="off"
     )
@@ -297,7 +301,8 @@ def scaled_square(trainable, frozen, batch):
     """A loss whose value and gradient the batch's first token decides."""
     loss = jnp.asarray([1.0, jnp.nan, jnp.inf, 2.0])[batch.token_ids[0, 0]] * (trainable**2).sum()
     one = jnp.ones((), jnp.int32)
-    return loss, LossSums(jax.lax.stop_gradient(loss), one, one, jax.lax.stop_gradient(loss))
+    value = jax.lax.stop_gradient(loss)
+    return loss, LossSums(value, one, value, {})
 
 
 def test_a_step_that_is_not_finite_changes_nothing_but_the_count():

@@ -1,0 +1,239 @@
+"""A file of predictions, read in chunks, to a result."""
+
+import contextlib
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._bad_rows import BadRows
+from ._columns import Columns, as_label
+from ._metric_option import MetricSpec
+
+if TYPE_CHECKING:
+    from modelops_jax.data import TableChunk
+    from modelops_jax.evaluation import (
+        Comparison,
+        Diagnostics,
+        EvaluationResult,
+        EvaluationStream,
+        ModelEvaluator,
+    )
+
+# Tasks of one label a row.
+LABELLED = ("classification", "binary", "multiclass")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEvaluation:
+    """What is asked of a file.
+
+    Args:
+        file: the file.
+        task: the task.
+        columns: which columns are what.
+        metrics: the metrics in place of the task's; none: the task's.
+        positive: the label that one score a row is of; None: 1.
+        confidence: level of the intervals; None: none (of comparisons: 0.95).
+        baseline: of several predictions the one to compare with.
+        seed: of the intervals.
+        allow_bad_rows: whether bad rows are left out.
+        pictures: whether to collect what plots are drawn from.
+    """
+
+    file: Path
+    task: str
+    columns: Columns
+    metrics: Sequence[MetricSpec]
+    positive: str | None
+    confidence: float | None
+    baseline: str | None
+    seed: int
+    allow_bad_rows: bool
+    pictures: bool
+
+    def __post_init__(self) -> None:
+        several = len(self.columns.preds) > 1
+        for option, given, fits, needs in (
+            ("--score", self.columns.scores, self.task in LABELLED, "a task of labels"),
+            ("--score", self.columns.scores, not several, "one --pred"),
+            ("--slice", self.columns.slices, not several, "one --pred"),
+            ("--baseline", self.baseline, several, "several --pred"),
+            ("--positive", self.positive, bool(self.columns.scores), "--score"),
+        ):
+            if given and not fits:
+                raise ValueError(f"{option} needs {needs}")
+
+    def evaluator(self, label: Any) -> "ModelEvaluator":
+        """The evaluator, which needs to know one label of the file: what kind they are of."""
+        from modelops_jax.evaluation import ModelEvaluator
+
+        evaluator = ModelEvaluator(self.task, metrics=[] if self.metrics else None)
+        specs = [*self.metrics]
+        if self.columns.scores and not specs:
+            specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
+        scored = {} if self.positive is None else {"positive_class": as_label(self.positive, label)}
+        for key, name, options in specs:
+            of_scores = bool(scored) and evaluator.takes_scores(name)
+            evaluator.add_metric(name, name=key, **(scored if of_scores else {}) | options)
+        return evaluator
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a file.
+
+    Args:
+        result: the result, or the comparison.
+        bad: the rows that were left out.
+        held: whether all rows were in memory at once.
+        keeps_rows: else the metrics that keep them.
+        diagnostics: what plots are drawn from, if asked for.
+        seconds: how long it took.
+    """
+
+    result: "EvaluationResult | Comparison"
+    bad: BadRows
+    held: bool
+    keeps_rows: tuple[str, ...]
+    diagnostics: "Diagnostics | None"
+    seconds: float
+
+
+def read_file(asked: FileEvaluation) -> Reading:
+    """Read the file and compute what is asked.
+
+    Raises:
+        ValueError: columns, metrics or rows that do not fit; naming them.
+        OSError: the file cannot be read.
+    """
+    begun = time.monotonic()
+    blind = asked.evaluator(None)
+    kinds = asked.columns.kinds(asked.task, reads_pred=len(blind.reads_scores) < len(blind.metrics))
+    rows, bad = _Rows(asked, kinds), BadRows(asked.file)
+    for chunk in _with_bar(asked.file, kinds):
+        bad.add(chunk.problems)
+        if chunk.lines:
+            rows.add(chunk)
+    bad.tell(rows.count, allowed=asked.allow_bad_rows)
+    with _shown_warnings():
+        result = rows.result()
+    if bad.count and len(asked.columns.preds) == 1:
+        result = replace(result, invalid_count=bad.count)
+    seconds = time.monotonic() - begun
+    stream = rows.stream
+    kept = stream.keeps_rows if stream is not None else ()
+    return Reading(result, bad, stream is None, kept, rows.diagnostics, seconds)
+
+
+class _Rows:
+    """The rows of the file on their way into a stream, or a list where all are needed at once."""
+
+    def __init__(self, asked: FileEvaluation, kinds: dict[str, Any]) -> None:
+        self._asked = asked
+        self._cells: dict[str, list[Any]] = {name: [] for name in kinds}
+        self._evaluator: ModelEvaluator | None = None
+        self.stream: EvaluationStream | None = None
+        self.diagnostics: Diagnostics | None = None
+        self.count = 0
+
+    def add(self, chunk: "TableChunk") -> None:
+        """Take the rows of a chunk, at least one."""
+        cells = chunk.columns
+        label = cells[self._asked.columns.true][0]
+        if self._evaluator is None:
+            self._begin(label)
+        self.count += len(chunk.lines)
+        if self.stream is None:
+            for name, column in cells.items():
+                self._cells[name] += column
+        else:
+            self.stream.update(**self._arguments(cells, label))
+        if self.diagnostics is not None:
+            self._draw(cells, label)
+
+    def result(self) -> "EvaluationResult | Comparison":
+        """What was asked for, of all rows."""
+        from modelops_jax.evaluation import compare
+
+        asked, columns = self._asked, self._asked.columns
+        evaluator = self._evaluator or asked.evaluator(None)
+        settings: dict[str, Any] = {"seed": asked.seed}
+        if self.stream is not None:
+            return self.stream.result(confidence=asked.confidence, **settings)
+        cells = self._cells
+        settings["groups"] = cells[columns.group] if columns.group else None
+        if len(columns.preds) > 1:
+            predictions = {name: cells[name] for name in columns.preds}
+            level = 0.95 if asked.confidence is None else asked.confidence
+            return compare(
+                cells[columns.true],
+                predictions,
+                task=evaluator,
+                baseline=asked.baseline,
+                confidence=level,
+                **settings,
+            )
+        slices: dict[Any, Any] = {name: cells[name] for name in columns.sliced}
+        slices |= {names: None for names in columns.slices if len(names) > 1}
+        label = next(iter(cells[columns.true]), None)
+        return evaluator.evaluate(
+            **self._arguments(cells, label), confidence=asked.confidence, slices=slices, **settings
+        )
+
+    def _begin(self, label: Any) -> None:
+        from modelops_jax.evaluation import Diagnostics
+
+        asked, columns = self._asked, self._asked.columns
+        self._evaluator = asked.evaluator(label)
+        stream = self._evaluator.stream()
+        needs_rows = asked.confidence is not None and stream.resamples_rows
+        if not (columns.slices or columns.group or len(columns.preds) > 1 or needs_rows):
+            self.stream = stream
+        if asked.pictures and asked.task in (*LABELLED, "ranking") and len(columns.preds) == 1:
+            positive = None if asked.positive is None else as_label(asked.positive, label)
+            self.diagnostics = Diagnostics(positive_class=positive)
+
+    def _arguments(self, cells: Any, label: Any) -> dict[str, Any]:
+        columns = self._asked.columns
+        scores = columns.score(cells, label) if columns.scores else None
+        pred = cells.get(columns.preds[0])
+        return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
+
+    def _draw(self, cells: Any, label: Any) -> None:
+        assert self.diagnostics is not None
+        found = self._arguments(cells, label)
+        if self._asked.task == "ranking":
+            found |= {"y_pred": None, "y_score": found["y_pred"]}
+        self.diagnostics.update(**found)
+
+
+def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:
+    """The chunks of the file, with progress on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from modelops_jax.data import read_table
+
+    console = Console(stderr=True)
+    shown = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*shown, console=console, disable=not console.is_terminal) as bar:
+        work = bar.add_task(file.name, total=1.0)
+        for chunk in read_table(file, kinds):
+            yield chunk
+            bar.update(work, completed=chunk.done)
+
+
+@contextlib.contextmanager
+def _shown_warnings() -> Iterator[None]:
+    """Rules for undefined values on standard error, without file and line."""
+    from modelops_jax.evaluation import UndefinedMetricWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UndefinedMetricWarning)
+        yield
+    for warning in caught:
+        print(f"modelops: {warning.message}", file=sys.stderr)

@@ -1,0 +1,122 @@
+"""Scores or probabilities of classes, beside predicted labels."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._builtin import Computed, Confidence, Pair
+from ._labels import CodedLabels, encode_labels, shorten
+from ._numbers import as_values
+from ._ranking import ScoreReader
+from ._vectors import check_same_length
+
+
+@dataclass(frozen=True)
+class ClassScorePair(Pair):
+    """The true class of every row, and its score of class 1 or of every class.
+
+    Args:
+        true: positions among the classes, shape (n,); of one score a row: 1 for the positive class.
+        scores: shape (n,), or (n, classes).
+        classes: the classes of the columns, in order; None of one score a row.
+        labels: the labels that occur.
+        positive_class: of one score a row, the label that was asked for.
+    """
+
+    true: np.ndarray
+    scores: np.ndarray
+    classes: tuple[Hashable, ...] | None = None
+    labels: tuple[Hashable, ...] = ()
+    positive_class: Hashable | None = None
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.true
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.scores
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        require_positive(self.positive_class, self.labels)
+        return super().compute(metrics, confidence)
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many columns there are; None of one score a row."""
+        return None if self.classes is None else len(self.classes)
+
+
+@dataclass(frozen=True)
+class ClassScoreReader:
+    """Reads labels and `y_score`.
+
+    Args:
+        positive_class: of one score a row, the label that has the high scores; all others are its
+            opposite. None: 1, and the labels have to be 0 and 1, bools, or -1 and 1.
+    """
+
+    positive_class: Hashable | None = None
+
+    def __call__(self, y_true: Any, y_score: Any) -> ClassScorePair:
+        """Read both.
+
+        Raises:
+            TypeError: labels of two kinds, or scores that are no numbers.
+            ValueError: two lengths, labels without scores, or scores that are not finite.
+        """
+        if isinstance(y_score, Mapping):
+            return _by_label(y_true, y_score)
+        if np.ndim(y_score) == 2:
+            width = np.shape(y_score)[1]
+            columns = np.asarray(y_score).T
+            return _by_label(y_true, {label: columns[label] for label in range(width)})
+        scores = as_values(y_score, "y_score")
+        labels = encode_labels({"y_true": y_true})
+        codes = labels.codes["y_true"]
+        check_same_length(codes, scores, ("y_true", "y_score"))
+        if self.positive_class is None:
+            positive = ScoreReader(None).pair(labels, scores).positive
+        else:
+            positive = codes == labels.index.get(self.positive_class, -1)
+        return ClassScorePair(
+            positive.astype(np.int32),
+            scores,
+            labels=labels.classes,
+            positive_class=self.positive_class,
+        )
+
+
+def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ...]) -> None:
+    """Refuse a positive class that none of all labels is: a typo, if they are names.
+
+    Raises:
+        ValueError: as `CodedLabels.position` does.
+    """
+    if positive_class is not None:
+        CodedLabels(labels, {}).position(positive_class)
+
+
+def _by_label(y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
+    labels = encode_labels({"y_true": y_true})
+    codes = labels.codes["y_true"]
+    places = {label: place for place, label in enumerate(y_score)}
+    missing = tuple(label for label in labels.classes if label not in places)
+    if missing:
+        raise ValueError(
+            f"y_score has scores of the classes {shorten(tuple(places))}, and y_true has "
+            f"{shorten(missing)} as well; expected scores of every class (of names: a dict of "
+            "class -> scores)"
+        )
+    columns = []
+    for label, column in y_score.items():
+        name = f"y_score[{label!r}]"
+        columns.append(as_values(column, name))
+        check_same_length(codes, columns[-1], ("y_true", name))
+    position = np.fromiter((places[label] for label in labels.classes), np.int32)
+    scores = np.stack(columns, axis=1)
+    return ClassScorePair(position[codes], scores, tuple(places), labels.classes)

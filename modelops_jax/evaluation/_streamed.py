@@ -1,0 +1,160 @@
+"""What is kept of rows that are summed, and the state that fits each way of reading."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
+from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
+from ._classification import LabelPair
+from ._growing import GrowingClasses
+from ._ranking import ScorePair, ScoreReader
+from ._regression import ValuePair
+from ._running import KeptRows, KeptScores, LabelCounts, Running
+from ._text_metrics import CountPair
+from ._tokens import TokenPair
+
+
+class StreamedSums(Running):
+    """The states of numeric metrics, whose classes or outputs a row the first rows tell."""
+
+    def __init__(self, read: Reader, members: Mapping[str, OnePassMetric]) -> None:
+        self._read, self._members = read, members
+        self._none = read([], [])
+        self._shape: Any = None
+        self._labels = GrowingClasses()
+        self._stream: numeric.MetricStream | None = None
+
+    @property
+    def reads_scores(self) -> bool:
+        return isinstance(self._read, ClassScoreReader)
+
+    def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
+        return self._bound(None).keeps_rows
+
+    def resamples_rows(self) -> tuple[str, ...]:
+        bound = self._bound(None).metrics
+        return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
+
+    def of_rows(self, y_true: Any, y_pred: Any) -> "StreamedSums":
+        pair = self._read(y_true, y_pred)
+        state = StreamedSums(self._read, self._members)
+        state._shape = _shape(pair)
+        state._stream = self._bound(state._shape)
+        state._stream.update(pair.y_true, pair.y_pred)
+        if isinstance(pair, ClassScorePair):
+            state._labels.add(pair.labels)
+        return state
+
+    def check(self, other: "StreamedSums") -> None:
+        self._labels.check(tuple(other._labels))
+        if self._stream and other._stream and self._shape != other._shape:
+            what = "classes" if self.reads_scores else "outputs a row"
+            raise ValueError(
+                f"these rows have the {what} {other._shape}; the rows before have {self._shape}"
+            )
+
+    def merge(self, other: "StreamedSums") -> None:
+        if other._stream is None:
+            return
+        if self._stream is None:
+            self._shape, self._stream = other._shape, self._bound(other._shape)
+        self._stream.merge(other._stream)
+        self._labels.add(tuple(other._labels))
+
+    def evidence(self) -> Evidence:
+        if self._stream is None:
+            return self._none
+        if isinstance(self._read, ClassScoreReader):
+            require_positive(self._read.positive_class, tuple(self._labels))
+        return _Streamed(self._stream, self._shape)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        if self._stream is None:
+            return None, {}
+        facts, arrays = self._stream.to_arrays()
+        labels = self._labels.to_json()
+        return {"shape": self._shape, "labels": labels, "stream": facts}, arrays
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        if facts is not None:
+            shape = facts["shape"]
+            self._shape = tuple(shape) if isinstance(shape, list) else shape
+            self._labels = GrowingClasses(facts["labels"])
+            self._stream = self._bound(self._shape)
+            self._stream.set_arrays(facts["stream"], arrays)
+
+    def _bound(self, shape: Any) -> numeric.MetricStream:
+        """A stream of no rows of this shape."""
+        pair = self._none
+        if isinstance(pair, ClassScorePair):
+            pair = replace(pair, classes=shape)
+        elif isinstance(pair, ValuePair) and shape is not None:
+            pair = ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
+        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+
+
+def _shape(pair: Pair) -> Any:
+    """What metrics have to know of rows to be bound: their classes, or outputs; None: no more."""
+    if isinstance(pair, ClassScorePair):
+        return pair.classes
+    return pair.outputs if isinstance(pair, ValuePair) else None
+
+
+class _Streamed(Evidence):
+    """The report of a stream, of which some metrics may have been refused by the rows.
+
+    To metrics it shows what a pair of such rows would: their classes or outputs.
+    """
+
+    def __init__(self, stream: numeric.MetricStream, shape: Any) -> None:
+        self._report = stream.report()
+        self.outputs = shape if isinstance(shape, int) else None
+        self.num_classes = len(shape) if isinstance(shape, tuple) else None
+
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the rows."""
+        return {} if self.outputs is None else {"outputs": self.outputs}
+
+    @property
+    def rows(self) -> int:
+        return self._report.rows
+
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        assert bound.keys() == self._report.values.keys()
+        return self._report
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        if confidence is None:
+            return {}
+        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
+        found = numeric.state_intervals(
+            counted, self._report.states, level=confidence.level, seed=confidence.seed
+        )
+        for name, metric in bound.items():
+            if metric.resampling == "closed":
+                states = [self._report.states[statistic] for statistic in metric.statistics]
+                low, high, method = metric.interval(states, confidence.level)
+                found[name] = numeric.Interval(low, high, confidence.level, method, 0, None)
+        return found
+
+
+def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
+    """The state of no rows for metrics of one reader."""
+    pair = read([], [])
+    if isinstance(pair, LabelPair):
+        return LabelCounts(read)
+    if isinstance(pair, ScorePair):
+        assert isinstance(read, ScoreReader)
+        return KeptScores(read)
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
+        one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
+        assert one_pass.keys() == members.keys()
+        return StreamedSums(read, one_pass)
+    return KeptRows(read)

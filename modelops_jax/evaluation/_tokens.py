@@ -1,0 +1,52 @@
+"""Ids of tokens, a row for each sequence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._builtin import Pair
+from ._vectors import check_concrete
+
+
+@dataclass(frozen=True)
+class TokenPair(Pair):
+    """Right and predicted ids, shape (n, length)."""
+
+    right: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.right
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.predicted
+
+
+def read_tokens(y_true: Any, y_pred: Any) -> TokenPair:
+    """Read two matrices of integers of one shape.
+
+    Raises:
+        TypeError: ids that are no integers.
+        ValueError: shapes that differ, or not two axes.
+    """
+    right, predicted = _ids(y_true, "y_true"), _ids(y_pred, "y_pred")
+    if right.shape != predicted.shape:
+        raise ValueError(
+            f"y_true has shape {right.shape} and y_pred {predicted.shape}; expected one shape"
+        )
+    return TokenPair(right, predicted)
+
+
+def _ids(values: Any, name: str) -> np.ndarray:
+    check_concrete(values, name)
+    ids = np.asarray(values)
+    if ids.size == 0 and ids.ndim == 1:
+        return ids.astype(np.int64).reshape(0, 0)
+    if ids.ndim != 2:
+        raise ValueError(f"{name} has shape {ids.shape}; expected (rows, length), an id a place")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} holds {ids.dtype}; expected integers, the ids of tokens")
+    return ids

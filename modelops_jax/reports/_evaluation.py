@@ -1,0 +1,110 @@
+"""The content of an evaluation report, apart from how it looks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelops_jax.evaluation import (
+    Comparison,
+    Diagnostics,
+    EvaluationResult,
+    MetricComparison,
+    SliceResult,
+)
+
+from ._examples import Examples
+from ._score import Score
+
+# Classes and slices of one table; the rest is counted.
+MOST_ROWS = 50
+# Metrics that have a tile of their own.
+_TILES = 4
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """The slices of one key, worst first.
+
+    Args:
+        key: the columns that were crossed.
+        metrics: the metrics of the slices.
+        slices: those that are shown.
+        hidden: how many are not.
+    """
+
+    key: str
+    metrics: Sequence[str]
+    slices: Sequence[SliceResult]
+    hidden: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """Everything an evaluation report says, as plain data.
+
+    Args:
+        title: the page's heading.
+        result: the evaluation, or of several models their comparison.
+        summary: what was evaluated, in a sentence or two.
+        diagnostics: what the pictures are drawn from; None: there are none.
+        bad_rows: the first rows that were left out, with where they are and why.
+        bad_row_count: how many rows were left out.
+        examples: rows to look at, and the rule that chose them.
+        notes: how the numbers came about, a sentence each.
+        facts: what a reader needs to judge or repeat the evaluation, by name.
+        config: the settings, as text.
+
+    Example:
+        >>> from modelops_jax.evaluation import ModelEvaluator
+        >>> result = ModelEvaluator("binary").evaluate([1, 0, 1, 0], [1, 0, 1, 1])
+        >>> EvaluationReport(title="Four rows", result=result).tiles
+        ['accuracy', 'precision', 'recall', 'f1']
+    """
+
+    title: str
+    result: EvaluationResult | Comparison
+    summary: str = ""
+    diagnostics: Diagnostics | None = None
+    bad_rows: Sequence[str] = ()
+    bad_row_count: int = 0
+    examples: Examples = field(default_factory=Examples)
+    notes: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    config: str = ""
+
+    @property
+    def evaluation(self) -> EvaluationResult | None:
+        """The result of one model."""
+        return self.result if isinstance(self.result, EvaluationResult) else None
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The comparison of several."""
+        return self.result if isinstance(self.result, Comparison) else None
+
+    @property
+    def tiles(self) -> list[str]:
+        """The metrics that have a tile of their own."""
+        return list(self.evaluation.metrics)[:_TILES] if self.evaluation else []
+
+    @property
+    def slice_tables(self) -> list[SliceTable]:
+        """A table for each key by which the rows were sliced."""
+        slices = self.evaluation.slices if self.evaluation else ()
+        found = []
+        for key in dict.fromkeys(tuple(one.key) for one in slices):
+            members = [one for one in slices if tuple(one.key) == key]
+            shown = members[:MOST_ROWS]
+            hidden = len(members) - len(shown)
+            found.append(SliceTable(" by ".join(key), list(members[0].metrics), shown, hidden))
+        return found
+
+
+def scores_of(comparison: MetricComparison, rows: int) -> list[Score]:
+    """The models as a picture from 0 to 1 shows them; none for a metric that does not fit it."""
+    fits = all(0 <= value <= 1 for value in comparison.values.values())
+    if not fits or not comparison.higher_is_better:
+        return []
+    return [
+        Score(name=model, value=value, rows=rows, interval=comparison.intervals.get(model))
+        for model, value in comparison.values.items()
+    ]

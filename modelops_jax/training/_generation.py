@@ -1,0 +1,160 @@
+"""Evaluation of what a model in training says: answers to held-out prompts, and their metrics."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modelops_jax.data import Dataset
+from modelops_jax.evaluation import ModelEvaluator, TaskType
+from modelops_jax.metrics import METRICS
+from modelops_jax.models import Model, Params
+
+from ._rows import render_prompt
+
+CONFIDENCE = 0.95
+# What an answer counts as that is the label of no row.
+_OTHER = "\0"
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerationConfig:
+    """What to ask the model while it is trained. Every field is a key of `[training.generate]`.
+
+    Args:
+        metrics: Names of metrics: "exact_match", "length_ratio", and any of
+            `modelops_jax.metrics.METRICS` that is of texts or of labels. For the latter the
+            answers are labels, and one that no row of the sample has as its label counts as one
+            further label.
+        every: Steps between generations; with each evaluation of the loss by default.
+        rows: How many held-out rows to ask; the same ones each time, and all if there are fewer.
+        max_new_tokens: Longest answer.
+
+    Raises:
+        ValueError: A metric is not known or does not fit, none is named, or a number is not
+            positive.
+    """
+
+    metrics: tuple[str, ...] = ("exact_match",)
+    every: int | None = None
+    rows: int = 64
+    max_new_tokens: int = 64
+
+    def __post_init__(self):
+        for name in ("every", "rows", "max_new_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"generate.{name} must be at least 1, found {value}")
+        if not self.metrics:
+            raise ValueError("generate.metrics is empty: name at least one metric")
+        try:
+            _evaluators(self.metrics)
+        except ValueError as error:
+            raise ValueError(f"generate.metrics: {error}") from error
+
+
+class GenerationMetrics:
+    """Asks the same held-out prompts again and again.
+
+    Args:
+        config: Which metrics, how many rows.
+        model: For its tokenizer and architecture.
+        held_out: The rows to take a sample of; the answer to a conversation is its last
+            assistant's turn.
+        drop_overlong: Leave out rows whose prompt has no room for an answer.
+
+    Raises:
+        ValueError: A prompt leaves no room for `max_new_tokens`, or no row is left.
+    """
+
+    def __init__(
+        self, config: GenerationConfig, model: Model, held_out: Dataset, *, drop_overlong: bool
+    ):
+        self._config, self._model = config, model
+        self._evaluators = _evaluators(config.metrics)
+        chosen: dict[int, tuple[Any, str]] = {}
+        # Of the number of rows alone, so that runs with other seeds can be compared.
+        order = np.random.Generator(np.random.Philox(0)).permutation(len(held_out))
+        for index in order.tolist():
+            prompt, reference = _question(model, held_out[index])
+            room = model.config.max_position - _length(model, prompt)
+            if room >= config.max_new_tokens:
+                chosen[index] = prompt, reference
+            elif not drop_overlong:
+                raise ValueError(
+                    f"evaluation dataset, row {index}: the prompt leaves room for {room} tokens in "
+                    f"the model's context; generate.max_new_tokens is {config.max_new_tokens}"
+                )
+            if len(chosen) == config.rows:
+                break
+        if not chosen:
+            raise ValueError(
+                "evaluation dataset: no prompt leaves room for generate.max_new_tokens="
+                f"{config.max_new_tokens}"
+            )
+        in_order = [chosen[index] for index in sorted(chosen)]
+        self._prompts = [prompt for prompt, _ in in_order]
+        self._references = [reference for _, reference in in_order]
+
+    @property
+    def directions(self) -> dict[str, bool | None]:
+        """For each value's key whether higher is better; None where neither is."""
+        found = {
+            metric.name: getattr(metric, "higher_is_better", None)
+            for evaluator in self._evaluators.values()
+            for metric in evaluator.metrics
+        }
+        return {f"eval_{name}": found[name] for name in self._config.metrics}
+
+    def measure(self, params: Params) -> dict[str, Any]:
+        """What a record says: each metric, and its 95 % interval as [low, high] if it has one."""
+        model = dataclasses.replace(self._model, params=params)
+        answers = model.generate(self._prompts, max_new_tokens=self._config.max_new_tokens)
+        values: dict[str, Any] = {}
+        for task, evaluator in self._evaluators.items():
+            pair = (self._references, answers)
+            if task is TaskType.MULTICLASS_CLASSIFICATION:
+                pair = _labels(*pair)
+            result = evaluator.evaluate(*pair, confidence=CONFIDENCE)
+            for name, value in result.metrics.items():
+                values[f"eval_{name}"] = float(value)
+                if (interval := result.intervals.get(name)) is not None:
+                    ends = [float(interval.low), float(interval.high)]
+                    values[f"eval_{name}_interval"] = ends
+        return values
+
+
+def _evaluators(names: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
+    """The evaluators that compute these metrics, of texts and of labels."""
+    texts = {metric.name: metric for metric in ModelEvaluator(TaskType.TEXT_GENERATION).metrics}
+    of_labels = [name for name in names if name in METRICS and METRICS[name].inputs == "labels"]
+    # What is neither known nor fits is refused as a metric of texts, with those that do.
+    of_texts = [texts.get(name, name) for name in names if name not in of_labels]
+    found = {
+        TaskType.TEXT_GENERATION: of_texts,
+        TaskType.MULTICLASS_CLASSIFICATION: of_labels,
+    }
+    return {task: ModelEvaluator(task, metrics=given) for task, given in found.items() if given}
+
+
+def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:
+    """What to ask about a row, as it is put while training, and the right answer."""
+    if "messages" not in row:
+        return render_prompt(model.tokenizer, row["prompt"]), row["completion"]
+    messages = row["messages"]
+    last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
+    asked = [{key: message[key] for key in ("role", "content")} for message in messages[:last]]
+    return asked, messages[last]["content"]
+
+
+def _length(model: Model, prompt: Any) -> int:
+    if isinstance(prompt, str):
+        return len(model.tokenizer.encode(prompt, add_special_tokens=True))
+    return len(model.tokenizer.encode_chat(prompt, add_generation_prompt=True))
+
+
+def _labels(references: Sequence[str], answers: Sequence[str]) -> tuple[list[str], list[str]]:
+    labels = [reference.strip() for reference in references]
+    known = set(labels)
+    return labels, [answer if answer in known else _OTHER for answer in map(str.strip, answers)]

@@ -1,0 +1,120 @@
+"""Metrics of scores and probabilities beside predicted labels; against scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from modelops_jax.evaluation import EvaluationStream, ModelEvaluator, compare
+
+sk: Any = sklearn.metrics
+RNG = np.random.default_rng(21)
+TRUE = RNG.integers(0, 2, 300)
+SCORE = np.clip(0.3 * TRUE + 0.7 * RNG.random(300), 0, 1)
+NAMES = np.array(["ham", "spam"])
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    """Labels, exact and streamed metrics of scores."""
+    evaluator = ModelEvaluator("classification", metrics=["accuracy_score"])
+    for name in ("roc_auc_score", "average_precision_score", "log_loss", "brier_score_loss"):
+        evaluator.add_metric(name, positive_class="spam")
+    return evaluator
+
+
+def test_values_are_scikit_learns_and_a_streams_are_the_same(evaluator, tmp_path):
+    """Whole, in batches, saved and read again."""
+    labels, predicted = NAMES[TRUE].tolist(), NAMES[(SCORE > 0.5).astype(int)].tolist()
+    result = evaluator.evaluate(labels, predicted, y_score=SCORE, confidence=0.9)
+    expected = {
+        "accuracy_score": sk.accuracy_score(labels, predicted),
+        "roc_auc_score": sk.roc_auc_score(TRUE, SCORE),
+        "average_precision_score": sk.average_precision_score(TRUE, SCORE),
+        "log_loss": sk.log_loss(TRUE, SCORE),
+        "brier_score_loss": sk.brier_score_loss(TRUE, SCORE),
+    }
+    assert result.metrics == pytest.approx(expected, rel=0, abs=1e-12)
+    assert set(expected) - set(result.intervals) == {"average_precision_score"}
+    stream = evaluator.stream()
+    assert stream.keeps_rows == ("roc_auc_score", "average_precision_score")
+    assert stream.resamples_rows == ("log_loss", "brier_score_loss")
+    for part in (slice(0, 100), slice(100, 300)):
+        stream.update(labels[part], predicted[part], y_score=SCORE[part])
+    stream.save(tmp_path / "state")
+    again = EvaluationStream.load(tmp_path / "state", evaluator)
+    for found in (stream.result(confidence=0.9), again.result(confidence=0.9)):
+        assert found.metrics == pytest.approx(expected, rel=0, abs=1e-12)
+        for name in ("accuracy_score", "roc_auc_score"):
+            assert found.intervals[name] == result.intervals[name]
+
+
+def test_every_class_has_a_column():
+    """A dict by label, or columns of labels 0 to k - 1; slices are of the same rows."""
+    codes = RNG.integers(0, 3, 150)
+    scores = RNG.dirichlet([1, 1, 1], 150)
+    names = np.array(["c", "a", "b"])
+    evaluator = ModelEvaluator("multiclass", metrics=["log_loss", "roc_auc_score"])
+    by_name = {name: scores[:, place] for place, name in enumerate(names.tolist())}
+    half = np.arange(150) % 2
+    result = evaluator.evaluate(names[codes].tolist(), None, y_score=by_name, slices={"h": half})
+    expected = {
+        "log_loss": sk.log_loss(codes, scores),
+        "roc_auc_score": sk.roc_auc_score(codes, scores, multi_class="ovr"),
+    }
+    assert result.metrics == pytest.approx(expected, abs=1e-12)
+    assert evaluator.evaluate(codes, None, y_score=scores).metrics == result.metrics
+    for one in result.slices:
+        rows = half == one.key["h"]
+        found = sk.log_loss(codes[rows], scores[rows], labels=[0, 1, 2])
+        assert one.metrics["log_loss"] == pytest.approx(found, abs=1e-12)
+    # Lower is better: the worst slice has the largest loss.
+    losses = [one.metrics["log_loss"] for one in result.slices]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_models_of_probabilities_are_compared():
+    """The predictions of a ranking are scores; of probabilities there is a log loss."""
+    models = {"good": SCORE, "flat": np.full(300, 0.5)}
+    found = compare(TRUE, models, task=ModelEvaluator("ranking", metrics=["log_loss"]))
+    assert found.metrics["log_loss"].verdicts["good"] == "best"
+    assert found.metrics["log_loss"].values["flat"] == pytest.approx(np.log(2), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (([0, 1], [0, 1], None), "log_loss: needs y_score, which is None"),
+        (([0, 1], None, [0.5, 0.5]), "accuracy: needs y_pred, which is None"),
+        (([0, 1], [0, 1], [0.5]), "y_true has 2 entries and y_score has 1"),
+        ((["a", "b"], ["a", "b"], [0.5, 0.5]), "expected 0 and 1, bools or -1 and 1"),
+        (([0, 2], [0, 2], [[0.5, 0.5]] * 2), "has scores of the classes 0, 1, and y_true has 2"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns, message):
+    """By the name of the metric or the column."""
+    from modelops_jax.evaluation import AccuracyMetric
+
+    evaluator = ModelEvaluator("classification", metrics=[AccuracyMetric()]).add_metric("log_loss")
+    true, pred, score = columns
+    with pytest.raises(ValueError, match=message):
+        evaluator.evaluate(true, pred, y_score=score)
+    with pytest.raises(ValueError, match="none of the metrics reads it"):
+        ModelEvaluator("classification").evaluate([0, 1], [0, 1], y_score=[0.5, 0.5])
+    with pytest.raises(ValueError, match="log_loss reads y_score"):
+        ModelEvaluator("classification", ignore_index=0).add_metric("log_loss")
+
+
+def test_a_stream_of_several_outputs_is_the_whole():
+    """Values of one and of several outputs a row; not both."""
+    true, pred = RNG.normal(size=(2, 60, 2))
+    evaluator = ModelEvaluator("regression").add_metric("mean_pinball_loss")
+    stream = evaluator.stream()
+    for part in (slice(0, 20), slice(20, 60)):
+        stream.update(true[part], pred[part])
+    found, expected = stream.result(), evaluator.evaluate(true, pred)
+    assert found.metrics == pytest.approx(expected.metrics, abs=1e-12)
+    assert found.metadata == expected.metadata == {"outputs": 2}
+    with pytest.raises(ValueError, match="have the outputs a row None; the rows before have 2"):
+        stream.update(true[:, 0], pred[:, 0])

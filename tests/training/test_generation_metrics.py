@@ -1,0 +1,183 @@
+"""What a model says while it is trained, in the history, and deciding which weights are kept."""
+
+import dataclasses
+
+import pytest
+
+from modelops_jax.data import Dataset
+from modelops_jax.training import (
+    ConfigError,
+    GenerationConfig,
+    TrainingConfig,
+    config_from_dict,
+    fit,
+    render_prompt,
+)
+from modelops_jax.training._generation import GenerationMetrics
+from modelops_jax.training._monitor import Monitor
+
+# One row each way of saying it, learned in a few dozen steps.
+ROWS = Dataset(
+    [
+        {"prompt": "a", "completion": "b"},
+        {
+            "messages": [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": "b"},
+                {"role": "user", "content": "c"},
+                {"role": "assistant", "content": "d", "weight": 1},
+            ]
+        },
+    ]
+)
+CONFIG = TrainingConfig(
+    epochs=24,
+    learning_rate=1e-2,
+    schedule="constant",
+    log_every=1000,
+    eval_every=4,
+    monitor="eval_exact_match",
+    keep_best=True,
+    generate=GenerationConfig(("exact_match", "f1_score", "length_ratio"), max_new_tokens=4),
+)
+
+
+def wilson(share: float, rows: int) -> list[float]:
+    """The 95 % interval of a share of rows (Wilson, 1927), written out."""
+    z = 1.959963984540054
+    centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * (share * (1 - share) / rows + z * z / (4 * rows * rows)) ** 0.5
+    return [centre - half, centre + half]
+
+
+def test_answers_are_measured_while_training_and_decide_what_is_kept(model, tmp_path):
+    """From none right to all; the first step with the most is what the run returns."""
+    result = fit(model, ROWS, config=CONFIG, eval=ROWS, folder=tmp_path, progress="off")
+    matches = {r["step"]: r["eval_exact_match"] for r in result.history if "eval_loss" in r}
+    assert list(matches) == [4, 8, 12, 16, 20, 24]
+    assert matches[4] < matches[24] == 1.0
+    assert result.step == max(matches, key=matches.__getitem__)
+    for record in result.history:
+        if "eval_loss" in record:
+            share = record["eval_exact_match"]
+            assert record["eval_exact_match_interval"] == pytest.approx(wilson(share, 2), abs=1e-9)
+            assert 0 <= record["eval_f1_score"] <= 1
+    asked = [render_prompt(model.tokenizer, "a"), ROWS[1]["messages"][:3]]
+    asked[1] = [{k: m[k] for k in ("role", "content")} for m in asked[1]]
+    assert result.model.generate(asked, max_new_tokens=4) == ["b", "d"]
+
+
+def test_generation_has_its_own_pace(model):
+    """Every 4 steps, at the end, and apart from the held-out loss."""
+    own = GenerationConfig(("f1_score",), every=4, max_new_tokens=4)
+    config = dataclasses.replace(
+        CONFIG, max_steps=6, eval_every=3, keep_best=False, generate=own, monitor="eval_loss"
+    )
+    history = fit(model, ROWS, config=config, eval=ROWS, progress="off").history
+    found = {
+        r["step"]: ("eval_loss" in r, "eval_f1_score" in r) for r in history if "epoch" not in r
+    }
+    assert found == {3: (True, False), 4: (False, True), 6: (True, True)}
+
+
+def measured(monkeypatch, model, rows, answers, **settings):
+    """The metrics of given answers."""
+    monkeypatch.setattr(type(model), "generate", lambda *_, **__: answers)
+    config = GenerationConfig(**settings)
+    return GenerationMetrics(config, model, Dataset(rows), drop_overlong=False).measure(
+        model.params
+    )
+
+
+def test_an_answer_that_is_no_label_is_a_class_of_its_own(monkeypatch, model):
+    """scikit-learn on the same labels, all wrong words as one."""
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    truth = ["spam", "ham", "spam", "ham", "spam"]
+    rows = [{"prompt": "x", "completion": label} for label in truth]
+    said = ["spam", "spam ", "eggs", "toast", "spam"]
+    names = ("matthews_corrcoef", "f1_score")
+    found = measured(monkeypatch, model, rows, said, metrics=names)
+    as_labels = ["spam", "spam", "other", "other", "spam"]
+    assert found["eval_f1_score"] == pytest.approx(
+        f1_score(truth, as_labels, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
+    )
+    assert found["eval_matthews_corrcoef"] == pytest.approx(matthews_corrcoef(truth, as_labels))
+    low, high = found["eval_f1_score_interval"]
+    assert low <= found["eval_f1_score"] <= high
+
+
+def test_the_sample_is_fixed_and_fits_the_context(model):
+    """The same rows each time; a prompt without room is refused, or left out if asked."""
+    rows = Dataset([{"prompt": f"{n}", "completion": f"{n}"} for n in range(50)])
+    config = GenerationConfig(rows=8)
+
+    def sample(seed_rows, drop=False):
+        return GenerationMetrics(config, model, seed_rows, drop_overlong=drop)._references
+
+    assert len(set(sample(rows))) == 8
+    assert sample(rows) == sample(rows) != sample(rows[:49])
+    long = Dataset([{"prompt": "x" * 250, "completion": "y"}, {"prompt": "x", "completion": "z"}])
+    with pytest.raises(
+        ValueError, match=r"evaluation dataset, row 0: the prompt leaves room for -"
+    ):
+        sample(long)
+    assert sample(long, drop=True) == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"metrics": ["exact_mach"]}, r"generate\.metrics: .*exact_mach"),
+        (
+            {"metrics": ["mean_squared_error"]},
+            r"generate\.metrics: mean_squared_error takes values",
+        ),
+        (
+            {"metrics": ["f1_score", "f1_score"]},
+            r"generate\.metrics: .*f1_score.* is there already",
+        ),
+        ({"metrics": []}, r"generate\.metrics is empty"),
+        ({"rows": 0}, r"generate\.rows must be at least 1, found 0"),
+        (
+            {"metric": ["f1_score"]},
+            r"unknown key 'training\.generate\.metric'; did you mean 'metrics'",
+        ),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_loaded(settings, message):
+    """Unknown metrics, those of other inputs, and wrong numbers."""
+    with pytest.raises(ConfigError, match=message):
+        config_from_dict({"generate": settings})
+
+
+def test_the_monitored_value_has_to_be_one_that_there_is(model, tmp_path):
+    """The error lists those with a direction."""
+    for key, message in (
+        ("eval_f1", "'eval_f1' is no value of an evaluation; there are eval_loss, eval_token_acc"),
+        ("eval_length_ratio", "'eval_length_ratio' has no direction"),
+    ):
+        config = dataclasses.replace(CONFIG, monitor=key)
+        with pytest.raises(ValueError, match=message):
+            fit(model, ROWS, config=config, eval=ROWS, folder=tmp_path, progress="off")
+    with pytest.raises(ValueError, match="generate need held-out rows"):
+        fit(model, ROWS, config=dataclasses.replace(CONFIG, keep_best=False))
+
+
+def test_patience_counts_evaluations_with_the_value_and_never_takes_nan():
+    """Higher is better here; an equal value is not better."""
+    monitor = Monitor("eval_a", 2, {"eval_a": True})
+    seen = [
+        monitor.see(step, values)
+        for step, values in enumerate(
+            [
+                {"eval_a": float("nan")},
+                {"eval_a": 0.5},
+                {"eval_b": 1.0},
+                {"eval_a": 0.5},
+                {"eval_a": 0.1},
+            ]
+        )
+    ]
+    assert seen == [False, False, False, False, True]
+    assert monitor.best == (1, 0.5)
