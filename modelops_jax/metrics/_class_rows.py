@@ -34,10 +34,6 @@ class ClassRowMean(RowMean):
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2) if self.vectors else (2,)
 
-    @property
-    def any_finite(self) -> bool:
-        return False
-
     @classmethod
     def family(cls) -> type[Statistic]:
         return cls

@@ -175,14 +175,14 @@ def _of_few_cells(statistics: Sequence[CellStatistic], rows: Rows) -> list[Count
     for statistic in statistics:
         cells = statistic.size
         if weighted:
-            table, sums = sums[:cells], sums[cells:]
+            table, sums = sums[:cells].reshape(statistic.shape), sums[cells:]
         else:
             table, counts = ExactCount.of(counts[:cells].reshape(statistic.shape)), counts[cells:]
         only_true = only_pred = both = zero
         if statistic.checks_labels:
             (only_true, only_pred, both), counts = counts[:3], counts[3:]
         invalid = ExactCount.of(jnp.stack([only_true + both, only_pred + both, bad_weight]))
-        states.append(Counts(table.reshape(statistic.shape) if weighted else table, invalid))
+        states.append(Counts(table, invalid))
     return states
 
 

@@ -33,7 +33,6 @@ class JointMoments:
 class RowCovariance(RowStatistic):
     """The weighted means, centred squares and centred products of `y_true` and `y_pred`."""
 
-    width = 5
     centred = True
 
     row: RowFunction = both_values

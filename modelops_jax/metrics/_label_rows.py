@@ -119,10 +119,6 @@ class LabelRowMean(RowMean):
     def complaints(self) -> dict[str, str]:
         return super().complaints() | {"y_true": _COMPLAINT, "y_pred": _COMPLAINT}
 
-    @property
-    def any_finite(self) -> bool:
-        return False
-
     def prepare(self, rows: Rows) -> Prepared:
         true, bad_true = _indicators(rows.y_true, "y_true", self.num_labels)
         pred, bad_pred = _indicators(rows.y_pred, "y_pred", self.num_labels)

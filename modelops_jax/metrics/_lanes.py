@@ -171,7 +171,7 @@ def near_means(values: Callable[[Rows], tuple[Any, Any, Any]], rows: Rows) -> An
 
 def _lanes(rows: Rows) -> int:
     """How many rows to take beside each other; 0 where all are better reduced at once."""
-    device = jax.config.jax_default_device or jax.default_backend()
+    device = jax.config.jax_default_device or jax.default_backend()  # pyright: ignore[reportAttributeAccessIssue] # set at run time
     if rows.y_pred.ndim > 1 or getattr(device, "platform", device) != "cpu":
         return 0
     fits = [lanes for lanes in (_MANY_LANES, _FEW_LANES) if rows.y_true.shape[0] >= _RUNS * lanes]

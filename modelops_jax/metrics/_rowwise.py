@@ -45,9 +45,7 @@ class Moments:
 class RowStatistic(SummedStatistic):
     """A statistic of one number computed from each row."""
 
-    # How many quantities it sums.
-    width: ClassVar[int]
-    # Whether they are measured from a number near the mean of the block's values.
+    # Whether the quantities it sums are measured from a number near the mean of the block's values.
     centred: ClassVar[bool] = False
 
     row: RowFunction
@@ -63,11 +61,6 @@ class RowStatistic(SummedStatistic):
 
     def complaints(self) -> dict[str, str]:
         return self.domain.complaints()
-
-    @property
-    def any_finite(self) -> bool:
-        """Whether every pair of finite numbers is valid, and no other."""
-        return self.domain == Domain()
 
     def prepare(self, rows: Rows) -> "Prepared":
         """The rows as `row` takes them; the same for all statistics of a class."""
@@ -99,14 +92,12 @@ class RowStatistic(SummedStatistic):
 
     @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
-        return blocks_of_rows(statistics, rows)
+        return blocks_of_rows(statistics, rows, numbers=True)
 
 
 @dataclass(frozen=True)
 class RowMean(RowStatistic):
     """The weighted mean of `row(y_true, y_pred)`."""
-
-    width = 1
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> RowSum:
         return RowSum(
@@ -135,7 +126,6 @@ class RowMean(RowStatistic):
 class RowVariance(RowStatistic):
     """The weighted mean and centred sum of squares of `row(y_true, y_pred)`."""
 
-    width = 2
     centred = True
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Moments:
@@ -166,60 +156,74 @@ class RowVariance(RowStatistic):
         )
 
 
-def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
-    """The states of row statistics of one class over the rows, sharing what they have in common."""
+def blocks_of_rows(
+    statistics: Sequence[RowStatistic], rows: Rows, *, numbers: bool = False
+) -> list[State]:
+    """The states of row statistics of one class over the rows, sharing what they have in common.
+
+    Args:
+        statistics: all with the same `prepare`.
+        rows: the rows.
+        numbers: whether `prepare` asks nothing but that the numbers are of the domain.
+    """
     states: dict[RowStatistic, State] = {}
     for domain in dict.fromkeys(statistic.domain for statistic in statistics):
         members = [statistic for statistic in statistics if statistic.domain == domain]
-        states.update(zip(members, _of_one_domain(members, rows), strict=True))
+        # Of rows that all count, if their numbers are finite, nothing is masked, which is half
+        # of the work: a number that is not shows in a sum, and then only the count of such rows
+        # is of use.
+        unmasked = numbers and domain == Domain() and rows.keep is None
+        states.update(zip(members, _of_one_domain(members, rows, unmasked), strict=True))
     return [states[statistic] for statistic in statistics]
 
 
-def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
-    first, weighted = statistics[0], rows.weight is not None
+def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, unmasked: bool) -> list[State]:
+    prepare, weighted = statistics[0].prepare, rows.weight is not None
     centred = [statistic for statistic in statistics if statistic.centred]
-    # Of rows that are invalid only where a value is not finite, and all of which are asked for,
-    # nothing is masked, which is half of the work: such a value shows in a sum, and where there
-    # is one nothing but the number of invalid rows is of use.
-    unmasked = rows.keep is None and first.any_finite
+    covered = any(statistic.row in ERRORS for statistic in statistics)
 
     def values(rows: Rows) -> tuple[list[Any], jax.Array, jax.Array]:
-        part = first.prepare(rows)
+        part = prepare(rows)
         return [part.values(statistic.row) for statistic in centred], part.keep, part.weight
 
     if unmasked:
-        columns = lax.stop_gradient(_floats(rows))
-        means = jax.tree.map(plain_mean, [statistic.row(*columns) for statistic in centred])
+        true, pred = lax.stop_gradient(_floats(rows))
+        means = jax.tree.map(plain_mean, [statistic.row(true, pred) for statistic in centred])
     else:
         means = near_means(values, rows) if centred else []
+    centres = dict(zip(centred, means, strict=True))
+
+    def columns(true: Any, pred: Any, means: list[Any]) -> list[tuple[jax.Array, ...]]:
+        about = dict(zip(centred, means, strict=True))
+        return [s.columns(s.row(true, pred), about.get(s)) for s in statistics]
 
     def flags(rows: Rows) -> list[jax.Array]:
-        part = first.prepare(rows)
+        part = prepare(rows)
         return [part.keep, *part.bad]
 
     def floats(rows: Rows, means: list[Any]) -> list[jax.Array]:
-        part, centres = first.prepare(rows), dict(zip(centred, means, strict=True))
-        found = [c for s in statistics for c in s.columns(part.values(s.row), centres.get(s))]
+        if unmasked:
+            true, pred = _floats(rows)
+            found = [column for own in columns(true, pred, means) for column in own]
+            return found if covered else [*found, 0 * true + 0 * pred]
+        part = prepare(rows)
+        found = [column for own in columns(part.true, part.pred, means) for column in own]
         if weighted:
             found = [*(column * part.weight for column in found), part.weight]
         return [jnp.where(part.keep, column, jnp.zeros_like(column)) for column in found]
 
-    def plain_floats(rows: Rows, means: list[Any]) -> list[jax.Array]:
-        (true, pred), centres = _floats(rows), dict(zip(centred, means, strict=True))
-        found = [c for s in statistics for c in s.columns(s.row(true, pred), centres.get(s))]
-        return found if covered else [*found, 0 * true + 0 * pred]
+    def widths(rows: Rows) -> list[tuple[jax.Array, ...]]:
+        part = prepare(rows)
+        return columns(part.true, part.pred, means)
 
-    covered = any(statistic.row in ERRORS for statistic in statistics)
-    work = RowSums(flags, plain_floats if unmasked else floats, unmasked)
-    counts, sums = sum_rows_of(work, rows, means)
+    counts, sums = sum_rows_of(RowSums(flags, floats, telling=unmasked), rows, means)
     kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
     weight = sums[-1] if weighted else kept.pair(sums.high.dtype)
-    centres = dict(zip(centred, means, strict=True))
     states, start = [], 0
-    for statistic in statistics:
-        own = [sums[column] for column in range(start, start + statistic.width)]
-        states.append(statistic.state(kept, weight, own, centres.get(statistic), invalid))
-        start += statistic.width
+    for statistic, own in zip(statistics, jax.eval_shape(widths, rows), strict=True):
+        parts = [sums[start + column] for column in range(len(own))]
+        states.append(statistic.state(kept, weight, parts, centres.get(statistic), invalid))
+        start += len(own)
     return states
 
 
