@@ -113,7 +113,7 @@ def _our_steps(model: Any, config: Any, steps: list[list[dict]]) -> list[tuple[f
         batch = make_batch(made, shape=shape, pad_id=0)
         state, sums = train_step(objective, optimizer, state, {}, [batch])
         sums = jax.device_get(sums)
-        found.append((time.perf_counter() - begun, float(sums.loss) / int(sums.count)))
+        found.append((time.perf_counter() - begun, float(sums.loss) / int(sums.units)))
     return found
 
 

@@ -26,3 +26,4 @@ from .evaluation import create_evaluator as create_evaluator
 from .evaluation import exact_match_metric as exact_match_metric
 from .evaluation import length_ratio_metric as length_ratio_metric
 from .jobs import FineTuningJob as FineTuningJob
+from .jobs import evaluate_model as evaluate_model

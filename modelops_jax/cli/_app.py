@@ -8,7 +8,10 @@ import typer
 
 from modelops_jax._version import __version__
 
+from ._data import data
 from ._evaluate import evaluate
+from ._finetune import finetune
+from ._jobs import jobs
 
 app = typer.Typer(
     name="modelops",
@@ -19,6 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(evaluate)
+app.command()(finetune)
+app.add_typer(data, name="data")
+app.add_typer(jobs, name="jobs")
 
 
 def _show_version(wanted: bool) -> bool:
@@ -59,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shown()
             return getattr(error, "exit_code", 2)
         # The user's mistakes and the machine's; ours come with a traceback.
-        if isinstance(error, ValueError | TypeError | OSError | ImportError):
+        if isinstance(error, ValueError | TypeError | OSError | ImportError | ArithmeticError):
             print(f"modelops: {error}", file=sys.stderr)
             return 1
         raise

@@ -3,14 +3,18 @@
 import enum
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ._columns import Columns
 from ._evaluate_file import FileEvaluation, read_file
+from ._evaluate_model import ModelQuestions, ask_model
 from ._metric_option import read_metric
 from ._page import write_page
+
+if TYPE_CHECKING:
+    from modelops_jax.evaluation import Comparison, EvaluationResult
 
 
 class Format(enum.StrEnum):
@@ -33,8 +37,20 @@ class Task(enum.StrEnum):
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV, NPZ or Parquet, also .gz.")],
-    task: Annotated[Task, typer.Option(help="What the columns hold.")] = Task.CLASSIFICATION,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Predictions: JSONL, CSV, TSV, NPZ or Parquet, also .gz. With --model prompts "
+            "and completions, or conversations: JSONL."
+        ),
+    ],
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="What the columns hold.",
+            show_default="classification, with --model text_generation",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,18 +107,72 @@ def evaluate(
     allow_bad_rows: Annotated[
         bool, typer.Option("--allow-bad-rows", help="Leave bad rows out instead of failing.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model, by name or path, to ask every prompt of FILE."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --model: where answers, result and report are kept.",
+            show_default="evaluations/MODEL-FILE",
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="With --model: longest answer.", show_default="twice the longest completion"
+        ),
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(help="With --model: 0 takes the likeliest token, above it samples.")
+    ] = 0.0,
+    top_k: Annotated[
+        int | None, typer.Option(help="With --model: sample among the k likeliest tokens.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="With --model: sample from this much probability.")
+    ] = None,
 ) -> None:
-    """Compute the metrics of a file of predictions, of any size.
+    """Compute the metrics of a file of predictions, of any size, or of a model's answers.
 
     The file is read in chunks, and memory does not grow with it but for comparisons, slices,
     groups, multilabel metrics, exact AUROC and average precision, medians, ranks and intervals of
     means, which need all rows at once. Bad rows are listed with their lines and fail the command,
     unless --allow-bad-rows leaves them out.
+
+    With --model the answers to the prompts of the file are made first, and kept with their scores
+    in --folder as they come: the same command again goes on where it was stopped. --slice and
+    --group are keys of its rows.
     """
     crossed = [tuple(name.split(",")) for name in slice or []]
+    if model is not None:
+        for option, given in (
+            ("--pred", pred), ("--score", score), ("--positive", positive),
+            ("--baseline", baseline), ("--allow-bad-rows", allow_bad_rows),
+        ):  # fmt: skip
+            if given:
+                raise ValueError(f"{option} is for a file of predictions, not for --model")
+        sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        answered = ask_model(
+            ModelQuestions(
+                model=model,
+                dataset=file,
+                task=str(task or Task.TEXT_GENERATION),
+                metrics=[read_metric(text) for text in metric or []],
+                folder=folder,
+                generation={"max_new_tokens": max_new_tokens, **sampling},
+                confidence=ci,
+                slices=crossed,
+                group=group,
+                report=report,
+            )
+        )
+        _tell(answered.result, {"predictions": str(answered.path)}, format, output)
+        return
     asked = FileEvaluation(
         file=file,
-        task=str(task),
+        task=str(task or Task.CLASSIFICATION),
         columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
         metrics=[read_metric(text) for text in metric or []],
         positive=positive,
@@ -114,11 +184,21 @@ def evaluate(
     )
     found = read_file(asked)
     facts = {"file": str(file), "bad_rows": found.bad.count}
-    text = json.dumps(found.result.to_dict() | facts, indent=2, allow_nan=False)
+    if report is not None:
+        write_page(report, asked, found)
+    _tell(found.result, facts, format, output)
+
+
+def _tell(
+    result: "EvaluationResult | Comparison",
+    facts: dict[str, Any],
+    format: Format,
+    output: Path | None,
+) -> None:
+    """Print the result, and write it to a file."""
+    text = json.dumps(result.to_dict() | facts, indent=2, allow_nan=False)
     if output is not None:
         from modelops_jax.data import write_atomic
 
         write_atomic(output, f"{text}\n".encode())
-    if report is not None:
-        write_page(report, asked, found)
-    print(text if format is Format.JSON else found.result)
+    print(text if format is Format.JSON else result)

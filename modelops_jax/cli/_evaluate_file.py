@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Tasks of one label a row.
 LABELLED = ("classification", "binary", "multiclass")
+SCORED = (*LABELLED, "text_generation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class FileEvaluation:
     def __post_init__(self) -> None:
         several = len(self.columns.preds) > 1
         for option, given, fits, needs in (
-            ("--score", self.columns.scores, self.task in LABELLED, "a task of labels"),
+            ("--score", self.columns.scores, self.task in SCORED, "a task of labels or texts"),
             ("--score", self.columns.scores, not several, "one --pred"),
             ("--slice", self.columns.slices, not several, "one --pred"),
             ("--baseline", self.baseline, several, "several --pred"),
@@ -73,8 +74,10 @@ class FileEvaluation:
 
         evaluator = ModelEvaluator(self.task, metrics=[] if self.metrics else None)
         specs = [*self.metrics]
-        if self.columns.scores and not specs:
+        if self.columns.scores and not specs and self.task in LABELLED:
             specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
+        if self.positive is not None and self.task not in LABELLED:
+            raise ValueError("--positive needs a task of labels")
         scored = {} if self.positive is None else {"positive_class": as_label(self.positive, label)}
         for key, name, options in specs:
             of_scores = bool(scored) and evaluator.takes_scores(name)
@@ -119,7 +122,7 @@ def read_file(asked: FileEvaluation) -> Reading:
         if chunk.lines:
             rows.add(chunk)
     bad.tell(rows.count, allowed=asked.allow_bad_rows)
-    with _shown_warnings():
+    with shown_warnings():
         result = rows.result()
     if bad.count and len(asked.columns.preds) == 1:
         result = replace(result, invalid_count=bad.count)
@@ -228,7 +231,7 @@ def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:
 
 
 @contextlib.contextmanager
-def _shown_warnings() -> Iterator[None]:
+def shown_warnings() -> Iterator[None]:
     """Rules for undefined values on standard error, without file and line."""
     from modelops_jax.evaluation import UndefinedMetricWarning
 

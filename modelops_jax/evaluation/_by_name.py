@@ -9,6 +9,7 @@ import modelops_jax.metrics as numeric
 from ._builtin import OnePassMetric, Reader
 from ._class_scores import ClassScoreReader
 from ._classification import LabelPair, LabelReader
+from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
@@ -29,6 +30,13 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     # Beside texts, what was measured or counted of them already.
     TaskType.TEXT_GENERATION: ("log_likelihoods", "attempts", "tokens"),
 }
+# The tasks in which metrics read `y_score`.
+_SCORED_TASKS = (
+    TaskType.CLASSIFICATION,
+    TaskType.BINARY_CLASSIFICATION,
+    TaskType.MULTICLASS_CLASSIFICATION,
+    TaskType.TEXT_GENERATION,
+)
 _AVERAGES = {
     TaskType.BINARY_CLASSIFICATION: "binary",
     TaskType.MULTICLASS_CLASSIFICATION: "macro",
@@ -105,6 +113,8 @@ class TableMetric(OnePassMetric):
 
     @property
     def reader(self) -> Reader:
+        if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
+            return LikelihoodReader(UNITS.get(self._metric, "tokens"))
         if self.reads_scores:
             return ClassScoreReader(self._options.get("positive_class"))
         if self._of_sets:
@@ -127,7 +137,7 @@ class TableMetric(OnePassMetric):
         if isinstance(pair, IndicatorPair):
             options = self._with_average("macro") | self._options
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
-        if self.reads_scores:
+        if self.reads_scores and not isinstance(pair, ValuePair):
             given = {o: value for o, value in self._options.items() if o != "positive_class"}
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
@@ -202,10 +212,10 @@ class TableMetric(OnePassMetric):
 
 
 def scored_in(metric: str, task_type: TaskType) -> bool:
-    """Whether a metric of the table reads scores beside the labels of the task."""
+    """Whether a metric of the table reads scores beside the labels, or texts, of the task."""
     known = numeric.METRICS.get(metric)
-    labelled = "labels" in _INPUTS[task_type]
-    return known is not None and labelled and known.inputs in _SCORES
+    takes = (*_SCORES, "log_likelihoods") if task_type in _SCORED_TASKS else ()
+    return known is not None and known.inputs in takes
 
 
 def _check_fits(metric: str, task_type: TaskType) -> None:

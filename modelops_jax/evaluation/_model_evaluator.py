@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn, by_reader
 from ._by_name import metric_by_name, scored_in
-from ._class_scores import ClassScoreReader
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._finish import Group, check_confidence, finish
+from ._likelihoods import reads_scores
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -225,7 +225,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 own gather the rows on the host. None if no metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1 an array of shape (n, k); of other labels a dict
-                of class -> scores of shape (n,).
+                of class -> scores of shape (n,). For the perplexity and the bits per byte of
+                texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
@@ -259,12 +260,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         if slicings or groups is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
+        scores = y_pred if y_score is None else y_score
         groups = [
             Group(
                 members,
-                functools.partial(
-                    read, y_true, y_score if isinstance(read, ClassScoreReader) else y_pred
-                ),
+                functools.partial(read, y_true, scores if reads_scores(read) else y_pred),
             )
             for read, members in by_reader(built_in).items()
         ]

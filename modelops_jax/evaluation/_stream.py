@@ -9,6 +9,7 @@ from modelops_jax._state_file import read_state, refuse_other, write_state
 from ._builtin import BuiltIn, by_reader
 from ._class_scores import ClassScoreReader
 from ._finish import Group, check_confidence, finish
+from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
 from ._streamed import running
@@ -36,7 +37,7 @@ def names_of_scored(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         name
         for name, metric in metrics.items()
-        if isinstance(metric, BuiltIn) and isinstance(metric.reader, ClassScoreReader)
+        if isinstance(metric, BuiltIn) and reads_scores(metric.reader)
     )
 
 
@@ -49,7 +50,12 @@ def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score:
     """
     scored = names_of_scored(metrics)
     others = [name for name in metrics if name not in scored]
-    for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, scored)):
+    needed = [
+        name
+        for name in scored
+        if y_pred is None or isinstance(metrics[name].reader, ClassScoreReader)
+    ]
+    for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, needed)):
         if given is None and readers:
             raise ValueError(f"{', '.join(readers)}: needs {column}, which is None")
     if y_score is not None and not scored:
@@ -133,8 +139,9 @@ class EvaluationStream:
                 stream is as it was before the call.
         """
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        scores = y_pred if y_score is None else y_score
         states = [
-            state.of_rows(y_true, y_score if state.reads_scores else y_pred)
+            state.of_rows(y_true, scores if state.reads_scores else y_pred)
             for state in self._running
         ]
         self._add(states, rows)

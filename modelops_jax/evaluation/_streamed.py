@@ -12,6 +12,7 @@ from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._classification import LabelPair
 from ._growing import GrowingClasses
+from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
@@ -31,7 +32,7 @@ class StreamedSums(Running):
 
     @property
     def reads_scores(self) -> bool:
-        return isinstance(self._read, ClassScoreReader)
+        return reads_scores(self._read)
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
         return self._bound(None).keeps_rows

@@ -10,7 +10,7 @@ import importlib
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -226,15 +226,17 @@ def _ngrams(units: Sequence[str], order: int) -> Counter[Hashable]:
     """How often each n-gram of a list of words, or of a string's characters, occurs."""
     if order == 1:
         return Counter(units)
-    starts: Iterable[Hashable] = zip(*(units[first:] for first in range(order)), strict=False)
-    if isinstance(units, str):
-        starts = (units[first : first + order] for first in range(len(units) - order + 1))
-    return Counter(starts)
+    return Counter(zip(*(units[first:] for first in range(order)), strict=False))
 
 
 def _shared(predicted: Counter[Hashable], reference: Counter[Hashable]) -> int:
-    get = reference.get
-    return sum(min(count, get(ngram, 0)) for ngram, count in predicted.items())
+    """How many n-grams both have. A loop: twice as fast as `&`, and BLEU and chrF live here."""
+    total, get = 0, reference.get
+    for ngram, count in predicted.items():
+        other = get(ngram)
+        if other is not None:
+            total += count if count < other else other
+    return total
 
 
 def _f1(row: Row, order: int = 1) -> float:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Computed, Evidence, OnePassMetric, Pair, Reader
+from ._builtin import Computed, Evidence, OnePassMetric, Pair
 from ._errors import UndefinedMetricWarning
 from ._text_counts import (
     BleuNgrams,
@@ -150,7 +150,7 @@ class TextMetric(OnePassMetric):
         return self._name
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> TextReader:
         return self._reader
 
     def of_no_rows(self) -> float:
@@ -176,3 +176,43 @@ def compute_texts(metric: TextMetric, predictions: Any, references: Any) -> floa
         # From here through the public function to its caller.
         warnings.warn(outcome.rule, UndefinedMetricWarning, stacklevel=3)
     return outcome.value
+
+
+def count_texts(
+    metric: str, predictions: Iterable[Any], references: Iterable[Any], **options: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count what a metric of texts is computed from, a row for each text.
+
+    For weights, streams and programs of your own: the numbers are what the metric of that name in
+    `modelops_jax.metrics` takes (of "exact_match" and "squad_exact_match": `accuracy_score`).
+
+    Args:
+        metric: a name that `ModelEvaluator("text_generation", metrics=[...])` takes.
+        predictions: generated texts: a list, tuple or NumPy array of strings.
+        references: the right texts, of the same length; an entry may be a list of several where
+            the metric takes several.
+        options: how to count, such as `tokenize` of "bleu_score".
+
+    Returns:
+        y_true, shape (n,), and y_pred, shape (n,) or (n, k).
+
+    Raises:
+        TypeError: an option that the metric does not have, one string instead of a list of them,
+            or an entry that is no string, naming its index.
+        ValueError: an unknown metric, an option that is none of its choices, or two lengths.
+        ImportError: the `text` extra is not installed, and the metric needs it.
+
+    Example:
+        >>> from modelops_jax.evaluation import count_texts
+        >>> from modelops_jax.metrics import rouge_1_score
+        >>> y_true, y_pred = count_texts("rouge_1_score", ["a b c", "x"], ["a b d", "y z"])
+        >>> y_true.tolist(), y_pred.tolist()
+        ([3, 2], [[3, 2], [1, 0]])
+        >>> float(rouge_1_score(y_true, y_pred, weight=[3.0, 1.0]))
+        0.5
+    """
+    if metric not in TEXT_METRICS:
+        raise ValueError(f"unknown metric {metric!r} of texts; known: {', '.join(TEXT_METRICS)}")
+    counted = TextMetric(metric, names=("predictions", "references"), **options)
+    pair = counted.reader(references, predictions)
+    return pair.y_true, pair.y_pred

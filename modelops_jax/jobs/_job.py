@@ -321,6 +321,24 @@ class FineTuningJob:
         )
 
 
+def list_jobs(home: str | os.PathLike[str] | None = None) -> list[JobRecord]:
+    """The records of all jobs of a home, the newest last.
+
+    A job that runs, and whose worker is found to be gone, is `interrupted` from then on.
+
+    Args:
+        home: as for `FineTuningJob`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     list_jobs(home)
+        []
+    """
+    store = JobStore(resolve_home(home))
+    return [settle(store, job_id) for job_id in store.job_ids()]
+
+
 def _new_id() -> str:
     random = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(6))
     return f"ft-{datetime.now(UTC):%Y%m%d%H%M%S}-{random}"

@@ -1,7 +1,7 @@
 """Prompts to a fine-tuned model, put as its training rows were."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelops_jax.data import Dataset
@@ -41,7 +41,7 @@ def predict(
     # No answer has more tokens than bytes, and one more token ends it.
     wanted = 2 * (1 + max(_answer_bytes(row) for row in learnt))
     context = model.config.max_position
-    by_limit = defaultdict(list)
+    measured = []
     for index, prompt in enumerate(rendered):
         length = _prompt_length(model, index, prompt)
         if length >= context:
@@ -49,12 +49,46 @@ def predict(
                 f"prompts[{index}] has {length} tokens, which leaves no room for an answer in the "
                 f"model's context of {context}"
             )
-        by_limit[min(wanted, context - length)].append(index)
-    answers = [""] * len(rendered)
+        measured.append((prompt, length))
+    return answer(model, measured, most=wanted, rows=range(len(measured)))
+
+
+def answer(
+    model: Model,
+    prompts: Sequence[tuple[Prompt, int]],
+    *,
+    most: int,
+    rows: Sequence[int],
+    progress: Callable[[int, int], None] | None = None,
+    **sampling: Any,
+) -> list[str]:
+    """Answer rendered prompts.
+
+    Args:
+        model: the model.
+        prompts: each with its number of tokens, less than the context.
+        most: longest answer, or what the prompt leaves of the context.
+        rows: the number of each prompt, on which its samples depend.
+        progress: called with the numbers of finished and of all prompts.
+        sampling: as `Model.generate` takes it; greedy without it.
+    """
+    by_limit = defaultdict(list)
+    for index, (_, length) in enumerate(prompts):
+        by_limit[min(most, model.config.max_position - length)].append(index)
+    answers, done = [""] * len(prompts), 0
     for limit, indices in by_limit.items():
-        batch = model.generate([rendered[index] for index in indices], max_new_tokens=limit)
-        for index, answer in zip(indices, batch, strict=True):
-            answers[index] = answer
+        batch = model.generate(
+            [prompts[index][0] for index in indices],
+            max_new_tokens=limit,
+            rows=[rows[index] for index in indices],
+            progress=None
+            if progress is None
+            else lambda part, _, before=done: progress(before + part, len(prompts)),
+            **sampling,
+        )
+        done += len(indices)
+        for index, text in zip(indices, batch, strict=True):
+            answers[index] = text
     return answers
 
 

@@ -73,6 +73,14 @@ class JobStore:
         with reading(self.path) as connection:
             return self._row(connection, job_id)
 
+    def job_ids(self) -> list[str]:
+        """The ids of all jobs, the newest last; none where no job was ever run."""
+        if not self.path.exists():
+            return []
+        with reading(self.path) as connection:
+            rows = connection.execute("SELECT job_id FROM jobs ORDER BY created_at, job_id")
+            return [row["job_id"] for row in rows]
+
     def transition(
         self,
         seen: JobRecord,

@@ -21,12 +21,17 @@ from ._config import RunConfig as RunConfig
 from ._config import TrainingConfig as TrainingConfig
 from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
+from ._dpo import DpoLoss as DpoLoss
 from ._dropout import dropout_words as dropout_words
 from ._estimate import plan as plan
+from ._examples import Examples as Examples
+from ._examples import read_examples as read_examples
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
 from ._generation import GenerationConfig as GenerationConfig
 from ._history import TrainingDiverged as TrainingDiverged
+from ._label_losses import ClassificationLoss as ClassificationLoss
+from ._label_losses import RegressionLoss as RegressionLoss
 from ._loss import LossSums as LossSums
 from ._loss import NextTokenLoss as NextTokenLoss
 from ._loss import add_sums as add_sums

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt32
+from jaxtyping import Float32, Int, UInt32
 
 from ._batch_shapes import TOKEN_STEP, BatchShape, choose_shapes
 from ._dropout import dropout_words
@@ -21,6 +21,9 @@ from ._tokenized import TokenizedDataset
 WINDOW = 16
 
 
+NO_VALUES = np.zeros(0, np.float32)
+
+
 class Batch(NamedTuple):
     """Padded sequences of one or more rows each, and where their trained tokens are.
 
@@ -28,7 +31,7 @@ class Batch(NamedTuple):
     sequence are its segments 1, 2, ..., and 0 is padding; `positions` are counted in each row,
     the prefix included. `at` holds places in the flattened (batch * tokens) states that predict
     the `targets`; unused places have `weight` 0. `dropout` has a number for each token, or no
-    column where nothing is dropped.
+    column where nothing is dropped; `values` one for each target, where the objective has them.
     """
 
     prefix_ids: Int[np.ndarray, " prefix"]
@@ -39,6 +42,7 @@ class Batch(NamedTuple):
     targets: Int[np.ndarray, " targets"]
     weight: Int[np.ndarray, " targets"]
     dropout: UInt32[np.ndarray, "batch _"]
+    values: Float32[np.ndarray, " _"] = NO_VALUES
 
 
 class TokenCounts(NamedTuple):
@@ -147,7 +151,8 @@ def make_packed_batch(
     padded = np.zeros((3, shape.targets), np.int32)
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
     prefix_ids = sequences[0][0].token_ids[:prefix]
-    return Batch(prefix_ids, token_ids, segment_ids, positions, *padded, words)
+    places, predicted, weight = padded
+    return Batch(prefix_ids, token_ids, segment_ids, positions, places, predicted, weight, words)
 
 
 class Batches:
@@ -177,6 +182,7 @@ class Batches:
         others: bool = False,
         sequences: Sequences | None = None,
         dropout_seed: int | None = None,
+        values: Float32[np.ndarray, " targets"] | None = None,
     ):
         if sequences is None:
             prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
@@ -187,6 +193,9 @@ class Batches:
         self._real = sequences.sums(dataset.lengths)
         self._tokens = sequences.sums(dataset.lengths - self.prefix)
         self._targets = sequences.sums(dataset.trained_counts)
+        self._values = None
+        if values is not None:
+            self._values = np.split(values, np.cumsum(dataset.trained_counts)[:-1])
         needed = [self._needed(group) for group in groups]
         if others:
             # No batch is larger than one of the longest and those with the most targets.
@@ -206,9 +215,13 @@ class Batches:
                 for sequence in members
             ]
         shape = self._shape(group)
-        return make_packed_batch(
+        batch = make_packed_batch(
             rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix, dropout=dropout
         )
+        if self._values is None:
+            return batch
+        own = np.concatenate([self._values[row] for sequence in members for row in sequence])
+        return batch._replace(values=np.pad(own, (0, shape.targets - len(own))))
 
     def count(self, groups: Iterable[Sequence[int]]) -> TokenCounts:
         """What the batches of these sequences hold, without making them."""

@@ -14,6 +14,7 @@ import tomli_w
 
 from modelops_jax.models import LoraConfig, MeshShape, Model
 
+from ._dpo import DpoLoss
 from ._generation import GenerationConfig
 
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
@@ -67,16 +68,17 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints; once at the end by default.
         keep_checkpoints: How many of the newest checkpoints stay.
         keep_checkpoints_every: Steps of whose multiples the checkpoints stay as well.
-        monitor: The value of the evaluations that says which is best: "eval_loss",
-            "eval_token_accuracy" or "eval_" and a metric of `generate`, each in its direction.
+        monitor: The value of the evaluations that says which is best: "eval_loss" or another one
+            that the objective reports, such as "eval_token_accuracy", or "eval_" and a metric of
+            `generate`, each in its direction.
         keep_best: Return the weights of the best evaluation instead of the last ones; their
             checkpoint stays. Needs held-out rows and a folder.
         early_stopping_patience: Stop after so many evaluations in a row that are not better than
             the best so far. Needs held-out rows.
         max_skipped_steps: Steps whose loss or gradient is not finite are skipped and counted; one
             more than this and the run fails.
-        target_worst_loss: Stop after an epoch in which no trained token's loss (nats) was above
-            this: 0.1 means that each was predicted with a probability over 0.9.
+        target_worst_loss: Stop after an epoch in which no loss of a trained token (or row, or pair)
+            was above this: 0.1 means that each was predicted with a probability over 0.9.
         remat: "layer" keeps only each layer's input for the backward pass and computes the rest
             again; "none" keeps all.
         freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
@@ -85,6 +87,8 @@ class TrainingConfig:
             without it.
         generate: Prompts to answer at evaluations, and the metrics of the answers, as
             `[training.generate]`; none without it. Needs held-out rows.
+        dpo: Preference tuning instead of language modelling, as `[training.dpo]`; the rows are
+            pairs of a chosen and a rejected answer.
         lora: Low-rank adapters to train; without them all weights are trained.
 
     Raises:
@@ -134,6 +138,7 @@ class TrainingConfig:
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
     generate: GenerationConfig | None = None
+    dpo: DpoLoss | None = None
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -168,6 +173,11 @@ class TrainingConfig:
 
         if self.pack_length is not None and not self.packing:
             raise ConfigError("training.pack_length is given, but training.packing is false")
+        if self.dpo is not None and (self.packing or self.train_on != "assistant"):
+            raise ConfigError(
+                "training.dpo needs its pairs one by one and their answers alone: packing must be "
+                f'false and train_on "assistant", found {self.packing} and {self.train_on!r}'
+            )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ConfigError(f"training.ema_decay must be in (0, 1), found {self.ema_decay}")
         if self.optimizer == "schedule_free_adamw":

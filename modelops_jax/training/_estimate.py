@@ -8,34 +8,36 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import Description, Model, describe, make_mesh
 
 from ._batches import Batch
 from ._config import TrainingConfig
+from ._examples import Examples, read_examples
 from ._flops import epoch_flops
 from ._memory import (
     array_bytes,
     batch_shapes,
     device_memory,
     largest_that_fits,
+    param_shapes,
     program_bytes,
     state_shapes,
 )
-from ._objective import Objective
+from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
 from ._plan import Plan
 from ._step import lower_gradients, lower_update, train_step
-from ._tokenize import tokenize
 from ._tokenized import TokenizedDataset
 from ._training_plan import TrainingPlan
 
 
 def plan(
     model: str | os.PathLike[str] | Description | Model,
-    train: Dataset,
+    train: Dataset | TokenizedDataset,
     *,
     config: TrainingConfig,
     memory: int | None = None,
@@ -94,9 +96,8 @@ def plan(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
-    context = model.config.max_position
-    rows = tokenize(train, model.tokenizer, config, context=context, name="training")
-    step = _Step(model, rows, config)
+    examples = read_examples(model, train, config, name="training")
+    rows, step = examples.rows, _Step(model, examples, config)
     limit = device_memory() if memory is None else memory
     used = step.bytes_of(step.plan.largest_batch())
     largest, is_exact = None, False
@@ -138,15 +139,16 @@ def plan(
 class _Step:
     """A step of a run as shapes."""
 
-    def __init__(self, model: Description | Model, rows: TokenizedDataset, config: TrainingConfig):
-        self.model, self.rows, self.config = model, rows, config
-        self.plan = Plan(rows, config, model)
+    def __init__(self, model: Description | Model, examples: Examples, config: TrainingConfig):
+        self.model, self.rows, self.config = model, examples.rows, config
+        self.values = examples.values
+        if config.dpo is not None:
+            self.values = np.zeros(self.rows.trained_tokens, np.float32)
+        self.plan = Plan(self.rows, config, model, values=self.values)
         self.mesh = make_mesh(config.mesh) if config.mesh else None
-        self.params = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params
-        )
-        dtype = self.params["model"]["embed_tokens"]["weight"].dtype
-        self.objective = Objective(model.config, config.lora, dtype, config.remat)
+        self.params = param_shapes(model.params, self.mesh)
+        dtype, loss = activation_dtype(config), loss_of(model, config)
+        self.objective = Objective(model.config, config.lora, dtype, config.remat, loss)
         self.optimizer = make_optimizer(config, self.plan.total_steps)
         self.state, self.frozen = state_shapes(self.params, config, self.optimizer, self.mesh)
         self._update: int | None = None
@@ -154,7 +156,8 @@ class _Step:
     def bytes_of_size(self, size: int) -> int:
         """Bytes of a step that takes so many sequences in one pass."""
         config = dataclasses.replace(self.config, batch_size=size, micro_batch_size=None)
-        return self.bytes_of(Plan(self.rows, config, self.model).largest_batch())
+        plan = Plan(self.rows, config, self.model, values=self.values)
+        return self.bytes_of(plan.largest_batch())
 
     def bytes_of(self, batch: Batch) -> int:
         """Most bytes on a device during a step: of its two programs and what waits beside them."""
@@ -169,7 +172,8 @@ class _Step:
             gradients + array_bytes(state.optimizer), self._update + array_bytes(self.frozen)
         )
         # Where weights are trained themselves, it is a copy of them: the caller's model stays.
-        return used + (0 if self.config.lora else array_bytes(state.trainable))
+        kept = 0 if self.config.lora else array_bytes(self.params) - array_bytes(self.frozen)
+        return used + kept
 
     def on_mesh(self) -> contextlib.AbstractContextManager[Any]:
         """Where the step is compiled and runs."""

@@ -2,27 +2,29 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, Model, make_mesh, shard_weights
 
 from ._averaging import final_weights
 from ._config import TrainingConfig
-from ._divide import divide, unite
+from ._divide import divide, join, unite
+from ._examples import Examples, read_examples
 from ._generation import GenerationMetrics
 from ._history import History, Record
-from ._objective import Objective, activation_dtype
-from ._plan import Plan
+from ._objective import Objective, activation_dtype, loss_of
+from ._placement import put_batches
+from ._plan import Plan, batches_by_length
 from ._progress import ProgressMode, show_progress
+from ._reference import reference_values
 from ._run import Run
 from ._saver import Saver
-from ._tokenize import rows_for
 from ._tokenized import TokenizedDataset
 
 
@@ -58,13 +60,16 @@ def fit(
     """Fine-tune a model on rows of text.
 
     The loss of a step is the cross entropy (nats) summed over its trained tokens - the completion
-    or the assistant turns, and the token that ends them - divided by their number.
+    or the assistant turns, and the token that ends them - divided by their number. A model with
+    labels (`Model.with_labels`) learns them instead, by the cross entropy of the rows' classes or
+    the squared error of their values, and `config.dpo` prefers answers over others (`DpoLoss`).
 
     Args:
         model: The base model; its weights are left as they are.
-        train: Prompt/completion rows or conversations; or what `tokenize_to_disk` or
-            `TokenizedDataset.open` gave, whose tokens are read from the disk batch by batch.
-        config: How to train; with `config.lora` only adapters are trained.
+        train: Prompt/completion rows or conversations; rows with a label for a model with labels;
+            rows with a chosen and a rejected answer with `config.dpo`; or what `tokenize_to_disk`
+            or `TokenizedDataset.open` gave, whose tokens are read from the disk batch by batch.
+        config: How to train; with `config.lora` only adapters are trained, and a head for labels.
         eval: Held-out rows, on which the loss is measured.
         folder: Where checkpoints are kept; none are written without it. They are written in the
             background, and an older one is removed only when a newer one is there whole. Those
@@ -80,7 +85,10 @@ def fit(
         `worst_loss` (the largest of a trained token), `learning_rate`, `tokens_per_second` (real
         tokens, since the last record, compilation included), `skipped_steps` (in all) and
         `seconds`; a step that was skipped has no loss. Records of evaluations have `step`,
-        `eval_loss`, `eval_token_accuracy` and `seconds`; with `config.generate` also
+        `eval_loss`, `eval_token_accuracy` and `seconds`. In the place of `token_accuracy` classes
+        have `accuracy` and `macro_f1`, values `mean_squared_error` and `mean_absolute_error`, and
+        preferences `rewards/chosen`, `rewards/rejected`, `rewards/margins` and
+        `rewards/accuracies`, all by row or pair. Evaluations with `config.generate` have
         `eval_<metric>` of the model's answers and `eval_<metric>_interval`, its 95 % interval.
 
     Raises:
@@ -106,11 +114,11 @@ def fit(
         )
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
-    rows = rows_for(model, train, config, name="training")
-    plan = Plan(rows, config, model)
+    loss = loss_of(model, config)
+    examples = read_examples(model, train, config, name="training")
     held_out = generation = None
     if eval is not None:
-        held_out = rows_for(model, eval, config, name="evaluation")
+        held_out = read_examples(model, eval, config, name="evaluation")
         if config.generate:
             if not isinstance(eval, Dataset):
                 raise TypeError("training.generate needs held-out rows of text, a Dataset (eval)")
@@ -119,22 +127,32 @@ def fit(
     mesh = make_mesh(config.mesh) if config.mesh else None
     params = shard_weights(model.params, mesh) if mesh else model.params
     trainable, frozen = divide(params, config)
-    if config.lora is None:
-        # A copy, because a step writes its result over its input. In bfloat16 most updates would
-        # be too small to change a weight.
-        trainable = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), trainable)
-    elif mesh:
+    if config.lora is not None and mesh:
         trainable = shard_weights(trainable, mesh)
-    objective = Objective(model.config, config.lora, activation_dtype(config), config.remat)
-    saver = Saver(Path(folder) if folder else None, config, rows.fingerprint)
+    dtype = activation_dtype(config)
+    objective = Objective(model.config, config.lora, dtype, config.remat, loss)
+    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint)
     history = History(callback)
-    run = Run(plan, held_out, objective, frozen, saver, history, mesh, generation)
-    run.start(trainable, resume=resume)
-    with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
-        with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+    with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+        plan = Plan(examples.rows, config, model, values=examples.values)
+        if config.dpo is not None:
+            refer = functools.partial(
+                reference_values, params, model.config, mesh=mesh, dtype=dtype
+            )
+            values = refer(examples.rows, plan, only=plan.used_sequences())
+            plan = Plan(examples.rows, config, model, values=values)
+            if held_out is not None:
+                held_out = Examples(held_out.rows, refer(held_out.rows, plan))
+        eval_batches = []
+        if held_out is not None:
+            found = batches_by_length(held_out.rows, plan, values=held_out.values)
+            eval_batches = put_batches([batch for batch, _ in found], mesh)
+        run = Run(plan, eval_batches, objective, frozen, saver, history, mesh, generation)
+        run.start(trainable, resume=resume)
+        with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
             stopped = run.train(report, stop)
     step, trained = (run.step, final_weights(run.state)) if stopped else run.chosen()
-    adapters = None if config.lora is None else Adapters(trained, config.lora)
+    adapters = join(trained, frozen, config.lora)[1]
     whole = unite(trained, frozen, config)
     params = jax.tree.map(lambda leaf, old: leaf.astype(old.dtype), whole, params)
     tuned = dataclasses.replace(model, params=params)

@@ -22,7 +22,7 @@ class LossSums(NamedTuple):
     """
 
     loss: Float[Array, ""]
-    count: Int[Array, ""]
+    units: Int[Array, ""]
     worst: Float[Array, ""]
     totals: dict[str, Array]
 
@@ -48,8 +48,8 @@ def sums_of(losses: Float[Array, " units"], used: Any, **totals: Array) -> tuple
     """
     losses = jnp.where(used, losses, 0.0)
     total = losses.sum()
-    count = used.sum(dtype=jnp.int32)
-    return total, jax.lax.stop_gradient(LossSums(total, count, losses.max(), totals))
+    units = used.sum(dtype=jnp.int32)
+    return total, jax.lax.stop_gradient(LossSums(total, units, losses.max(), totals))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,9 @@ class NextTokenLoss:
 
     Logits are formed only for trained tokens, in chunks, and formed again in the backward pass.
     """
+
+    # What is reported, and whether higher is better.
+    directions = {"token_accuracy": True}  # noqa: RUF012
 
     def __call__(
         self,
@@ -74,4 +77,4 @@ class NextTokenLoss:
 
     def report(self, sums: LossSums) -> dict[str, float]:
         """What a record says beside the loss, from fetched sums."""
-        return {"token_accuracy": int(sums.totals["correct"]) / int(sums.count)}
+        return {"token_accuracy": int(sums.totals["correct"]) / int(sums.units)}

@@ -4,9 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-# Value of an evaluation -> whether higher is better.
-LOSS_DIRECTIONS = {"eval_loss": False, "eval_token_accuracy": True}
-
 
 class Monitor:
     """The best of the evaluations so far, by one of their values.

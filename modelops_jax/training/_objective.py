@@ -7,14 +7,73 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from modelops_jax.models import Adapters, DecoderConfig, LoraConfig, Params, forward
+from modelops_jax.models import (
+    Adapters,
+    DecoderConfig,
+    Description,
+    LoraConfig,
+    Model,
+    Params,
+    forward,
+)
 
 from ._batches import Batch
 from ._config import TrainingConfig
-from ._freeze import join_trees
+from ._divide import join
+from ._dpo import DpoLoss
+from ._label_losses import ClassificationLoss, RegressionLoss
 from ._loss import LossSums, NextTokenLoss
 
+Loss = NextTokenLoss | ClassificationLoss | RegressionLoss | DpoLoss
 NEXT_TOKEN = NextTokenLoss()
+
+
+def loss_of(model: Model | Description, config: TrainingConfig) -> Loss:
+    """What the model and the configuration ask for.
+
+    Raises:
+        ValueError: They ask for two things at once, or for something the loss cannot use.
+    """
+    labels = model.config.labels
+    if not labels:
+        return config.dpo or NEXT_TOKEN
+    others = {"dpo": config.dpo, "generate": config.generate}
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(
+                f"training.{name} needs a language model; this one reads texts (labels: "
+                f"{', '.join(labels)})"
+            )
+    if config.train_on != "assistant":
+        raise ValueError(
+            f"training.train_on is {config.train_on!r}; a model with labels is trained on them"
+        )
+    return RegressionLoss() if len(labels) == 1 else ClassificationLoss()
+
+
+def target_states(
+    params: Params,
+    adapters: Adapters | None,
+    config: DecoderConfig,
+    batch: Batch,
+    *,
+    dtype: Any,
+    remat: Any,
+) -> Float[Array, "targets width"]:
+    """The states at `batch.at`, which say something about the targets."""
+    hidden, _ = forward(
+        params,
+        config,
+        jnp.asarray(batch.token_ids),
+        segment_ids=jnp.asarray(batch.segment_ids),
+        positions=jnp.asarray(batch.positions),
+        prefix_ids=jnp.asarray(batch.prefix_ids),
+        adapters=adapters,
+        dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
+        dtype=dtype,
+        remat=remat,
+    )
+    return hidden.reshape(-1, hidden.shape[-1])[batch.at]
 
 
 def activation_dtype(config: TrainingConfig) -> Any:
@@ -45,33 +104,24 @@ class Objective:
     config: DecoderConfig
     lora: LoraConfig | None
     dtype: Any
-    remat: str
-    loss: NextTokenLoss = NEXT_TOKEN
+    remat: Any
+    loss: Loss = NEXT_TOKEN
 
     def __call__(
         self, trainable: Any, frozen: Params | None, batch: Batch
     ) -> tuple[Float[Array, ""], LossSums]:
         """The summed loss of a batch, and all its sums."""
-        if self.lora is None:
-            params, adapters = join_trees(trainable, frozen or {}), None
-        else:
-            assert frozen is not None
-            params, adapters = frozen, Adapters(trainable, self.lora)
-        hidden, _ = forward(
-            params,
-            self.config,
-            jnp.asarray(batch.token_ids),
-            segment_ids=jnp.asarray(batch.segment_ids),
-            positions=jnp.asarray(batch.positions),
-            prefix_ids=jnp.asarray(batch.prefix_ids),
-            adapters=adapters,
-            dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
-            dtype=self.dtype,
-            remat=self.remat,
+        params, adapters = join(trainable, frozen, self.lora)
+        states = target_states(
+            params, adapters, self.config, batch, dtype=self.dtype, remat=self.remat
         )
-        states = hidden.reshape(-1, hidden.shape[-1])[batch.at]
         return self.loss(params, self.config, states, batch)
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """What is reported, and whether higher is better."""
+        return {"loss": False} | self.loss.directions
 
     def report(self, sums: LossSums) -> dict[str, float]:
         """What a record says of fetched sums: the mean loss, and what else the loss reports."""
-        return {"loss": float(sums.loss) / int(sums.count)} | self.loss.report(sums)
+        return {"loss": float(sums.loss) / int(sums.units)} | self.loss.report(sums)

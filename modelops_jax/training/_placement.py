@@ -55,3 +55,8 @@ def put_batch(batch: Batch, mesh: Mesh) -> Batch:
 def batch_sharding(name: str, mesh: Mesh) -> NamedSharding:
     """Where a field of a batch lies."""
     return row_sharding(mesh) if name in ROWS else NamedSharding(mesh, PartitionSpec())
+
+
+def put_batches(batches: list[Batch], mesh: Mesh | None) -> list[Batch]:
+    """The batches where a step wants them."""
+    return batches if mesh is None else [put_batch(batch, mesh) for batch in batches]

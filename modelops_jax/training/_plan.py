@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from modelops_jax.models import Description, Model
 
@@ -21,9 +21,23 @@ SAMPLED_STEPS = 2048
 
 
 class Plan:
-    """Which rows every step of a run trains on, and in which shapes."""
+    """Which rows every step of a run trains on, and in which shapes.
 
-    def __init__(self, train: TokenizedDataset, config: TrainingConfig, model: Model | Description):
+    Args:
+        train: Tokenised rows; of pairs with `config.dpo`.
+        config: Of the run.
+        model: For its size, its context and its padding.
+        values: A number for each target, where the objective has them.
+    """
+
+    def __init__(
+        self,
+        train: TokenizedDataset,
+        config: TrainingConfig,
+        model: Model | Description,
+        *,
+        values: Float32[np.ndarray, " targets"] | None = None,
+    ):
         self.train, self.config = train, config
         parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
         self.batching: dict[str, Any] = {
@@ -53,6 +67,7 @@ class Plan:
             others=self.total_steps > SAMPLED_STEPS,
             sequences=self.sequences,
             dropout_seed=config.seed if drops else None,
+            values=values,
             **self.batching,
         )
 
@@ -72,6 +87,13 @@ class Plan:
     def token_counts(self) -> TokenCounts:
         """What the batches of the run hold; of its first 2,048 steps if it has more."""
         return self._batches.count(self._seen_groups())
+
+    def used_sequences(self) -> Int[np.ndarray, " sequences"]:
+        """Those that the steps of the run train on: all of them, if it has a whole epoch."""
+        if self.total_steps >= self.epoch_steps:
+            return np.arange(len(self.sequences))
+        groups = itertools.chain.from_iterable(map(self._groups, range(self.total_steps)))
+        return np.unique(np.concatenate([np.asarray(group) for group in groups]))
 
     def largest_batch(self) -> Batch:
         """The longest batch of the run; of its first 2,048 steps if it has more."""
@@ -101,7 +123,7 @@ class Plan:
 def sequences_of(
     dataset: TokenizedDataset, config: TrainingConfig, context: int, *, whole: bool = False
 ) -> Sequences:
-    """Each row as a sequence of its own, or several packed into one, as the configuration asks.
+    """Each row as a sequence of its own, or pairs, or several packed, as the configuration asks.
 
     Args:
         dataset: Tokenised rows.
@@ -111,17 +133,34 @@ def sequences_of(
     """
     alone = config.batch_size == 1 and not config.packing
     prefix = 0 if whole or alone else shared_prefix(dataset)
+    if config.dpo is not None:
+        return Sequences.of_pairs(len(dataset), prefix)
     if not config.packing:
         return Sequences.of_single_rows(len(dataset), prefix)
     length = config.sequence_length(context)
     return pack_rows(dataset.lengths, length, prefix=prefix, seed=config.seed)
 
 
-def evaluation_batches(held_out: TokenizedDataset, plan: Plan) -> list[Batch]:
-    """All held-out rows, those of like length together."""
-    sequences = sequences_of(held_out, plan.config, plan.context)
-    by_length = np.argsort(sequences.sums(held_out.lengths), kind="stable").tolist()
+def batches_by_length(
+    rows: TokenizedDataset,
+    plan: Plan,
+    *,
+    values: Float32[np.ndarray, " targets"] | None = None,
+    only: Int[np.ndarray, " sequences"] | None = None,
+) -> list[tuple[Batch, list[int]]]:
+    """Rows in batches with others of like length, nothing dropped, and which rows are in each.
+
+    Args:
+        rows: Tokenised rows, held-out ones or those of the plan.
+        plan: Of the run.
+        values: A number for each target, where the objective has them.
+        only: Sequences to read; all by default.
+    """
+    sequences = sequences_of(rows, plan.config, plan.context)
+    chosen = np.arange(len(sequences)) if only is None else only
+    by_length = chosen[np.argsort(sequences.sums(rows.lengths)[chosen], kind="stable")].tolist()
     size = min(plan.config.batch_size, len(by_length))
     groups, size = cut(by_length, size), plan.padded(size)
-    batches = Batches(held_out, groups, size=size, sequences=sequences, **plan.batching)
-    return [batches.make(group) for group in groups]
+    batches = Batches(rows, groups, size=size, sequences=sequences, values=values, **plan.batching)
+    members = [[row for index in group for row in sequences[index]] for group in groups]
+    return list(zip(map(batches.make, groups), members, strict=True))

@@ -15,15 +15,14 @@ from ._divide import unite
 from ._generation import GenerationMetrics
 from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
-from ._monitor import LOSS_DIRECTIONS, Monitor
+from ._monitor import Monitor
 from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
-from ._placement import put_batch, put_on_mesh
-from ._plan import Plan, evaluation_batches
+from ._placement import put_batches, put_on_mesh
+from ._plan import Plan
 from ._progress import Reporter
 from ._saver import Saver
 from ._step import TrainState, evaluate_loss, start_state, train_step
-from ._tokenized import TokenizedDataset
 
 
 class Run:
@@ -31,7 +30,7 @@ class Run:
 
     Args:
         plan: The rows of every step.
-        held_out: Rows to evaluate on, or None.
+        eval_batches: Held-out rows, where the step wants them; none for no evaluations.
         objective: The loss.
         frozen: Weights the loss needs and the steps leave alone.
         saver: Where checkpoints go.
@@ -43,7 +42,7 @@ class Run:
     def __init__(
         self,
         plan: Plan,
-        held_out: TokenizedDataset | None,
+        eval_batches: list[Batch],
         objective: Objective,
         frozen: Any,
         saver: Saver,
@@ -56,12 +55,15 @@ class Run:
         self.objective, self.frozen = objective, frozen
         self.saver, self.history = saver, history
         self.generation = generation
-        directions = LOSS_DIRECTIONS | (generation.directions if generation else {})
+        directions: dict[str, bool | None] = {
+            f"eval_{name}": way for name, way in objective.directions.items()
+        }
+        directions |= generation.directions if generation else {}
         patience = self.config.early_stopping_patience
         self.monitor = Monitor(self.config.monitor, patience, directions)
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
-        self.eval_batches = self.put(evaluation_batches(held_out, plan)) if held_out else []
+        self.eval_batches = eval_batches
         self.step = 0
         self.worst = 0.0
         self.finished = False
@@ -91,7 +93,7 @@ class Run:
             if stop is not None and stop():
                 self.save()
                 return True
-            batches = self.put(self.plan.batches(self.step))
+            batches = put_batches(self.plan.batches(self.step), self.mesh)
             self.state, sums = train_step(
                 self.objective, self.optimizer, self.state, self.frozen, batches
             )
@@ -111,11 +113,6 @@ class Run:
             if self.finished or is_best or self.due(self.config.checkpoint_every):
                 self.save()
         return False
-
-    def put(self, batches: list[Batch]) -> list[Batch]:
-        """The batches where the step wants them."""
-        mesh = self.mesh
-        return batches if mesh is None else [put_batch(batch, mesh) for batch in batches]
 
     def chosen(self) -> tuple[int, Any]:
         """The step and the weights that a finished run returns."""
@@ -167,20 +164,22 @@ class Run:
         """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
         values: Record = {}
-        trained = final_weights(self.state)
         of_loss = self.finished or self.due(self.config.eval_every)
+        every = self.config.generate and self.config.generate.every
+        of_answers = self.finished or self.due(every) if every else of_loss
+        if not (of_loss or (self.generation and of_answers)):
+            return
+        trained = final_weights(self.state)
         if of_loss:
             sums = jax.device_get(
                 evaluate_loss(self.objective, trained, self.frozen, self.eval_batches)
             )
             report = self.objective.report(sums)
             values |= {f"eval_{name}": value for name, value in report.items()}
-        every = self.config.generate and self.config.generate.every
-        if self.generation and (self.finished or (self.due(every) if every else of_loss)):
+        if self.generation and of_answers:
             values |= self.generation.measure(unite(trained, self.frozen, self.config))
-        if values:
-            self.finished = self.monitor.see(self.step, values) or self.finished
-            self.history.log_evaluation(self.step, values, begun=begun)
+        self.finished = self.monitor.see(self.step, values) or self.finished
+        self.history.log_evaluation(self.step, values, begun=begun)
 
     def save(self) -> None:
         facts = {

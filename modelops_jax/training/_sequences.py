@@ -25,6 +25,11 @@ class Sequences:
         """Each row is a sequence of its own."""
         return cls(np.arange(count), np.arange(count + 1), prefix)
 
+    @classmethod
+    def of_pairs(cls, count: int, prefix: int) -> "Sequences":
+        """Rows 0 and 1 are a sequence, rows 2 and 3, and so on."""
+        return cls(np.arange(count), np.arange(0, count + 1, 2), prefix)
+
     def __len__(self) -> int:
         return len(self.starts) - 1
 

@@ -61,7 +61,7 @@ def _update(
     optimizer: optax.GradientTransformation,
     placement: Placement,
 ) -> TrainState:
-    count = sums.count.astype(jnp.float32)
+    count = sums.units.astype(jnp.float32)
     gradients = jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), gradients)
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
     new = TrainState(optax.apply_updates(state.trainable, updates), optimizer_state, state.skipped)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-from modelops_jax.data import Dataset
-from modelops_jax.models import Model, Tokenizer
+from modelops_jax.data import Dataset, RowKind
+from modelops_jax.models import Description, Model, Tokenizer
 
 from ._batches import cut
 from ._config import TrainingConfig
@@ -33,7 +33,11 @@ class Block(NamedTuple):
 
 
 def rows_for(
-    model: Model, dataset: Dataset | TokenizedDataset, config: TrainingConfig, *, name: str
+    model: Model | Description,
+    dataset: Dataset | TokenizedDataset,
+    config: TrainingConfig,
+    *,
+    name: str,
 ) -> TokenizedDataset:
     """The rows a model is trained or evaluated on: tokenised, or checked if they are already.
 
@@ -89,18 +93,9 @@ def tokenize(
         ValueError: The dataset is empty, a row is invalid or cannot be rendered, a row is too
             long and `config.overlong` is "error", or no row is left.
     """
-    if not isinstance(dataset, Dataset):
-        raise TypeError(
-            f"the {name} dataset is a {type(dataset).__name__}; expected a Dataset: Dataset(rows)"
-        )
-    if not len(dataset):
-        raise ValueError(f"the {name} dataset is empty; expected at least one row")
-    problems = dataset.problems()
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems[:20])
-        raise ValueError(f"the {name} dataset has {len(problems)} invalid row(s):\n{listed}")
+    check_dataset(dataset, "text", name=name)
     limit = config.longest_row(context)
-    places = [(f"row {index}", row) for index, row in enumerate(dataset)]
+    places = [(dataset.place(index), row) for index, row in enumerate(dataset)]
     try:
         blocks = [
             tokenize_block(rows, tokenizer, config.train_on, limit)
@@ -116,6 +111,25 @@ def tokenize(
         np.concatenate([block.trained for block in blocks]),
         np.concatenate([[0], np.cumsum(lengths)]),
     )
+
+
+def check_dataset(dataset: object, kind: RowKind, *, name: str) -> None:
+    """Refuse what is no dataset of rows of that kind.
+
+    Raises:
+        TypeError: It is no `Dataset`.
+        ValueError: It is empty or has invalid rows; the message lists the first 20.
+    """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"the {name} dataset is a {type(dataset).__name__}; expected a Dataset: Dataset(rows)"
+        )
+    if not len(dataset):
+        raise ValueError(f"the {name} dataset is empty; expected at least one row")
+    problems = dataset.problems(kind)
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems[:20])
+        raise ValueError(f"the {name} dataset has {len(problems)} invalid row(s):\n{listed}")
 
 
 def tokenize_block(

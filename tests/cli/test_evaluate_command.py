@@ -142,6 +142,37 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     assert "worse than the best" in page.read_text("utf-8")
 
 
+def test_a_model_is_asked_and_reported(tmp_path, capsys, monkeypatch):
+    """Answers, result and page in one folder; the same command again asks nothing."""
+    from modelops_jax.models import Model
+
+    rows = [{"prompt": f"mail {n}", "completion": "spam" if n % 2 else "ham"} for n in range(6)]
+    path, folder = tmp_path / "mails.jsonl", tmp_path / "answers"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setattr(Model, "generate", lambda _, prompts, **__: [" ham\n"] * len(prompts))
+    asked = [path, "--model", "tiny", "--folder", folder, "--task", "classification"]
+    asked += ["--metric", "accuracy_score", "--ci", "0.9"]
+    found = evaluated(capsys, *asked)
+    assert found["metrics"] == {"accuracy_score": 0.5}
+    assert json.loads((folder / "result.json").read_text())["metrics"] == found["metrics"]
+    kept = (folder / "predictions.jsonl").read_text("utf-8")
+    answers = [json.loads(line) for line in kept.splitlines()]
+    assert [one["scores"]["accuracy_score"] for one in answers] == [1.0, 0.0] * 3
+    page = (folder / "report.html").read_text("utf-8")
+    assert "tiny on mails.jsonl" in page
+    assert "6 of 6 answers were made in this run" in page
+    assert "True and predicted labels" in page
+    assert "✗ wrong" in page
+    monkeypatch.setattr(Model, "generate", lambda *_, **__: pytest.fail("asked again"))
+    assert evaluated(capsys, *asked)["metrics"] == found["metrics"]
+    assert main(["evaluate", *map(str, asked), "--temperature", "1"]) == 1
+    assert "generation.temperature is 0.0, this one has 1.0" in capsys.readouterr().err
+    assert main(["evaluate", *map(str, asked), "--pred", "p"]) == 1
+    assert "--pred is for a file of predictions, not for --model" in capsys.readouterr().err
+    assert main(["evaluate", str(path), "--model", "tinny"]) == 1
+    assert "unknown model 'tinny'; did you mean 'tiny'?" in capsys.readouterr().err
+
+
 def test_several_predictions_are_compared(scored, capsys):
     """As a table and as JSON, against a baseline."""
     path, _ = scored

@@ -20,6 +20,7 @@ from modelops_jax.evaluation import (
     character_error_rate_metric,
     chrf_metric,
     compare,
+    count_texts,
     rouge_1_metric,
     rouge_2_metric,
     rouge_l_metric,
@@ -28,6 +29,7 @@ from modelops_jax.evaluation import (
     word_error_rate_metric,
 )
 from modelops_jax.evaluation._text_counts import squad_normalised
+from modelops_jax.metrics import bleu_score
 
 WORDS = (
     *("the", "The", "a", "cat", "cats", "sat", "on", "mat.", "don't", "(really)", "3.5", "1,000"),
@@ -263,6 +265,25 @@ def test_models_are_compared_on_the_same_rows_with_several_references():
     assert found.metrics["squad_exact_match"].pairs[0].test == "McNemar (mid-p)"
     same = compare(right, {"one": models["long"], "two": models["long"]}, task=task, n_resamples=99)
     assert same.metrics["bleu_score"].pairs[0].p_value == 1
+
+
+def test_texts_are_counted_once_and_weighed_as_numbers():
+    """A weight is that many copies of the row, and the options are those of the metric."""
+    predictions, several = corpus(rows=40, seed=8)
+    right = [texts[0] for texts in several]
+    copies = [row % 3 for row in range(40)]
+    repeated = [
+        [text for text, times in zip(column, copies, strict=True) for _ in range(times)]
+        for column in (predictions, right)
+    ]
+    options = {"tokenize": "char", "max_ngram_order": 2}
+    y_true, y_pred = count_texts("bleu_score", predictions, right, **options)
+    found = bleu_score(y_true, y_pred, weight=np.array(copies, float), max_ngram_order=2)
+    assert float(found) == pytest.approx(bleu_metric(*repeated, **options), rel=1e-12)
+    matches = count_texts("squad_exact_match", ["The end.", "a"], ["end", ["b", "c"]])
+    assert [column.tolist() for column in matches] == [[True, True], [True, False]]
+    with pytest.raises(ValueError, match="unknown metric 'rouge' of texts; known: bleu_score"):
+        count_texts("rouge", ["a"], ["a"])
 
 
 def test_what_was_measured_of_texts_already_is_evaluated_by_name():

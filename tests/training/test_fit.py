@@ -70,8 +70,8 @@ def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
     def mean_gradients(size: int):
         batches = batches_of(data, size, 0 if lora and lora.dropout else None)
         gradients, sums = gradient_sums(objective_of(model, lora), trainable, frozen, batches)
-        assert int(sums.count) == data.trained_tokens
-        return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.count), gradients), sums
+        assert int(sums.units) == data.trained_tokens
+        return jax.tree.map(lambda leaf: np.asarray(leaf) / int(sums.units), gradients), sums
 
     full, full_sums = mean_gradients(len(data))
     norm = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(full))
@@ -104,7 +104,7 @@ def test_loss_is_the_mean_over_trained_tokens(model, rows):
         total, worst = total + sum(losses), max(worst, *losses)
     assert float(sums.loss) == pytest.approx(total, rel=1e-5)
     assert float(sums.worst) == pytest.approx(worst, rel=1e-5)
-    assert int(sums.count) == data.trained_tokens
+    assert int(sums.units) == data.trained_tokens
 
 
 def test_history_tells_what_happened(model, rows):
@@ -265,7 +265,7 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
     assert result.checkpoint == tmp_path / f"step-{max(losses):08d}"
     data = tokenize(held_out, model.tokenizer, config, context=256, name="evaluation")
     sums = evaluate_loss(objective_of(model), result.model.params, None, batches_of(data, 2))
-    assert float(sums.loss) / int(sums.count) == pytest.approx(losses[result.step], rel=1e-5)
+    assert float(sums.loss) / int(sums.units) == pytest.approx(losses[result.step], rel=1e-5)
     again = fit(
         model, train, config=config, eval=held_out, folder=tmp_path, resume=True, progress="off"
     )

@@ -70,7 +70,7 @@ IN_EVERY_RUN = {("gemma3", HEAD), ("mistral", 0)}
     ("family", "prefix"),
     [pytest.param(*c, marks=() if c in IN_EVERY_RUN else pytest.mark.model) for c in CASES],
 )
-def test_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
+def test_acceptance_5_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
     """Within 1e-6; without segments or without positions of their own it is another loss."""
     (tmp_path / "config.json").write_text(json.dumps(CONFIGS[family]))
     config = read_config(tmp_path)
@@ -93,7 +93,7 @@ def test_packed_equals_unpacked(family: str, prefix: int, tmp_path: Path):
     ]
     expected, expected_sums = total(gradients, weights, apart)
     found, sums = gradients(weights, together)
-    assert int(sums.count) == int(expected_sums.count) == dataset.trained_tokens
+    assert int(sums.units) == int(expected_sums.count) == dataset.trained_tokens
     assert float(sums.loss) == pytest.approx(float(expected_sums.loss), rel=1e-6)
     assert largest_difference(expected, found) < 1e-6
 

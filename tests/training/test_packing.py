@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.training import (
+    Batch,
     Batches,
     BatchShape,
     ConfigError,
@@ -15,6 +16,7 @@ from modelops_jax.training import (
     make_packed_batch,
     pack_rows,
 )
+from modelops_jax.training._plan import Plan
 
 
 def dataset_of(lengths: list[int], head: int = 0) -> TokenizedDataset:
@@ -101,6 +103,49 @@ def test_counts_are_those_of_the_batches():
     assert counts.padding == sum((b.segment_ids == 0).sum() for b in made) > 0
     assert counts.padding_share == counts.padding / counts.computed
     assert counts.trained_share == dataset.trained_tokens / dataset.tokens
+
+
+@pytest.mark.parametrize("packing", [False, True])
+@pytest.mark.parametrize(("rows", "batch_size"), [(3, 8), (41, 4), (41, 1)])
+@pytest.mark.parametrize("micro", [None, 3])
+def test_acceptance_6_each_row_once_an_epoch(model, packing, rows, batch_size, micro):
+    """The last partial batch is used, and fewer rows than a batch work; real tokens are counted."""
+    lengths = np.random.default_rng(5).integers(10, 40, rows).tolist()
+    dataset = dataset_of(lengths, head=8)
+    config = TrainingConfig(
+        epochs=2,
+        batch_size=batch_size,
+        micro_batch_size=micro,
+        packing=packing,
+        pack_length=64 if packing else None,
+    )
+    plan = Plan(dataset, config, model)
+    order = []
+    for epoch in range(2):
+        seen, real = [], 0
+        for step in range(epoch * plan.epoch_steps, (epoch + 1) * plan.epoch_steps):
+            real += plan.tokens(step)
+            for batch in plan.batches(step):
+                seen += rows_in(batch)
+        assert sorted(seen) == sorted(row.token_ids.tolist() for row in dataset)
+        assert real == dataset.tokens
+        order.append(seen)
+    assert order[0] != order[1] or plan.epoch_steps == 1
+    counts = plan.token_counts()
+    assert (counts.real, counts.trained) == (2 * dataset.tokens, 2 * dataset.trained_tokens)
+    again = Plan(dataset, config, model)
+    assert [rows_in(batch) for batch in again.batches(1 % again.total_steps)] == [
+        rows_in(batch) for batch in plan.batches(1 % plan.total_steps)
+    ]
+
+
+def rows_in(batch: Batch) -> list[list[int]]:
+    """The tokens of each row of a batch, the shared beginning included."""
+    found = []
+    for ids, segments in zip(batch.token_ids, batch.segment_ids, strict=True):
+        for segment in range(1, segments.max() + 1):
+            found.append(batch.prefix_ids.tolist() + ids[segments == segment].tolist())
+    return found
 
 
 def test_length_to_pack_to_is_the_longest_row():

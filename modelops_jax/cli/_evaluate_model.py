@@ -1,0 +1,137 @@
+"""`modelops evaluate --model`: a model's answers to a dataset, scored, with a report."""
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._evaluate_file import shown_warnings
+from ._metric_option import MetricSpec
+from ._page import picture_notes
+
+if TYPE_CHECKING:
+    from modelops_jax.jobs import ModelEvaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelQuestions:
+    """What is asked of a model.
+
+    Args:
+        model: its name or path.
+        dataset: JSONL of prompt/completion rows or conversations.
+        task: what answers are.
+        metrics: the metrics in place of the task's; none: the task's.
+        folder: where the answers are kept; None: `evaluations/MODEL-DATASET`.
+        generation: fields of `Generation`.
+        confidence: level of the intervals; None: none.
+        slices: keys of the rows; several of one entry are crossed.
+        group: key of rows that belong together.
+        report: where to write the page; None: into the folder.
+    """
+
+    model: str
+    dataset: Path
+    task: str
+    metrics: Sequence[MetricSpec]
+    folder: Path | None
+    generation: dict[str, Any]
+    confidence: float | None
+    slices: Sequence[tuple[str, ...]]
+    group: str | None
+    report: Path | None
+
+
+def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
+    """Make the answers that are not there yet, score them, and write result and report.
+
+    Raises:
+        ValueError: rows, metrics or a folder that do not fit; naming them.
+        OSError: a file cannot be read or written.
+    """
+    from modelops_jax.data import write_atomic
+    from modelops_jax.evaluation import ModelEvaluator
+    from modelops_jax.jobs import Generation, evaluate_model
+
+    evaluator = ModelEvaluator(asked.task, metrics=[] if asked.metrics else None)
+    for key, name, options in asked.metrics:
+        evaluator.add_metric(name, name=key, **options)
+    folder = asked.folder or Path(
+        "evaluations", f"{_slug(asked.model)}-{_slug(asked.dataset.stem)}"
+    )
+    begun = time.monotonic()
+    with shown_warnings():
+        found = evaluate_model(
+            asked.model,
+            asked.dataset,
+            evaluator,
+            folder=folder,
+            generation=Generation(**asked.generation),
+            confidence=asked.confidence,
+            slices=[names[0] if len(names) == 1 else names for names in asked.slices],
+            group=asked.group,
+        )
+    result = json.dumps(found.result.to_dict(), indent=2, allow_nan=False)
+    write_atomic(folder / "result.json", f"{result}\n".encode())
+    _write_page(asked, found, asked.report or folder / "report.html", time.monotonic() - begun)
+    return found
+
+
+def _write_page(
+    asked: ModelQuestions, found: "ModelEvaluation", path: Path, seconds: float
+) -> None:
+    from modelops_jax.evaluation import Diagnostics
+    from modelops_jax.reports import (
+        EvaluationReport,
+        Examples,
+        environment_facts,
+        pick_examples,
+        write_html,
+    )
+
+    answers = found.answers
+    references = [record["completion"] for record in answers]
+    examples, diagnostics = Examples(), None
+    if "prediction" in answers[0]:
+        predictions = [record["prediction"] for record in answers]
+        prompts = [_shown(record["prompt"]) for record in answers]
+        examples = pick_examples(prompts, predictions, references)
+        if asked.task != "text_generation":
+            diagnostics = Diagnostics()
+            diagnostics.update(
+                *([text.strip() for text in side] for side in (references, predictions))
+            )
+    made = len(answers) - found.resumed
+    report = EvaluationReport(
+        title=f"{asked.model} on {asked.dataset.name}",
+        result=found.result,
+        diagnostics=diagnostics,
+        examples=examples,
+        notes=[
+            f"{made:,} of {len(answers):,} answers were made in this run, the others before; "
+            f"all of them with their scores are in {found.path}.",
+            *(picture_notes(diagnostics) if diagnostics else []),
+        ],
+        facts={
+            "Model": asked.model,
+            "Dataset": str(asked.dataset),
+            "Task": asked.task,
+            "Time": f"{seconds:,.1f} s",
+        }
+        | environment_facts(),
+        config=json.dumps(dict(found.settings), indent=2),
+    )
+    write_html(report, path)
+
+
+def _shown(prompt: Any) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in prompt)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(text).name).strip("-.") or "model"

@@ -1,0 +1,183 @@
+"""`modelops finetune`: a run from its TOML file, or what it would take."""
+
+import enum
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from modelops_jax.data import Dataset
+    from modelops_jax.training import FitResult, RunConfig
+
+MODEL, CHECKPOINTS, HISTORY = "model", "checkpoints", "history.jsonl"
+CONFIG, ENVIRONMENT = "run.toml", "environment.json"
+# As shells say of a process that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+class Format(enum.StrEnum):
+    """How the result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def finetune(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run; configs/ has some.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings that win over the file's."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the run would take; read no weights.")
+    ] = False,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="With --dry-run: GB of a device, instead of this machine's."),
+    ] = None,
+    time: Annotated[
+        bool, typer.Option("--time", help="With --dry-run: time two steps on zeros as well.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint of the output.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TEXT,
+) -> int:
+    """Fine-tune a model as a TOML file says.
+
+    For example: modelops finetune run.toml training.seed=1
+
+    Paths in the file are relative to the working directory. The output folder gets the model as a
+    Hugging Face folder (model), the records of the run (history.jsonl), its configuration in full
+    (run.toml), the environment (environment.json) and the checkpoints (checkpoints). Ctrl-C ends
+    the run after its step and keeps a checkpoint for --resume; a second one ends it at once.
+    """
+    from modelops_jax.training import load_config
+
+    run = load_config(config, overrides or [])
+    if dry_run:
+        text, facts = _plan(run, memory, time)
+        print(json.dumps(facts, indent=2) if format is Format.JSON else text)
+        return 0
+    if memory is not None or time:
+        raise typer.BadParameter("--memory and --time are for --dry-run")
+    _check_output(run, resume=resume)
+    result = _train(run, resume=resume)
+    facts = _facts(run, result)
+    print(json.dumps(facts, indent=2) if format is Format.JSON else _text(facts))
+    if result.stopped:
+        print(f"modelops: stopped after step {result.step}; --resume goes on", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _plan(run: "RunConfig", memory: float | None, time: bool) -> tuple[str, dict[str, Any]]:
+    from modelops_jax.training import plan
+
+    train, held_out = _rows(run)
+    given = None if memory is None else round(memory * 1e9)
+    found = plan(run.model, train, config=run.training, memory=given, time_steps=time)
+    rows = {"held_out_rows": 0 if held_out is None else len(held_out)}
+    return str(found), found.to_dict() | rows
+
+
+def _rows(run: "RunConfig") -> tuple["Dataset", "Dataset | None"]:
+    """The training rows and the held-out ones."""
+    from modelops_jax.data import Dataset
+
+    train = Dataset.from_file(run.data.train)
+    if run.data.eval is not None:
+        return train, Dataset.from_file(run.data.eval)
+    if run.data.eval_fraction is None:
+        return train, None
+    held_out, train = train.split(run.data.eval_fraction, run.training.seed)
+    return train, held_out
+
+
+def _check_output(run: "RunConfig", *, resume: bool) -> None:
+    """Refuse to train over the results of an earlier run."""
+    from modelops_jax.training import latest_checkpoint
+
+    if (run.output / MODEL).exists():
+        raise FileExistsError(
+            f"{run.output / MODEL} is there already; choose another output, or remove it first"
+        )
+    newest = latest_checkpoint(run.output / CHECKPOINTS)
+    if newest is not None and not resume:
+        raise FileExistsError(
+            f"{newest} is of an earlier run; go on from it with --resume, choose another output, "
+            "or remove it first"
+        )
+
+
+def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
+    from modelops_jax.data import write_atomic
+    from modelops_jax.jobs import fingerprint
+    from modelops_jax.models import load
+    from modelops_jax.training import fit
+
+    train, held_out = _rows(run)
+    model = load(run.model)
+    run.output.mkdir(parents=True, exist_ok=True)
+    write_atomic(run.output / CONFIG, run.to_toml().encode())
+    write_atomic(run.output / ENVIRONMENT, json.dumps(fingerprint(), indent=2).encode())
+    with stop_on_signals() as stop:
+        result = fit(
+            model,
+            train,
+            config=run.training,
+            eval=held_out,
+            folder=run.output / CHECKPOINTS,
+            resume=resume,
+            stop=stop,
+        )
+    lines = (json.dumps(record).encode() + b"\n" for record in result.history)
+    write_atomic(run.output / HISTORY, lines)
+    if not result.stopped:
+        result.model.save(run.output / MODEL)
+    return result
+
+
+def _facts(run: "RunConfig", result: "FitResult") -> dict[str, Any]:
+    """What a finished or stopped run comes to."""
+    steps = [record for record in result.history if "loss" in record]
+    evaluations = [
+        record for record in result.history if any(k.startswith("eval_") for k in record)
+    ]
+    # With `keep_best` the weights are those of an earlier evaluation than the last.
+    of_weights = [record for record in evaluations if record["step"] <= result.step][-1:]
+    found = {
+        key: v for record in of_weights for key, v in record.items() if key.startswith("eval_")
+    }
+    return {
+        "model": None if result.stopped else str(run.output / MODEL),
+        "checkpoint": None if result.checkpoint is None else str(result.checkpoint),
+        "stopped": result.stopped,
+        "step": result.step,
+        "seconds": sum(record["seconds"] for record in result.history),
+        "loss": steps[-1]["loss"] if steps else None,
+        **found,
+    }
+
+
+def _text(facts: dict[str, Any]) -> str:
+    lines = {
+        "model": facts["model"] or "not yet",
+        "step": f"{facts['step']:,} after {facts['seconds']:,.0f} s",
+    }
+    if facts["loss"] is not None:
+        lines["loss"] = f"{facts['loss']:.4f}"
+    for key, value in facts.items():
+        if key.startswith("eval_") and not key.endswith("_interval"):
+            ends = facts.get(f"{key}_interval")
+            interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
+            lines[f"held-out {key.removeprefix('eval_').replace('_', ' ')}"] = (
+                f"{value:.4f}{interval}"
+            )
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{name:<{width}}{text}" for name, text in lines.items())

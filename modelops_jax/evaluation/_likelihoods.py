@@ -1,0 +1,50 @@
+"""Log-likelihoods of the right texts, beside predicted ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ._builtin import Reader
+from ._class_scores import ClassScoreReader
+from ._numbers import as_values
+from ._regression import ValuePair, read_values
+from ._vectors import check_same_length
+
+# Of what the log-likelihood is a sum, by metric.
+UNITS: Mapping[str, Literal["tokens", "bytes"]] = {"perplexity": "tokens", "bits_per_byte": "bytes"}
+
+
+@dataclass(frozen=True)
+class LikelihoodReader:
+    """Reads `y_score` of texts: a dict of columns, `log_likelihood` and what it is a sum over.
+
+    Without texts the two columns may be `y_true`, the unit, and `y_pred`, the log-likelihood.
+
+    Args:
+        unit: the column that the metric divides by.
+    """
+
+    unit: Literal["tokens", "bytes"]
+
+    def __call__(self, y_true: Any, y_score: Any) -> ValuePair:
+        """Read the two columns.
+
+        Raises:
+            TypeError: columns that are no numbers.
+            ValueError: a column that is missing, of another length, or not finite.
+        """
+        wanted = (self.unit, "log_likelihood")
+        if not isinstance(y_score, Mapping):
+            return read_values(y_true, y_score)
+        columns = []
+        for name in wanted:
+            if name not in y_score:
+                raise ValueError(f"y_score has the columns {list(y_score)}; expected {name!r}")
+            columns.append(as_values(y_score[name], f"y_score[{name!r}]"))
+            check_same_length(y_true, columns[-1], ("y_true", f"y_score[{name!r}]"))
+        return ValuePair(*columns)
+
+
+def reads_scores(read: Reader) -> bool:
+    """Whether what a reader reads second is `y_score`."""
+    return isinstance(read, ClassScoreReader | LikelihoodReader)

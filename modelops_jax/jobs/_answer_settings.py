@@ -1,0 +1,73 @@
+"""What the answers of a model depend on."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from modelops_jax._version import __version__
+from modelops_jax.data import Dataset
+from modelops_jax.models import Model
+
+from ._answer_file import CHUNK_ROWS
+from ._questions import Question
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a model is asked.
+
+    Args:
+        max_new_tokens: longest answer, or what the prompt leaves of the context; None: room for
+            twice the longest right answer.
+        temperature: 0 takes the likeliest token each time; otherwise the softmax's temperature.
+        top_k: sample among the k likeliest tokens.
+        top_p: sample from the smallest set of tokens with this probability.
+        seed: the same seed gives the same samples.
+    """
+
+    max_new_tokens: int | None = None
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+
+def answer_settings(
+    model: Model,
+    rows: Dataset,
+    questions: Sequence[Question],
+    generation: Generation,
+    generates: bool,
+    scored: bool,
+) -> dict[str, Any]:
+    """Everything the answers depend on, for the manifest."""
+    longest = max(question.completion_length for question in questions)
+    wanted = 2 * (1 + longest) if generation.max_new_tokens is None else generation.max_new_tokens
+    text = "\n".join(json.dumps(row, sort_keys=True, default=repr) for row in rows)
+    return {
+        "format": 1,
+        "version": __version__,
+        "model": {"name": model.name, "sha256": _fingerprint(model)},
+        "dataset": {"rows": len(rows), "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        "generation": vars(generation) | {"max_new_tokens": wanted, "generates": generates},
+        "scores_completions": scored,
+        "chunk_rows": CHUNK_ROWS,
+    }
+
+
+def _fingerprint(model: Model) -> str:
+    """Of configuration, tokenizer and every weight."""
+    tokenizer = model.tokenizer
+    digest = hashlib.sha256(repr((model.config, tokenizer.stop_ids)).encode())
+    digest.update(f"{tokenizer.chat_template}{tokenizer.backend.to_str()}".encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model.params):
+        array = np.asarray(leaf)
+        name = jax.tree_util.keystr(path)
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,239 @@
+"""`evaluate_model`: a model and rows to answers, per-example scores and metrics, resumable."""
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from modelops_jax.data import Dataset, DatasetError
+from modelops_jax.evaluation import (
+    EvaluationResult,
+    ModelEvaluator,
+    TaskType,
+    UndefinedMetricWarning,
+)
+from modelops_jax.models import Model, load
+
+from ._answer_file import AnswerFile, Record, answer_all
+from ._answer_progress import shown_progress
+from ._answer_settings import Generation, answer_settings
+from ._predict import answer
+from ._questions import Question, read_questions
+
+# Tasks of texts, and of labels that the model writes out.
+_TASKS = (TaskType.TEXT_GENERATION, TaskType.CLASSIFICATION, TaskType.MULTICLASS_CLASSIFICATION)
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """What `evaluate_model` returns.
+
+    Args:
+        result: the metrics of all rows.
+        answers: by row what was asked (`prompt`), what is right (`completion`), `prediction`,
+            `scores` by metric, `log_likelihood`, `tokens` and `bytes` of the right answer where a
+            metric needs them, and the row's other entries in `keys`.
+        path: the JSONL file of the answers; None if they were not kept.
+        resumed: rows that were there already.
+        settings: what the answers depend on.
+    """
+
+    result: EvaluationResult
+    answers: list[Record]
+    path: Path | None
+    resumed: int
+    settings: Mapping[str, Any]
+
+
+def evaluate_model(
+    model: Model | str | os.PathLike[str],
+    dataset: Dataset | str | os.PathLike[str],
+    metrics: ModelEvaluator | Iterable[Any] | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    generation: Generation | None = None,
+    confidence: float | None = None,
+    slices: Sequence[str | tuple[str, ...]] = (),
+    group: str | None = None,
+    progress: Literal["auto", "off"] = "auto",
+) -> ModelEvaluation:
+    """Ask a model every prompt of a dataset, and compute metrics of its answers.
+
+    Prompts go through the chat template as the prompts of training rows do; of a conversation all
+    turns before the assistant's last one are the prompt. With a folder, answers are kept there as
+    they come: a call that was interrupted goes on from the rows that are there, and its result is
+    that of an uninterrupted one. The folder is refused if it holds the answers of another model
+    (by its weights), of other rows or other settings.
+
+    Args:
+        model: a loaded model, or what `modelops_jax.models.load` takes.
+        dataset: prompt/completion rows or conversations, or their JSONL file.
+        metrics: as `ModelEvaluator(metrics=...)` takes them, of the task "text_generation"; or an
+            evaluator of that task, or of "classification" or "multiclass", for which answer and
+            completion are labels, white space around them left aside. None: exact match and
+            length ratio. `perplexity` and `bits_per_byte` score the completions; if there are no
+            other metrics nothing is generated.
+        folder: where answers are kept; None: nowhere.
+        generation: how the model is asked; None: greedily.
+        confidence: level of the intervals, in (0, 1); None: none.
+        slices: keys of the rows to compute the metrics by; tuples of keys are crossed.
+        group: key of the rows whose equal values mark rows that belong together.
+        progress: "auto" shows how far it is on standard error, "off" nothing.
+
+    Returns:
+        The result, the answers, and where they are.
+
+    Raises:
+        DatasetError: rows of a wrong shape, too long for the model, or without a key; or no rows.
+        UnknownModelError: nothing has the model's name.
+        TypeError: a dataset that is neither rows nor a path.
+        ValueError: a folder of another evaluation, or metrics that do not fit.
+
+    Warns:
+        UndefinedMetricWarning: a metric has no definition on these rows.
+
+    Example:
+        >>> from modelops_jax import Dataset
+        >>> from modelops_jax.jobs import Generation, evaluate_model
+        >>> rows = Dataset([{"prompt": "2+2?", "completion": "4"}])
+        >>> found = evaluate_model("tiny", rows, generation=Generation(max_new_tokens=2))
+        >>> sorted(found.answers[0]["scores"])
+        ['exact_match', 'length_ratio']
+    """
+    evaluator = metrics if isinstance(metrics, ModelEvaluator) else _evaluator(metrics)
+    if evaluator.task_type not in _TASKS:
+        raise ValueError(
+            f"the task is {evaluator.task_type.value!r}; a model that writes texts is evaluated "
+            f"by one of: {', '.join(task.value for task in _TASKS)}"
+        )
+    rows = _rows(dataset)
+    columns = _key_columns(rows, slices, group)
+    asked = model if isinstance(model, Model) else load(model)
+    scored = bool(evaluator.reads_scores)
+    questions = read_questions(asked, rows, scored=scored)
+    generates = len(evaluator.reads_scores) < len(evaluator.metrics)
+    settings = answer_settings(
+        asked, rows, questions, generation or Generation(), generates, scored
+    )
+    scored_by = [f"{metric.name}: {metric!r}" for metric in evaluator.metrics]
+    file = AnswerFile(Path(folder), settings, scored_by) if folder is not None else None
+    kept = file.read(len(rows)) if file else []
+    if file and kept and file.scored_by != scored_by:
+        file.replace([_scored(evaluator, record) for record in kept])
+    with shown_progress(len(rows), len(kept), progress) as show:
+
+        def made(chunk: range) -> list[Record]:
+            found = _answers(asked, questions, chunk, settings, show)
+            return [_scored(evaluator, record) for record in found]
+
+        answers = answer_all(file, len(rows), made)
+    crossed: dict[Any, Any] = {names: None for names in slices if not isinstance(names, str)}
+    result = evaluator.evaluate(
+        **_columns(evaluator, answers),
+        confidence=confidence,
+        seed=settings["generation"]["seed"],
+        groups=None if group is None else columns[group],
+        slices={name: columns[name] for name in columns if name != group or name in slices}
+        | crossed,
+    )
+    return ModelEvaluation(result, answers, file.path if file else None, len(kept), settings)
+
+
+def _evaluator(metrics: Iterable[Any] | None) -> ModelEvaluator:
+    return ModelEvaluator(TaskType.TEXT_GENERATION, metrics=metrics)
+
+
+def _rows(dataset: Any) -> Dataset:
+    if isinstance(dataset, str | os.PathLike):
+        rows = Dataset.from_file(dataset)
+    elif isinstance(dataset, Dataset):
+        rows = dataset
+        if problems := rows.problems():
+            raise DatasetError.listing("dataset", problems)
+    else:
+        raise TypeError(
+            f"dataset: found {type(dataset).__name__}, expected a Dataset or the path of a file"
+        )
+    if not len(rows):
+        raise DatasetError("dataset: found no rows, expected at least one")
+    return rows
+
+
+def _key_columns(
+    rows: Dataset, slices: Sequence[str | tuple[str, ...]], group: str | None
+) -> dict[str, list[Any]]:
+    """The values of the keys that are asked for."""
+    names: list[str] = []
+    for one in slices:
+        names += [one] if isinstance(one, str) else one
+    names += [] if group is None else [group]
+    found: dict[str, list[Any]] = {}
+    for name in names:
+        for index, row in enumerate(rows):
+            if name not in row:
+                raise DatasetError(f"dataset: row {index} has no key {name!r}: {list(row)}")
+        found[name] = [row[name] for row in rows]
+    return found
+
+
+def _answers(
+    model: Model,
+    questions: Sequence[Question],
+    chunk: range,
+    settings: Mapping[str, Any],
+    show: Callable[[int], None],
+) -> list[Record]:
+    """What the model makes of the rows of a chunk."""
+    asked = [questions[row] for row in chunk]
+    records: list[Record] = [
+        {"row": row, "prompt": one.asked, "completion": one.reference}
+        for row, one in zip(chunk, asked, strict=True)
+    ]
+    how = dict(settings["generation"])
+    if how.pop("generates"):
+        predictions = answer(
+            model,
+            [(one.prompt, one.length) for one in asked],
+            most=how.pop("max_new_tokens"),
+            rows=chunk,
+            progress=lambda done, _: show(chunk.start + done),
+            **how,
+        )
+        for record, prediction in zip(records, predictions, strict=True):
+            record["prediction"] = prediction
+    if settings["scores_completions"]:
+        references = [one.reference for one in asked]
+        sums, tokens = model.score([one.prompt for one in asked], references)
+        for record, total, count in zip(records, sums.tolist(), tokens.tolist(), strict=True):
+            size = len(record["completion"].encode())
+            record |= {"log_likelihood": total, "tokens": count, "bytes": size}
+    for record, one in zip(records, asked, strict=True):
+        if one.keys:
+            record["keys"] = dict(one.keys)
+    show(chunk.stop)
+    return records
+
+
+def _columns(evaluator: ModelEvaluator, records: Sequence[Record]) -> dict[str, Any]:
+    """What the evaluator reads of the answers."""
+    true = [record["completion"] for record in records]
+    pred = [record["prediction"] for record in records] if "prediction" in records[0] else None
+    if evaluator.task_type is not TaskType.TEXT_GENERATION:
+        true, pred = [text.strip() for text in true], [text.strip() for text in pred or []]
+    score = None
+    if evaluator.reads_scores:
+        names = ("log_likelihood", "tokens", "bytes")
+        score = {name: [record[name] for record in records] for name in names}
+    return {"y_true": true, "y_pred": pred, "y_score": score}
+
+
+def _scored(evaluator: ModelEvaluator, record: Record) -> Record:
+    """An answer with what each metric says of it alone; null where that is undefined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        found = evaluator.evaluate(**_columns(evaluator, [record])).metrics
+    scores = {name: value if math.isfinite(value) else None for name, value in found.items()}
+    return record | {"scores": scores}

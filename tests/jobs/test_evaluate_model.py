@@ -1,0 +1,182 @@
+"""A model to answers to metrics: what is asked, what is kept, and going on after a kill."""
+
+import dataclasses
+import json
+import math
+
+import jax
+import pytest
+
+from modelops_jax import Dataset
+from modelops_jax.data import DatasetError
+from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.jobs import Generation, evaluate_model
+from modelops_jax.jobs import _answer_file as answer_file
+from modelops_jax.jobs import _answer_settings as answer_settings
+from modelops_jax.models import Model, load
+
+ROWS = Dataset(
+    [
+        {"prompt": f"question {i}", "completion": f"answer {i}", "lang": "de" if i % 2 else "en"}
+        for i in range(7)
+    ]
+    + [
+        {
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "2+2?"},
+                {"role": "assistant", "content": "4"},
+                {"role": "user", "content": "3+3?"},
+                {"role": "assistant", "content": "6"},
+            ],
+            "lang": "en",
+        }
+    ]
+    + [{"prompt": "last", "completion": "one", "lang": "de"}]
+)
+SAMPLED = Generation(max_new_tokens=2, temperature=0.8, seed=3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load("tiny")
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Nine rows are three chunks."""
+    monkeypatch.setattr(answer_file, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(answer_settings, "CHUNK_ROWS", 4)
+
+
+def evaluated(model, folder=None, **options):
+    options = {"generation": SAMPLED, "slices": ["lang"], "confidence": 0.9} | options
+    return evaluate_model(model, ROWS, folder=folder, progress="off", **options)
+
+
+def drawn(model, prompts, *, max_new_tokens, rows, seed, temperature, **_):
+    """In place of `Model.generate`, whose promise it keeps: samples depend on seed and row."""
+    assert temperature == SAMPLED.temperature
+    return [f"{seed}/{row}/{len(prompt)}"[:9] for row, prompt in zip(rows, prompts, strict=True)]
+
+
+def test_an_interrupted_evaluation_goes_on_to_the_same_result(model, tmp_path, monkeypatch):
+    """Killed in the second chunk, the file torn in a line; samples are those of the whole."""
+    monkeypatch.setattr(Model, "generate", drawn)
+    whole = evaluated(model, tmp_path / "whole")
+    written = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+    assert (whole.resumed, len(written.splitlines())) == (0, 9)
+
+    chunks = []
+
+    def killed(self, prompts, **options):
+        chunks.append(list(options["rows"]))
+        if len(chunks) == 2:
+            raise KeyboardInterrupt
+        return drawn(self, prompts, **options)
+
+    monkeypatch.setattr(Model, "generate", killed)
+    torn = tmp_path / "torn"
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(model, torn)
+    with open(torn / "predictions.jsonl", "ab") as file:
+        file.write(written.splitlines(keepends=True)[4] + b'{"row": 5, "pro')
+    again = evaluated(model, torn)
+    assert again.resumed == 4
+    assert sorted(row for rows in chunks[2:] for row in rows) == [4, 5, 6, 7, 8]
+    assert (torn / "predictions.jsonl").read_bytes() == written
+    assert again.result == whole.result
+    assert again.answers == whole.answers == [json.loads(line) for line in written.splitlines()]
+
+    # Nothing is left to ask; without a folder the answers are the same.
+    monkeypatch.setattr(Model, "generate", lambda *_, **__: pytest.fail("asked again"))
+    assert evaluated(model, torn).answers == whole.answers
+    monkeypatch.setattr(Model, "generate", drawn)
+    alone = evaluated(model)
+    assert (alone.answers, alone.path) == (whole.answers, None)
+
+    # Other metrics of the same answers: the scores are written anew, nothing is asked.
+    monkeypatch.setattr(Model, "generate", lambda *_, **__: pytest.fail("asked again"))
+    found = evaluated(
+        model, torn, metrics=ModelEvaluator("classification", metrics=["accuracy_score"])
+    )
+    assert set(found.answers[0]["scores"]) == {"accuracy_score"}
+    assert '"accuracy_score"' in (torn / "predictions.jsonl").read_text()
+
+    # Another seed, other rows, another model: refused by name.
+    for change, what in (
+        ({"generation": Generation(max_new_tokens=2, temperature=0.8)}, "generation.seed is 3"),
+        ({"metrics": ["perplexity"]}, "generation.generates is True"),
+    ):
+        with pytest.raises(ValueError, match=f"answers of another evaluation: {what}"):
+            evaluated(model, torn, **change)
+    with pytest.raises(ValueError, match=r"another evaluation: dataset\.rows is 9"):
+        evaluate_model(model, ROWS[:3], folder=torn, generation=SAMPLED)
+    other = dataclasses.replace(model, params=jax.tree.map(lambda leaf: 2 * leaf, model.params))
+    with pytest.raises(ValueError, match=r"another evaluation: model\.sha256"):
+        evaluated(other, torn)
+
+
+def test_answers_hold_the_scores_of_each_row(model):
+    """Per row and over all rows, by key, with likelihoods where a metric needs them."""
+    metrics = ["perplexity", "bits_per_byte"]
+    found = evaluated(model, metrics=metrics)
+    prompts = [row["prompt"] for row in found.answers]
+    assert prompts[0] == "question 0"
+    assert [turn["content"] for turn in prompts[7]] == ["Be brief.", "2+2?", "4", "3+3?"]
+    assert found.answers[7]["completion"] == "6"
+    assert "prediction" not in found.answers[0]
+    total = sum(row["log_likelihood"] for row in found.answers)
+    tokens, size = (sum(row[key] for row in found.answers) for key in ("tokens", "bytes"))
+    assert size == sum(len(row["completion"].encode()) for row in found.answers)
+    assert found.result.metrics["perplexity"] == pytest.approx(math.exp(-total / tokens), abs=1e-9)
+    expected = -total / math.log(2) / size
+    assert found.result.metrics["bits_per_byte"] == pytest.approx(expected, abs=1e-9)
+    first = found.answers[0]
+    alone = math.exp(-first["log_likelihood"] / first["tokens"])
+    assert first["scores"]["perplexity"] == pytest.approx(alone, abs=1e-9)
+    sums, counts = model.score([[{"role": "user", "content": "question 0"}]], ["answer 0"])
+    assert first["log_likelihood"] == pytest.approx(float(sums[0]), rel=1e-5)
+    assert first["tokens"] == counts[0]
+    assert {one.key["lang"]: one.rows for one in found.result.slices} == {"de": 4, "en": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "error", "message"),
+    [
+        ([], {}, DatasetError, "found no rows"),
+        ([{"prompt": "a"}], {}, DatasetError, "row 0: found keys"),
+        ([{"prompt": "a" * 5000, "completion": "b"}], {}, DatasetError, "row 0: prompt and answer"),
+        (
+            [{"messages": [{"role": "assistant", "content": "a"}]}],
+            {},
+            DatasetError,
+            "row 0: messages: nothing comes before",
+        ),
+        ([{"prompt": "a", "completion": "b"}], {"slices": ["x"]}, DatasetError, "no key 'x'"),
+        (
+            [{"prompt": "a", "completion": "b"}],
+            {"metrics": ModelEvaluator("regression")},
+            ValueError,
+            "the task is 'regression'",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_the_first_answer(
+    model, rows, options, error, message
+):
+    with pytest.raises(error, match=message):
+        evaluate_model(model, Dataset(rows), **options)
+
+
+def test_a_damaged_file_is_named(model, tmp_path):
+    """A line that is no answer to its row, and answers without a manifest."""
+    evaluated(model, tmp_path / "a", metrics=["perplexity"])
+    path = tmp_path / "a" / "predictions.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+    with pytest.raises(ValueError, match="line 1: expected the answer to row 0 of 9"):
+        evaluated(model, tmp_path / "a", metrics=["perplexity"])
+    (tmp_path / "a" / "manifest.json").unlink()
+    with pytest.raises(ValueError, match=r"is there without a manifest\.json"):
+        evaluated(model, tmp_path / "a", metrics=["perplexity"])
