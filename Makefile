@@ -22,7 +22,7 @@ help:
 	@echo "make test-faults     run the tests that kill processes at random moments, again and again"
 	@echo "make test-simulation run the tests of how often intervals hold the truth, over many samples"
 	@echo "make bench-metrics   time the metrics beside scikit-learn, torchmetrics and metrax"
-	@echo "make bench-training  time fine-tuning beside TRL with PEFT and a transformers loop"
+	@echo "make bench-training  time fine-tuning and generation beside TRL, PEFT and transformers"
 	@echo "make check           formatting, lint and types"
 	@echo "make clean           remove the environment and the results"
 
@@ -59,6 +59,7 @@ bench-metrics: $(VENV)/.installed-bench
 bench-training: $(VENV)/.installed-bench
 	@$(BIN)/python -m modelops_jax.models smollm2-135m-instruct
 	@$(BIN)/python benchmarks/training.py
+	@$(BIN)/python benchmarks/generation.py
 	@$(BIN)/python benchmarks/training_data.py
 
 check: $(VENV)/.installed-check

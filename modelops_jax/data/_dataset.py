@@ -7,6 +7,7 @@ from typing import Any, SupportsIndex, get_args, overload
 
 from modelops_jax._atomic import write_atomic
 
+from ._file_row import FileRow
 from ._json_values import TOO_DEEP, is_too_deep
 from ._jsonl import encode_row, read_rows
 from ._problem import DatasetError, Problem
@@ -131,6 +132,23 @@ class Dataset:
             for i, row in enumerate(self._rows)
             for code, message in row_faults(row, kind)
         ]
+
+    def place(self, index: SupportsIndex) -> str:
+        """What messages call a row: its index, and its line if it was read from a file.
+
+        A row keeps its line in every dataset that it is copied to.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "rows.jsonl")
+            ...     _ = path.write_text('\\n{"prompt": "2+2?", "completion": "4"}')
+            ...     Dataset.from_file(path).place(0)
+            'row 0 (line 2)'
+        """
+        row = self[index]
+        at = range(len(self))[index]
+        return f"row {at} (line {row.line})" if isinstance(row, FileRow) else f"row {at}"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], kind: RowKind = "text") -> "Dataset":

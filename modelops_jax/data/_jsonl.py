@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ._file_row import FileRow
 from ._json_values import TOO_DEEP, is_too_deep, json_fault
 from ._problem import DatasetError, Problem
 from ._rows import Fault, RowKind, describe, row_faults
@@ -66,9 +67,10 @@ def read_rows(path: str | os.PathLike[str], kind: RowKind = "text") -> list[dict
     """
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for _, row, found in stream_rows(path, kind):
+    for line, row, found in stream_rows(path, kind):
         problems += found
-        rows.append(row)
+        if not found:
+            rows.append(FileRow(row, line))
     if problems:
         raise DatasetError.listing(os.fspath(path), problems)
     return rows

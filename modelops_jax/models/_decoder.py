@@ -80,7 +80,7 @@ class Past(NamedTuple):
     positions: Int[Array, "rows slots"]
 
 
-def _layer(
+def run_layer(
     hidden: Float[Array, "flat width"],
     layer: Params,
     low_rank: Mapping[str, Any],
@@ -142,6 +142,23 @@ def _layer(
     x = linear(gate * up[0] if up else gate, "mlp", "down_proj")[0]
     x = normalize(x, layer["post_feedforward_layernorm"]) if gemma else x
     return hidden + x, KeyValues(key, value)
+
+
+def embed(
+    params: Params,
+    config: DecoderConfig,
+    token_ids: Int[Array, " flat"],
+    positions: Int[Array, " flat"],
+    dtype: Any,
+) -> Float[Array, "flat width"]:
+    """What the first layer reads: embeddings of the tokens, and of their positions if learned."""
+    hidden = params["model"]["embed_tokens"]["weight"][token_ids].astype(dtype)
+    hidden = keep_rows_divided(hidden)
+    if config.traits.gemma:
+        hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
+    if config.traits.learned_positions:
+        hidden = hidden + params["model"]["embed_positions"]["weight"][positions].astype(dtype)
+    return hidden
 
 
 def forward(
@@ -209,18 +226,13 @@ def forward(
         noise = None
         if dropped is not None and adapters is not None:
             noise = Noise(dropped, index, adapters.config.dropout)
-        return _layer(hidden, layer, low_rank, earlier, view, scale, noise, config)
+        return run_layer(hidden, layer, low_rank, earlier, view, scale, noise, config)
 
     if remat == "layer":
         step = jax.checkpoint(step, prevent_cse=False)
     flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
-    hidden = params["model"]["embed_tokens"]["weight"][flat_ids].astype(dtype)
-    hidden = keep_rows_divided(hidden)
-    if config.traits.gemma:
-        hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
-    if config.traits.learned_positions:
-        flat = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
-        hidden = hidden + params["model"]["embed_positions"]["weight"][flat].astype(dtype)
+    flat_positions = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
+    hidden = embed(params, config, flat_ids, flat_positions, dtype)
     weights = adapters.weights if adapters else {}
     is_local = jnp.asarray(config.local_layers) if mixes else None
     caches = [earlier.key_values for earlier in past]
@@ -228,7 +240,14 @@ def forward(
     slices = (params["model"]["layers"], weights, caches, is_local, index)
     hidden, key_values = jax.lax.scan(step, hidden, slices)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
-    return _normalize(hidden, params["model"]["norm"], config), key_values
+    return final_norm(params, config, hidden), key_values
+
+
+def final_norm(
+    params: Params, config: DecoderConfig, hidden: Float[Array, "*batch width"]
+) -> Float[Array, "*batch width"]:
+    """The norm between the last layer and the output head."""
+    return _normalize(hidden, params["model"]["norm"], config)
 
 
 def unembed(

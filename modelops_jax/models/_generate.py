@@ -7,21 +7,36 @@ prompts is never copied while new tokens are appended beside it.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Int, Key
 
+from ._append import (
+    Choice,
+    LayerByLayer,
+    Rows,
+    append_token,
+    choose_token,
+    each_layer,
+    split_layers,
+)
 from ._batching import LENGTH_STEP, batches, common_prefix, round_up
 from ._config import DecoderConfig
-from ._decoder import KeyValues, Past, forward, unembed
+from ._decoder import KeyValues, Past, forward
 from ._params import Params
-from ._sampling import sample
+from ._views import Seen
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished rows and the number of all rows."""
+
+Ended = Callable[[int, list[int]], bool]
+"""Asked with a prompt's index and its new tokens so far whether it is finished."""
+
+# Looking at what an accelerator has made waits for it; it appends so many tokens between looks.
+STEPS_BETWEEN_LOOKS = 8
 
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype"))
@@ -31,36 +46,20 @@ def _read_prefix(
     return forward(params, config, token_ids, dtype=dtype)[1]
 
 
-class _Decoding(NamedTuple):
-    """State of the loop that appends tokens."""
-
-    step: Int[Array, ""]
-    tokens: Int[Array, "batch new"]
-    done: Bool[Array, " batch"]
-    cache: KeyValues
-
-
-@functools.partial(
-    jax.jit,
-    static_argnames=("config", "dtype", "slots", "stop_ids", "temperature", "top_k", "top_p"),
-)
-def _decode(
+@functools.partial(jax.jit, static_argnames=("config", "dtype", "slots", "choice"))
+def _read_prompts(
     params: Params,
     token_ids: Int[Array, "batch tokens"],
     lengths: Int[Array, " batch"],
     prefix: KeyValues | None,
     row_keys: Key[Array, " batch"],
-    limit: Int[Array, ""],
     *,
     config: DecoderConfig,
     dtype: Any,
     slots: int,
-    stop_ids: tuple[int, ...],
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-) -> Int[Array, "batch slots"]:
-    """Read the prompts, then append up to `limit` tokens a row; -1 fills the unused slots."""
+    choice: Choice,
+) -> tuple[Rows, list[Past]]:
+    """The first token of each row, and what the tokens after it see."""
     batch, tokens = token_ids.shape
     start = 0 if prefix is None else prefix.keys.shape[2]
     before = jnp.arange(start, dtype=jnp.int32)[None]
@@ -78,53 +77,47 @@ def _decode(
         dtype=dtype,
     )
     last = jnp.take_along_axis(hidden, lengths[:, None, None] - 1, axis=1)[:, 0]
+    empty = Rows(jnp.int32(0), jnp.full((batch, slots), -1, jnp.int32), jnp.zeros((batch,), bool))
+    rows = choose_token(params, config, last, empty, row_keys, choice)
+    return rows, [*shared, Past(prompt, real, positions)]
 
-    def choose(state: Float[Array, "batch width"], step: Int[Array, ""]) -> Int[Array, " batch"]:
-        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(row_keys, step)
-        logits = unembed(params, config, state)
-        return sample(logits, keys, temperature=temperature, top_k=top_k, top_p=top_p)
 
-    def is_stop(token: Int[Array, " batch"]) -> Bool[Array, " batch"]:
-        return (token[:, None] == jnp.asarray(stop_ids, jnp.int32)[None]).any(axis=-1)
-
-    first = choose(last, jnp.int32(0))
-    layers, _, _, kv_heads, head_dim = prompt.keys.shape
-    empty = jnp.zeros((layers, batch, slots, kv_heads, head_dim), dtype)
-    out = jnp.full((batch, slots), -1, jnp.int32).at[:, 0].set(first)
-
-    def unfinished(state: _Decoding) -> Bool[Array, ""]:
-        return (state.step < limit) & ~state.done.all()
-
-    def append(state: _Decoding) -> _Decoding:
-        appended = jnp.arange(slots, dtype=jnp.int32)[None]
-        past = [
-            *shared,
-            Past(prompt, real, positions),
-            Past(state.cache, appended < state.step - 1, (start + lengths)[:, None] + appended),
-        ]
-        previous = jax.lax.dynamic_slice_in_dim(state.tokens, state.step - 1, 1, axis=1)
-        hidden, new = forward(
-            params,
-            config,
-            jnp.maximum(previous, 0),
-            positions=(start + lengths + state.step - 1)[:, None],
-            past=past,
-            dtype=dtype,
-        )
-        cache = KeyValues(
-            *(
-                jax.lax.dynamic_update_slice_in_dim(whole, piece, state.step - 1, axis=2)
-                for whole, piece in zip(state.cache, new, strict=True)
+def _append_tokens(
+    params: Params,
+    split: LayerByLayer | None,
+    rows: Rows,
+    past: list[Past],
+    ends: Int[Array, " batch"],
+    row_keys: Key[Array, " batch"],
+    limit: int,
+    look: Callable[[Rows], Bool[np.ndarray, " batch"]],
+    *,
+    config: DecoderConfig,
+    choice: Choice,
+) -> Rows:
+    """Append until every row has `limit` tokens or has ended, as `look` says."""
+    batch, slots = rows.tokens.shape
+    kind = past[-1].key_values.keys
+    shape = (config.num_layers, batch, slots, *kind.shape[-2:])
+    cache = KeyValues(jnp.zeros(shape, kind.dtype), jnp.zeros(shape, kind.dtype))
+    seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
+    caches = [] if split is None else each_layer(cache)
+    earlier = [] if split is None else each_layer([kept.key_values for kept in past])
+    for step in range(1, limit):
+        if split is not None or (step - 1) % STEPS_BETWEEN_LOOKS == 0:
+            done = look(rows)
+            if done.all():
+                break
+            rows = rows._replace(done=jnp.asarray(done))
+        if split is None:
+            rows, cache = append_token(
+                params, rows, cache, ends, past, row_keys, config=config, choice=choice
             )
-        )
-        token = jnp.where(state.done, -1, choose(hidden[:, 0], state.step))
-        tokens = jax.lax.dynamic_update_slice_in_dim(
-            state.tokens, token[:, None], state.step, axis=1
-        )
-        return _Decoding(state.step + 1, tokens, state.done | is_stop(token), cache)
-
-    start_state = _Decoding(jnp.int32(1), out, is_stop(first), KeyValues(empty, empty))
-    return jax.lax.while_loop(unfinished, append, start_state).tokens
+        else:
+            rows, caches = split.append_token(
+                rows, caches, ends, seen, earlier, row_keys, config=config, choice=choice
+            )
+    return rows
 
 
 def generate(
@@ -141,6 +134,7 @@ def generate(
     seed: int = 0,
     rows: Sequence[int] | None = None,
     dtype: Any = jnp.float32,
+    ended: Ended | None = None,
     progress: Progress | None = None,
 ) -> list[list[int]]:
     """Continue each prompt until a stop token or `max_new_tokens`.
@@ -159,7 +153,9 @@ def generate(
         rows: The number of each prompt, in the whole of which these are a part; its index here by
             default.
         dtype: Type of the activations.
-        progress: Called after each batch.
+        ended: What else ends a prompt. It is asked from time to time, so that a few tokens may
+            follow those it would have ended with.
+        progress: Called as rows are finished.
 
     Returns:
         The new token ids of each prompt, in the order of the prompts.
@@ -192,28 +188,59 @@ def generate(
         ids = jnp.asarray(np.asarray([prompts[0][:shared]], np.int32))
         prefix = _read_prefix(params, ids, config=config, dtype=dtype)
     key = jax.random.key(seed)
+    choice = Choice(stop_ids, temperature, top_k, top_p)
+    split = split_layers(params) if max_new_tokens > 1 else None
     results: list[list[int]] = [[] for _ in prompts]
     finished = 0
+
+    def new_tokens(tokens: np.ndarray) -> list[int]:
+        return [id_ for id_ in tokens.tolist() if id_ >= 0 and id_ not in stop_ids]
+
     for batch in batches([prompt[shared:] for prompt in prompts], pad_id):
-        numbers = batch.rows if rows is None else [rows[row] for row in batch.rows]
-        row_ids = np.resize(np.asarray(numbers, np.uint32), len(batch.lengths))
-        tokens = _decode(
+        at = np.resize(np.asarray(batch.rows), len(batch.lengths))
+        numbers = at if rows is None else np.asarray(rows)[at]
+        row_keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
+            key, jnp.asarray(numbers.astype(np.uint32))
+        )
+        lengths = jnp.asarray(batch.lengths)
+        begun, past = _read_prompts(
             params,
             jnp.asarray(batch.token_ids),
-            jnp.asarray(batch.lengths),
+            lengths,
             prefix,
-            jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.asarray(row_ids)),
-            jnp.int32(max_new_tokens),
+            row_keys,
             config=config,
             dtype=dtype,
             slots=round_up(max_new_tokens, LENGTH_STEP),
-            stop_ids=stop_ids,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            choice=choice,
         )
-        for row, ids in zip(batch.rows, np.asarray(tokens).tolist(), strict=False):
-            results[row] = [id_ for id_ in ids if id_ >= 0 and id_ not in stop_ids]
+
+        def look(
+            made: Rows, at: np.ndarray = at, real: int = len(batch.rows), before: int = finished
+        ) -> np.ndarray:
+            done = np.array(made.done)
+            if ended is not None:
+                tokens = np.asarray(made.tokens)
+                for row in np.flatnonzero(~done):
+                    done[row] = ended(int(at[row]), new_tokens(tokens[row]))
+            if progress and not done.all():
+                progress(before + int(done[:real].sum()), len(prompts))
+            return done
+
+        made = _append_tokens(
+            params,
+            split,
+            begun,
+            past,
+            lengths + shared,
+            row_keys,
+            max_new_tokens,
+            look,
+            config=config,
+            choice=choice,
+        )
+        for row, tokens in zip(batch.rows, np.asarray(made.tokens), strict=False):
+            results[row] = new_tokens(tokens)
         finished += len(batch.rows)
         if progress:
             progress(finished, len(prompts))

@@ -24,6 +24,7 @@ from ._lora import merge_lora
 from ._params import Params
 from ._peft import load_adapters
 from ._presets import make_preset
+from ._progress import show_rows
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -112,7 +113,9 @@ class Model:
         top_p: float | None = None,
         seed: int = 0,
         rows: Sequence[int] | None = None,
-        progress: Progress | None = None,
+        stop: str | Sequence[str] = (),
+        stop_ids: Sequence[int] = (),
+        progress: Progress | bool = False,
     ) -> list[str]:
         """Continue each prompt until the model ends its turn or `max_new_tokens` are there.
 
@@ -126,14 +129,19 @@ class Model:
             seed: The same seed gives the same samples.
             rows: The number of each prompt, on which its samples depend; its index by default.
                 Parts of a long list get the samples of the whole with their numbers there.
-            progress: Called with the numbers of finished and of all prompts.
+            stop: Texts that end a continuation too, wherever tokens begin and end.
+            stop_ids: Token ids that end a continuation beside the model's own.
+            progress: True shows a bar; a function is called with the numbers of finished and of
+                all prompts.
 
         Returns:
-            The continuations, without the prompt and without special tokens.
+            The continuations, without the prompt, without special tokens, and without what ended
+            them.
 
         Raises:
             TypeError: A prompt is neither a string nor a list of messages.
-            ValueError: A prompt is empty, or leaves no room in the context.
+            ValueError: A prompt is empty or leaves no room in the context, a stop text is empty,
+                or a stop token is not in the vocabulary.
 
         Example:
             >>> from modelops_jax.models import load
@@ -142,25 +150,39 @@ class Model:
         """
         self._check_head(has_labels=False)
         encoded = self._encode_prompts(prompts)
-        ids = generate(
-            self.params,
-            self.config,
-            [prompt.ids for prompt in encoded],
-            max_new_tokens=max_new_tokens,
-            stop_ids=self.tokenizer.stop_ids,
-            pad_id=self.tokenizer.pad_id,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            rows=rows,
-            dtype=self.dtype,
-            progress=progress,
-        )
-        return [
-            self.tokenizer.decode(row, after=prompt.text)
-            for row, prompt in zip(ids, encoded, strict=True)
-        ]
+        stops = _stop_texts(stop)
+        for id_ in stop_ids:
+            if not 0 <= id_ < self.config.vocab_size:
+                raise ValueError(
+                    f"stop_ids has {id_}; the vocabulary has {self.config.vocab_size} ids, from 0"
+                )
+
+        def text_of(index: int, ids: list[int]) -> str:
+            return self.tokenizer.decode(ids, after=encoded[index].text)
+
+        def has_stop(index: int, ids: list[int]) -> bool:
+            text = text_of(index, ids)
+            return any(stop in text for stop in stops)
+
+        with show_rows("generating", progress) as report:
+            made = generate(
+                self.params,
+                self.config,
+                [prompt.ids for prompt in encoded],
+                max_new_tokens=max_new_tokens,
+                stop_ids=tuple(dict.fromkeys((*self.tokenizer.stop_ids, *stop_ids))),
+                pad_id=self.tokenizer.pad_id,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+                rows=rows,
+                dtype=self.dtype,
+                ended=has_stop if stops else None,
+                progress=report,
+            )
+        texts = [text_of(index, ids) for index, ids in enumerate(made)]
+        return [min([text, *(text.split(stop, 1)[0] for stop in stops)], key=len) for text in texts]
 
     def score(
         self, prompts: Sequence[Any], completions: Sequence[Any]
@@ -341,6 +363,14 @@ class Model:
             f"prompts[{index}] is a {type(prompt).__name__}; expected a string or a list of "
             f"messages{hint if isinstance(prompt, Mapping) else ''}"
         )
+
+
+def _stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    for text in stops:
+        if not text or not isinstance(text, str):
+            raise ValueError(f"stop has {text!r}; expected texts of at least one character")
+    return stops
 
 
 def _check_list(name: str, value: Any) -> None:

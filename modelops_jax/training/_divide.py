@@ -1,5 +1,6 @@
 """Which arrays of a model a run trains, and the model that both make again."""
 
+import functools
 from typing import Any
 
 import jax
@@ -18,15 +19,18 @@ def divide(params: Params, config: TrainingConfig) -> tuple[Any, Any]:
     """The trained arrays and the frozen ones.
 
     With `config.lora` the trained ones are new adapters to all parameters, and the head for labels;
-    without, they are the parameters that `config.freeze` does not name.
+    without, they are float32 copies of the parameters that `config.freeze` does not name.
     """
+    # Copies, because a step writes its result over its input. In bfloat16 most updates would be
+    # too small to change a weight.
+    copy = functools.partial(jax.tree.map, lambda leaf: jnp.copy(leaf).astype(jnp.float32))
     if config.lora is None:
-        return split_frozen(params, config.freeze)
+        trained, frozen = split_frozen(params, config.freeze)
+        return copy(trained), frozen
     adapters = init_lora(params, config.lora, config.seed).weights
     if _HEAD not in params:
         return adapters, params
-    head = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), params[_HEAD])
-    return {**adapters, _HEAD: head}, {"model": params["model"]}
+    return {**adapters, _HEAD: copy(params[_HEAD])}, {"model": params["model"]}
 
 
 def join(trainable: Any, frozen: Any, lora: LoraConfig | None) -> tuple[Params, Adapters | None]:

@@ -22,20 +22,22 @@ from ._memory import (
     batch_shapes,
     device_memory,
     largest_that_fits,
+    param_shapes,
     program_bytes,
     state_shapes,
 )
-from ._objective import Objective, loss_of
+from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
 from ._plan import Plan
 from ._step import lower_gradients, lower_update, train_step
+from ._tokenized import TokenizedDataset
 from ._training_plan import TrainingPlan
 
 
 def plan(
     model: str | os.PathLike[str] | Description | Model,
-    train: Dataset,
+    train: Dataset | TokenizedDataset,
     *,
     config: TrainingConfig,
     memory: int | None = None,
@@ -144,11 +146,8 @@ class _Step:
             self.values = np.zeros(self.rows.trained_tokens, np.float32)
         self.plan = Plan(self.rows, config, model, values=self.values)
         self.mesh = make_mesh(config.mesh) if config.mesh else None
-        self.params = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), model.params
-        )
-        dtype = self.params["model"]["embed_tokens"]["weight"].dtype
-        loss = loss_of(model, config)
+        self.params = param_shapes(model.params, self.mesh)
+        dtype, loss = activation_dtype(config), loss_of(model, config)
         self.objective = Objective(model.config, config.lora, dtype, config.remat, loss)
         self.optimizer = make_optimizer(config, self.plan.total_steps)
         self.state, self.frozen = state_shapes(self.params, config, self.optimizer, self.mesh)
@@ -173,7 +172,8 @@ class _Step:
             gradients + array_bytes(state.optimizer), self._update + array_bytes(self.frozen)
         )
         # Where weights are trained themselves, it is a copy of them: the caller's model stays.
-        return used + (0 if self.config.lora else array_bytes(state.trainable))
+        kept = 0 if self.config.lora else array_bytes(self.params) - array_bytes(self.frozen)
+        return used + kept
 
     def on_mesh(self) -> contextlib.AbstractContextManager[Any]:
         """Where the step is compiled and runs."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import Adapters, Model, make_mesh, shard_weights
@@ -128,11 +127,7 @@ def fit(
     mesh = make_mesh(config.mesh) if config.mesh else None
     params = shard_weights(model.params, mesh) if mesh else model.params
     trainable, frozen = divide(params, config)
-    if config.lora is None:
-        # A copy, because a step writes its result over its input. In bfloat16 most updates would
-        # be too small to change a weight.
-        trainable = jax.tree.map(lambda leaf: jnp.copy(leaf).astype(jnp.float32), trainable)
-    elif mesh:
+    if config.lora is not None and mesh:
         trainable = shard_weights(trainable, mesh)
     dtype = activation_dtype(config)
     objective = Objective(model.config, config.lora, dtype, config.remat, loss)

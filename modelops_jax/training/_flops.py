@@ -42,13 +42,13 @@ def epoch_flops(
     trained = _linear_weights(trainable)
     weights = _linear_weights(params["model"]["layers"]) + (trained if training.lora else 0)
     pairs = _pairs(config, lengths)
-    # The tree of adapters, which are never on the head, has neither of the two.
-    tied = config.tie_word_embeddings
-    head = trainable.get("model", {}).get("embed_tokens") if tied else trainable.get("lm_head")
+    name = next((name for name in ("score", "lm_head") if name in params), None)
+    head = params[name] if name else params["model"]["embed_tokens"]
+    head_is_trained = name in trainable if name else "embed_tokens" in trainable.get("model", {})
     return (
         2 * (2 * weights + trained) * int(lengths.sum())
         + 12 * config.num_heads * config.head_dim * pairs
-        + 2 * config.vocab_size * config.hidden_size * (2 + (head is not None)) * trained_tokens
+        + 2 * head["weight"].size * (2 + head_is_trained) * trained_tokens
     )
 
 

@@ -33,6 +33,12 @@ def array_bytes(tree: Any) -> int:
     return sum(map(size, jax.tree.leaves(tree)))
 
 
+def param_shapes(params: Params, mesh: Mesh | None) -> Params:
+    """Shapes of the parameters, where a run would have them."""
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
+    return shapes if mesh is None else _on_mesh(shapes, mesh)
+
+
 def state_shapes(
     params: Params,
     config: TrainingConfig,

@@ -164,20 +164,22 @@ class Run:
         """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
         values: Record = {}
-        trained = final_weights(self.state)
         of_loss = self.finished or self.due(self.config.eval_every)
+        every = self.config.generate and self.config.generate.every
+        of_answers = self.finished or self.due(every) if every else of_loss
+        if not (of_loss or (self.generation and of_answers)):
+            return
+        trained = final_weights(self.state)
         if of_loss:
             sums = jax.device_get(
                 evaluate_loss(self.objective, trained, self.frozen, self.eval_batches)
             )
             report = self.objective.report(sums)
             values |= {f"eval_{name}": value for name, value in report.items()}
-        every = self.config.generate and self.config.generate.every
-        if self.generation and (self.finished or (self.due(every) if every else of_loss)):
+        if self.generation and of_answers:
             values |= self.generation.measure(unite(trained, self.frozen, self.config))
-        if values:
-            self.finished = self.monitor.see(self.step, values) or self.finished
-            self.history.log_evaluation(self.step, values, begun=begun)
+        self.finished = self.monitor.see(self.step, values) or self.finished
+        self.history.log_evaluation(self.step, values, begun=begun)
 
     def save(self) -> None:
         facts = {

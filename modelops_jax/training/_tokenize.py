@@ -95,7 +95,7 @@ def tokenize(
     """
     check_dataset(dataset, "text", name=name)
     limit = config.longest_row(context)
-    places = [(f"row {index}", row) for index, row in enumerate(dataset)]
+    places = [(dataset.place(index), row) for index, row in enumerate(dataset)]
     try:
         blocks = [
             tokenize_block(rows, tokenizer, config.train_on, limit)

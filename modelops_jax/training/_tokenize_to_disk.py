@@ -188,7 +188,7 @@ def _places(
         for problem in source.problems():
             problems[problem.row].append(problem)
         for index, row in enumerate(source):
-            yield f"row {index}", row, problems[index]
+            yield source.place(index), row, problems[index]
     else:
         for index, (line, row, found) in enumerate(stream_rows(source)):
             yield f"row {index} (line {line})", row, found

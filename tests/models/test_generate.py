@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.models import DecoderConfig, forward, generate, init_params, score, unembed
+from modelops_jax.models._append import split_layers
 from modelops_jax.models._batching import batches, common_prefix
 from modelops_jax.models._sampling import sample
 
@@ -42,9 +43,16 @@ def plain_greedy(params, prompt: list[int], count: int) -> list[int]:
     return new
 
 
-@pytest.mark.parametrize("shared", [0, 11])
-def test_cached_ragged_batch_equals_plain_greedy(params, shared: int):
-    """The cache, the padding and the shared beginning change no token."""
+@pytest.mark.parametrize(("shared", "is_whole"), [(0, True), (11, False)])
+def test_cached_ragged_batch_equals_plain_greedy(
+    params, shared: int, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """The cache, the padding and the shared beginning change no token; nor does a whole step.
+
+    A CPU runs one program a layer; an accelerator one a token, and looks at some tokens only.
+    """
+    if is_whole:
+        monkeypatch.setattr("modelops_jax.models._generate.split_layers", lambda _: None)
     prompts = make_prompts(shared, [3, 40, 1, 9, 17])
     made = generate(params, CONFIG, prompts, max_new_tokens=8, stop_ids=(STOP,), pad_id=0)
     assert made == [plain_greedy(params, prompt, 8) for prompt in prompts]
@@ -58,6 +66,34 @@ def test_stop_token_ends_a_row_and_is_not_returned(params):
     stopped = generate(params, CONFIG, prompts, max_new_tokens=6, stop_ids=(stop,), pad_id=0)
     for before, after in zip(free, stopped, strict=True):
         assert after == before[: before.index(stop)] if stop in before else after == before
+
+
+def test_a_caller_may_end_rows_and_watch(params):
+    """On a CPU it is asked after every token; the others go on, and progress counts the ended."""
+    prompts = make_prompts(0, [4, 6, 8])
+    settings = {"max_new_tokens": 6, "stop_ids": (), "pad_id": 0}
+    free = generate(params, CONFIG, prompts, **settings)
+    seen: list[tuple[int, int]] = []
+    made = generate(
+        params,
+        CONFIG,
+        prompts,
+        ended=lambda row, ids: row == 1 and ids[-2:] == free[1][1:3],
+        progress=lambda finished, total: seen.append((finished, total)),
+        **settings,
+    )
+    assert made == [free[0], free[1][:3], free[2]]
+    assert seen == [(0, 3), (0, 3), (1, 3), (1, 3), (1, 3), (3, 3)]
+
+
+def test_layers_apart_are_the_same_memory(params):
+    """Weights of a CPU are not copied, and a model on several devices is left whole."""
+    split = split_layers(params)
+    assert split is not None
+    for index, layer in enumerate(split.layers):
+        apart, stacked = layer["mlp"]["up_proj"]["weight"], params["model"]["layers"]["mlp"]
+        pointer = stacked["up_proj"]["weight"].unsafe_buffer_pointer()
+        assert apart.unsafe_buffer_pointer() == pointer + index * apart.nbytes
 
 
 def test_sampling_does_not_depend_on_the_batch(params):

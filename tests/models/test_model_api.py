@@ -1,6 +1,7 @@
 """What one does with a loaded model: logits, generate, score, save."""
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 from modelops_jax.models import (
     ChatTemplateError,
@@ -17,6 +19,7 @@ from modelops_jax.models import (
     load,
 )
 from modelops_jax.models._presets import byte_tokenizer
+from modelops_jax.models._progress import show_rows
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,40 @@ def test_messages_go_through_the_chat_template(model: Model):
     messages = [{"role": "user", "content": "Hi"}]
     text = model.tokenizer.render_chat(messages, add_generation_prompt=True)
     assert model.generate([messages], max_new_tokens=5) == model.generate([text], max_new_tokens=5)
+
+
+def test_stop_texts_and_tokens_end_a_continuation(model: Model):
+    """Wherever they begin inside the text; the first of several counts, and is cut off."""
+    prompts = ["Hello", "a", "What is that?"]
+    options: dict[str, Any] = {"max_new_tokens": 6, "temperature": 0.7, "seed": 5}
+    free = model.generate(prompts, **options)
+    assert free[0].startswith("~Qw3]")
+    for stops in ("w3", ["not there", "]", "w3"]):
+        cut = model.generate(prompts, stop=stops, **options)
+        assert cut[0] == "~Q"
+        assert cut[1:] == free[1:]
+    assert model.generate(prompts, stop_ids=[ord("w")], **options)[0] == "~Q"
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"stop": ""}, "stop has ''; expected texts"),
+        ({"stop": ["a", ""]}, "stop has ''"),
+        ({"stop_ids": [260]}, "stop_ids has 260; the vocabulary has 260 ids"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            model.generate(prompts, **options, **arguments)
+
+
+def test_a_bar_shows_finished_prompts():
+    """True draws one on a terminal; a function is told the numbers."""
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=100)
+    with show_rows("generating", True, console) as report:
+        assert report is not None
+        report(2, 3)
+    assert "generating" in written.getvalue()
+    assert "2/3" in written.getvalue()
+    with show_rows("generating", False) as report:
+        assert report is None
 
 
 def test_sampling_is_reproducible(model: Model):

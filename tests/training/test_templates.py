@@ -1,6 +1,8 @@
 """What the loss is on, for the template of every family: the assistant's turns and their ends."""
 
-import dataclasses
+import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,12 +27,19 @@ def backend() -> tokenizers.Tokenizer:
     return backend
 
 
+def id_of(backend: tokenizers.Tokenizer, token: str) -> int:
+    """The id of a token that is there."""
+    found = backend.token_to_id(token)
+    assert found is not None
+    return found
+
+
 @pytest.fixture(params=TEMPLATES)
 def tokenizer(request: pytest.FixtureRequest, backend: tokenizers.Tokenizer) -> Tokenizer:
     """A tokenizer with one of the templates, that pads with the token that ends a turn."""
     template, end = TEMPLATES[request.param]
-    end_id = backend.token_to_id(end)
-    return Tokenizer(backend, backend.token_to_id("<s>"), end_id, end_id, (end_id,), template)
+    end_id = id_of(backend, end)
+    return Tokenizer(backend, id_of(backend, "<s>"), end_id, end_id, (end_id,), template)
 
 
 def conversation(answers: list[str]) -> list[dict[str, str]]:
@@ -130,6 +139,20 @@ def test_acceptance_4_a_row_whose_answer_lies_past_the_context(tokenizer: Tokeni
     ]
 
 
+def test_acceptance_4_a_row_from_a_file_is_named_by_its_line_too(tmp_path: Path):
+    """Also in a part of the dataset, where its index is another one."""
+    long = {"prompt": "Say it! " * 20, "completion": "Hello"}
+    short = {"prompt": "Say it!", "completion": "Hello"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n\n" for row in (short, short, long)))
+    part = Dataset.from_file(path)[1:]
+    assert part.place(-1) == "row 1 (line 5)"
+    assert pickle.loads(pickle.dumps(part)).place(1) == "row 1 (line 5)"
+    options = {"context": 160, "name": "training"}
+    with pytest.raises(ValueError, match=r"the first is row 1 \(line 5\) with"):
+        tokenize(part, load("tiny").tokenizer, TrainingConfig(), **options)
+
+
 def test_a_system_message_is_read_or_refused(tokenizer: Tokenizer):
     """By the template's own words where it takes none."""
     messages = [{"role": "system", "content": "Be brief."}, *conversation(["Hi"])]
@@ -162,9 +185,9 @@ def test_a_muted_turn_is_read_and_not_trained(tokenizer: Tokenizer):
 
 def test_a_model_without_a_template_trains_the_completion(backend: tokenizers.Tokenizer):
     """And its end, which is also what pads."""
-    end = backend.token_to_id("</s>")
+    end = id_of(backend, "</s>")
     base = Tokenizer(backend, None, end, end, (end,), None)
     row = tokenize_row(base, {"prompt": "2+2=", "completion": "4"})
     assert text_of(base, row.token_ids[row.trained]) == "4</s>"
     with pytest.raises(ValueError, match="no chat template"):
-        tokenize_row(dataclasses.replace(base), {"messages": conversation(["Hi"])})
+        tokenize_row(base, {"messages": conversation(["Hi"])})

@@ -5,6 +5,7 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -22,12 +23,19 @@ from modelops_jax.training import (
     TrainingConfig,
     _estimate,
     make_batch,
+    make_optimizer,
     plan,
+    start_state,
     tokenize,
 )
 from modelops_jax.training._divide import divide
 from modelops_jax.training._flops import epoch_flops
-from modelops_jax.training._memory import MOST_COMPILATIONS, largest_that_fits
+from modelops_jax.training._memory import (
+    MOST_COMPILATIONS,
+    largest_that_fits,
+    param_shapes,
+    state_shapes,
+)
 from modelops_jax.training._plan import Plan
 
 CONFIG = TrainingConfig(batch_size=4, epochs=2, lora=LoraConfig(rank=2))
@@ -82,6 +90,25 @@ def test_the_largest_batch_is_the_last_that_fits(model, rows, monkeypatch):
         assert found.fits == (memory >= used)
         assert f"largest batch  {largest} in one pass" in str(found)
         assert ("DOES NOT FIT in" in str(found)) == (memory < used)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lora": LoraConfig(rank=2)},
+        {"optimizer": "muon", "ema_decay": 0.9},
+        {"optimizer": "adafactor", "freeze": ("*embed*",)},
+    ],
+)
+def test_the_state_has_the_shapes_that_are_planned(model, settings):
+    """Those of a run's first state, of weights in bfloat16 too."""
+    config = TrainingConfig(**settings)
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model.params)
+    optimizer = make_optimizer(config, 10)
+    trainable, frozen = divide(params, config)
+    actual = start_state(optimizer, trainable), frozen
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), actual)
+    assert state_shapes(param_shapes(params, None), config, optimizer, None) == shapes
 
 
 @pytest.mark.parametrize("grow", [lambda n: 10 * n, lambda n: n * n, lambda n: 900 + n // 7 * 7])

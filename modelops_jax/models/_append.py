@@ -1,0 +1,207 @@
+"""Appending one token to every row of a batch.
+
+On an accelerator one compiled program does it, with a loop over the stacked layers. On a CPU that
+loop would copy every layer's weights out of the stack for every token, which takes longer than the
+products: there each layer has its weights as arrays of their own, over the same memory, and one
+small program runs once a layer. See docs/decisions/0004.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ._config import DecoderConfig
+from ._decoder import KeyValues, Past, embed, final_norm, forward, run_layer, unembed
+from ._params import Params
+from ._sampling import sample
+from ._views import Seen, View, make_views
+
+
+class Choice(NamedTuple):
+    """How a token is chosen and which ones end a row; see `generate`."""
+
+    stop_ids: tuple[int, ...]
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+
+
+class Rows(NamedTuple):
+    """What is appended so far: tokens (-1 where there is none) and which rows have ended."""
+
+    step: Int[Array, ""]
+    tokens: Int[Array, "batch slots"]
+    done: Bool[Array, " batch"]
+
+
+def choose_token(
+    params: Params,
+    config: DecoderConfig,
+    states: Float[Array, "batch width"],
+    rows: Rows,
+    row_keys: Key[Array, " batch"],
+    choice: Choice,
+) -> Rows:
+    """Put the next token of each row in its slot, if the row has not ended."""
+    keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(row_keys, rows.step)
+    logits = unembed(params, config, states)
+    token = sample(
+        logits, keys, temperature=choice.temperature, top_k=choice.top_k, top_p=choice.top_p
+    )
+    stops = (token[:, None] == jnp.asarray(choice.stop_ids, jnp.int32)[None]).any(axis=-1)
+    token = jnp.where(rows.done, -1, token)
+    tokens = jax.lax.dynamic_update_slice_in_dim(rows.tokens, token[:, None], rows.step, axis=1)
+    return Rows(rows.step + 1, tokens, rows.done | stops)
+
+
+def _inputs(
+    rows: Rows, ends: Int[Array, " batch"]
+) -> tuple[Int[Array, "batch one"], Int[Array, "batch one"], Seen]:
+    """The last tokens, their positions, and where those appended before them lie."""
+    at = rows.step - 1
+    slot = jnp.arange(rows.tokens.shape[1], dtype=jnp.int32)[None]
+    last = jax.lax.dynamic_slice_in_dim(rows.tokens, at, 1, axis=1)
+    return jnp.maximum(last, 0), (ends + at)[:, None], Seen(ends[:, None] + slot, slot < at)
+
+
+def _store(cache: KeyValues, new: KeyValues, at: Int[Array, ""]) -> KeyValues:
+    """The cache with the keys and values of one more token; slots are the third axis from last."""
+    pairs = zip(cache, new, strict=True)
+    return KeyValues(
+        *(
+            jax.lax.dynamic_update_slice_in_dim(whole, piece, at, axis=whole.ndim - 3)
+            for whole, piece in pairs
+        )
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("config", "choice"), donate_argnames=("rows", "cache"))
+def append_token(
+    params: Params,
+    rows: Rows,
+    cache: KeyValues,
+    ends: Int[Array, " batch"],
+    past: Sequence[Past],
+    row_keys: Key[Array, " batch"],
+    *,
+    config: DecoderConfig,
+    choice: Choice,
+) -> tuple[Rows, KeyValues]:
+    """Compute the last token of each row and append the next one; `rows` and `cache` are consumed.
+
+    Args:
+        params: Parameter tree.
+        rows: What is appended so far, at least one token.
+        cache: Keys and values of what is appended before the last token.
+        ends: Position of each row's first appended token.
+        past: The prompts.
+        row_keys: One key a row.
+        config: The architecture.
+        choice: How the token is chosen.
+    """
+    last, positions, appended = _inputs(rows, ends)
+    before = [*past, Past(cache, appended.visible, appended.positions)]
+    hidden, new = forward(
+        params, config, last, positions=positions, past=before, dtype=cache.keys.dtype
+    )
+    cache = _store(cache, new, rows.step - 1)
+    return choose_token(params, config, hidden[:, 0], rows, row_keys, choice), cache
+
+
+@functools.partial(jax.jit, static_argnames=("config", "dtype"))
+def _enter(
+    outer: Params,
+    rows: Rows,
+    ends: Int[Array, " batch"],
+    seen: Sequence[Seen],
+    *,
+    config: DecoderConfig,
+    dtype: Any,
+) -> tuple[Float[Array, "batch width"], tuple[View, View]]:
+    last, positions, appended = _inputs(rows, ends)
+    views = make_views(config, jnp.ones_like(last), positions, 0, [*seen, appended])
+    return embed(outer, config, last[:, 0], positions[:, 0], dtype), views
+
+
+@functools.partial(jax.jit, static_argnames=("config",), donate_argnames=("hidden", "cache"))
+def _pass_layer(
+    layer: Params,
+    hidden: Float[Array, "batch width"],
+    cache: KeyValues,
+    earlier: Sequence[KeyValues],
+    view: View,
+    step: Int[Array, ""],
+    *,
+    config: DecoderConfig,
+) -> tuple[Float[Array, "batch width"], KeyValues]:
+    hidden, new = run_layer(hidden, layer, {}, [*earlier, cache], view, 0.0, None, config)
+    return hidden, _store(cache, new, step - 1)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "choice"), donate_argnames=("rows",))
+def _leave(
+    outer: Params,
+    hidden: Float[Array, "batch width"],
+    rows: Rows,
+    row_keys: Key[Array, " batch"],
+    *,
+    config: DecoderConfig,
+    choice: Choice,
+) -> Rows:
+    return choose_token(outer, config, final_norm(outer, config, hidden), rows, row_keys, choice)
+
+
+class LayerByLayer(NamedTuple):
+    """A model whose layers are trees of their own, and its parameters without them."""
+
+    layers: list[Params]
+    outer: Params
+
+    def append_token(
+        self,
+        rows: Rows,
+        caches: list[KeyValues],
+        ends: Int[Array, " batch"],
+        seen: Sequence[Seen],
+        earlier: Sequence[Sequence[KeyValues]],
+        row_keys: Key[Array, " batch"],
+        *,
+        config: DecoderConfig,
+        choice: Choice,
+    ) -> tuple[Rows, list[KeyValues]]:
+        """As `append_token`, with the keys and values of each layer apart."""
+        dtype = caches[0].keys.dtype
+        hidden, (full, local) = _enter(self.outer, rows, ends, seen, config=config, dtype=dtype)
+        all_local = config.sliding_window is not None
+        kinds = config.local_layers or (all_local,) * config.num_layers
+        stored = []
+        for layer, cache, prompt, is_local in zip(self.layers, caches, earlier, kinds, strict=True):
+            view = local if is_local else full
+            hidden, cache = _pass_layer(
+                layer, hidden, cache, prompt, view, rows.step, config=config
+            )
+            stored.append(cache)
+        return _leave(self.outer, hidden, rows, row_keys, config=config, choice=choice), stored
+
+
+def split_layers(params: Params) -> LayerByLayer | None:
+    """The model layer by layer, without a copy; None where its weights are not on one CPU."""
+    leaves = jax.tree.leaves(params)
+    devices = {device for leaf in leaves for device in leaf.devices()}
+    if {device.platform for device in devices} != {"cpu"} or len(devices) > 1:
+        return None
+    model = {name: tree for name, tree in params["model"].items() if name != "layers"}
+    return LayerByLayer(each_layer(params["model"]["layers"]), {**params, "model": model})
+
+
+def each_layer(stacked: Any) -> list[Any]:
+    """One tree a layer, of arrays on a CPU that are stacked on axis 0; nothing is copied."""
+    # JAX takes over a view of host memory that is aligned as its own arrays are.
+    host = jax.tree.map(np.asarray, stacked)
+    count = len(jax.tree.leaves(host)[0])
+    return [jax.device_put(jax.tree.map(lambda leaf, at=at: leaf[at], host)) for at in range(count)]
