@@ -38,6 +38,32 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
     return _Labels(next((_kind_of(cell) for cell in first if _kind_of(cell)), None))
 
 
+def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | None:
+    """What `read` makes of every cell of a column, by calls for the column and not for the cell.
+
+    None where a cell may be wrong, or where there is no such way: `read` itself then tells.
+    """
+    kinds = set(map(type, cells))
+    if read is _number and kinds == {float}:
+        return list(cells) if all(map(math.isfinite, cells)) else None
+    if read is _number_of_text:
+        try:
+            values = list(map(float, cells))
+        except ValueError:
+            return None
+        return values if all(map(math.isfinite, values)) else None
+    if read is _integer_of_text:
+        return list(map(int, cells)) if all(map(_INTEGER.fullmatch, cells)) else None
+    kind = read.kind if isinstance(read, _Labels) else None
+    if kinds == {int} and kind == "an integer":
+        return list(cells) if -_LARGEST <= min(cells) and max(cells) < _LARGEST else None
+    if kinds == {bool} and kind == "true or false":
+        return list(cells)
+    if kinds == {str} and (read is _text or kind == "a string"):
+        return None if any(map(has_lone_surrogate, set(cells))) else list(cells)
+    return None
+
+
 def _number(cell: Any) -> float:
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         raise CellError(f"found {describe(cell)}, expected a number")
@@ -91,7 +117,7 @@ class _Labels:
     """Labels of one kind: strings, integers or bools."""
 
     def __init__(self, kind: str | None) -> None:
-        self._kind = kind
+        self.kind = kind
 
     def __call__(self, cell: Any) -> Any:
         kind = _kind_of(cell)
@@ -99,9 +125,9 @@ class _Labels:
             raise CellError(
                 f"found {describe(cell)}, expected a label: a string, an integer, true or false"
             )
-        self._kind = self._kind or kind
-        if kind != self._kind:
-            raise CellError(f"found {describe(cell)}, expected {self._kind}, as in the first rows")
+        self.kind = self.kind or kind
+        if kind != self.kind:
+            raise CellError(f"found {describe(cell)}, expected {self.kind}, as in the first rows")
         if kind == "a string":
             return _text(cell)
         if kind == "an integer" and not -_LARGEST <= cell < _LARGEST:

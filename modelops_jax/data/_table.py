@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ._cells import CellError, CellKind, reader_of
+from ._cells import CellError, CellKind, read_whole, reader_of
 from ._problem import DatasetError, Problem
 from ._table_csv import csv_rows
 from ._table_jsonl import jsonl_rows
@@ -113,14 +113,12 @@ class _Chunks:
         self._problems: list[Problem] = []
         self._readers: list[Callable[[Any], Any]] | None = None
         self.taken = 0
-
-    @property
-    def size(self) -> int:
+        self.size = 0
         """Rows that wait, bad ones too."""
-        return len(self._rows) + len(self._problems)
 
     def add(self, line: int, cells: Sequence[Any] | Problem) -> None:
         """One more row."""
+        self.size += 1
         if isinstance(cells, Problem):
             self._problems.append(cells)
         else:
@@ -136,7 +134,14 @@ class _Chunks:
                 for kind, first in zip(self._kinds, found, strict=True)
             ]
         chunk = TableChunk({name: [] for name in self._names}, problems=self._problems, done=done)
-        for line, cells in self._rows:
+        rows, self._rows, self._problems = self._rows, [], []
+        self.taken, self.size = self.taken + 1, 0
+        if whole := self._whole_columns(rows):
+            chunk.columns = dict(zip(self._names, whole, strict=True))
+            chunk.lines = [line for line, _ in rows]
+            chunk.problems.sort(key=lambda problem: problem.line or 0)
+            return chunk
+        for line, cells in rows:
             try:
                 values = [
                     _read(read, name, cell)
@@ -149,9 +154,20 @@ class _Chunks:
             for name, value in zip(self._names, values, strict=True):
                 chunk.columns[name].append(value)
         chunk.problems.sort(key=lambda problem: problem.line or 0)
-        self._rows, self._problems = [], []
-        self.taken += 1
         return chunk
+
+    def _whole_columns(self, rows: list[tuple[int, Sequence[Any]]]) -> list[list[Any]] | None:
+        """The columns read at once, several times as fast; None unless every cell is good."""
+        if not rows or self._readers is None:
+            return None
+        found = []
+        columns = zip(*(cells for _, cells in rows), strict=True)
+        for read, column in zip(self._readers, columns, strict=True):
+            values = read_whole(read, column)
+            if values is None:
+                return None
+            found.append(values)
+        return found
 
 
 def _read(read: Callable[[Any], Any], name: str, cell: Any) -> Any:

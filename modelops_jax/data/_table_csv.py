@@ -10,6 +10,9 @@ from pathlib import Path
 from ._jsonl import BOM, GZIP_MAGIC, UTF16_MARKS
 from ._problem import DatasetError, Problem
 
+# How far the file is read is looked up once in so many lines.
+_LINES_A_SHARE = 1024
+
 
 def csv_rows(
     path: Path, columns: Sequence[str]
@@ -31,6 +34,7 @@ def csv_rows(
         except csv.Error as error:
             raise DatasetError(f"{path}, line 1: {error}; expected the columns' names") from None
         places = _places(path, header, columns)
+        share, told, width = 0.0, 0, len(header)
         while True:
             try:
                 row = next(reader, None)
@@ -43,11 +47,13 @@ def csv_rows(
                 continue
             if row is None:
                 return
-            line, share = reader.line_num, min(1.0, file.tell() / size)
+            line = reader.line_num
+            if line - told >= _LINES_A_SHARE:
+                share, told = min(1.0, file.tell() / size), line
             if lines.bad is not None:
                 yield line, Problem("invalid_utf8", lines.bad, line=line), share
                 lines.bad = None
-            elif len(row) == len(header):
+            elif len(row) == width:
                 yield line, [row[place] for place in places], share
             elif row:
                 message = f"found {len(row)} cells, expected {len(header)}, as in the first row"
@@ -69,7 +75,7 @@ class _Lines:
     def __init__(self, file: io.BufferedReader) -> None:
         head = file.peek(2)[:2]
         self.is_utf16 = head in UTF16_MARKS
-        self._stream = gzip.GzipFile(fileobj=file) if head == GZIP_MAGIC else file
+        self._stream = iter(gzip.GzipFile(fileobj=file) if head == GZIP_MAGIC else file)
         self._first = True
         self.bad: str | None = None
 
@@ -77,7 +83,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        raw = next(iter(self._stream))
+        raw = next(self._stream)
         if self._first:
             raw, self._first = raw.removeprefix(BOM), False
         try:

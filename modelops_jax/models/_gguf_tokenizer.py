@@ -1,4 +1,4 @@
-"""The tokenizer inside a GGUF file: byte-level BPE rebuilt from its token and merge lists.
+"""The tokenizer inside a GGUF file, rebuilt from its lists: byte-level BPE or SentencePiece's.
 
 A GGUF file names its pre-tokenizer (the rule that cuts text into words before merging) instead of
 holding it. A wrong rule gives wrong ids without any other sign, so only known names are read.
@@ -11,6 +11,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from ._errors import CheckpointError
+from ._gguf_spm import sentencepiece_bpe
 from ._tokenizer import Tokenizer
 
 # Token types of the format.
@@ -63,20 +64,41 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
         return metadata[name]
 
     kind, pre = need("model"), metadata.get("tokenizer.ggml.pre", "default")
-    if kind != "gpt2":
-        raise CheckpointError(
-            f"{source}: tokenizer.ggml.model is {kind!r}; only byte-level BPE ('gpt2') is read"
+    for key in ("add_eos_token", "remove_extra_whitespaces", "precompiled_charsmap"):
+        if metadata.get(f"tokenizer.ggml.{key}"):
+            raise CheckpointError(f"{source}: tokenizer.ggml.{key} is set, which is not supported")
+    tokens, types = need("tokens"), need("token_type")
+    if kind == "gpt2":
+        rule = _RULES.get(pre)
+        if rule is None:
+            raise CheckpointError(
+                f"{source}: tokenizer.ggml.pre is {pre!r}; supported are "
+                f"{', '.join(sorted(_RULES))}"
+            )
+        try:
+            backend = _byte_level_bpe(tokens, need("merges"), rule)
+        except CheckpointError:
+            raise
+        except Exception as error:  # the package raises bare Exception for a merge it cannot place
+            raise CheckpointError(
+                f"{source}: the tokenizer's merges are damaged: {error}"
+            ) from error
+        adds_bos = rule.add_bos
+    elif kind == "llama":
+        backend = sentencepiece_bpe(
+            tokens,
+            need("scores"),
+            types,
+            unknown=tokens[metadata.get("tokenizer.ggml.unknown_token_id", 0)],
+            add_prefix=metadata.get("tokenizer.ggml.add_space_prefix", True),
+            source=source,
         )
-    rule = _RULES.get(pre)
-    if rule is None:
+        adds_bos = True
+    else:
         raise CheckpointError(
-            f"{source}: tokenizer.ggml.pre is {pre!r}; supported are {', '.join(sorted(_RULES))}"
+            f"{source}: tokenizer.ggml.model is {kind!r}; read are 'gpt2' (byte-level BPE) and "
+            "'llama' (SentencePiece's BPE)"
         )
-    tokens, types, merges = need("tokens"), need("token_type"), need("merges")
-    try:
-        backend = _byte_level_bpe(tokens, merges, rule)
-    except Exception as error:  # the package raises bare Exception for a merge it cannot place
-        raise CheckpointError(f"{source}: the tokenizer's merges are damaged: {error}") from error
     for special, wanted in ((True, CONTROL), (False, USER_DEFINED)):
         added = [
             tokenizers.AddedToken(token, special=special, normalized=False)
@@ -86,7 +108,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
         (backend.add_special_tokens if special else backend.add_tokens)(added)
     eos_id = need("eos_token_id")
     bos_id = metadata.get("tokenizer.ggml.bos_token_id")
-    if metadata.get("tokenizer.ggml.add_bos_token", rule.add_bos):
+    if metadata.get("tokenizer.ggml.add_bos_token", adds_bos):
         if bos_id is None:
             raise CheckpointError(f"{source}: the metadata has no 'tokenizer.ggml.bos_token_id'")
         bos = tokens[bos_id]

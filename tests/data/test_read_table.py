@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from modelops_jax.data import CellKind, DatasetError, read_table
+from modelops_jax.data._cells import CellError, read_whole, reader_of
 
 ROWS = [("ham", 0.5), ("spam", -2.0), ("spam", 1e-3), ("ham", 7.0), ("eggs", 0.0)]
 KINDS: dict[str, CellKind] = {"y": "label", "score": "number"}
@@ -184,3 +185,28 @@ def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
     problems, kept = _problems(path, {"y": "labels"})
     assert kept == [1]
     assert [p.split(",")[-1] for p in problems] == [" expected a list of 0 and 1"] * 2
+
+
+@pytest.mark.parametrize("from_text", [True, False])
+@pytest.mark.parametrize("kind", ["label", "number", "text", "labels"])
+def test_a_column_read_at_once_is_its_cells_read_one_by_one(kind, from_text):
+    """Or it is not read at once: whatever cell would be refused or changed decides that."""
+    good = ["1", "20", "-3"] if from_text else {"number": [0.5, 1.5]}.get(kind, [1, 0, 1])
+    columns = [good, ["a", "b"], [*good, "x"], [*good, "1_0"], [*good, "nan"], [*good, ""]]
+    if not from_text:
+        columns += [[True, False], [*good, True], [0.5, float("inf")], [1.0, 2.0], [1 << 64, 1]]
+        columns += [["a", "\ud800"], [*good, None], [0.5, 1], [[0, 1], [1, 1]]]
+    at_once = 0
+    for column in columns:
+        for first in (good, column):
+            read = reader_of(kind, first, from_text=from_text)
+            try:
+                expected = [read(cell) for cell in column]
+            except CellError:
+                expected = None
+            found = read_whole(reader_of(kind, first, from_text=from_text), column)
+            at_once += found is not None
+            if found is not None:
+                assert found == expected
+                assert list(map(type, found)) == list(map(type, expected or []))
+    assert at_once or kind == "labels"

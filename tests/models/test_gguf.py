@@ -236,7 +236,7 @@ def test_a_first_token_is_added_only_when_asked(gguf_file: Write):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "llama"}, r"tokenizer\.ggml\.model is 'llama'"),
+        ({"model": "t5"}, r"tokenizer\.ggml\.model is 't5'; read are 'gpt2'"),
         ({"pre": "tekken"}, r"tokenizer\.ggml\.pre is 'tekken'; supported are default, gpt-2"),
         ({"merges": ["h zz"]}, "merges are damaged"),
     ],
