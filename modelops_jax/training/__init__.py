@@ -50,6 +50,9 @@ from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step
 from ._step import zero_sums as zero_sums
+from ._sweep import SweepMember as SweepMember
+from ._sweep import sweep as sweep
+from ._sweep import sweep_table as sweep_table
 from ._token_files import TokenStoreError as TokenStoreError
 from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize

@@ -18,6 +18,8 @@ from ._tokenized import TokenizedDataset
 
 # Steps whose batches decide the shapes. A longer run has others like them, and time for padding.
 SAMPLED_STEPS = 2048
+# More padded tokens than any run has: no second shape is worth so many.
+NEVER_WORTH_IT = 1 << 62
 
 
 class Plan:
@@ -28,6 +30,7 @@ class Plan:
         config: Of the run.
         model: For its size, its context and its padding.
         values: A number for each target, where the objective has them.
+        one_shape: Give all batches one shape, which runs with another seed have too.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Plan:
         model: Model | Description,
         *,
         values: Float32[np.ndarray, " targets"] | None = None,
+        one_shape: bool = False,
     ):
         self.train, self.config = train, config
         parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
@@ -64,11 +68,11 @@ class Plan:
             train,
             self._seen_groups(),
             size=self.padded(self.rows),
-            others=self.total_steps > SAMPLED_STEPS,
+            others=one_shape or self.total_steps > SAMPLED_STEPS,
             sequences=self.sequences,
             dropout_seed=config.seed if drops else None,
             values=values,
-            **self.batching,
+            **self.batching | ({"worth": NEVER_WORTH_IT} if one_shape else {}),
         )
 
     def batches(self, step: int) -> list[Batch]:
