@@ -1,19 +1,22 @@
 """Time the metrics beside those of scikit-learn, torchmetrics and metrax, in one process.
 
     make bench-metrics
-    python benchmarks/metrics.py --rows 1_000_000 --only area --report ''
+    python benchmarks/metrics.py --only area --report ''
+    python benchmarks/metrics.py --quick --report /tmp
 
 Every peer computes the same values from the same rows, which is checked. Rounds alternate between
 ours and the peers, so that a busy machine slows all of them; medians are compared. A peer that is
-not installed is left out.
+not installed is left out. Ours and the peers run on the CPU; where there is an accelerator, ours
+runs there too, and has a column of its own.
 """
 
 import argparse
 import datetime
+import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +24,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from metric_works import WORKS, Values, Work, installed, labels
-
-from modelops_jax.metrics import compute, metric
+from metric_checks import many_rows, small_inputs
+from metric_works import WORKS, Values, Work, installed
 
 ROUNDS = 5
 # A peer as slow as this is timed once, not in every round.
 SLOW_SECONDS = 4.0
 SIZES = [10**k for k in range(3, 9)]
+QUICK = 200_000
+NOTES = Path(__file__).parent / "notes.md"
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,40 @@ class Result:
     work: Work
     ours: float
     peers: Mapping[str, float]
+    accelerated: float | None = None
 
 
-def measure(work: Work) -> Result:
+def measure(make: Callable[[int], Work], rows: int) -> Result:
     """Alternate between ours and the peers; check that the values agree."""
-    expected = work.ours()  # compiles
-    times: dict[str, list[float]] = {"ours": []} | {name: [] for name in work.peers}
-    for _ in range(ROUNDS):
-        for name, run in {"ours": work.ours, **work.peers}.items():
-            if times[name] and min(times[name]) > SLOW_SECONDS:
-                continue
-            begun = time.perf_counter()
-            values = run()
-            times[name].append(time.perf_counter() - begun)
-            agree(work, name, expected, values)
+    with jax.default_device(jax.devices("cpu")[0]):
+        work = make(rows)
+        expected = work.ours()  # compiles
+        times: dict[str, list[float]] = {"ours": []} | {name: [] for name in work.peers}
+        for _ in range(ROUNDS):
+            for name, run in {"ours": work.ours, **work.peers}.items():
+                if times[name] and min(times[name]) > SLOW_SECONDS:
+                    continue
+                begun = time.perf_counter()
+                values = run()
+                times[name].append(time.perf_counter() - begun)
+                agree(work, name, expected, values)
     medians = {
         name: statistics.median(found) * work.scale.get(name, 1.0) for name, found in times.items()
     }
-    return Result(work, medians.pop("ours"), medians)
+    ours = medians.pop("ours")
+    accelerated = None
+    if jax.default_backend() != "cpu":
+        again = make(rows)  # with its arrays there
+        agree(work, jax.default_backend(), expected, again.ours())
+        accelerated = statistics.median(seconds(again.ours) for _ in range(ROUNDS))
+    return Result(work, ours, medians, accelerated)
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """How long one call takes; what ours gives is on the host."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
 
 
 def agree(work: Work, name: str, expected: Values, values: Values | None) -> None:
@@ -66,32 +86,9 @@ def agree(work: Work, name: str, expected: Values, values: Values | None) -> Non
             raise AssertionError(f"{work.name}: {name} gives {key} {found}, ours {wanted}")
 
 
-def small_inputs() -> Iterator[str]:
-    """Warm calls on 100 rows, and the number of compilations for twenty sizes."""
-    true, pred = labels(100, 2)
-    metrics = {name: metric(f"{name}_score") for name in ("accuracy", "precision", "recall", "f1")}
-    compute(metrics, true, pred)
-    begun = time.perf_counter()
-    for _ in range(100):
-        compute(metrics, true, pred)
-    each = (time.perf_counter() - begun) / 100 / len(metrics)
-    yield f"100 rows, warm: {each * 1e3:.2f} ms a metric (bar: under 1)."
-    compiled = 0
-
-    def count(event: str, *_: Any, **__: Any) -> None:
-        nonlocal compiled
-        compiled += event == "/jax/core/compile/backend_compile_duration"
-
-    jax.monitoring.register_event_duration_secs_listener(count)
-    fresh = {"f": metric("f1_score", average="macro", num_classes=7)}
-    for rows in np.linspace(1, 1000, 20).astype(int):
-        compute(fresh, *labels(rows, 7))
-    yield f"Twenty sizes up to 1,000 rows: {compiled} compilations (bar: at most 2)."
-
-
 def bandwidth() -> float:
-    """Bytes a second of an XLA sum over 400 MB."""
-    values = jnp.ones(10**8, jnp.float32)
+    """Bytes a second of an XLA sum over 400 MB on the CPU."""
+    values = jax.device_put(jnp.ones(10**8, jnp.float32), jax.devices("cpu")[0])
     total = jax.jit(jnp.sum)
     total(values).block_until_ready()
     begun = time.perf_counter()
@@ -103,20 +100,32 @@ def bandwidth() -> float:
 def line(result: Result, peak: float) -> str:
     """One row of the table a peer."""
     rows = []
-    for name, seconds in result.peers.items():
-        ratio, bar = seconds / result.ours, result.work.bars.get(name)
+    for name, taken in result.peers.items():
+        ratio, bar = taken / result.ours, result.work.bars.get(name)
         wanted = "" if bar is None else f"{bar:.3g}"
         reached = "" if bar is None else ("yes" if ratio >= bar else "**no**")
         share = result.work.bytes_read / result.ours / peak
-        rows.append(
-            f"| {result.work.name} | {result.ours * 1e3:,.1f} | {name} | {seconds * 1e3:,.1f} | "
-            f"{ratio:,.3g} | {wanted} | {reached} | {f'{share:.0%}' if share else ''} |"
-        )
+        cells = [
+            result.work.name,
+            f"{result.ours * 1e3:,.1f}",
+            *([f"{result.accelerated * 1e3:,.1f}"] if result.accelerated else []),
+            name,
+            f"{taken * 1e3:,.1f}",
+            f"{ratio:,.3g}",
+            wanted,
+            reached,
+            f"{share:.0%}" if share else "",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-HEADER = """| work | ours, ms | peer | peer, ms | ratio | bar | reached | of bandwidth |
-|---|---|---|---|---|---|---|---|"""
+def header() -> str:
+    """The head of the table, with a column for an accelerator if there is one."""
+    there = jax.default_backend()
+    ours = ["ours, ms", *([] if there == "cpu" else [f"ours on {there}, ms"])]
+    names = ["work", *ours, "peer", "peer, ms", "ratio", "bar", "reached", "of bandwidth"]
+    return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
 
 
 def environment() -> str:
@@ -124,10 +133,13 @@ def environment() -> str:
     names = ("jax", "numpy", "sklearn", "torch", "torchmetrics", "metrax")
     found = {name: installed(name) for name in names}
     versions = [f"{n} {getattr(m, '__version__', '')}".strip() for n, m in found.items() if m]
-    device = jax.devices()[0]
+    devices = {
+        f"{len(jax.devices(kind))} x {jax.devices(kind)[0].device_kind}": None
+        for kind in ("cpu", jax.default_backend())
+    }
     return (
         f"{datetime.date.today()}, {platform.processor() or platform.machine()}, "
-        f"{jax.local_device_count()} x {device.device_kind}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores, {', '.join(devices)}, Python {platform.python_version()}, "
         + ", ".join(versions)
     )
 
@@ -169,27 +181,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the metrics beside their peers.")
     parser.add_argument("--rows", type=int, default=10**7)
     parser.add_argument("--only", choices=sorted(WORKS), help="one work instead of all")
-    parser.add_argument("--largest", type=int, default=10**8, help="rows of the scaling plot")
+    parser.add_argument(
+        "--largest", type=int, default=10**8, help="rows of the plot and the checks"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} rows: does it work?")
     parser.add_argument("--report", default="benchmarks/reports", help="folder; '' writes none")
     options = parser.parse_args()
-    text = [f"# Metrics beside their peers\n\n{environment()}. {options.rows:,} rows.\n"]
-    print(text[0], HEADER, sep="\n", flush=True)
+    rows, largest = (QUICK, QUICK) if options.quick else (options.rows, options.largest)
+    text = [f"# Metrics beside their peers\n\n{environment()}. {rows:,} rows.\n"]
+    print(text[0], header(), sep="\n", flush=True)
     peak, lines = bandwidth(), []
     for name, make in WORKS.items():
         if options.only in (None, name):
-            lines.append(line(measure(make(options.rows)), peak))
+            lines.append(line(measure(make, rows), peak))
             print(lines[-1], flush=True)
-    notes = [] if options.only else list(small_inputs())
-    notes.append(f"Bandwidth (XLA sum of float32): {peak / 1e9:.1f} GB/s.")
-    print(*notes, sep="\n")
+    found = [f"Bandwidth (XLA sum of float32): {peak / 1e9:.1f} GB/s."]
+    if not options.only:
+        found += [*small_inputs(), *many_rows(largest)]
+    print("", *found, "", sep="\n", flush=True)
     if options.report:
         stem = Path(options.report) / f"{datetime.date.today()}-metrics"
         stem.parent.mkdir(parents=True, exist_ok=True)
-        scaling(stem.with_suffix(".svg"), options.largest)
-        text += [HEADER, *lines, "", *[f"{note}  " for note in notes], ""]
-        text += [f"![Time against rows]({stem.name}.svg)", ""]
+        scaling(stem.with_suffix(".svg"), largest)
+        text += [header(), *lines, "", *[f"{sentence}  " for sentence in found], ""]
+        text += [f"![Time against rows]({stem.name}.svg)", "", NOTES.read_text("utf-8")]
         stem.with_suffix(".md").write_text("\n".join(text), "utf-8")
-        print(f"Report: {stem.with_suffix('.md')}")
+        print(f"Report: {stem.with_suffix('.md')}\n")
+    print(NOTES.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -34,9 +34,6 @@ class ClassRowMean(RowMean):
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2) if self.vectors else (2,)
 
-    def reads_long(self, rows: Rows) -> bool:
-        return False  # labels and probabilities have to be checked row by row
-
     @classmethod
     def family(cls) -> type[Statistic]:
         return cls

@@ -36,6 +36,9 @@ from ._types import Column, DType, Matrix, State, Vector
 BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
 # Many rows go through blocks of so many of the last size first, in fewer calls.
 _BLOCKS_AT_ONCE = 4
+# States that blocks take turns to update, so that XLA works on several blocks at a time: each
+# waits for its own predecessor only. One where the states are of more bytes than this together.
+_TURNS, _SMALL = 4, 1 << 23
 
 
 @dataclass(frozen=True)
@@ -283,20 +286,36 @@ def _stream(
     dtype = _sum_type(y_true, y_pred, weight)
     count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
-    # Few rows need no identity to be made and merged with, which would compile a second program.
-    states = None if count <= buckets[-1] else identities(statistics, weighted, dtype)
+    blocks = []
     start = 0
     for size in (_BLOCKS_AT_ONCE * buckets[-1], buckets[-1]):
         while count - start >= size:
-            block = [None if c is None else c[start : start + size] for c in columns]
-            states = _update(statistics, dtype, states, *block, None)
+            blocks.append([None if c is None else c[start : start + size] for c in columns])
             start += size
+    # Few rows need no identity to be made and merged with, which would compile a second program.
+    turns: list[tuple[State, ...] | None] = [None]
+    if blocks:
+        nothing = identities(statistics, weighted, dtype)
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(nothing))
+        turns = [nothing] * (_TURNS if size * _TURNS <= _SMALL else 1)
+    for number, block in enumerate(blocks):
+        turn = number % len(turns)
+        turns[turn] = _update(statistics, dtype, turns[turn], *block, None)
     left = count - start
     if left or not count:
         bucket = next(bucket for bucket in buckets if bucket >= left)
         block = [None if c is None else padded(c[start:], bucket) for c in columns]
-        states = _update(statistics, dtype, states, *block, np.asarray(left, np.int32))
-    return jax.device_get(states)
+        turn = len(blocks) % len(turns)
+        turns[turn] = _update(statistics, dtype, turns[turn], *block, np.asarray(left, np.int32))
+    return jax.device_get(turns[0] if len(turns) == 1 else _merged(statistics, turns))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _merged(statistics: tuple[Statistic, ...], turns: list[tuple[State, ...]]) -> tuple[State, ...]:
+    return tuple(
+        functools.reduce(statistic.merge, states)
+        for statistic, states in zip(statistics, zip(*turns, strict=True), strict=True)
+    )
 
 
 def _buckets(width: int) -> tuple[int, ...]:

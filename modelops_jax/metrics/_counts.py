@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,16 @@ from jax import lax
 from jaxtyping import Bool, Int
 
 from ._exact import ExactCount
-from ._pair import Pair, sum_columns
-from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+from ._lanes import RowSums, sum_rows_of
+from ._pair import Pair
+from ._statistic import (
+    WEIGHT_COMPLAINT,
+    Rows,
+    Statistic,
+    SummedStatistic,
+    count_true,
+    float_type,
+)
 from ._types import AxisNames
 
 # Up to this many cells each is summed as a column of its own, which XLA vectorises on a CPU as
@@ -81,25 +90,35 @@ class CellStatistic(TableStatistic):
     ) -> tuple[Int[jax.Array, " n"], Bool[jax.Array, " n"] | None, Bool[jax.Array, " n"] | None]:
         """The flat index of each row's cell, and where each argument has no cell (None: never)."""
 
+    @classmethod
+    def family(cls) -> type[Statistic]:
+        return CellStatistic
+
+    @classmethod
+    def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Counts]:
+        few = [statistic for statistic in statistics if statistic.size <= _FEW_CELLS]
+        states = dict(zip(few, _of_few_cells(few, rows), strict=True)) if few else {}
+        return [states[s] if s in states else s.of_rows(rows) for s in statistics]
+
+    def reads_long(self, rows: Rows) -> bool:
+        return self.size <= _FEW_CELLS and rows.y_pred.ndim == 1
+
     def of_rows(self, rows: Rows) -> Counts:
         cells = self.size
-        if rows.weight is not None:
-            return self._weighted(rows)
         if cells <= _FEW_CELLS:
-            slots = self.slots(rows)
-            seen = [slots == cell for cell in range(cells)]
-            seen += [slots == cells + k for k in (1, 2, 3)] if self.checks_labels else []
-            counts, _ = sum_columns(seen)
-            outside = counts[cells:] if self.checks_labels else jnp.zeros_like(counts, shape=(3,))
-        else:
-            slots = self.slots(rows)
+            return _of_few_cells([self], rows)[0]
+        slots = self.slots(rows)
+        if rows.weight is None:
             empty = jnp.zeros_like(slots, shape=(cells + 4,))
             counts = empty.at[slots].add(1, mode=IN_BOUNDS)
-            outside = counts[cells + 1 :]
-        only_true, only_pred, both = outside
-        invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
-        table = counts[:cells].reshape(self.shape)
-        return Counts(ExactCount.of(table), ExactCount.of(invalid))
+            only_true, only_pred, both = counts[cells + 1 :]
+            invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
+            table = ExactCount.of(counts[:cells].reshape(self.shape))
+            return Counts(table, ExactCount.of(invalid))
+        table = scatter_weights(slots, rows.weight, cells)
+        bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
+        invalid = count_true(jnp, slots, bad_true, bad_pred, rows.bad_weight)
+        return Counts(table.reshape(self.shape), invalid)
 
     def row_columns(self, rows: Rows, state: Counts) -> jax.Array:
         cells = self.size
@@ -124,22 +143,47 @@ class CellStatistic(TableStatistic):
                 index = jnp.where(true == self.ignore_index, cells, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
 
-    def _weighted(self, rows: Rows) -> Counts:
-        cells = self.size
-        weight, slots = rows.weight, self.slots(rows)
-        if cells <= _FEW_CELLS:
-            none = jnp.zeros_like(weight)
-            _, table = sum_columns([jnp.where(slots == k, weight, none) for k in range(cells)])
-        else:
-            table = scatter_weights(slots, weight, cells)
-        bad_true, bad_pred = (slots == cells + 1) | (slots == cells + 3), slots >= cells + 2
-        invalid = count_true(jnp, slots, bad_true, bad_pred, rows.bad_weight)
-        return Counts(jax.tree.map(lambda part: part.reshape(self.shape), table), invalid)
-
     @property
     def checks_labels(self) -> bool:
         """Whether a label can be outside the table."""
         return False
+
+
+def _of_few_cells(statistics: Sequence[CellStatistic], rows: Rows) -> list[Counts]:
+    """The states of small tables, each cell of which is a column of its own."""
+    weighted = rows.weight is not None
+
+    def flags(rows: Rows) -> list[jax.Array]:
+        found = [rows.bad_weight] if weighted else []
+        for statistic in statistics:
+            cells, slots = statistic.size, statistic.slots(rows)
+            found += [] if weighted else [slots == cell for cell in range(cells)]
+            found += [slots == cells + k for k in (1, 2, 3)] if statistic.checks_labels else []
+        return found
+
+    def floats(rows: Rows) -> list[jax.Array]:
+        if not weighted:
+            return []
+        none = jnp.zeros_like(rows.weight)
+        pairs = [(s.slots(rows), cell) for s in statistics for cell in range(s.size)]
+        return [jnp.where(slots == cell, rows.weight, none) for slots, cell in pairs]
+
+    counts, sums = sum_rows_of(RowSums(flags, floats, telling=False), rows)
+    zero = jnp.zeros_like(counts, shape=())
+    bad_weight, counts = (counts[0], counts[1:]) if weighted else (zero, counts)
+    states = []
+    for statistic in statistics:
+        cells = statistic.size
+        if weighted:
+            table, sums = sums[:cells].reshape(statistic.shape), sums[cells:]
+        else:
+            table, counts = ExactCount.of(counts[:cells].reshape(statistic.shape)), counts[cells:]
+        only_true = only_pred = both = zero
+        if statistic.checks_labels:
+            (only_true, only_pred, both), counts = counts[:3], counts[3:]
+        invalid = ExactCount.of(jnp.stack([only_true + both, only_pred + both, bad_weight]))
+        states.append(Counts(table, invalid))
+    return states
 
 
 def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, kept_digits, near_mean, recentred
+from ._moments import Join, corrected_mean, recentred
 from ._pair import Pair
 from ._row_functions import RowFunction, both_values
 from ._rowwise import RowStatistic
@@ -33,20 +33,14 @@ class JointMoments:
 class RowCovariance(RowStatistic):
     """The weighted means, centred squares and centred products of `y_true` and `y_pred`."""
 
+    centred = True
+
     row: RowFunction = both_values
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> JointMoments:
         zero = Pair.zeros((), dtype)
         none = ExactCount.zeros(())
         return JointMoments(none, zero, zero, zero, zero, zero, zero, ExactCount.zeros((3,)))
-
-    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        return tuple(near_mean(column, keep, weight) for column in values)
-
-    def sound(self, sums: Sequence[Any], state: JointMoments) -> Any:
-        _, _, true_squares, pred_squares, _ = sums
-        well_centred = kept_digits(state.true_squares, true_squares)
-        return well_centred & kept_digits(state.pred_squares, pred_squares)
 
     def centre_of(self, state: JointMoments) -> Any:
         return state.true_mean.high, state.pred_mean.high

@@ -27,6 +27,13 @@ def near_mean(values: Any, keep: Any, weight: Any) -> Any:
     return origin + jnp.sum(share * (values - origin))
 
 
+def plain_mean(values: Any) -> Any:
+    """The mean of a block's values, measured from the first; nan if one is not finite."""
+    if values.shape[0] == 0:
+        return jnp.sum(values)
+    return values[0] + jnp.sum((values - values[0]) * (1 / values.shape[0]))
+
+
 def corrected_mean(centre: Any, shift: Pair, weight: Pair) -> tuple[Pair, Any]:
     """The mean, and how far it is from the centre.
 
@@ -69,11 +76,3 @@ class Join:
             return jnp.where(self._left > 0, kept, right)
 
         return jax.tree.map(choose, merged, left, right)
-
-
-def kept_digits(squares: Pair, about_centre: Any) -> Any:
-    """Whether the squares from the mean are not much smaller than those about the centre.
-
-    If they are, the centre is far from the mean and the difference has lost digits.
-    """
-    return squares.high >= about_centre / 4

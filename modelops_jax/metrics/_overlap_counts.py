@@ -32,9 +32,6 @@ class OverlapStatistic(RowStatistic):
     def family(cls) -> type[Statistic]:
         return cls
 
-    def reads_long(self, rows: Rows) -> bool:
-        return False  # what is shared has to be checked against the length, row by row
-
     def complaints(self) -> dict[str, str]:
         return {
             "y_true": "lengths that are negative or not finite",

@@ -67,29 +67,31 @@ def two_sum(left: Any, right: Any) -> tuple[Any, Any]:
     return total, (left - (total - part)) + (right - part)
 
 
-def sum_columns(columns: Sequence[jax.Array]) -> tuple[jax.Array, Pair]:
+def sum_columns(columns: Sequence[jax.Array], run: int = _RUN) -> tuple[jax.Array, Pair]:
     """Sum columns over their rows, with an error that hardly grows with the number of rows.
 
     Short runs are summed plainly, which XLA vectorises and fuses with what computes the column;
     the sums of the runs are added up with their rounding errors.
 
     Args:
-        columns: booleans to count, then floats of one type, each of shape (n,) with n < 2**31.
+        columns: booleans or small integers to count, then floats of one type, each of shape (n,)
+            with n < 2**31.
+        run: rows that are summed plainly; the counts of so many must stay below 2**24.
 
     Returns:
-        The counts, int32 of shape (booleans,), and the sums, of shape (floats,).
+        The counts, int32 of shape (integers,), and the sums, of shape (floats,).
     """
-    flags = [column for column in columns if column.dtype == bool]
-    floats = [column for column in columns if column.dtype != bool]
+    floats = [column for column in columns if jnp.issubdtype(column.dtype, jnp.floating)]
+    flags = columns[: len(columns) - len(floats)]
     none = jnp.zeros_like(columns[0], shape=(0,))
     # A run's count is exact in float32, whose sums XLA vectorises on a CPU; integers' it does not.
-    counted = [_run_sums(flag.astype(jnp.float32)) for flag in flags]
+    counted = [_run_sums(flag.astype(jnp.float32), run) for flag in flags]
     counts = none.astype(jnp.int32)
     if flags:
         counts = jnp.sum(jnp.stack(counted).astype(jnp.int32), axis=1, dtype=jnp.int32)
     if not floats:
         return counts, Pair.of(none.astype(jnp.float32))
-    return counts, _total(jnp.stack([_run_sums(column) for column in floats]))
+    return counts, _total(jnp.stack([_run_sums(column, run) for column in floats]))
 
 
 def sum_rows(table: jax.Array) -> Pair:
@@ -109,10 +111,10 @@ def _total(sums: jax.Array) -> Pair:
     return total[:, 0]
 
 
-def _run_sums(column: jax.Array) -> jax.Array:
-    """Sums of runs of rows, shape (runs,)."""
-    runs, left = divmod(column.shape[0], _RUN)
+def _run_sums(column: jax.Array, length: int) -> jax.Array:
+    """Sums of runs of so many rows, shape (runs,)."""
+    runs, left = divmod(column.shape[0], length)
     # Sliced rather than padded: a padded operand keeps XLA from vectorising the sum.
-    whole = column[: runs * _RUN].reshape(runs, _RUN).sum(axis=1)
-    rest = column[runs * _RUN :].sum()[None]
+    whole = column[: runs * length].reshape(runs, length).sum(axis=1)
+    rest = column[runs * length :].sum()[None]
     return jnp.concatenate([whole, rest]) if left and runs else whole if runs else rest

@@ -1,22 +1,18 @@
 """Counting won pairs of unweighted rows on the host: integers, one sort, all cores.
 
-NumPy sorts integers with vector instructions and without the interpreter's lock. A score and
-its label are therefore packed into one integer, in the order of the scores, and the range of
-scores is cut into parts that are sorted and counted in threads.
+NumPy sorts integers with vector instructions. A score and its label are therefore packed into
+one integer, in the order of the scores, which is sorted once. Everything before and after goes
+through pieces that stay in the cache, in threads: NumPy lets go of the interpreter's lock.
 """
 
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# Rows worth a part of their own, and how many parts there are at most: each is one more pass.
-_PART = 1 << 21
-_MOST_PARTS = 16
-_SAMPLE = 1024
-# Rows that are scanned while they stay in the cache.
-_BLOCK = 1 << 16
+_PIECE = 1 << 16
 
 
 class PairCount(NamedTuple):
@@ -35,26 +31,26 @@ def count_pairs(score: np.ndarray, positive: np.ndarray) -> PairCount:
         positive: booleans, shape (n,).
     """
     keys = _keys(score, positive)
-    parts = min(_MOST_PARTS, -(-keys.size // _PART))
-    if parts <= 1:
-        return _count(keys)
-    sample = np.sort(keys[:: keys.size // _SAMPLE])
-    # Even, a negative row's: rows of one score stay in one part.
-    cuts = sample[np.arange(1, parts) * sample.size // parts] & ~keys.dtype.type(1)
+    keys.sort()
+    one = keys.dtype.type(1)
 
-    def count(part: int) -> PairCount:
-        above = keys >= cuts[part - 1] if part else np.True_
-        below = keys < cuts[part] if part < parts - 1 else np.True_
-        return _count(keys[above & below])
+    def count(piece: slice) -> tuple[int, int, np.ndarray]:
+        """Positive rows, the sum of their places, and the places before which the label turns."""
+        rows = keys[piece.start : piece.stop + 1]
+        label = rows & one
+        turns = piece.start + np.flatnonzero((np.diff(rows) == one) & (label[1:] == one))
+        place = np.flatnonzero(label[: piece.stop - piece.start])
+        return place.size, int(place.sum()) + piece.start * place.size, turns
 
-    with ThreadPoolExecutor(min(parts, os.cpu_count() or 1)) as pool:
-        counts = list(pool.map(count, range(parts)))
-    positives = negatives = won = 0
-    for part in counts:  # from the lowest scores up
-        won += part.won + 2 * part.positives * negatives
-        positives += part.positives
-        negatives += part.negatives
-    return PairCount(positives, negatives, won)
+    found = list(_pieces(count, keys.size))
+    positives, places = sum(piece[0] for piece in found), sum(piece[1] for piece in found)
+    # Before a positive row stand earlier positive ones, and the negative ones up to its score.
+    upto = places - positives * (positives - 1) // 2
+    # Where the label turns within one score, that score's negative and positive rows meet.
+    turn = np.concatenate([np.zeros(0, np.int64), *(piece[2] for piece in found)])
+    tied_down = turn + 1 - np.searchsorted(keys, keys[turn], side="left")
+    tied_up = np.searchsorted(keys, keys[turn + 1], side="right") - turn - 1
+    return PairCount(positives, keys.size - positives, 2 * upto - int((tied_down * tied_up).sum()))
 
 
 def _keys(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -68,44 +64,46 @@ def _keys(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
     elif score.dtype.itemsize > 8:
         score = _ranks(score)
     unsigned = np.uint32 if score.dtype == np.float32 else np.uint64
-    sign = unsigned(1 << (8 * score.dtype.itemsize - 1))
+    sign, one = unsigned(1 << (8 * score.dtype.itemsize - 1)), unsigned(1)
     bits = np.ascontiguousarray(score).view(unsigned)
-    keys, below_zero = bits & (sign - unsigned(1)), bits > sign
-    if below_zero.any():
-        # One less than the smallest distance; a distance of 0 wraps around to the largest.
-        keys -= np.minimum(keys, (keys - unsigned(1)).min())
-        widest = keys.max()
-        if widest < sign // unsigned(2):
-            keys = np.where(below_zero, widest - keys, widest + keys)
-        elif unsigned is np.uint32:
-            return _keys(score.astype(np.float64), positive)
-        else:
-            return _keys(_ranks(score), positive)
-    keys <<= unsigned(1)
-    keys |= positive
+
+    def extent(piece: slice) -> tuple[Any, Any, bool]:
+        """The largest distance, one less than the smallest, and whether a score is negative."""
+        distance = bits[piece] & (sign - one)
+        # One less than a distance of 0 wraps around to the largest integer.
+        return distance.max(), (distance - one).min(), bool((bits[piece] > sign).any())
+
+    extents = list(_pieces(extent, score.size))
+    widest, stretch = unsigned(0), unsigned(0)
+    if any(negative for *_, negative in extents):
+        stretch = min(least for _, least, _ in extents)
+        widest = max(most for most, *_ in extents) - stretch
+        if widest >= sign // unsigned(2):
+            wider = score.astype(np.float64) if unsigned is np.uint32 else _ranks(score)
+            return _keys(wider, positive)
+    keys = np.empty_like(bits)
+
+    def pack(piece: slice) -> None:
+        key = bits[piece] & (sign - one)
+        key -= np.minimum(key, stretch)
+        if widest:
+            key = np.where(bits[piece] > sign, widest - key, widest + key)
+        key <<= one
+        np.bitwise_or(key, positive[piece], out=keys[piece])
+
+    list(_pieces(pack, score.size))
     return keys
+
+
+def _pieces(work: Callable[[slice], Any], rows: int) -> Iterator[Any]:
+    """The results of work on pieces of the rows, in order."""
+    pieces = [slice(start, min(start + _PIECE, rows)) for start in range(0, rows, _PIECE)]
+    if len(pieces) == 1:
+        yield work(pieces[0])
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(work, pieces)
 
 
 def _ranks(score: np.ndarray) -> np.ndarray:
     return np.unique(score, return_inverse=True)[1].astype(np.float64)
-
-
-def _count(keys: np.ndarray) -> PairCount:
-    """Count the pairs of one part."""
-    keys, one = np.sort(keys), keys.dtype.type(1)
-    positives = places = 0
-    turns = [np.zeros(0, np.int64)]
-    for start in range(0, keys.size, _BLOCK):
-        block = keys[start : start + _BLOCK + 1]
-        label = block & one
-        turns.append(start + np.flatnonzero((np.diff(block) == one) & (label[1:] == one)))
-        place = np.flatnonzero(label[:_BLOCK])
-        positives += place.size
-        places += int(place.sum()) + start * place.size
-    # Before a positive row stand earlier positive ones, and the negative ones up to its score.
-    upto = places - positives * (positives - 1) // 2
-    # Where the label turns within one score, that score's negative and positive rows meet.
-    turn = np.concatenate(turns)
-    tied_down = turn + 1 - np.searchsorted(keys, keys[turn], side="left")
-    tied_up = np.searchsorted(keys, keys[turn + 1], side="right") - turn - 1
-    return PairCount(positives, keys.size - positives, 2 * upto - int((tied_down * tied_up).sum()))

@@ -46,9 +46,6 @@ class AttemptMean(RowMean):
     def family(cls) -> type[Statistic]:
         return cls
 
-    def reads_long(self, rows: Rows) -> bool:
-        return False  # passes have to be checked against attempts, row by row
-
     def complaints(self) -> dict[str, str]:
         return {
             "y_true": f"numbers of attempts that are not whole, or below k={self.k}",

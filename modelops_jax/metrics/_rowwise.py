@@ -1,26 +1,21 @@
 """Weighted means and variances of a number computed from each row."""
 
 import abc
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, kept_digits, near_mean, recentred
-from ._pair import Pair, sum_columns
+from ._lanes import RowSums, near_means, sum_rows_of
+from ._moments import Join, corrected_mean, plain_mean, recentred
+from ._pair import Pair
 from ._row_functions import ERRORS, Domain, RowFunction
-from ._statistic import Rows, Statistic, SummedStatistic, blocks_in_cache, float_type
+from ._statistic import Rows, Statistic, SummedStatistic, float_type
 from ._types import State
-
-# Rows from which on plain sums over all of them are tried first: more than a block in the cache.
-LONG = 1 << 18
-# Rows looked at for a centre.
-_SAMPLE = 256
 
 
 @jax.tree_util.register_dataclass
@@ -50,6 +45,9 @@ class Moments:
 class RowStatistic(SummedStatistic):
     """A statistic of one number computed from each row."""
 
+    # Whether the quantities it sums are measured from a number near the mean of the block's values.
+    centred: ClassVar[bool] = False
+
     row: RowFunction
     domain: Domain = Domain()  # noqa: RUF009 # frozen
 
@@ -60,10 +58,6 @@ class RowStatistic(SummedStatistic):
     @abc.abstractmethod
     def state(self, rows: Any, weight: Any, sums: Sequence[Pair], centre: Any, invalid: Any) -> Any:
         """The state of a block from the weighted sums of its columns."""
-
-    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        """A number near the mean of the block's values, if the columns need one."""
-        return None
 
     def complaints(self) -> dict[str, str]:
         return self.domain.complaints()
@@ -86,12 +80,8 @@ class RowStatistic(SummedStatistic):
         """The mean in a state, where the columns need one."""
         return None
 
-    def sound(self, sums: Sequence[Any], state: Any) -> Any:
-        """Whether plain sums about a centre near no mean still have their digits."""
-        return True
-
     def reads_long(self, rows: Rows) -> bool:
-        return self.domain == Domain() and rows.keep is None and rows.y_true.shape[0] >= LONG
+        return rows.y_pred.ndim == 1
 
     def of_rows(self, rows: Rows) -> Any:
         return self.of_rows_together([self], rows)[0]
@@ -102,11 +92,7 @@ class RowStatistic(SummedStatistic):
 
     @classmethod
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[Any]:
-        if not all(statistic.reads_long(rows) for statistic in statistics):
-            return blocks_of_rows(statistics, rows)
-        states, sound = _plain_sums(statistics, rows)
-        checked = functools.partial(blocks_in_cache, statistics, rows)
-        return lax.cond(sound, lambda: states, checked)
+        return blocks_of_rows(statistics, rows, numbers=True)
 
 
 @dataclass(frozen=True)
@@ -140,18 +126,14 @@ class RowMean(RowStatistic):
 class RowVariance(RowStatistic):
     """The weighted mean and centred sum of squares of `row(y_true, y_pred)`."""
 
+    centred = True
+
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Moments:
         zero = Pair.zeros((), dtype)
         return Moments(ExactCount.zeros(()), zero, zero, zero, ExactCount.zeros((3,)))
 
-    def centre(self, values: Any, keep: Any, weight: Any) -> Any:
-        return near_mean(values, keep, weight)
-
     def centre_of(self, state: Moments) -> Any:
         return state.mean.high
-
-    def sound(self, sums: Sequence[Any], state: Moments) -> Any:
-        return kept_digits(state.squares, sums[1])
 
     def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
         from_centre = values - centre
@@ -174,73 +156,75 @@ class RowVariance(RowStatistic):
         )
 
 
-def blocks_of_rows(statistics: Sequence[RowStatistic], rows: Rows) -> list[State]:
-    """The states of row statistics over one block, sharing what they have in common."""
+def blocks_of_rows(
+    statistics: Sequence[RowStatistic], rows: Rows, *, numbers: bool = False
+) -> list[State]:
+    """The states of row statistics of one class over the rows, sharing what they have in common.
+
+    Args:
+        statistics: all with the same `prepare`.
+        rows: the rows.
+        numbers: whether `prepare` asks nothing but that the numbers are of the domain.
+    """
     states: dict[RowStatistic, State] = {}
     for domain in dict.fromkeys(statistic.domain for statistic in statistics):
         members = [statistic for statistic in statistics if statistic.domain == domain]
-        found = _of_one_domain(members, rows, members[0].prepare(rows))
-        states.update(zip(members, found, strict=True))
+        # Of rows that all count, if their numbers are finite, nothing is masked, which is half
+        # of the work: a number that is not shows in a sum, and then only the count of such rows
+        # is of use.
+        unmasked = numbers and domain == Domain() and rows.keep is None
+        states.update(zip(members, _of_one_domain(members, rows, unmasked), strict=True))
     return [states[statistic] for statistic in statistics]
 
 
-def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, part: "Prepared") -> list[State]:
-    columns: list[jax.Array] = [part.keep, *part.bad]
-    centres, widths = [], []
-    for statistic in statistics:
-        values = part.values(statistic.row)
-        centre = statistic.centre(values, part.keep, part.weight)
-        found = statistic.columns(values, centre)
-        columns += [jnp.where(part.keep, c * part.weight, jnp.zeros_like(c)) for c in found]
-        centres.append(centre)
-        widths.append(len(found))
-    if rows.weight is not None:
-        columns.append(part.weight)
-    counts, sums = sum_columns(columns)
-    kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
-    weight = kept.pair(part.weight.dtype) if rows.weight is None else sums[-1]
-    states, first = [], 0
-    for statistic, centre, width in zip(statistics, centres, widths, strict=True):
-        own = [sums[first + column] for column in range(width)]
-        states.append(statistic.state(kept, weight, own, centre, invalid))
-        first += width
-    return states
-
-
-def _plain_sums(statistics: Sequence[RowStatistic], rows: Rows) -> tuple[list[State], Any]:
-    """The states of unweighted rows if all are valid and well centred, and whether they are.
-
-    XLA's CPU backend vectorises a plain sum of a float expression over one long axis and spreads
-    it over the cores, ten times as fast as the same sum behind a mask or sharing its loop with a
-    second one. So nothing is masked: a value that is not finite shows in a sum. And the sums are
-    taken one after the other.
-    """
-    dtype = float_type(rows.y_true, rows.y_pred)
-    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-    count = true.shape[0]
-    zero = jnp.sum(true[:0]).astype(jnp.int32)  # varies over a mesh as the rows do
-    kept = ExactCount.of(zero + jnp.int32(count))
-    weight = kept.pair(dtype)
-    sample = slice(None, None, count // _SAMPLE)
-    ones = jnp.ones_like(true[sample])
+def _of_one_domain(statistics: Sequence[RowStatistic], rows: Rows, unmasked: bool) -> list[State]:
+    prepare, weighted = statistics[0].prepare, rows.weight is not None
+    centred = [statistic for statistic in statistics if statistic.centred]
     covered = any(statistic.row in ERRORS for statistic in statistics)
-    sound = jnp.isfinite(zero if covered else jnp.sum(0 * true + 0 * pred))
-    states = []
-    for statistic in statistics:
-        few = statistic.row(true[sample], pred[sample])
-        centre = statistic.centre(few, ones > 0, ones)
-        sums = []
-        for column in range(len(statistic.columns(few, centre))):
-            # The centre, too: spread out over the rows once for two sums it is written to memory.
-            true, pred, centre, sound = lax.optimization_barrier((true, pred, centre, sound))
-            values = statistic.row(true, pred)
-            sums.append(jnp.sum(statistic.columns(values, centre)[column]))
-            sound = sound & jnp.isfinite(sums[-1])
-        pairs = [Pair.of(total) for total in sums]
-        invalid = ExactCount.of(jnp.stack([zero, zero, zero]))
-        states.append(statistic.state(kept, weight, pairs, centre, invalid))
-        sound = sound & statistic.sound(sums, states[-1])
-    return states, sound
+
+    def values(rows: Rows) -> tuple[list[Any], jax.Array, jax.Array]:
+        part = prepare(rows)
+        return [part.values(statistic.row) for statistic in centred], part.keep, part.weight
+
+    if unmasked:
+        true, pred = lax.stop_gradient(_floats(rows))
+        means = jax.tree.map(plain_mean, [statistic.row(true, pred) for statistic in centred])
+    else:
+        means = near_means(values, rows) if centred else []
+    centres = dict(zip(centred, means, strict=True))
+
+    def columns(true: Any, pred: Any, means: list[Any]) -> list[tuple[jax.Array, ...]]:
+        about = dict(zip(centred, means, strict=True))
+        return [s.columns(s.row(true, pred), about.get(s)) for s in statistics]
+
+    def flags(rows: Rows) -> list[jax.Array]:
+        part = prepare(rows)
+        return [part.keep, *part.bad]
+
+    def floats(rows: Rows, means: list[Any]) -> list[jax.Array]:
+        if unmasked:
+            true, pred = _floats(rows)
+            found = [column for own in columns(true, pred, means) for column in own]
+            return found if covered else [*found, 0 * true + 0 * pred]
+        part = prepare(rows)
+        found = [column for own in columns(part.true, part.pred, means) for column in own]
+        if weighted:
+            found = [*(column * part.weight for column in found), part.weight]
+        return [jnp.where(part.keep, column, jnp.zeros_like(column)) for column in found]
+
+    def widths(rows: Rows) -> list[tuple[jax.Array, ...]]:
+        part = prepare(rows)
+        return columns(part.true, part.pred, means)
+
+    counts, sums = sum_rows_of(RowSums(flags, floats, telling=unmasked), rows, means)
+    kept, invalid = ExactCount.of(counts[0]), ExactCount.of(counts[1:])
+    weight = sums[-1] if weighted else kept.pair(sums.high.dtype)
+    states, start = [], 0
+    for statistic, own in zip(statistics, jax.eval_shape(widths, rows), strict=True):
+        parts = [sums[start + column] for column in range(len(own))]
+        states.append(statistic.state(kept, weight, parts, centres.get(statistic), invalid))
+        start += len(own)
+    return states
 
 
 class Prepared(NamedTuple):
@@ -262,10 +246,14 @@ class Prepared(NamedTuple):
 
 def prepared_values(rows: Rows, domain: Domain) -> Prepared:
     """Two columns of numbers of a domain, in the float type of the computation."""
-    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
-    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+    true, pred = _floats(rows)
     # A one is inside every domain.
     return prepared(rows, true, pred, *domain.outside(true, pred), filling=1)
+
+
+def _floats(rows: Rows) -> tuple[jax.Array, jax.Array]:
+    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+    return rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
 
 
 def prepared(

@@ -117,8 +117,7 @@ class SegmentedSums(Statistic):
 
         Measured from the first value of each, so that equal values have exactly their value.
         """
-        probe = jax.tree.map(lambda column: column[:1], values)
-        if self.inner.centre(probe, jnp.ones((1,), bool), jnp.ones_like(weight[:1])) is None:
+        if not self.inner.centred:
             return None
         rows = jnp.arange(place.shape[0], dtype=jnp.int32)
         first = jnp.full_like(place, place.shape[0], shape=(self.segments + 1,))

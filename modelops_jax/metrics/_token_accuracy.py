@@ -35,9 +35,6 @@ class TokenTotals(RowTotals):
     def family(cls) -> type[Statistic]:
         return cls
 
-    def reads_long(self, rows: Rows) -> bool:
-        return False  # ids are integers
-
     def complaints(self) -> dict[str, str]:
         return {"weight": WEIGHT_COMPLAINT}
 

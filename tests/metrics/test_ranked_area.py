@@ -115,10 +115,9 @@ def test_area_of_floats_of_every_size(dtype, width, data):
 
 
 @pytest.mark.parametrize("decimals", [1, 9])
-def test_parts_of_the_range_are_counted_apart(decimals, monkeypatch):
-    """Many rows, cut into parts that are sorted in threads and scanned in blocks."""
-    monkeypatch.setattr(_pair_count, "_PART", 700)
-    monkeypatch.setattr(_pair_count, "_BLOCK", 64)
+def test_pieces_are_packed_and_counted_apart(decimals, monkeypatch):
+    """Many rows, which threads pack and scan in pieces; ties go across their edges."""
+    monkeypatch.setattr(_pair_count, "_PIECE", 64)
     y_true, score, _ = scored(count=5000, decimals=decimals)
     expected = oracle.roc_auc_score(y_true, score)
     assert roc_auc_score(y_true, score) == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,92 @@
+"""What the benchmark of the metrics checks besides ratios: small inputs, and very many rows."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from metric_works import labels
+
+from modelops_jax.metrics import compute, metric
+
+_BLOCK = 1 << 20
+
+
+def small_inputs() -> Iterator[str]:
+    """Warm calls on 100 rows, and the number of compilations for twenty sizes."""
+    true, pred = labels(100, 2)
+    metrics = {name: metric(f"{name}_score") for name in ("accuracy", "precision", "recall", "f1")}
+    compute(metrics, true, pred)
+    begun = time.perf_counter()
+    for _ in range(100):
+        compute(metrics, true, pred)
+    each = (time.perf_counter() - begun) / 100 / len(metrics) * 1e3
+    yield f"100 rows, warm: {each:.2f} ms a metric (bar: under 1, {reached(each < 1)})."
+    compiled = 0
+
+    def count(event: str, *_: Any, **__: Any) -> None:
+        nonlocal compiled
+        compiled += event == "/jax/core/compile/backend_compile_duration"
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    fresh = {"f": metric("f1_score", average="macro", num_classes=7)}
+    for rows in np.linspace(1, 1000, 20).astype(int):
+        compute(fresh, *labels(rows, 7))
+    found = f"Twenty sizes up to 1,000 rows: {compiled} compilations"
+    yield f"{found} (bar: at most 2, {reached(compiled <= 2)})."
+
+
+def reached(yes: bool) -> str:
+    """A word for the report."""
+    return "reached" if yes else "**not reached**"
+
+
+def many_rows(rows: int) -> Iterator[str]:
+    """The exact values of so many real rows, and how far ours are from them.
+
+    Raises:
+        AssertionError: further than the contract allows.
+    """
+    true, pred = np.empty(rows, np.float32), np.empty(rows, np.float32)
+    random = np.random.default_rng(0)
+    blocks = [slice(start, min(start + _BLOCK, rows)) for start in range(0, rows, _BLOCK)]
+    for block in blocks:
+        size = block.stop - block.start
+        true[block] = 100 + random.standard_normal(size, np.float32)
+        pred[block] = true[block] + 0.5 * random.standard_normal(size, np.float32)
+    up, said = (true > 100).astype(np.int32), (pred > 100).astype(np.int32)
+
+    def total(of: Any, *columns: np.ndarray) -> float:
+        wide = ([column[block].astype(np.float64) for column in columns] for block in blocks)
+        return math.fsum(float(np.sum(of(*parts))) for parts in wide)
+
+    def square(x: np.ndarray, y: Any) -> np.ndarray:
+        return (x - y) ** 2
+
+    errors, mean = total(square, true, pred), total(np.positive, true) / rows
+    spread = total(lambda t: square(t, mean), true)
+    hits, both = (
+        int(np.count_nonzero(up & said)),
+        int(up.sum(dtype=np.int64) + said.sum(dtype=np.int64)),
+    )
+    exact = {"mean_squared_error": errors / rows, "r2_score": 1 - errors / spread}
+    exact["f1_score"] = 2 * hits / both
+    values: dict[str, Any] = {}
+    taken: dict[str, float] = {}
+    for names, columns in ((list(exact)[:2], (true, pred)), (["f1_score"], (up, said))):
+        on_device = [jnp.asarray(column) for column in columns]
+        asked = {name: metric(name) for name in names}
+        compute(asked, *on_device)
+        begun = time.perf_counter()
+        values |= compute(asked, *on_device).values
+        taken[" and ".join(names)] = time.perf_counter() - begun
+    for name, value in exact.items():
+        off = abs(float(values[name]) - value) / max(1, abs(value))
+        if off > (0 if name == "f1_score" else 1e-6):
+            raise AssertionError(f"{name} of {rows:,} rows: {values[name]!r}, exactly {value!r}")
+        yield f"{rows:,} rows: {name} {float(values[name]):.9f}, off by {off:.1g}."
+    for names, seconds in taken.items():
+        yield f"{rows:,} rows: {names} in {seconds:.2f} s."
