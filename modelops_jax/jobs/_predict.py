@@ -81,7 +81,7 @@ def answer(
             [prompts[index][0] for index in indices],
             max_new_tokens=limit,
             rows=[rows[index] for index in indices],
-            progress=None
+            progress=False
             if progress is None
             else lambda part, _, before=done: progress(before + part, len(prompts)),
             **sampling,
