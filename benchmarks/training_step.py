@@ -76,7 +76,7 @@ def main() -> None:
 
     arguments = (adapters.weights, params, batch)
     measure("forward", loss, arguments, tokens, options.repeats)
-    for remat in ("none", "layer"):
+    for remat in ("none", "dots", "layer"):
 
         def step(weights, params, batch, remat=remat):
             return jax.value_and_grad(loss)(weights, params, batch, remat)

@@ -33,7 +33,7 @@ class Work:
     bars: dict[str, float]
     """By contender: how many times as slow as ours it has to be."""
 
-    remat: Literal["none", "layer"] = "layer"
+    remat: Literal["none", "dots", "layer"] = "layer"
     """Of ours. What is compared with a loop that keeps everything keeps everything too."""
 
     contenders: tuple[str, ...] = ("ours", "trl", "trl without checkpointing")

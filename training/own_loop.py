@@ -4,8 +4,9 @@
 
 Change any line: the batches, the loss (a function of trained weights, frozen weights and a batch
 that returns its sum and all sums), the step or the optimizer, which is any optax transformation.
-Expected with `configs/tiny/own_loop.toml` on the 40 shortest mails: losses
-5.5536, 5.0409, 4.2766 (within 1e-4; tests/recipes).
+Expected at step 60: loss 0.198, token accuracy 0.82 (one run, seed 0). With
+`configs/tiny/own_loop.toml` on the 40 shortest mails: losses 5.5536, 5.0409, 4.2766 (within 1e-4;
+tests/recipes).
 """
 
 import argparse

@@ -194,9 +194,12 @@ class Pair(Evidence):
                 several.append(
                     {
                         name: SliceOutcome(
-                            float(report.values[name]), report.undefined[name], intervals.get(name)
+                            float(report.values[name]),
+                            report.undefined[name],
+                            intervals.get(name),
+                            _share(metric, report, confidence),
                         )
-                        for name in bound
+                        for name, metric in bound.items()
                     }
                 )
             found.append(several)
@@ -243,6 +246,16 @@ class Pair(Evidence):
             chosen = np.flatnonzero(rows)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
+
+
+def _share(
+    metric: numeric.Metric, report: numeric.Report, confidence: Confidence | None
+) -> tuple[int, int] | None:
+    """Hits and rows behind a value, if intervals of independent rows are asked for."""
+    if confidence is None or confidence.groups is not None:
+        return None
+    share = metric.proportion([report.states[statistic] for statistic in metric.statistics])
+    return None if share is None else (int(share.hits), int(share.rows))
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.

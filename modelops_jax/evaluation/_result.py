@@ -39,6 +39,9 @@ class SliceResult:
         metrics: name -> value on these rows (nan where it is undefined).
         intervals: name -> confidence interval on these rows, where there is one.
         undefined: name -> how many entries of the value have no definition on these rows.
+        p_values: name -> of Fisher's exact test that the share of these rows is that of the other
+            rows, adjusted (Holm) for the number of slices of the key; of metrics that are shares
+            of independent rows, where intervals were asked for.
     """
 
     key: Mapping[str, Hashable]
@@ -46,6 +49,12 @@ class SliceResult:
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     undefined: Mapping[str, int] = field(default_factory=dict)
+    p_values: Mapping[str, float] = field(default_factory=dict)
+
+    def differs(self, metric: str) -> bool:
+        """Whether the slice differs from the other rows: its p-value is at most 1 - the level."""
+        interval = self.intervals.get(metric)
+        return interval is not None and self.p_values.get(metric, 1.0) <= 1 - interval.level
 
     @property
     def name(self) -> str:

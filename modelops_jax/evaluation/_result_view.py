@@ -83,7 +83,8 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
         intervals = any(first in one.intervals for one in members)
         rows = []
         for one in members[:_SHOWN]:
-            row = [_name(*one.key.values()), *(written(one.metrics[name]) for name in one.metrics)]
+            values = [written(one.metrics[name]) + _mark(one, name) for name in one.metrics]
+            row = [_name(*one.key.values()), *values]
             if intervals:
                 interval = one.intervals.get(first)
                 row.append(between(interval) if interval else "")
@@ -94,7 +95,9 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
             *([f"{first} in"] if intervals else []),
             "rows",
         ]
-        found.append((f"by {' x '.join(key)}", head, rows, len(members) - len(rows)))
+        marked = any(one.differs(name) for one in members for name in one.metrics)
+        note = " (* differs from the other rows)" if marked else ""
+        found.append((f"by {' x '.join(key)}{note}", head, rows, len(members) - len(rows)))
     return found
 
 
@@ -106,6 +109,10 @@ def written(value: float | int) -> str:
 def between(interval: Any) -> str:
     """The two ends of an interval."""
     return f"[{written(float(interval.low))}, {written(float(interval.high))}]"
+
+
+def _mark(one: Any, metric: str) -> str:
+    return "*" if one.differs(metric) else ""
 
 
 def _name(*values: Any) -> str:

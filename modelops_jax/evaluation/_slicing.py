@@ -21,6 +21,8 @@ class SliceOutcome:
     value: float
     undefined: int
     interval: numeric.Interval | None = None
+    share: tuple[int, int] | None = None
+    """Hits and rows, of a metric that is a share of independent rows, if it is to be tested."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def slice_results(
     found: list[SliceResult] = []
     for slicing, parts in zip(slicings, outcomes, strict=True):
         rows = np.bincount(slicing.ids, minlength=len(slicing.keys)).tolist()
+        tested = _against_the_rest(parts)
         made = [
             SliceResult(
                 key=dict(zip(slicing.columns, key, strict=True)),
@@ -106,14 +109,32 @@ def slice_results(
                 metrics={name: part[name].value for name in order if name in part},
                 intervals={n: p.interval for n, p in part.items() if p.interval is not None},
                 undefined={n: p.undefined for n, p in part.items() if p.undefined},
+                p_values={name: tested[name][place] for name in order if name in tested},
             )
-            for key, count, part in zip(slicing.keys, rows, parts, strict=True)
+            for place, (key, count, part) in enumerate(zip(slicing.keys, rows, parts, strict=True))
         ]
         if judge is not None:
             sign = 1 if worst_first[judge] else -1
             made.sort(key=lambda one: _badness(sign * one.metrics[judge]))
         found += made
     return tuple(found)
+
+
+def _against_the_rest(parts: list[dict[str, SliceOutcome]]) -> dict[str, list[float]]:
+    """By metric that is a share: Fisher's p-value of each slice against the others, by Holm."""
+    found = {}
+    for name in parts[0] if len(parts) > 1 else ():
+        shares = [part[name].share for part in parts]
+        if None in shares:
+            continue
+        pairs = np.asarray(shares, np.int64)
+        others = pairs.sum(axis=0) - pairs
+        values = [
+            numeric.fisher_test(*pair, *other)
+            for pair, other in zip(pairs.tolist(), others.tolist(), strict=True)
+        ]
+        found[name] = numeric.adjust_p_values(values, method="holm").tolist()
+    return found
 
 
 def _badness(value: float) -> tuple[bool, float]:

@@ -54,6 +54,7 @@ from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
 from ._finalizers import Mean as Mean
+from ._fisher import fisher_test as fisher_test
 from ._group_gains import dcg_score as dcg_score
 from ._group_gains import ndcg_score as ndcg_score
 from ._group_retrieval import hit_rate_at_k as hit_rate_at_k

@@ -29,9 +29,12 @@ def attend(
         softcap: Scores s become softcap * tanh(s / softcap), unless it is None.
 
     Returns:
-        The mixed values. The softmax runs in float32; a query that sees nothing gives zeros.
+        The mixed values. The softmax runs in float32; what a query that sees nothing gives is
+        finite and means nothing.
     """
     batch, tokens, heads, head_dim = query.shape
+    if len(sources) == 1 and softcap is None and jax.default_backend() != "cpu":
+        return _attend_by_jax(query, *sources[0], scale=scale)
     kv_heads = sources[0][0].shape[2]
     group = heads // kv_heads
     # (B, K, G*T, C): the query heads that share a key head become rows of one product.
@@ -62,6 +65,25 @@ def attend(
     # Dividing after the product touches head_dim numbers a query instead of every slot.
     mixed = mixed / jnp.maximum(total, jnp.finfo(jnp.float32).tiny).astype(mixed.dtype)
     return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads * head_dim)
+
+
+def _attend_by_jax(
+    query: Float[Array, "batch tokens heads head_dim"],
+    keys: Array,
+    values: Array,
+    mask: Bool[Array, "#batch tokens tokens"],
+    *,
+    scale: float,
+) -> Float[Array, "batch tokens width"]:
+    """Attention of tokens among themselves by whatever implementation JAX chooses.
+
+    The mask always goes with it: it is what keeps packed rows apart. Padding, which sees nothing,
+    sees itself here, because a softmax over nothing is nan in some implementations.
+    """
+    own = jnp.eye(mask.shape[-1], dtype=bool)[None]
+    mask = mask | (own & ~mask.any(axis=-1, keepdims=True))
+    mixed = jax.nn.dot_product_attention(query, keys, values, mask=mask[:, None], scale=scale)
+    return mixed.reshape(*mixed.shape[:2], -1)
 
 
 def cap(x: Float[Array, "..."], limit: float | None) -> Float[Array, "..."]:

@@ -19,7 +19,7 @@ from ._params import Params
 from ._rotary import rotate_halves
 from ._views import Seen, View, choose_view, make_views
 
-Remat = Literal["none", "layer"]
+Remat = Literal["none", "dots", "layer"]
 
 
 class KeyValues(NamedTuple):
@@ -174,6 +174,7 @@ def forward(
     dropout: UInt32[Array, "batch tokens"] | None = None,
     dtype: Any = jnp.float32,
     remat: Remat = "none",
+    unroll: bool = False,
 ) -> tuple[Float[Array, "batch tokens width"], KeyValues]:
     """Hidden states after the last norm, and the keys and values of these tokens.
 
@@ -193,7 +194,9 @@ def forward(
         dropout: A number for each token that decides, with the layer, which inputs of the adapters
             are dropped, at the rate of the adapters' configuration; none are without it.
         dtype: Type of the activations; norms and softmax run in float32 whatever it is.
-        remat: "layer" keeps only each layer's input for the backward pass.
+        remat: What is kept for the backward pass: everything, the results of products with
+            weights ("dots"), or each layer's input alone ("layer"); the rest is computed again.
+        unroll: Compile each layer on its own instead of one for all, which gives the same bits.
 
     Returns:
         Hidden states of type `dtype`, and `KeyValues` of shape (layers, batch, tokens, kv_heads,
@@ -228,8 +231,9 @@ def forward(
             noise = Noise(dropped, index, adapters.config.dropout)
         return run_layer(hidden, layer, low_rank, earlier, view, scale, noise, config)
 
-    if remat == "layer":
-        step = jax.checkpoint(step, prevent_cse=False)
+    if remat != "none":
+        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+        step = jax.checkpoint(step, prevent_cse=False, policy=policy if remat == "dots" else None)
     flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
     flat_positions = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
     hidden = embed(params, config, flat_ids, flat_positions, dtype)
@@ -238,7 +242,7 @@ def forward(
     caches = [earlier.key_values for earlier in past]
     index = None if dropped is None else jnp.arange(config.num_layers, dtype=jnp.int32)
     slices = (params["model"]["layers"], weights, caches, is_local, index)
-    hidden, key_values = jax.lax.scan(step, hidden, slices)
+    hidden, key_values = jax.lax.scan(step, hidden, slices, unroll=unroll)
     hidden = hidden[prefix:].reshape(batch, tokens, -1)
     return final_norm(params, config, hidden), key_values
 

@@ -32,15 +32,19 @@ _HARMLESS = {
 }
 # Other ways to begin change the base model's weights too.
 _STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
-_FUSED = (
-    "PEFT adapts the queries, keys and values of a GPT-2 as one map, and here they are three; "
-    "save the merged model instead"
+_REFUSED = (
+    "the queries, keys and values of a GPT-2 are one map for PEFT, and the head of a model with "
+    "labels is no adapter; save the merged model instead"
 )
 
 
 def can_save_adapters(config: DecoderConfig) -> bool:
-    """Whether PEFT adapts the linear maps of this architecture as they are here: not of GPT-2."""
-    return config.family != "gpt2"
+    """Whether PEFT's folder can hold the adapters of this architecture.
+
+    It cannot those of GPT-2, whose queries, keys and values are one map there, and of a model with
+    labels, whose trained head is no adapter.
+    """
+    return config.family != "gpt2" and not config.labels
 
 
 def save_adapters(
@@ -60,7 +64,7 @@ def save_adapters(
 
     Raises:
         FileExistsError: `path` exists and is not an empty folder.
-        ValueError: The base model is a GPT-2, whose queries, keys and values are one map there.
+        ValueError: `can_save_adapters` says no.
 
     Example:
         >>> from modelops_jax.models import LoraConfig, init_lora, load
@@ -72,7 +76,7 @@ def save_adapters(
         2
     """
     if not can_save_adapters(config):
-        raise ValueError(_FUSED)
+        raise ValueError(_REFUSED)
     tensors = {}
     for where, leaf in flat_tree(adapters.weights).items():
         for layer, piece in enumerate(np.asarray(leaf)):
@@ -117,7 +121,7 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
     """
     folder = Path(path)
     if not can_save_adapters(config):
-        raise CheckpointError(f"{folder}: {_FUSED}")
+        raise CheckpointError(f"{folder}: {_REFUSED}")
     made_by = _read_settings(folder / SETTINGS)
     if not (folder / WEIGHTS).exists():
         pickled = folder / "adapter_model.bin"

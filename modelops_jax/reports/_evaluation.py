@@ -29,12 +29,14 @@ class SliceTable:
         metrics: the metrics of the slices.
         slices: those that are shown.
         hidden: how many are not.
+        tested: whether some metric was tested for differences from the other rows.
     """
 
     key: str
     metrics: Sequence[str]
     slices: Sequence[SliceResult]
     hidden: int
+    tested: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,8 @@ class EvaluationReport:
             members = [one for one in slices if tuple(one.key) == key]
             shown = members[:MOST_ROWS]
             hidden = len(members) - len(shown)
-            found.append(SliceTable(" by ".join(key), list(members[0].metrics), shown, hidden))
+            metrics, tested = list(members[0].metrics), any(one.p_values for one in members)
+            found.append(SliceTable(" by ".join(key), metrics, shown, hidden, tested))
         return found
 
 

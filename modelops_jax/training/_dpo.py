@@ -1,7 +1,7 @@
 """Direct preference optimisation: the better answer over the worse one, against a reference.
 
 Source: Rafailov et al., "Direct Preference Optimization: Your Language Model is Secretly a Reward
-Model", 2023; label smoothing as in Mitchell, "A note on DPO with noisy preferences", 2023.
+Model", 2023.
 """
 
 import dataclasses
@@ -26,19 +26,17 @@ class DpoLoss:
 
     Args:
         beta: How dear it is to move away from the reference.
-        label_smoothing: Chance that a pair is the wrong way round.
 
     Raises:
-        ValueError: `beta` is not positive, or `label_smoothing` not in [0, 0.5).
+        ValueError: `beta` is not positive and finite.
 
     Example:
         >>> from modelops_jax.training import DpoLoss, TrainingConfig
         >>> TrainingConfig(dpo=DpoLoss(beta=0.2)).dpo
-        DpoLoss(beta=0.2, label_smoothing=0.0)
+        DpoLoss(beta=0.2)
     """
 
     beta: float = 0.1
-    label_smoothing: float = 0.0
 
     # Named as in TRL.
     directions = {  # noqa: RUF012
@@ -51,10 +49,6 @@ class DpoLoss:
     def __post_init__(self):
         if not 0 < self.beta < float("inf"):
             raise ValueError(f"dpo.beta must be positive and finite, found {self.beta}")
-        if not 0 <= self.label_smoothing < 0.5:
-            raise ValueError(
-                f"dpo.label_smoothing must be in [0, 0.5), found {self.label_smoothing}"
-            )
 
     def __call__(
         self,
@@ -75,9 +69,7 @@ class DpoLoss:
         real = jnp.zeros((pairs,), jnp.int32).at[pair].add(used.astype(jnp.int32)) > 0
         chosen, rejected = rewards[:, 0], rewards[:, 1]
         margins = chosen - rejected
-        losses = -(1 - self.label_smoothing) * jax.nn.log_sigmoid(
-            margins
-        ) - self.label_smoothing * jax.nn.log_sigmoid(-margins)
+        losses = -jax.nn.log_sigmoid(margins)
         # Those of padding are 0.
         return sums_of(
             losses,

@@ -61,7 +61,7 @@ class GenerationMetrics:
         config: Which metrics, how many rows.
         model: For its tokenizer and architecture.
         held_out: The rows to take a sample of; the answer to a conversation is its last
-            assistant's turn.
+            assistant's turn, and that of two is the better one.
         drop_overlong: Leave out rows whose prompt has no room for an answer.
 
     Raises:
@@ -139,10 +139,12 @@ def _evaluators(names: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
 
 
 def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:
-    """What to ask about a row, as it is put while training, and the right answer."""
-    if "messages" not in row:
+    """What to ask about a row, as it is put while training, and the right or the better answer."""
+    if "completion" in row:
         return render_prompt(model.tokenizer, row["prompt"]), row["completion"]
-    messages = row["messages"]
+    if isinstance(row.get("prompt"), str):
+        return render_prompt(model.tokenizer, row["prompt"]), row["chosen"]
+    messages = row["messages"] if "messages" in row else [*row["prompt"], *row["chosen"]]
     last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
     asked = [{key: message[key] for key in ("role", "content")} for message in messages[:last]]
     return asked, messages[last]["content"]

@@ -26,6 +26,8 @@ from ._loss import LossSums, NextTokenLoss
 
 Loss = NextTokenLoss | ClassificationLoss | RegressionLoss | DpoLoss
 NEXT_TOKEN = NextTokenLoss()
+# Layers that a CPU runs faster one by one; more take longer to compile than they save.
+MOST_UNROLLED = 8
 
 
 def loss_of(model: Model | Description, config: TrainingConfig) -> Loss:
@@ -51,6 +53,11 @@ def loss_of(model: Model | Description, config: TrainingConfig) -> Loss:
     return RegressionLoss() if len(labels) == 1 else ClassificationLoss()
 
 
+def _unrolls(config: DecoderConfig, remat: str) -> bool:
+    # Unrolled, XLA would find what is computed again and keep it after all.
+    return remat == "none" and config.num_layers <= MOST_UNROLLED and jax.default_backend() == "cpu"
+
+
 def target_states(
     params: Params,
     adapters: Adapters | None,
@@ -72,6 +79,7 @@ def target_states(
         dropout=jnp.asarray(batch.dropout) if batch.dropout.size else None,
         dtype=dtype,
         remat=remat,
+        unroll=_unrolls(config, remat),
     )
     return hidden.reshape(-1, hidden.shape[-1])[batch.at]
 

@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics
 
 import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.metrics import fisher_test
+
+fisher_exact: Any = scipy.stats.fisher_exact
 
 sk: Any = sklearn.metrics
 RNG = np.random.default_rng(12)
@@ -201,3 +205,48 @@ def test_metrics_of_ones_own_have_no_slices():
     assert result.metrics["bias"] == 0.25
     assert list(result.slices[0].metrics) == ["mse", "mae", "rmse", "r2"]
     assert "by lang" in str(result)
+
+
+def test_slices_that_differ_are_called_so_by_an_adjusted_test():
+    """Fisher's test against the other rows, by Holm; not without intervals, nor in groups."""
+    rng = np.random.default_rng(5)
+    key = np.repeat(["a", "b", "c", "d"], [400, 300, 60, 40])
+    true = rng.integers(0, 2, 800)
+    wrong = rng.random(800) < np.where(key == "c", 0.5, 0.2)
+    pred = np.where(wrong, 1 - true, true)
+    evaluator = ModelEvaluator("binary").add_metric("matthews_corrcoef")
+    result = evaluator.evaluate(true, pred, confidence=0.95, slices={"key": key.tolist()})
+    raw = {}
+    for name in "abcd":
+        inside, hits = key == name, ~wrong
+        table = [[(hits & inside).sum(), (~hits & inside).sum()]]
+        table += [[(hits & ~inside).sum(), (~hits & ~inside).sum()]]
+        raw[name] = fisher_exact(table).pvalue
+    ordered = sorted(raw, key=raw.__getitem__)
+    adjusted, least = {}, 0.0
+    for place, name in enumerate(ordered):
+        least = max(least, min(1.0, raw[name] * (4 - place)))
+        adjusted[name] = least
+    for one in result.slices:
+        assert one.p_values["accuracy"] == pytest.approx(adjusted[one.key["key"]], rel=1e-9)
+        assert one.differs("accuracy") == (one.key["key"] == "c")
+        assert "matthews_corrcoef" not in one.p_values
+    assert "by key (* differs from the other rows)" in str(result)
+    again = type(result).from_dict(result.to_dict())
+    assert again.slices == result.slices
+    slices: Any = {"key": key.tolist()}
+    grouped = evaluator.evaluate(true, pred, confidence=0.95, slices=slices, groups=range(800))
+    plain = evaluator.evaluate(true, pred, slices=slices)
+    assert not any(one.p_values for one in (*grouped.slices, *plain.slices))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fisher_is_scipys(seed):
+    """Two-sided, at the edges and in the middle."""
+    rng = np.random.default_rng(seed)
+    for rows, others in ((0, 5), (1, 1), (7, 3), (40, 900), (3000, 5000)):
+        hits, found = int(rng.integers(0, rows + 1)), int(rng.integers(0, others + 1))
+        expected = fisher_exact([[hits, rows - hits], [found, others - found]]).pvalue
+        assert fisher_test(hits, rows, found, others) == pytest.approx(expected, rel=1e-7)
+    with pytest.raises(ValueError, match="hits is 3; expected 0 to 2"):
+        fisher_test(3, 2, 0, 1)

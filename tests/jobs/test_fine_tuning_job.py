@@ -1,5 +1,6 @@
 """FineTuningJob from end to end, on the preset that ships with the package."""
 
+import dataclasses
 import json
 import os
 import re
@@ -222,6 +223,20 @@ def test_a_failure_is_told(caplog: pytest.LogCaptureFixture):
         job.predict(["Hello"])
     with pytest.raises(JobStateError, match="is failed, which is final"):
         job.run()
+
+
+def test_a_job_that_diverges_fails_with_an_event(caplog: pytest.LogCaptureFixture):
+    """Acceptance test 10: weights that were thrown away by their first step are never published."""
+    config = dataclasses.replace(ENDLESS, learning_rate=1e38, max_skipped_steps=0)
+    job = hello(config=config)
+    job.run()
+    assert job.wait() == "failed"
+    assert job.error is not None
+    assert job.error.startswith("TrainingDiverged: 1 steps up to step 2 had a loss or a gradient")
+    assert job.error in job.events()[-1].message
+    assert not (job.folder / "model").exists()
+    # The second step's record was not made: it has no loss.
+    assert [record["step"] for record in job.metrics()] == [1]
 
 
 def test_a_job_is_cancelled_at_its_next_step():

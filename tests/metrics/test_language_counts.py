@@ -30,8 +30,13 @@ from modelops_jax.metrics import (
 )
 
 RNG = np.random.default_rng(8)
+FEW = {
+    "bleu_score": {"max_ngram_order": 2},
+    "chrf_score": {"char_order": 2},
+    "pass_at_k": {"k": 2},
+}
 LANGUAGE = {
-    name: metric(name, **({"k": 2} if name == "pass_at_k" else {}))
+    name: metric(name, **FEW.get(name, {}))
     for name, info in METRICS.items()
     if info.inputs in ("overlaps", "errors", "log_likelihoods", "tokens", "attempts")
 }
@@ -94,7 +99,7 @@ def test_chrf_leaves_out_orders_that_a_side_does_not_have():
 def test_pass_at_k_is_the_exact_fraction():
     """Against 1 - C(n - c, k) / C(n, k) in integers, up to large n, and k of every size."""
     attempts = np.array([5, 7, 20, 200, 10_000, 1_000_000])
-    for k in (1, 2, 5):
+    for k in (1, 5):
         passes = np.array([0, 7, 3, 1, 9_997, 1])
         exact = [
             1 - Fraction(math.comb(n - c, k), math.comb(n, k))
@@ -174,6 +179,7 @@ def test_token_accuracy_is_that_of_the_tokens_that_count():
     flat = accuracy_score(marked.ravel(), y_pred.ravel(), ignore_index=-100)
     assert float(flat) == expected
     assert float(token_accuracy_score(y_true + 2**32, y_true)) == 0
+    assert float(token_accuracy_score([[1, -100]], [[0, -100]], ignore_index=-100)) == 0
     assert math.isnan(token_accuracy_score(marked[:, :0], y_pred[:, :0]))
     with pytest.raises(TypeError, match="y_pred must hold integer"):
         token_accuracy_score(y_true, y_pred.astype(float))
@@ -206,7 +212,7 @@ def test_no_rows_and_masked_rows_are_undefined():
         y_pred = np.zeros((3, 1 + shared) if shared else y_true.shape, np.int32)
         masked = np.zeros(3, bool)
         for report in (
-            compute(metrics, y_true[:0], y_pred[:0]),
+            compute(metrics, y_true[:0], y_pred[:0], weight=masked[:0]),
             compute(metrics, y_true, y_pred, weight=masked),
         ):
             assert all(math.isnan(value) for value in report.values.values()), report.values
@@ -223,9 +229,9 @@ def test_no_rows_and_masked_rows_are_undefined():
 def test_counts_do_not_stick_at_two_to_the_24():
     """Streamed in float32 they stay exact: sums of 2**24 and 1."""
     wer = metric("word_error_rate")
-    state = wer.identity()
+    state, update = wer.identity(), jax.jit(wer.update)
     for errors in (2**24, 1, 1, 1):
-        state = wer.update(state, np.array([2**24], np.int32), np.array([errors], np.int32))
+        state = update(state, np.array([2**24], np.int32), np.array([errors], np.int32))
     value = wer.finalize(state).value
     assert value * 4 * 2**24 == 2**24 + 3
 

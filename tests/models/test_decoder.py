@@ -263,15 +263,18 @@ def test_rematerialised_gradients_are_the_same(params, adapters):
     """Computing again instead of keeping changes memory, not numbers."""
     ids = tokens(2, 8)
 
-    def loss(weights, remat):
-        hidden, _ = forward(
-            params, CONFIG, ids, adapters=Adapters(weights, adapters.config), remat=remat
-        )
+    def loss(weights, remat, unroll=False):
+        added = Adapters(weights, adapters.config)
+        hidden, _ = forward(params, CONFIG, ids, adapters=added, remat=remat, unroll=unroll)
         return hidden.sum()
 
-    gradient = jax.jit(jax.grad(loss), static_argnums=1)
-    kept, again = gradient(adapters.weights, "none"), gradient(adapters.weights, "layer")
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, again)
+    gradient = jax.jit(jax.grad(loss), static_argnums=(1, 2))
+    kept = gradient(adapters.weights, "none")
+    for other in (("layer",), ("dots",), ("none", True)):
+        again = gradient(adapters.weights, *other)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, again
+        )
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 300])

@@ -110,11 +110,13 @@ def test_every_tensor_is_consumed(model: Model, tmp_path: Path):
         load_adapters(tmp_path / "a", model.config)
 
 
-def test_the_fused_maps_of_gpt2_are_refused(model: Model, tmp_path: Path):
+@pytest.mark.parametrize(
+    "changes",
+    [{"family": "gpt2", "num_kv_heads": 4, "rope_theta": None}, {"labels": ("ham", "spam")}],
+)
+def test_what_a_folder_cannot_hold_is_refused(model: Model, tmp_path: Path, changes: Any):
     """Before anything is written or read."""
-    config = dataclasses.replace(
-        model.config, family="gpt2", num_kv_heads=model.config.num_heads, rope_theta=None
-    )
+    config = dataclasses.replace(model.config, **changes)
     with pytest.raises(ValueError, match="save the merged model instead"):
         save_adapters(tmp_path / "a", moved(model, KINDS["lora"]), config)
     assert not (tmp_path / "a").exists()

@@ -22,7 +22,7 @@ from modelops_jax.training import (
     make_optimizer,
     tokenize,
 )
-from modelops_jax.training._plan import Plan, evaluation_batches
+from modelops_jax.training._plan import Plan, batches_by_length
 
 QUICK = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=6, epochs=10)
 
@@ -107,11 +107,12 @@ def test_a_run_evaluates_and_returns_the_average(model, rows, tmp_path):
 
     # The last evaluation is of what is returned.
     data = tokenize(rows, model.tokenizer, config, context=256, name="evaluation")
-    batches = evaluation_batches(data, Plan(data, config, model))
+    found = batches_by_length(data, Plan(data, config, model))
+    batches = [batch for batch, _ in found]
     objective = Objective(model.config, None, activation_dtype(config), config.remat)
     sums = evaluate_loss(objective, whole.model.params, {}, batches)
     losses = [record["eval_loss"] for record in whole.history if "eval_loss" in record]
-    assert float(sums.loss) / int(sums.count) == pytest.approx(losses[-1], rel=1e-6)
+    assert float(sums.loss) / int(sums.units) == pytest.approx(losses[-1], rel=1e-6)
 
     asked = iter([False] * 4 + [True])
     fit(model, rows, config=config, eval=rows, folder=tmp_path / "b", stop=asked.__next__)

@@ -108,6 +108,21 @@ def test_an_answer_that_is_no_label_is_a_class_of_its_own(monkeypatch, model):
     assert low <= found["eval_f1_score"] <= high
 
 
+def test_of_two_answers_the_better_one_is_right(monkeypatch, model):
+    """Rows of preference tuning, as strings and as messages."""
+    asked = {"role": "user", "content": "a"}
+    rows = [
+        {"prompt": "a", "chosen": "b", "rejected": "c"},
+        {
+            "prompt": [asked],
+            "chosen": [{"role": "assistant", "content": "b"}],
+            "rejected": [{"role": "assistant", "content": "c"}],
+        },
+    ]
+    assert measured(monkeypatch, model, rows, ["b", "b"])["eval_exact_match"] == 1
+    assert measured(monkeypatch, model, rows, ["c", "b"])["eval_exact_match"] == 0.5
+
+
 def test_the_sample_is_fixed_and_fits_the_context(model):
     """The same rows each time; a prompt without room is refused, or left out if asked."""
     rows = Dataset([{"prompt": f"{n}", "completion": f"{n}"} for n in range(50)])
