@@ -131,7 +131,10 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
     weights: dict[str, Any] = {}
     missing, used = [], []
     for path_of, (layers, out, into) in _linear_maps(config).items():
-        shapes = {"lora_A": (made_by.rank, into), "lora_B": (out, made_by.rank)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "lora_A": (made_by.rank, into),
+            "lora_B": (out, made_by.rank),
+        }
         if made_by.dora:
             shapes[MAGNITUDE] = (out,)
         names = {

@@ -14,7 +14,7 @@ from ._step import TrainState
 class AverageState(NamedTuple):
     """The number of steps in the average, and the average, in float32."""
 
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
     average: Any
 
 
@@ -37,14 +37,14 @@ def average_weights(decay: float) -> optax.GradientTransformation:
         return AverageState(jnp.zeros((), jnp.int32), average)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, AverageState]:
-        count = state.count + 1
-        share = (1 - decay) / -jnp.expm1(count.astype(jnp.float32) * jnp.log(decay))
+        steps = state.steps + 1
+        share = (1 - decay) / -jnp.expm1(steps.astype(jnp.float32) * jnp.log(decay))
         average = jax.tree.map(
             lambda mean, leaf: mean + share * (leaf.astype(jnp.float32) - mean),
             state.average,
             optax.apply_updates(params, updates),
         )
-        return updates, AverageState(count, average)
+        return updates, AverageState(steps, average)
 
     return optax.GradientTransformation(init, update)
 

@@ -108,7 +108,7 @@ def test_peft_computes_the_same_from_our_folder(bases: Bases, tmp_path: Path, ki
 
     value, gradients = jax.value_and_grad(mean_log_likelihood)(adapters.weights, bases.ours, config)
     assert float(value) == pytest.approx(float(loss), rel=1e-5)
-    theirs = {name: p.grad.numpy() for name, p in wrapped.named_parameters() if p.requires_grad}
+    theirs = {name: p.grad.numpy() for name, p in wrapped.named_parameters() if p.grad is not None}
     compared = 0
     for path, leaf in jax.tree.leaves_with_path(gradients):
         block, name, key = (part.key for part in path)

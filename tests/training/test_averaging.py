@@ -1,6 +1,7 @@
 """Averages of the weights: by their definitions, and in a run that evaluates and returns them."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +44,7 @@ def moving_average(weights, decay: float):
 def test_the_moving_average_is_its_definition(decay: float, dtype: str):
     """The start does not count; steps too small for bfloat16 are not lost in the average."""
     random = np.random.default_rng(0)
-    optimizer = average_weights(decay)
+    optimizer: Any = average_weights(decay)
     weights = jnp.asarray(random.normal(size=(4, 3)), dtype)
     state, seen = optimizer.init(weights), []
     assert (state.average == weights).all()
@@ -64,8 +65,8 @@ def test_the_schedule_free_optimizer_is_that_of_optax():
     )
     ours, theirs = make_optimizer(config, 20), contrib.schedule_free_adamw(0.1)
 
-    def descend(optimizer):
-        params = jnp.asarray([[1.0, -2.0], [3.0, 0.5]])
+    def descend(optimizer: Any) -> Any:
+        params: Any = jnp.asarray([[1.0, -2.0], [3.0, 0.5]])
         state = optimizer.init(params)
         for _ in range(20):
             updates, state = optimizer.update(jnp.sin(params), state, params)

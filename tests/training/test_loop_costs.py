@@ -53,7 +53,8 @@ def test_the_host_waits_at_logged_steps_only_and_few_programs_are_compiled(
     monkeypatch.setattr(_batch_shapes, "MOST_SHAPES", 2)
     monkeypatch.setattr(_plan, "tokens_worth_a_shape", lambda _: 1)
     config = TrainingConfig(batch_size=2, epochs=2, max_steps=10, log_every=5, learning_rate=1e-2)
-    sizes = [program._cache_size() for program in (_step._accumulate, _step._update)]
+    programs: Any = (_step._accumulate, _step._update)
+    sizes = [program._cache_size() for program in programs]
     seen = []
 
     def stop() -> bool:  # asked before each step
@@ -65,10 +66,7 @@ def test_the_host_waits_at_logged_steps_only_and_few_programs_are_compiled(
     grown = np.diff(seen) > 0
     # What a record says is fetched at the end of its step, so before the next one.
     assert np.flatnonzero(grown).tolist() == [4]
-    compiled = [
-        program._cache_size() - size
-        for program, size in zip((_step._accumulate, _step._update), sizes, strict=True)
-    ]
+    compiled = [program._cache_size() - size for program, size in zip(programs, sizes, strict=True)]
     assert compiled == [2, 1]
 
     every = dataclasses.replace(config, log_every=1, max_steps=3)
