@@ -5,6 +5,7 @@ Run by `make test-simulation`; that a slice has the interval of its rows alone i
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.simulation
 ROWS = 200
 
 
-def held(task, y_true, y_pred, metrics=None, groups=None, rows=ROWS):
+def held(task: str, y_true: Any, y_pred: Any, metrics: Any = None, groups: Any = None, rows=ROWS):
     """By metric a function of the truth: the share of slices whose 95 % interval holds it."""
-    slices = {"sample": np.arange(len(y_true)) // rows}
+    slices: dict[Any, Any] = {"sample": np.arange(len(y_true)) // rows}
     evaluator = ModelEvaluator(task, metrics=metrics)
     result = evaluator.evaluate(y_true, y_pred, confidence=0.95, slices=slices, groups=groups)
 
