@@ -3,7 +3,7 @@
 On an accelerator one compiled program does it, with a loop over the stacked layers. On a CPU that
 loop would copy every layer's weights out of the stack for every token, which takes longer than the
 products: there each layer has its weights as arrays of their own, over the same memory, and one
-small program runs once a layer. See docs/decisions/0004.
+small program runs once a layer. See docs/decisions/0007.
 """
 
 import functools
