@@ -45,7 +45,7 @@ class ValueRows(KeptRows):
         true, pred = (column.astype(dtype) for column in columns)
         # A row of several outputs counts for all of them or for none.
         good_true, good_pred = (
-            xp.isfinite(values).reshape(values.shape[0], -1).all(axis=1) for values in (true, pred)
+            xp.isfinite(values).all(axis=tuple(range(1, values.ndim))) for values in (true, pred)
         )
         asked = xp.ones_like(good_true) if rows.keep is None else rows.keep
         keep = asked & good_true & good_pred

@@ -105,6 +105,14 @@ class DecoderConfig:
                 f"DecoderConfig.local_rope_theta={self.local_rope_theta} needs sliding_window"
             )
 
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        )
+        return f"DecoderConfig({', '.join(shown)})"
+
     @property
     def traits(self) -> Family:
         """What the family has in common."""

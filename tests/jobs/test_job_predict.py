@@ -37,7 +37,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Models echo, and note how many prompts they got and how long an answer may be."""
     calls: list[tuple[int, int]] = []
 
-    def echo(self: Model, prompts: Sequence[Any], *, max_new_tokens: int) -> list[str]:
+    def echo(
+        self: Model,
+        prompts: Sequence[Any],
+        *,
+        max_new_tokens: int,
+        rows: Any = None,
+        progress: Any = None,
+    ) -> list[str]:
         calls.append((len(prompts), max_new_tokens))
         return [prompt[-1]["content"] for prompt in prompts]
 

@@ -56,7 +56,9 @@ def objective_of(model, lora=None) -> Objective:
 DROPPING = LoraConfig(rank=2, dora=True, dropout=0.3)
 
 
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2), DROPPING])
+@pytest.mark.parametrize(
+    "lora", [None, DROPPING, pytest.param(LoraConfig(rank=2), marks=pytest.mark.model)]
+)
 def test_accumulated_gradients_equal_the_full_batch(model, rows, lora):
     """Micro-batches of 2 and 5 rows, all with different masks, give the batch's gradient."""
     data = tokenize(rows, model.tokenizer, QUICK, context=256, name="training")

@@ -51,6 +51,7 @@ def test_classes_are_learned_and_measured_as_by_hand(model):
     assert set(result.adapters.weights) == {"self_attn", "mlp"}
 
 
+@pytest.mark.model  # as classes are, with another loss
 def test_values_are_learned_and_measured_as_by_hand(model):
     """All weights, several rows packed into a sequence: numbers are those of the predictions."""
     lengths = [len(text) / 10 for text in TEXTS]

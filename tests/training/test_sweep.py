@@ -21,6 +21,7 @@ CONFIG = TrainingConfig(
 )
 
 
+@pytest.mark.model  # 16 s of compilations; the example of `sweep` runs always
 def test_a_member_is_the_run_alone(model, rows):
     """The smaller rank, the other rate and seed: losses and weights equal within rounding."""
     programs: tuple[Any, ...] = (_accumulate, _update, _measure)
