@@ -30,14 +30,3 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
-
-
-# Their numbers depend on how well a program is compiled; elsewhere compiling is most of the time.
-_NUMERIC = ("tests/metrics", "tests/evaluation", "modelops_jax/metrics", "modelops_jax/evaluation")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Compile quickly where it does not matter; tests with a target of their own do as users do."""
-    slow = any(item.get_closest_marker(name) for name in ("model", "faults", "simulation"))
-    numeric = item.nodeid.startswith(_NUMERIC)
-    jax.config.update("jax_disable_most_optimizations", not (slow or numeric))

@@ -25,6 +25,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     return request.param
 
 
+@pytest.mark.model  # slow, and the path of accelerators
 def test_jax_computes_what_we_do(implementation: str):
     """Values and gradients of all tokens but padding, whose are finite."""
     random = np.random.default_rng(0)

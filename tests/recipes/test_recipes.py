@@ -34,12 +34,9 @@ def run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str
     return main(["--config", f"configs/tiny/{name}.toml", *paths, *settings])
 
 
-# The others take a minute of compilations, so `make test-model` runs them.
-SLOW = [pytest.param(name, marks=pytest.mark.model) for name in LOSSES if name != "own_loop"]
-
-
 @pytest.mark.filterwarnings("ignore:.*are never predicted")
-@pytest.mark.parametrize("name", ["own_loop", *SLOW])
+@pytest.mark.model  # two minutes of compilations
+@pytest.mark.parametrize("name", LOSSES)
 def test_the_losses_are_the_stored_ones(name, tmp_path, monkeypatch, capsys):
     """Step by step, and the recipe prints what it measured."""
     history = run(name, tmp_path, monkeypatch)

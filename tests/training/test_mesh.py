@@ -150,6 +150,7 @@ def test_a_run_on_a_mesh_learns_the_same_and_resumes_to_the_byte(found):
     assert found["fit"]["same bytes"]
 
 
+@pytest.mark.model  # slow: two runs of the preset
 def test_one_device_is_the_identity():
     rows = Dataset([{"prompt": "a", "completion": "b"}])
     runs = [

@@ -62,8 +62,8 @@ def largest_difference(one: Any, other: Any) -> float:
 
 
 CASES = [(family, prefix) for family in CONFIGS for prefix in (0, HEAD)]
-# Alternating windows with a prefix, and one window without; each case compiles for 5 s.
-IN_EVERY_RUN = {("gemma3", HEAD), ("mistral", 0)}
+# Each case compiles for 5 s, that of alternating windows for 11.
+IN_EVERY_RUN = {("mistral", 0)}
 
 
 @pytest.mark.parametrize(
