@@ -192,12 +192,7 @@ def test_shards_give_what_one_device_gives(flags, cases):
     conftest = pathlib.Path(__file__).with_name("conftest.py")
     done = subprocess.run(
         [sys.executable, "-c", SHARDED, str(conftest), flags],
-        # One program for all metrics and eight devices is large: compiled quickly, not well.
-        env=os.environ
-        | {
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=8 "
-            "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-        },
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
         capture_output=True,
         text=True,
         check=False,
