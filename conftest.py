@@ -1,5 +1,8 @@
 """Fixtures of the whole suite, doctests included."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
@@ -30,3 +33,35 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
+
+
+# What trains and generates compiles large programs for small work. Metrics are not among these:
+# how exact they are may depend on how they are compiled.
+LIGHTLY_COMPILED = {"cli", "jobs", "models", "recipes", "training"}
+
+
+def is_light(path: Path) -> bool:
+    """Whether the tests of a file spend little on machine code."""
+    return path.parent.name in LIGHTLY_COMPILED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lightly compiled files go last, so that few programs are compiled in both ways."""
+    items.sort(key=lambda item: is_light(item.path))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _light_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Spend less on machine code where tests mostly wait for it; child processes do the same.
+
+    The tests marked `model` are compiled as users compile.
+    """
+    light = is_light(request.path) and request.config.option.markexpr != "model"
+    if light == jax.config.read("jax_disable_most_optimizations"):
+        yield
+        return
+    jax.clear_caches()  # a program may be there already, compiled in the other way
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(light)))
+        jax.config.update("jax_disable_most_optimizations", light)
+        yield

@@ -16,7 +16,7 @@ import pytest
 from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
 from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
-from modelops_jax.training import TrainingConfig, config_from_dict, fit
+from modelops_jax.training import TrainingConfig, config_from_dict, fit, latest_checkpoint
 
 HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
 # Far too many steps to end by itself in a test.
@@ -38,12 +38,12 @@ SCRIPT = """
 import sys, time
 from modelops_jax.data import Dataset
 from modelops_jax.jobs import FineTuningJob
-from modelops_jax.training import TrainingConfig
+from modelops_jax.training import TrainingConfig, latest_checkpoint
 rows = Dataset([{"prompt": "Hello", "completion": "Hi there!"}])
 config = TrainingConfig(epochs=100_000, batch_size=1, checkpoint_every=1, remat="none")
 job = FineTuningJob("tiny", rows, config=config)
 print(job.run(), flush=True)
-while len(job.metrics()) < 3:
+while len(job.metrics()) < 3 or not latest_checkpoint(job.folder / "checkpoints"):
     time.sleep(0.01)
 print("training", flush=True)
 time.sleep(600)
@@ -263,16 +263,20 @@ def test_a_killed_job_is_interrupted_and_goes_on(start_python: Callable):
     script.kill()
     assert job.wait(timeout=10) == "interrupted"
     before = job.metrics()
+    kept = latest_checkpoint(job.folder / "checkpoints")
+    assert kept
     job.run()
     while len(job.metrics()) <= len(before):
         assert job.wait(timeout=0.02) == "running"
     job.cancel()
     assert job.wait(timeout=60) == "cancelled"
     records = job.metrics()
-    # Every step once; the restart began after the last checkpoint, not at the beginning.
+    # Every step once; the restart began after the last checkpoint, not at the beginning. That is
+    # of an earlier step than the last record where it was being written when the process died.
     assert [record["step"] for record in records] == list(range(1, len(records) + 1))
     first_again = next(record["step"] for record in records if record["attempt"] == 2)
-    assert len(before) <= first_again <= len(before) + 1
+    assert f"step-{first_again - 1:08}" == kept.name
+    assert 1 < first_again <= len(before) + 1
     kinds = [event.kind for event in job.events()]
     assert kinds == [
         *("pending", "running", "interrupted", "running"),

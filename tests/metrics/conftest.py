@@ -223,6 +223,15 @@ SAME_PROGRAM = (
 )
 
 
+def rows_of_shards(masked: bool, dtype: Any) -> tuple[list[Any], np.ndarray]:
+    """Rows of each case for eight shards of 13, and their weights or mask: one shard has none."""
+    count = 8 * 13
+    weight = np.random.default_rng(6).random(count).astype(np.float32)
+    weight[13:26] = 0
+    rows = [case.rows(count, dtype=dtype) for case in CASES]
+    return rows, weight > 0 if masked else weight.astype(dtype)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes a `case` over the whole table, less those excused from its law."""
     if "case" in metafunc.fixturenames:
@@ -239,6 +248,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cases() -> list[Case]:
     """Every configuration under test."""
     return CASES
+
+
+@pytest.fixture
+def sharded_rows(flags: str) -> tuple[list[Any], np.ndarray]:
+    """The rows of `test_shards_give_what_one_device_gives` in float64."""
+    return rows_of_shards(flags == "strict", np.float64)
 
 
 @pytest.fixture(params=["standard", "strict"])

@@ -118,6 +118,10 @@ def run_on_devices(folder, accumulated):
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": "--xla_backend_optimization_level=0"
             " --xla_llvm_disable_expensive_passes=true",
+            # Every run traces its programs anew.
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         },
     )
     assert done.returncode == 0, done.stderr[-3000:]
