@@ -1,10 +1,11 @@
 """`modelops finetune`: a run from its TOML file, or what it would take."""
 
+import dataclasses
 import enum
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,12 +13,21 @@ from ._signals import stop_on_signals
 
 if TYPE_CHECKING:
     from modelops_jax.data import Dataset
-    from modelops_jax.training import FitResult, RunConfig
+    from modelops_jax.models import Description
+    from modelops_jax.training import FitResult, RunConfig, TokenizedDataset
 
 MODEL, CHECKPOINTS, HISTORY = "model", "checkpoints", "history.jsonl"
 CONFIG, ENVIRONMENT = "run.toml", "environment.json"
 # As shells say of a process that Ctrl-C ended.
 INTERRUPTED = 130
+
+
+class Inputs(NamedTuple):
+    """What a run learns, and what of: the model without its weights, and the rows."""
+
+    model: "Description"
+    train: "Dataset | TokenizedDataset"
+    held_out: "Dataset | None"
 
 
 class Format(enum.StrEnum):
@@ -56,6 +66,9 @@ def finetune(
     Hugging Face folder (model), the records of the run (history.jsonl), its configuration in full
     (run.toml), the environment (environment.json) and the checkpoints (checkpoints). Ctrl-C ends
     the run after its step and keeps a checkpoint for --resume; a second one ends it at once.
+
+    The rows are text to write; with labels in the file, texts with a label; with training.dpo,
+    prompts with a chosen and a rejected answer.
     """
     from modelops_jax.training import load_config
 
@@ -79,24 +92,40 @@ def finetune(
 def _plan(run: "RunConfig", memory: float | None, time: bool) -> tuple[str, dict[str, Any]]:
     from modelops_jax.training import plan
 
-    train, held_out = _rows(run)
+    model, train, held_out = _inputs(run)
     given = None if memory is None else round(memory * 1e9)
-    found = plan(run.model, train, config=run.training, memory=given, time_steps=time)
+    found = plan(model, train, config=run.training, memory=given, time_steps=time)
     rows = {"held_out_rows": 0 if held_out is None else len(held_out)}
     return str(found), found.to_dict() | rows
 
 
-def _rows(run: "RunConfig") -> tuple["Dataset", "Dataset | None"]:
-    """The training rows and the held-out ones."""
+def _inputs(run: "RunConfig") -> Inputs:
+    """The model with its labels, the training rows and the held-out ones."""
     from modelops_jax.data import Dataset
+    from modelops_jax.models import describe
+    from modelops_jax.training import ConfigError, TokenizedDataset, labels_in, row_kind
 
-    train = Dataset.from_file(run.data.train)
-    if run.data.eval is not None:
-        return train, Dataset.from_file(run.data.eval)
-    if run.data.eval_fraction is None:
-        return train, None
-    held_out, train = train.split(run.data.eval_fraction, run.training.seed)
-    return train, held_out
+    model = describe(run.model)
+    kind = row_kind(run.labels or model.config.labels, run.training)
+    held_out = None if run.data.eval is None else Dataset.from_file(run.data.eval, kind)
+    if run.data.train.is_dir():
+        if kind != "text" or run.data.eval_fraction is not None:
+            raise ConfigError(
+                f"data.train is the folder {run.data.train}; labels, training.dpo and "
+                "data.eval_fraction need a JSONL file of rows"
+            )
+        return Inputs(model, TokenizedDataset.open(run.data.train), held_out)
+    train = Dataset.from_file(run.data.train, kind)
+    if run.labels == "auto":
+        try:
+            model = model.with_labels(labels_in(train))
+        except ValueError as error:
+            raise ConfigError(f'labels = "auto": {run.data.train}: {error}') from error
+    elif run.labels:
+        model = model.with_labels(run.labels)
+    if run.data.eval_fraction is not None:
+        held_out, train = train.split(run.data.eval_fraction, run.training.seed)
+    return Inputs(model, train, held_out)
 
 
 def _check_output(run: "RunConfig", *, resume: bool) -> None:
@@ -119,14 +148,19 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     from modelops_jax.data import write_atomic
     from modelops_jax.jobs import fingerprint
     from modelops_jax.models import load
-    from modelops_jax.training import fit
+    from modelops_jax.training import append_history, fit
 
-    train, held_out = _rows(run)
-    model = load(run.model)
+    described, train, held_out = _inputs(run)
+    # By the name that was found, since a substitution was warned about.
+    model, labels = load(described.name), described.config.labels
+    if labels != model.config.labels:
+        model = model.with_labels(labels, seed=run.training.seed)
+    run = dataclasses.replace(run, labels=labels or None)
     run.output.mkdir(parents=True, exist_ok=True)
     write_atomic(run.output / CONFIG, run.to_toml().encode())
     write_atomic(run.output / ENVIRONMENT, json.dumps(fingerprint(), indent=2).encode())
-    with stop_on_signals() as stop:
+    history = run.output / HISTORY
+    with stop_on_signals() as stop, append_history(history, resume=resume) as append:
         result = fit(
             model,
             train,
@@ -134,10 +168,12 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
             eval=held_out,
             folder=run.output / CHECKPOINTS,
             resume=resume,
+            callback=append,
             stop=stop,
         )
     lines = (json.dumps(record).encode() + b"\n" for record in result.history)
-    write_atomic(run.output / HISTORY, lines)
+    # What a loss of power took from the file, the checkpoint has.
+    write_atomic(history, lines)
     if not result.stopped:
         result.model.save(run.output / MODEL)
     return result

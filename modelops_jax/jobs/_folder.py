@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelops_jax.data import Dataset, write_atomic
+from modelops_jax.data import Dataset, RowKind, write_atomic
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,15 @@ class JobRequest:
         base_model: the name as it was given.
         resolved_model: what that name stands for; `modelops_jax.models.load` takes it.
         config: the training configuration's fields; None for the model's default.
+        labels: what a new head of the model is for; None for no new head.
+        kind: what the rows are for.
     """
 
     base_model: str
     resolved_model: str
     config: dict[str, Any] | None
+    labels: list[str] | None = None
+    kind: RowKind = "text"
 
 
 class JobFolder:
@@ -68,11 +72,13 @@ class JobFolder:
 
     def read_train(self) -> Dataset:
         """The rows to train on."""
-        return Dataset.from_file(self.train_path)
+        return Dataset.from_file(self.train_path, self.read_request().kind)
 
     def read_eval(self) -> Dataset | None:
         """The rows to evaluate on, if any were given."""
-        return Dataset.from_file(self.eval_path) if self.eval_path.exists() else None
+        if not self.eval_path.exists():
+            return None
+        return Dataset.from_file(self.eval_path, self.read_request().kind)
 
     def write_config(self, config: dict[str, Any], environment: dict[str, object]) -> None:
         """Keep the configuration in full, and what it ran in."""

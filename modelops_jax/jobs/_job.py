@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from modelops_jax.data import Dataset, DatasetError
-from modelops_jax.models import Model, SubstitutedModelWarning, load, resolve
-from modelops_jax.training import TrainingConfig
+from modelops_jax.data import Dataset, DatasetError, RowKind
+from modelops_jax.models import Model, SubstitutedModelWarning, describe, load, resolve
+from modelops_jax.training import TrainingConfig, labels_in, row_kind
 
 from ._errors import JobError, JobStateError
 from ._folder import JobFolder, JobRequest
@@ -51,6 +51,10 @@ class FineTuningJob:
         dataset: the rows to train on; copied into the job's folder by `run()`.
         config: how to train; `TrainingConfig.default_for(model)` when None.
         eval_dataset: rows to measure the loss on while training.
+        labels: classes that the model is to tell, or the one name of a value to predict: it gets a
+            new head for them, unless it has one for just these already, and the rows have a label.
+            "auto" takes the classes that occur in `dataset`, sorted. With `config.dpo` the rows are
+            pairs of a chosen and a rejected answer.
         home: where jobs are kept; by default the MODELOPS_HOME variable or, without it, the
             platform's data folder. It has to be on a local disk.
 
@@ -72,6 +76,7 @@ class FineTuningJob:
         *,
         config: TrainingConfig | None = None,
         eval_dataset: Dataset | None = None,
+        labels: Sequence[str] | Literal["auto"] | None = None,
         home: str | os.PathLike[str] | None = None,
     ):
         if not isinstance(base_model, str | os.PathLike):
@@ -83,10 +88,20 @@ class FineTuningJob:
                 f"config: found {type(config).__name__}, expected a TrainingConfig "
                 "(modelops_jax.training.load_config reads one from a TOML file)"
             )
+        if labels is not None and labels != "auto":
+            if isinstance(labels, str):
+                raise TypeError(f'labels: found {labels!r}, expected a list of names, or "auto"')
+            if not labels or len(set(labels)) < len(labels):
+                raise ValueError(f"labels: found {list(labels)}, expected names that all differ")
+            if not all(isinstance(label, str) for label in labels):
+                raise TypeError(f"labels: found {list(labels)}, expected a list of strings")
+        if labels is not None and config is not None and config.dpo is not None:
+            raise ValueError("labels and config.dpo are both given; keep one")
         self.base_model = os.fspath(base_model)
         self._dataset = dataset
         self._eval_dataset = eval_dataset
         self._config = config
+        self._labels = labels
         self._store = JobStore(resolve_home(home))
         self._job_id = _new_id()
         self._stored = False
@@ -257,22 +272,25 @@ class FineTuningJob:
         """
         return self._existing_folder().read_metrics() if self._stored else []
 
-    def predict(self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None) -> list[str]:
-        """Answer prompts with the trained model, greedily.
+    def predict(
+        self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None
+    ) -> list[str] | list[float]:
+        """Answer prompts with the trained model, greedily; a model with labels tells them.
 
         Args:
             prompts: strings, each put to the model as a training row's prompt was, or lists of
-                messages.
+                messages; for a model with labels the texts, as strings.
             max_new_tokens: longest answer; by default twice the longest one in the training rows.
 
         Returns:
-            One answer for each prompt.
+            One answer, label or value for each prompt.
 
         Raises:
             JobStateError: the job is not completed.
             JobError: its folder is gone.
             TypeError: `prompts` is no list of strings and lists.
-            ValueError: a prompt is longer than the model's context, or a list is no conversation.
+            ValueError: a prompt is longer than the model's context, a list is no conversation, or
+                `max_new_tokens` is given to a model with labels.
         """
         status = self.refresh_status()
         if status != JobStatus.COMPLETED:
@@ -300,18 +318,32 @@ class FineTuningJob:
             )
         return self._folder
 
+    def _kind(self) -> RowKind:
+        """What the rows are for."""
+        config = self._config or TrainingConfig()
+        kind, rows = row_kind(self._labels or (), config), self._dataset
+        if kind == "text" and isinstance(rows, Dataset) and rows.problems():
+            # Labelled rows are right for a base model that has labels of its own.
+            own = describe(resolve(self.base_model).name).config.labels
+            kind = row_kind(own, config)
+        return kind
+
     def _create(self) -> None:
         """Write the job's inputs to its folder, then its row; everything is checked first."""
-        rows = _checked("dataset", self._dataset)
+        kind = self._kind()
+        rows = _checked("dataset", self._dataset, kind)
         held_out = None
         if self._eval_dataset is not None:
-            held_out = _checked("eval_dataset", self._eval_dataset)
+            held_out = _checked("eval_dataset", self._eval_dataset, kind)
+        labels = self._labels
+        if labels is not None:
+            labels = _labels_in(rows) if labels == "auto" else list(labels)
         resolved = resolve(self.base_model)
         if resolved.warning is not None:
             warnings.warn(resolved.warning, SubstitutedModelWarning, stacklevel=3)
         config = None if self._config is None else dataclasses.asdict(self._config)
         self._folder.write_inputs(
-            JobRequest(self.base_model, resolved.name, config), rows, held_out
+            JobRequest(self.base_model, resolved.name, config, labels, kind), rows, held_out
         )
         self._store.create(
             self.job_id,
@@ -344,7 +376,14 @@ def _new_id() -> str:
     return f"ft-{datetime.now(UTC):%Y%m%d%H%M%S}-{random}"
 
 
-def _checked(argument: str, dataset: Dataset | None) -> Dataset:
+def _labels_in(rows: Dataset) -> list[str]:
+    try:
+        return labels_in(rows)
+    except ValueError as error:
+        raise ValueError(f'labels = "auto": dataset: {error}') from error
+
+
+def _checked(argument: str, dataset: Dataset | None, kind: RowKind) -> Dataset:
     if dataset is None:
         raise DatasetError(f"{argument}: found None, expected a Dataset to train on")
     if not isinstance(dataset, Dataset):
@@ -353,7 +392,7 @@ def _checked(argument: str, dataset: Dataset | None) -> Dataset:
         )
     if len(dataset) == 0:
         raise DatasetError(f"{argument}: found no rows, expected at least one")
-    problems = dataset.problems()
+    problems = dataset.problems(kind)
     if problems:
         raise DatasetError.listing(argument, problems)
     return dataset

@@ -13,8 +13,8 @@ Prompt = str | list[dict[str, str]]
 
 def predict(
     model: Model, prompts: Sequence[Prompt], *, learnt: Dataset, max_new_tokens: int | None
-) -> list[str]:
-    """Answer each prompt greedily.
+) -> list[str] | list[float]:
+    """Answer each prompt greedily, or tell its label or value.
 
     Args:
         model: the fine-tuned model.
@@ -26,12 +26,20 @@ def predict(
     Raises:
         TypeError: `prompts` is a string, or a prompt is neither a string nor a list.
         ChatTemplateError: a list is no conversation that the model's template accepts.
-        ValueError: a prompt fills the model's context.
+        ValueError: a prompt fills the model's context, or `max_new_tokens` is given to a model with
+            labels.
     """
     if isinstance(prompts, str):
         raise TypeError(f"prompts: found the string {prompts!r}, expected a list of prompts")
     if not isinstance(prompts, Sequence):
         raise TypeError(f"prompts: found {type(prompts).__name__}, expected a list of prompts")
+    if model.config.labels:
+        if max_new_tokens is not None:
+            raise ValueError(
+                f"max_new_tokens: found {max_new_tokens}, expected None for a model with labels"
+            )
+        found = model.predict(prompts)
+        return found if isinstance(found, list) else found.tolist()
     rendered = [
         render_prompt(model.tokenizer, prompt) if isinstance(prompt, str) else prompt
         for prompt in prompts
@@ -94,9 +102,17 @@ def answer(
 
 def _answer_bytes(row: Mapping[str, Any]) -> int:
     """UTF-8 bytes of the longest thing that a row teaches the model to say."""
-    if "messages" not in row:
-        return len(row["completion"].encode())
-    spoken = [message for message in row["messages"] if message["role"] == "assistant"]
+    if "chosen" in row:
+        answers = (row["chosen"], row["rejected"])
+    else:
+        answers = (row["messages"] if "messages" in row else row["completion"],)
+    return max(map(_spoken_bytes, answers))
+
+
+def _spoken_bytes(answer: str | list[dict[str, str]]) -> int:
+    if isinstance(answer, str):
+        return len(answer.encode())
+    spoken = [message for message in answer if message["role"] == "assistant"]
     return max(len(message["content"].encode()) for message in spoken)
 
 

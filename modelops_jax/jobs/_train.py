@@ -32,6 +32,8 @@ def train(
     model = load(request.resolved_model)
     fields = folder.read_config() or request.config
     config = TrainingConfig.default_for(model) if fields is None else config_from_dict(fields)
+    if request.labels is not None and tuple(request.labels) != model.config.labels:
+        model = model.with_labels(request.labels, seed=config.seed)
     folder.write_config(dataclasses.asdict(config), fingerprint())
     return fit(
         model,

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ class Description:
     params: dict[str, Any] = dataclasses.field(repr=False)
     tokenizer: Tokenizer
     name: str
+
+    def with_labels(self, labels: Sequence[str]) -> "Description":
+        """That of the model that `Model.with_labels` makes of this one.
+
+        Example:
+            >>> from modelops_jax.models import describe
+            >>> describe("tiny").with_labels(["ham", "spam"]).params["score"]["weight"]
+            ShapeDtypeStruct(shape=(2, 128), dtype=float32)
+        """
+        config = dataclasses.replace(self.config, labels=tuple(labels))
+        params = _shapes(config, self.params["model"]["embed_tokens"]["weight"].dtype)
+        return dataclasses.replace(self, config=config, params=params)
 
 
 def describe(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Description:
@@ -76,12 +89,15 @@ def describe(name_or_path: str | os.PathLike[str], *, dtype: Any = None) -> Desc
         folder = Path(resolved.location)
         config, tokenizer = read_config(folder), Tokenizer.from_folder(folder)
     check_vocabulary(config, tokenizer, resolved)
-    shapes = jax.tree.map(
+    return Description(config, _shapes(config, kind), tokenizer, resolved.name)
+
+
+def _shapes(config: DecoderConfig, kind: np.dtype) -> dict[str, Any]:
+    return jax.tree.map(
         lambda shape: jax.ShapeDtypeStruct(shape, kind),
         param_shapes(config),
         is_leaf=lambda node: isinstance(node, tuple),
     )
-    return Description(config, shapes, tokenizer, resolved.name)
 
 
 def floating(dtype: Any) -> np.dtype:

@@ -15,7 +15,6 @@ from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import latest_checkpoint as latest_checkpoint
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
-from ._config import ConfigError as ConfigError
 from ._config import DataConfig as DataConfig
 from ._config import RunConfig as RunConfig
 from ._config import TrainingConfig as TrainingConfig
@@ -25,11 +24,14 @@ from ._dpo import DpoLoss as DpoLoss
 from ._dropout import dropout_words as dropout_words
 from ._estimate import plan as plan
 from ._examples import Examples as Examples
+from ._examples import labels_in as labels_in
 from ._examples import read_examples as read_examples
+from ._examples import row_kind as row_kind
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
 from ._generation import GenerationConfig as GenerationConfig
 from ._history import TrainingDiverged as TrainingDiverged
+from ._history_file import append_history as append_history
 from ._label_losses import ClassificationLoss as ClassificationLoss
 from ._label_losses import RegressionLoss as RegressionLoss
 from ._loss import LossSums as LossSums
@@ -58,4 +60,5 @@ from ._tokenize import OverlongRowsWarning as OverlongRowsWarning
 from ._tokenize import tokenize as tokenize
 from ._tokenize_to_disk import tokenize_to_disk as tokenize_to_disk
 from ._tokenized import TokenizedDataset as TokenizedDataset
+from ._toml import ConfigError as ConfigError
 from ._training_plan import TrainingPlan as TrainingPlan

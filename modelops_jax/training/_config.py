@@ -1,9 +1,7 @@
 """Everything a run decides, in one TOML file."""
 
 import dataclasses
-import difflib
 import tomllib
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,13 +14,10 @@ from modelops_jax.models import LoraConfig, MeshShape, Model
 
 from ._dpo import DpoLoss
 from ._generation import GenerationConfig
+from ._toml import ConfigError, build, convert
 
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
-
-
-class ConfigError(ValueError):
-    """A configuration names an unknown key, or gives a key a value it cannot take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +94,7 @@ class TrainingConfig:
         >>> TrainingConfig(batch_size=0)
         Traceback (most recent call last):
         ...
-        modelops_jax.training._config.ConfigError: training.batch_size must be at least 1, found 0
+        modelops_jax.training._toml.ConfigError: training.batch_size must be at least 1, found 0
     """
 
     epochs: int = 3
@@ -143,7 +138,7 @@ class TrainingConfig:
 
     def __post_init__(self):
         for name, hint in typing.get_type_hints(type(self)).items():
-            value = _convert(hint, getattr(self, name), name=f"training.{name}", source="")
+            value = convert(hint, getattr(self, name), name=f"training.{name}", source="")
             object.__setattr__(self, name, value)
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length pack_length"
@@ -235,7 +230,9 @@ class DataConfig:
     """Which rows. Every field is a key of the TOML file's `[data]` table.
 
     Args:
-        train: JSONL file of training rows.
+        train: JSONL file of training rows: text, labelled rows for a model with labels, or pairs of
+            answers with `[training.dpo]`; or a folder of tokens, `dataset.stored.folder` of what
+            `tokenize_to_disk` made, for rows of text alone.
         eval: JSONL file of held-out rows, on which the loss is measured while training.
         eval_fraction: Share of `train` to hold out where there is no `eval` file.
         test: JSONL file of rows that training never sees, for a recipe's last evaluation.
@@ -265,12 +262,29 @@ class RunConfig:
         output: Folder of the run's checkpoints and results.
         data: The `[data]` table.
         training: The `[training]` table, with `[training.lora]` inside.
+        labels: Classes that the model is to tell, or the one name of a value to predict: the model
+            gets a new head for them (`Model.with_labels`), unless it has one for just these
+            already. "auto" takes the classes that occur in the training rows, sorted. Without it a
+            model that has labels keeps them, and another one writes text.
+
+    Raises:
+        ConfigError: `labels` is an empty list, has a name twice, or is given together with
+            `training.dpo`.
     """
 
     model: str
     output: Path
     data: DataConfig
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    labels: Literal["auto"] | tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        if self.labels is None:
+            return
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise ConfigError(f"labels must be names that all differ, found {list(self.labels)}")
+        if self.training.dpo is not None:
+            raise ConfigError("labels and training.dpo are both given; keep one")
 
     def to_toml(self) -> str:
         """The configuration with every default filled in, as TOML that `load_config` reads."""
@@ -315,12 +329,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             table[last] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             table[last] = text
-    return _build(RunConfig, tables, prefix="", source=str(path))
+    return build(RunConfig, tables, prefix="", source=str(path))
 
 
 def config_from_dict(tables: Mapping[str, Any]) -> TrainingConfig:
     """A `TrainingConfig` from the nested dictionary that `dataclasses.asdict` makes of one."""
-    return _build(TrainingConfig, tables, prefix="training.", source="configuration")
+    return build(TrainingConfig, tables, prefix="training.", source="configuration")
 
 
 def _toml_values(table: dict[str, Any]) -> dict[str, Any]:
@@ -334,61 +348,3 @@ def _toml_values(table: dict[str, Any]) -> dict[str, Any]:
         for key, value in table.items()
         if value is not None
     }
-
-
-def _build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> Any:
-    """Make a configuration dataclass from a TOML table, checking keys and types."""
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(f"{source}: unknown key {prefix + key!r}; {hint}")
-        values[key] = _convert(hints[key], value, name=prefix + key, source=source)
-    for name, field in known.items():
-        required = field.default is field.default_factory is dataclasses.MISSING
-        if name not in values and required:
-            raise ConfigError(f"{source}: missing key {prefix + name!r}")
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise ConfigError(f"{source}: {error}") from error
-
-
-def _convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
-    """Check one TOML value against its field's type, turning tables into dataclasses."""
-    if isinstance(hint, types.UnionType):
-        choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
-        if value is None and len(choices) < len(typing.get_args(hint)):
-            return None
-        (hint,) = choices
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        if isinstance(value, hint):
-            return value
-        if isinstance(value, Mapping):
-            return _build(hint, value, prefix=f"{name}.", source=source)
-        expected = "a table"
-    elif typing.get_origin(hint) is Literal:
-        if value in typing.get_args(hint):
-            return value
-        expected = "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
-    elif typing.get_origin(hint) is tuple:
-        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        expected = "a list of strings"
-    elif hint is Path:
-        if isinstance(value, str | Path) and str(value):
-            return Path(value).expanduser()
-        expected = "a path"
-    elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        expected = "a number"
-    else:
-        if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-            return value
-        expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
-    place = f"{source}: " if source else ""
-    raise ConfigError(f"{place}{name} must be {expected}, found {value!r}")

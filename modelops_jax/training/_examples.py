@@ -2,13 +2,13 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from modelops_jax.data import Dataset
+from modelops_jax.data import Dataset, RowKind
 from modelops_jax.models import Description, Model, Tokenizer
 
 from ._config import TrainingConfig
@@ -62,11 +62,12 @@ def read_examples(
             is left.
     """
     labels = model.config.labels
-    if not labels and config.dpo is None:
+    kind = row_kind(labels, config)
+    if kind == "text":
         return Examples(rows_for(model, dataset, config, name=name))
     if not isinstance(dataset, Dataset):
         raise TypeError(f"the {name} dataset has to be a Dataset for labels and for training.dpo")
-    check_dataset(dataset, "labelled" if labels else "preference", name=name)
+    check_dataset(dataset, kind, name=name)
     limit = config.longest_row(model.config.max_position)
     rows, values, overlong = [], [], []
     for index, row in enumerate(dataset):
@@ -87,6 +88,34 @@ def read_examples(
     report_overlong(overlong, config, limit=limit, left=len(rows), name=name)
     known = np.asarray(values, np.float32) if labels else None
     return Examples(TokenizedDataset.from_rows(rows), known)
+
+
+def row_kind(labels: Sequence[str], config: TrainingConfig) -> RowKind:
+    """What rows have to be for a model with these labels, or without any, and a configuration."""
+    if labels:
+        return "labelled"
+    return "text" if config.dpo is None else "preference"
+
+
+def labels_in(dataset: Dataset) -> list[str]:
+    """The classes that occur in labelled rows, sorted.
+
+    Raises:
+        ValueError: A label is a number: an index says nothing of its class's name, and a value is
+            of no class.
+
+    Example:
+        >>> from modelops_jax.data import Dataset
+        >>> labels_in(Dataset([{"text": "b", "label": "spam"}, {"text": "a", "label": "ham"}]))
+        ['ham', 'spam']
+    """
+    for index, row in enumerate(dataset):
+        if not isinstance(row["label"], str):
+            raise ValueError(
+                f"{dataset.place(index)}: the label is the number {row['label']!r}; name the "
+                "classes in the order of their indices, or give the one name of a value"
+            )
+    return sorted({row["label"] for row in dataset})
 
 
 def label_value(label: str | int | float, labels: tuple[str, ...]) -> float:

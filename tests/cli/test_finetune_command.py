@@ -14,7 +14,7 @@ import pytest
 from modelops_jax.cli import _finetune, main
 from modelops_jax.cli._signals import stop_on_signals
 from modelops_jax.models import DecoderConfig, init_params, load
-from modelops_jax.training import load_config
+from modelops_jax.training import load_config, tokenize_to_disk
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,99 @@ def test_a_stopped_run_goes_on_only_when_asked(run, capsys, monkeypatch):
     assert main(["finetune", str(run), "--resume"]) == 0
     models = [load(run.parent / name / "model").params for name in ("whole", "out")]
     jax.tree.map(np.testing.assert_array_equal, *models)
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+def test_a_killed_run_keeps_its_records_and_goes_on_without_doubles(run, monkeypatch):
+    """Killed after step 3, and gone on with from the checkpoint of step 2."""
+    settings = ["training.checkpoint_every=2", "training.eval_every=2"]
+    asked = iter([False] * 3)
+
+    def stop():
+        for answer in asked:
+            return answer
+        raise Killed
+
+    history = run.parent / "out" / "history.jsonl"
+    with monkeypatch.context() as patched:
+        patched.setattr(_finetune, "stop_on_signals", lambda: contextlib.nullcontext(stop))
+        with pytest.raises(Killed):
+            main(["finetune", str(run), *settings])
+    before = [json.loads(line) for line in history.read_text().splitlines()]
+    assert [record["step"] for record in before] == [1, 2, 2, 3]
+    assert main(["finetune", str(run), *settings, "--resume"]) == 0
+    records = [json.loads(line) for line in history.read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 2, 2, 3, 4, 4]
+    assert records[:3] == before[:3]
+    assert records[3]["loss"] == before[3]["loss"]
+
+
+def test_a_run_on_labels_finds_them_in_its_rows(run, capsys):
+    """Its folder names them, its model tells them, and a further run keeps them."""
+    rows = [{"text": f"Say {n}", "label": ("spam", "ham")[n % 2]} for n in range(10)]
+    (run.parent / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ["labels=auto", "training.lora.rank=2"]
+    assert main(["finetune", str(run), *settings]) == 0
+    assert "held-out accuracy" in capsys.readouterr().out
+    output = run.parent / "out"
+    assert load_config(output / "run.toml").labels == ("ham", "spam")
+    assert load(output / "model").config.labels == ("ham", "spam")
+    again = [f"model={output / 'model'}", "labels=auto"]
+    described = _finetune._inputs(load_config(run, again)).model
+    assert described.config.labels == ("ham", "spam")
+    lines = [json.dumps(row) for row in rows[:3]] + ['{"text": "Say 3", "label": 1}']
+    (run.parent / "rows.jsonl").write_text("\n".join(lines))
+    assert main(["finetune", str(run), "labels=auto", f"output={run.parent / 'b'}"]) == 1
+    assert 'labels = "auto": ' in (err := capsys.readouterr().err)
+    assert "row 3 (line 4): the label is the number 1" in err
+
+
+def test_a_run_on_pairs_of_answers(run, capsys):
+    """What it would take; rows of another kind are refused with their lines."""
+    arguments = ["finetune", str(run), "training.dpo.beta=0.2", "--dry-run"]
+    assert main(arguments) == 1
+    assert "line 1: found keys ['prompt', 'completion']" in capsys.readouterr().err
+    pairs = [{"prompt": f"Say {n}", "chosen": "ab", "rejected": "c"} for n in range(10)]
+    (run.parent / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    found = _finetune._inputs(load_config(run, ["training.dpo.beta=0.2"]))
+    assert found.held_out is not None
+    assert (len(found.train), len(found.held_out)) == (8, 2)
+    assert found.held_out.validate("preference")
+    assert main(["finetune", str(run), "labels=['a']", "training.dpo.beta=0.2"]) == 1
+    assert "labels and training.dpo are both given" in capsys.readouterr().err
+
+
+@pytest.mark.model  # slow: preferences are three programs
+def test_pairs_are_learned_from_a_file(run, capsys):
+    """The run says what its objective reports."""
+    pairs = [{"prompt": f"Say {n}", "chosen": "ab", "rejected": "c"} for n in range(10)]
+    (run.parent / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    assert main(["finetune", str(run), "training.dpo.beta=0.2"]) == 0
+    assert "held-out rewards/margins" in capsys.readouterr().out
+    assert load(run.parent / "out" / "model").generate(["Say 1"], max_new_tokens=1)
+
+
+def test_a_run_on_tokens_is_the_one_on_their_rows(run, base, capsys):
+    """The losses are those of the same rows in memory; what needs text is refused."""
+    rows = run.parent / "rows.jsonl"
+    stored = tokenize_to_disk(
+        *(rows, run.parent / "tokens", load(base).tokenizer, load_config(run).training), context=256
+    ).stored
+    assert stored is not None
+    tokens = f"data.train={stored.folder}"
+    assert main(["finetune", str(run), tokens]) == 1
+    assert "data.eval_fraction need a JSONL file of rows" in capsys.readouterr().err
+    run.write_text(run.read_text().replace("eval_fraction = 0.2\n", f'eval = "{rows}"\n'))
+    losses = []
+    for output, settings in (("a", []), ("b", [tokens])):
+        arguments = [f"output={run.parent / output}", *settings, "--format", "json"]
+        assert main(["finetune", str(run), *arguments]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        losses.append((facts["loss"], facts["eval_loss"]))
+    assert losses[0] == losses[1]
 
 
 def test_a_dry_run_reads_no_weights_and_writes_nothing(run, base, tmp_path, capsys):

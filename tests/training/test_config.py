@@ -127,3 +127,19 @@ def test_configuration_stays_small():
     tables = (RunConfig, DataConfig, TrainingConfig, LoraConfig, MeshShape, GenerationConfig)
     count = sum(len(dataclasses.fields(table)) for table in tables)
     assert count <= 60
+
+
+def test_labels_are_names_or_found(tmp_path: Path):
+    """In their order; neither another word nor anything but strings."""
+    for text, labels in (('["spam", "ham"]', ("spam", "ham")), ('"auto"', "auto")):
+        config = load_config(write(tmp_path, f"labels = {text}\n{MINIMAL}"))
+        assert config.labels == labels
+        assert load_config(write(tmp_path, config.to_toml())) == config
+    for text, message in (
+        ('"spam"', "labels must be a list of strings or 'auto', found 'spam'"),
+        ("[1]", r"labels must be a list of strings or 'auto', found \[1\]"),
+        ("[]", "labels must be names that all differ"),
+        ('["a", "a"]', "labels must be names that all differ"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_config(write(tmp_path, f"labels = {text}\n{MINIMAL}"))

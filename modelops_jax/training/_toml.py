@@ -1,0 +1,76 @@
+"""Values of TOML tables, checked against the fields of configuration dataclasses."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+
+class ConfigError(ValueError):
+    """A configuration names an unknown key, or gives a key a value it cannot take."""
+
+
+def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> Any:
+    """Make a configuration dataclass from a TOML table, checking keys and types."""
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(f"{source}: unknown key {prefix + key!r}; {hint}")
+        values[key] = convert(hints[key], value, name=prefix + key, source=source)
+    for name, field in known.items():
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if name not in values and required:
+            raise ConfigError(f"{source}: missing key {prefix + name!r}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
+    """Check one TOML value against its field's type, turning tables into dataclasses."""
+    words: list[str] = []
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+        if value is None and len(choices) < len(typing.get_args(hint)):
+            return None
+        *others, hint = choices
+        words = [word for other in others for word in typing.get_args(other)]
+        if isinstance(value, str) and value in words:
+            return value
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if isinstance(value, hint):
+            return value
+        if isinstance(value, Mapping):
+            return build(hint, value, prefix=f"{name}.", source=source)
+        expected = "a table"
+    elif typing.get_origin(hint) is Literal:
+        if value in typing.get_args(hint):
+            return value
+        expected = "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
+    elif typing.get_origin(hint) is tuple:
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        expected = "a list of strings"
+    elif hint is Path:
+        if isinstance(value, str | Path) and str(value):
+            return Path(value).expanduser()
+        expected = "a path"
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        expected = "a number"
+    else:
+        if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+            return value
+        expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
+    place = f"{source}: " if source else ""
+    expected = " or ".join([expected, *map(repr, words)])
+    raise ConfigError(f"{place}{name} must be {expected}, found {value!r}")
