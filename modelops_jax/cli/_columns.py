@@ -25,7 +25,7 @@ class Columns:
         preds: what was predicted, by each model.
         scores: `COLUMN`, of the positive class, or a `LABEL=COLUMN` for every class.
         slices: what to compute the metrics by; several names of one entry are crossed.
-        group: ids of rows that belong together.
+        group: ids of rows that belong together, of rankings the query of each row.
     """
 
     true: str
@@ -46,13 +46,20 @@ class Columns:
         """Every column of a slice, once."""
         return list(dict.fromkeys(name for names in self.slices for name in names))
 
-    def kinds(self, task: str, *, reads_pred: bool) -> dict[str, Any]:
+    def kinds(self, task: str, *, reads_pred: bool, by_query: bool) -> dict[str, Any]:
         """What `read_table` is to read.
+
+        Args:
+            task: the task.
+            reads_pred: whether a metric reads what was predicted.
+            by_query: whether all metrics are of rankings by query, which take graded relevance.
 
         Raises:
             ValueError: a column that would have to be two things.
         """
         true, pred = CELLS[task]
+        if by_query:
+            true = "relevance"
         found: dict[str, Any] = {self.true: true}
         preds = self.preds if reads_pred else ()
         wanted = [

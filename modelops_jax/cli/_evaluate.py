@@ -87,7 +87,11 @@ def evaluate(
         ),
     ] = None,
     group: Annotated[
-        str | None, typer.Option(help="Column of ids whose rows are resampled together.")
+        str | None,
+        typer.Option(
+            help="Column of ids whose rows are resampled together; in a ranking the query that a "
+            "row belongs to."
+        ),
     ] = None,
     ci: Annotated[
         float | None, typer.Option(help="Level of confidence intervals, 0.95 say.")
@@ -144,6 +148,11 @@ def evaluate(
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and
     --group are keys of its rows.
+
+    With --task ranking --group COLUMN the rows of each query are ranked by their scores (--pred)
+    and measured against their relevance (--true: 0 and up, or true and false): NDCG, mean
+    reciprocal rank and mean average precision, unless --metric names others. The rows of a query
+    may lie anywhere in the file.
     """
     crossed = [tuple(name.split(",")) for name in slice or []]
     if model is not None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Tasks of one label a row.
 LABELLED = ("classification", "binary", "multiclass")
 SCORED = (*LABELLED, "text_generation")
+# What rankings are measured by where the query of each row is known.
+BY_QUERY = ("ndcg_score", "mean_reciprocal_rank", "mean_average_precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,10 @@ class FileEvaluation:
         """The evaluator, which needs to know one label of the file: what kind they are of."""
         from modelops_jax.evaluation import ModelEvaluator
 
-        evaluator = ModelEvaluator(self.task, metrics=[] if self.metrics else None)
         specs = [*self.metrics]
+        if self.task == "ranking" and self.columns.group is not None and not specs:
+            specs = [MetricSpec(name, name, {}) for name in BY_QUERY]
+        evaluator = ModelEvaluator(self.task, metrics=[] if specs else None)
         if self.columns.scores and not specs and self.task in LABELLED:
             specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
         if self.positive is not None and self.task not in LABELLED:
@@ -82,6 +86,10 @@ class FileEvaluation:
         for key, name, options in specs:
             of_scores = bool(scored) and evaluator.takes_scores(name)
             evaluator.add_metric(name, name=key, **(scored if of_scores else {}) | options)
+        if evaluator.by_query and self.columns.group is None:
+            raise ValueError(
+                f"{', '.join(evaluator.by_query)}: needs --group, the column of each row's query"
+            )
         return evaluator
 
 
@@ -115,7 +123,11 @@ def read_file(asked: FileEvaluation) -> Reading:
     """
     begun = time.monotonic()
     blind = asked.evaluator(None)
-    kinds = asked.columns.kinds(asked.task, reads_pred=len(blind.reads_scores) < len(blind.metrics))
+    kinds = asked.columns.kinds(
+        asked.task,
+        reads_pred=len(blind.reads_scores) < len(blind.metrics),
+        by_query=len(blind.by_query) == len(blind.metrics),
+    )
     rows, bad = _Rows(asked, kinds), BadRows(asked.file)
     for chunk in _with_bar(asked.file, kinds):
         bad.add(chunk.problems)
@@ -196,7 +208,8 @@ class _Rows:
         needs_rows = asked.confidence is not None and stream.resamples_rows
         if not (columns.slices or columns.group or len(columns.preds) > 1 or needs_rows):
             self.stream = stream
-        if asked.pictures and asked.task in (*LABELLED, "ranking") and len(columns.preds) == 1:
+        drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
+        if asked.pictures and drawn and len(columns.preds) == 1:
             positive = None if asked.positive is None else as_label(asked.positive, label)
             self.diagnostics = Diagnostics(positive_class=positive)
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 from ._json_values import has_lone_surrogate
 from ._rows import describe
 
-CellKind = Literal["label", "number", "text", "labels"]
+CellKind = Literal["label", "number", "text", "labels", "relevance"]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _LARGEST = 1 << 63
+_NUMBERS = {int, float}
 
 
 class CellError(ValueError):
@@ -32,6 +33,8 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
         return _text
     if kind == "labels":
         return _zeros_and_ones
+    if kind == "relevance":
+        return _relevance_of_text if from_text else _relevance
     if from_text:
         whole = bool(first) and all(_INTEGER.fullmatch(cell) for cell in first)
         return _integer_of_text if whole else _text
@@ -46,12 +49,13 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
     kinds = set(map(type, cells))
     if read is _number and kinds == {float}:
         return list(cells) if all(map(math.isfinite, cells)) else None
-    if read is _number_of_text:
+    if read in (_number_of_text, _relevance_of_text) or (read is _relevance and kinds <= _NUMBERS):
         try:
             values = list(map(float, cells))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
-        return values if all(map(math.isfinite, values)) else None
+        good = all(map(math.isfinite, values))
+        return values if good and (read is _number_of_text or min(values) >= 0) else None
     if read is _integer_of_text:
         return list(map(int, cells)) if all(map(_INTEGER.fullmatch, cells)) else None
     kind = read.kind if isinstance(read, _Labels) else None
@@ -83,6 +87,17 @@ def _number_of_text(cell: str) -> float:
         raise
     except ValueError:
         raise CellError(f"found {cell[:40]!r}, expected a number") from None
+
+
+def _relevance(cell: Any) -> float:
+    value = float(cell) if isinstance(cell, bool) else _number(cell)
+    if value < 0:
+        raise CellError(f"found {value:g}, expected a relevance of at least 0")
+    return value
+
+
+def _relevance_of_text(cell: str) -> float:
+    return _relevance(_number_of_text(cell))
 
 
 def _text(cell: Any) -> str:

@@ -60,7 +60,8 @@ def read_table(
         path: The file; its ending says what it is. JSONL and CSV may be compressed by gzip
             (`.jsonl.gz`).
         columns: The columns to read, and what their cells are: "label" (a string, an integer or a
-            bool, the same in all rows), "number" (finite), "text", or "labels" (a list of 0 and 1).
+            bool, the same in all rows), "number" (finite), "relevance" (a number of at least 0, or
+            a bool), "text", or "labels" (a list of 0 and 1).
         chunk_rows: Rows in a chunk.
 
     Yields:

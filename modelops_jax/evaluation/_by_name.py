@@ -11,6 +11,7 @@ from ._class_scores import ClassScoreReader
 from ._classification import LabelPair, LabelReader
 from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
+from ._queries import QueryPair, read_queries
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
 from ._task_type import TaskType
@@ -26,7 +27,7 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
     TaskType.REGRESSION: ("values", "positive"),
-    TaskType.RANKING: ("scores", "probabilities"),
+    TaskType.RANKING: ("scores", "probabilities", "groups"),
     # Beside texts, what was measured or counted of them already.
     TaskType.TEXT_GENERATION: ("log_likelihoods", "attempts", "tokens"),
 }
@@ -123,6 +124,8 @@ class TableMetric(OnePassMetric):
             return LabelReader(self._ignore_index)
         if numeric.METRICS[self._metric].inputs == "tokens":
             return read_tokens
+        if numeric.METRICS[self._metric].inputs == "groups":
+            return read_queries
         return ScoreReader(None) if self._task_type is TaskType.RANKING else read_values
 
     def of_no_rows(self) -> float:
@@ -160,6 +163,8 @@ class TableMetric(OnePassMetric):
         return numeric.metric(self._metric, **options)
 
     def rule(self, pair: Any) -> str:
+        if isinstance(pair, QueryPair):
+            return pair.rule()
         return (
             "it is 0/0 on these rows, for a class or altogether; the value is by the rule that "
             f"modelops_jax.metrics.{self._metric} documents"
@@ -168,7 +173,7 @@ class TableMetric(OnePassMetric):
     def facts(self, pair: Any) -> Mapping[str, Any]:
         if isinstance(pair, LabelPair):
             return pair.facts()
-        if isinstance(pair, ValuePair):
+        if isinstance(pair, ValuePair | QueryPair):
             return pair.facts()
         return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
 

@@ -24,6 +24,7 @@ from ._comparison import (
 )
 from ._finish import check_confidence
 from ._model_evaluator import ModelEvaluator
+from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
 
 
@@ -54,7 +55,8 @@ def compare(
         task: the task, its name, or an evaluator whose metrics to compare by.
         baseline: the model to compare all others with; None: all with all.
         groups: an id for every row: rows of one id (of one user, one document) may depend on each
-            other, and are resampled and swapped together. None: all rows are independent.
+            other, and are resampled and swapped together. Metrics of rankings by query need it,
+            as the query of each row. None: all rows are independent.
         confidence: the level of the intervals, in (0, 1); a difference is called real if its
             adjusted p-value is at most 1 - this level.
         correction: how p-values are adjusted for the number of pairs of a metric: "holm" or
@@ -96,7 +98,7 @@ def compare(
     for name in models:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            results[name] = evaluator.evaluate(y_true, predictions[name])
+            results[name] = evaluator.evaluate(y_true, predictions[name], groups=groups)
         for one in caught:
             warnings.warn(f"{name}: {one.message}", one.category, stacklevel=2)
     rows = results[models[0]].sample_count
@@ -109,7 +111,10 @@ def compare(
     compared: dict[str, MetricComparison] = {}
     for read, members in by_reader(built_in).items():
         # Read together, all models have one set of classes.
-        joint = read(_end_to_end([y_true] * len(models)), _end_to_end(predictions.values()))
+        said: Any = _end_to_end(predictions.values())
+        if read is read_queries:
+            said = ByQuery(said, _end_to_end([groups] * len(models)))
+        joint = read(_end_to_end([y_true] * len(models)), said)
         bound = _bind(joint.for_all(members), members, groups is not None)
         true, predicted = (
             np.asarray(column).reshape(len(models), rows, *column.shape[1:])
@@ -118,7 +123,9 @@ def compare(
         sample = _Sample(
             dict(zip(models, true, strict=True)),
             dict(zip(models, predicted, strict=True)),
-            wanted,
+            replace(wanted, groups=joint.queries[:rows])
+            if isinstance(joint, QueryPair)
+            else wanted,
             n_resamples,
         )
         compared |= sample.compare(bound, pairs, baseline, correction)
@@ -190,8 +197,10 @@ class _Sample:
         if not bound:
             return {}
         level, groups, seed = self.confidence.level, self.confidence.groups, self.confidence.seed
+        ranked = any(metric.resampling == "groups" for metric in bound.values())
+        queries = groups if ranked else None
         values = {
-            model: numeric.compute(bound, self.true[model], pred).values
+            model: numeric.compute(bound, self.true[model], pred, groups=queries).values
             for model, pred in self.predicted.items()
         }
         intervals = {

@@ -10,6 +10,7 @@ from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric,
 from ._finish import Group, check_confidence, finish
 from ._likelihoods import reads_scores
 from ._multilabel import LabelRatio, SubsetAccuracy
+from ._queries import ByQuery, read_queries
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
@@ -75,7 +76,8 @@ class ModelEvaluator:
     | MULTILABEL_CLASSIFICATION | 0/1 matrix (rows, labels) | the same | subset_accuracy; \
 precision, recall and f1, each `_micro` and `_macro` |
     | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
-    | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together |
+    | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together; by name, of \
+relevance from 0 up, ndcg_score, mean_reciprocal_rank and others, by query (`groups`) |
     | TEXT_GENERATION | references | predictions | exact_match, length_ratio; by name \
 bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and others |
 
@@ -141,6 +143,15 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
     def reads_scores(self) -> tuple[str, ...]:
         """The metrics that read `y_score` in place of `y_pred`."""
         return names_of_scored(self._metrics)
+
+    @property
+    def by_query(self) -> tuple[str, ...]:
+        """The metrics that rank the rows of each query, of which `groups` has the ids."""
+        return tuple(
+            name
+            for name, metric in self._metrics.items()
+            if isinstance(metric, BuiltIn) and metric.reader is read_queries
+        )
 
     def takes_scores(self, metric: str) -> bool:
         """Whether the metric of that name of `METRICS` reads `y_score` in this task."""
@@ -233,7 +244,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 more than 128 classes and added metrics of your own have none.
             groups: for the intervals, an id for every row: rows of one id (of one user, one
                 document) may depend on each other, and are resampled together; AUROC has no
-                interval then. None: all rows are independent.
+                interval then. Metrics of rankings by query (NDCG, MRR, ...) need it, as the
+                query of each row; in any order, and in a slice the rows of the slice are ranked.
+                None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the
@@ -261,15 +274,14 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
         scores = y_pred if y_score is None else y_score
-        groups = [
-            Group(
-                members,
-                functools.partial(read, y_true, scores if reads_scores(read) else y_pred),
-            )
-            for read, members in by_reader(built_in).items()
-        ]
+        sections = []
+        for read, members in by_reader(built_in).items():
+            second = scores if reads_scores(read) else y_pred
+            if read is read_queries:
+                second = ByQuery(y_pred, groups)
+            sections.append(Group(members, functools.partial(read, y_true, second)))
         columns = (y_true, y_pred)
-        return finish(self.task_type, self._metrics, groups, columns, rows, wanted, slicings)
+        return finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
 
     def stream(self) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.

@@ -26,7 +26,7 @@ from ._statistic import Statistic, SummedStatistic
 from ._types import Matrix, State, Vector
 
 Ends = Literal["percentile", "bca"]
-_MEAN = Metric("mean", (RowMean(target),), Mean())
+MEAN_OF_TRUE = Metric("mean", (RowMean(target),), Mean())
 _NAMES: Mapping[str, str] = {"percentile": "percentile", "bca": "BCa"}
 
 
@@ -106,7 +106,9 @@ def bootstrap_intervals(
     for name, metric in by_groups.items():
         values, share = metric.of_groups([states[s] for s in metric.statistics])
         of_values = {"level": level, "method": method, "n_resamples": n_resamples, "seed": seed}
-        mean = bootstrap_intervals({name: _MEAN}, values, values, weight=share, **of_values)[name]
+        mean = bootstrap_intervals({name: MEAN_OF_TRUE}, values, values, weight=share, **of_values)[
+            name
+        ]
         found[name] = dataclasses.replace(mean, method=f"Poisson of groups {_NAMES[method]}")
     if by_rows:
         statistics = dict.fromkeys(s for m in by_rows.values() for s in m.statistics)

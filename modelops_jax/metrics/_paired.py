@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ._bootstrap import check_bootstrap
+from ._bootstrap import MEAN_OF_TRUE, check_bootstrap
 from ._compute import compute
 from ._interval import Interval, Resampled, make_interval
 from ._metric import Metric
@@ -63,7 +63,8 @@ def paired_differences(
             None: every two models once, in the order of `y_preds`.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         groups: None, or an id for every row, shape (n,): rows of one id may depend on each other,
-            and are resampled and swapped together.
+            and are resampled and swapped together. Metrics of ranked groups need them, as
+            integers; a group that has no value with any model is left out.
         level: nominal coverage of the intervals, in (0, 1).
         n_resamples: how many resamples, and how many random swaps.
         seed: the same seed gives the same result.
@@ -108,10 +109,25 @@ def paired_differences(
         of_model = {name: y_true[name] for name in names}
     else:
         of_model = dict.fromkeys(names, y_true)
+    ranked = any(metric.resampling == "groups" for metric in metrics.values())
+    ids = groups if ranked else None
     reports = [
-        compute(metrics, of_model[name], pred, weight=weight) for name, pred in y_preds.items()
+        compute(metrics, of_model[name], pred, weight=weight, groups=ids)
+        for name, pred in y_preds.items()
     ]
-    statistics = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
+    found: dict[str, dict[tuple[str, str], Difference]] = {}
+    for name, metric in metrics.items():
+        if metric.resampling == "groups":
+            parts = [metric.of_groups([r.states[s] for s in metric.statistics]) for r in reports]
+            values = {model: part[0] for model, part in zip(names, parts, strict=True)}
+            found[name] = paired_differences(
+                {name: MEAN_OF_TRUE}, values, values, pairs=wanted, weight=parts[0][1],
+                groups=np.arange(len(parts[0][0])), level=level, n_resamples=n_resamples, seed=seed,
+            )[name]  # fmt: skip
+    by_rows = {name: metric for name, metric in metrics.items() if name not in found}
+    if not by_rows:
+        return found
+    statistics = dict.fromkeys(s for metric in by_rows.values() for s in metric.statistics)
     sums = draw_rows(
         {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
         [*of_model.values()] if isinstance(y_true, Mapping) else [y_true],
@@ -125,8 +141,7 @@ def paired_differences(
     method = (
         "paired Poisson percentile" if groups is None else "paired Poisson of groups percentile"
     )
-    found: dict[str, dict[tuple[str, str], Difference]] = {}
-    for name, metric in metrics.items():
+    for name, metric in by_rows.items():
         resampled = sums.resampled().values(metric)
         found[name] = {}
         for pair in wanted:
@@ -144,7 +159,7 @@ def paired_differences(
                 interval,
                 float(p_value) if p_value.ndim == 0 else p_value,
             )
-    return found
+    return {name: found[name] for name in metrics}
 
 
 def _swapped(sums: RowSums, metric: Metric, first: int, second: int) -> np.ndarray:

@@ -272,3 +272,28 @@ def test_what_cannot_be_compared_is_refused():
         paired_differences(MAE, ones, {"a": ones, "b": ones}, pairs=[("a", "c")])
     with pytest.raises(ValueError, match="auc: roc_auc_score has no bootstrap"):
         paired_differences({"auc": metric("roc_auc_score")}, ones, {"a": ones, "b": ones})
+
+
+def test_rankings_are_compared_by_their_queries():
+    """Against all 2^10 swaps of whole queries; a query without a relevant row has no part in it."""
+    random = np.random.default_rng(11)
+    relevance = (random.random((11, 6)) < 0.4).astype(float)
+    relevance[:, 0], relevance[10] = 1, 0
+    models = [relevance + random.normal(size=relevance.shape) for _ in range(2)]
+    scores: dict[str, Any] = {n: m.ravel() for n, m in zip("ab", models, strict=True)}
+    metrics = {"ndcg": metric("ndcg_score"), "mse": metric("mean_squared_error")}
+    queries = np.repeat(np.arange(11), 6)
+    found = paired_differences(metrics, relevance.ravel(), scores, groups=queries, n_resamples=4000)
+    assert list(found) == ["ndcg", "mse"]
+    one, two = (
+        [sklearn.metrics.ndcg_score(r[None], s[None]) for r, s in zip(relevance, m, strict=True)]
+        for m in models
+    )
+    apart = np.subtract(one, two)[:10]
+    swaps = np.array(list(itertools.product((1, -1), repeat=10))) @ apart
+    exact = np.mean(np.abs(swaps) >= abs(apart.sum()) - 1e-12)
+    difference = found["ndcg"]["a", "b"]
+    assert difference.value == pytest.approx(apart.mean(), abs=1e-12)
+    assert 0.02 < exact < 0.98
+    # Four standard errors of so many swaps.
+    assert difference.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 4000))
