@@ -67,7 +67,7 @@ def test_a_job_learns_preferences_and_answers(base: Path):
     assert job.metrics()[-1]["rewards/accuracies"] == 1
     (answer,) = job.predict(["Hello"])
     assert isinstance(answer, str)
-    assert len(answer.encode()) <= 6
+    assert len(answer) <= 6
 
 
 def test_rows_and_labels_that_do_not_fit_are_refused_before_anything_is_written(

@@ -23,9 +23,13 @@ from modelops_jax.models import (
     DecoderConfig, LoraConfig, MeshShape, Model, init_params, load, make_mesh, shard_weights,
 )
 from modelops_jax.training import (
-    BatchShape, Objective, TokenizedRow, TrainingConfig, fit, gradient_sums, make_batch,
+    BatchShape, DpoLoss, Objective, TokenizedRow, TrainingConfig, fit, gradient_sums, make_batch,
+    read_examples,
 )
+from modelops_jax.training._objective import loss_of
 from modelops_jax.training._placement import put_batch
+from modelops_jax.training._plan import Plan
+from modelops_jax.training._reference import reference_values
 
 config = DecoderConfig(264, 32, 48, 2, 4, 2, 8, 64, 1e4, 1e-5, False)
 params = init_params(config, 1, stddev=0.3)
@@ -72,6 +76,60 @@ for devices in json.loads(sys.argv[2]):
     }
 
 model = Model(config, params, load("tiny").tokenizer, name="small")
+
+# Labels and preferences: seven rows, the eighth is padding. One layer compiles fastest.
+single = dataclasses.replace(config, num_layers=1)
+shallow = Model(single, init_params(single, 1, stddev=0.3), model.tokenizer, name="shallow")
+words = [f"win {k} money"[k:] for k in range(7)]
+cases = {
+    "labels": (
+        shallow.with_labels(["ham", "spam", "other"]),
+        Dataset([{"text": word, "label": k % 3} for k, word in enumerate(words)]),
+        TrainingConfig(batch_size=8, mesh=MeshShape(data=8)),
+    ),
+    "preferences": (
+        shallow,
+        Dataset([{"prompt": word, "chosen": "yes", "rejected": word[::2]} for word in words]),
+        TrainingConfig(batch_size=8, mesh=MeshShape(data=8), dpo=DpoLoss(beta=0.3)),
+    ),
+}
+shapes, refer = json.loads(sys.argv[3]), json.loads(sys.argv[4])
+for case, (learner, data, settings) in cases.items():
+    examples = read_examples(learner, data, settings, name="training")
+    values = examples.values
+    if values is None:
+        values = random.normal(-5, 1, examples.rows.trained_tokens).astype(np.float32)
+    plan = Plan(examples.rows, settings, learner, values=values)
+    (batch,) = plan.batches(0)
+    loss = loss_of(learner, settings)
+    learned = Objective(learner.config, None, np.dtype(np.float32), "none", loss)
+    expected, sums = jax.device_get(gradient_sums(learned, learner.params, {}, [batch]))
+    for shape in shapes:
+        mesh = make_mesh(MeshShape(*shape))
+        placed = shard_weights(learner.params, mesh)
+        with jax.set_mesh(mesh):
+            gradients, own = gradient_sums(learned, placed, {}, [put_batch(batch, mesh)])
+        name = "score" if case == "labels" else "lm_head"
+        part = gradients[name]["weight"]
+        off = [
+            float(np.abs(a - b).max()) / float(np.abs(b).max())
+            for a, b in zip(jax.tree.leaves(jax.device_get(gradients)), jax.tree.leaves(expected))
+        ]
+        found[f"{case} {tuple(shape)}"] = {
+            "gradient": max(off),
+            "loss": abs(float(own.loss) / float(sums.loss) - 1),
+            "part": part.sharding.shard_shape(part.shape),
+            "rows": int(own.units),
+        }
+        if refer and case == "preferences":
+            of = lambda params, mesh: reference_values(
+                params, learner.config, examples.rows, plan, mesh=mesh, dtype=np.float32
+            )
+            with jax.set_mesh(mesh):
+                many = of(placed, mesh)
+            one = of(learner.params, None)
+            found[f"{case} {tuple(shape)}"]["reference"] = float(np.abs(many / one - 1).max())
+
 text = Dataset([{"prompt": "x" * k, "completion": f"yes{k}"} for k in (1, 3, 5, 7, 9)])
 run = TrainingConfig(batch_size=3, max_steps=4, checkpoint_every=2,
     lora=LoraConfig(rank=2, dora=True, dropout=0.2),
@@ -102,13 +160,23 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return run_on_devices(tmp_path_factory.mktemp("mesh"), [2])
+    return run_on_devices(tmp_path_factory.mktemp("mesh"), [2], [(2, 2, 2)], False)
 
 
-def run_on_devices(folder, accumulated):
-    """What the script finds, with micro-batches on so many devices."""
+@pytest.fixture(scope="module")
+def found_on_more(tmp_path_factory):
+    axes = [(8, 1, 1), (1, 8, 1), (1, 1, 4), (2, 2, 2)]
+    return run_on_devices(tmp_path_factory.mktemp("mesh"), [1, 4], axes, True)
+
+
+def run_on_devices(folder, accumulated, shapes, refer):
+    """What the script finds, with micro-batches on so many devices.
+
+    Labels and preferences are learned on meshes of the shapes, with references if asked.
+    """
+    settings = map(json.dumps, (accumulated, shapes, refer))
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, str(folder), json.dumps(accumulated)],
+        [sys.executable, "-c", _SCRIPT, str(folder), *settings],
         capture_output=True,
         text=True,
         check=False,
@@ -155,10 +223,39 @@ def test_accumulated_gradients_are_those_of_the_whole_batch_on_two_devices(found
 
 
 @pytest.mark.model  # slow: programs for other numbers of devices
-def test_accumulated_gradients_are_those_of_the_whole_batch_on_one_and_four_devices(tmp_path):
-    found = run_on_devices(tmp_path, [1, 4])
+def test_accumulated_gradients_are_those_of_the_whole_batch_on_one_and_four_devices(found_on_more):
     for devices in (1, 4):
-        check_accumulated(found[f"{devices} devices, accumulated"])
+        check_accumulated(found_on_more[f"{devices} devices, accumulated"])
+
+
+def check_objective(case, part):
+    assert case["rows"] == 7
+    assert case["loss"] < 1e-5
+    assert case["gradient"] < 1e-5  # of the largest of each weight
+    assert case["part"] == part
+
+
+@pytest.mark.parametrize(("kind", "part"), [("labels", [3, 16]), ("preferences", [132, 16])])
+def test_labels_and_preferences_are_learned_as_on_one_device(found, kind, part):
+    check_objective(found[f"{kind} (2, 2, 2)"], part)
+
+
+@pytest.mark.model  # slow: programs for other meshes
+@pytest.mark.parametrize(
+    ("shape", "labels", "preferences"),
+    [
+        ("(8, 1, 1)", [3, 32], [264, 32]),
+        ("(1, 8, 1)", [3, 4], [264, 4]),
+        ("(1, 1, 4)", [3, 32], [66, 32]),
+        ("(2, 2, 2)", [3, 16], [132, 16]),
+    ],
+)
+def test_labels_and_preferences_are_learned_alike_along_each_axis(
+    found_on_more, shape, labels, preferences
+):
+    check_objective(found_on_more[f"labels {shape}"], labels)
+    check_objective(found_on_more[f"preferences {shape}"], preferences)
+    assert found_on_more[f"preferences {shape}"]["reference"] < 1e-5
 
 
 def test_a_run_on_a_mesh_learns_the_same_and_resumes_to_the_byte(found):
