@@ -1,6 +1,7 @@
 """`modelops evaluate --task text_generation`: rows with several right texts."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -55,7 +56,7 @@ def test_lists_of_references_are_those_of_sacrebleu(corpus, ending, tmp_path, ca
     # The row whose third reference was said; of the first alone it would be 0.
     hits = sum(text in texts for text, texts in zip(said, right, strict=True))
     assert found["squad_exact_match"] == pytest.approx(hits / 30)
-    functions = dict(
+    functions: dict[str, Any] = dict(
         zip(
             METRICS,
             (bleu_metric, chrf_metric, squad_exact_match_metric, rouge_l_metric),
