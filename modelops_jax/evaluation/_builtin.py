@@ -19,7 +19,7 @@ import modelops_jax.metrics as numeric
 
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
-from ._slicing import SliceOutcome, Slicing
+from ._slicing import Moments, SliceOutcome, Slicing
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,12 @@ class Pair(Evidence):
         """
         bound = {name: metric.bind(self) for name, metric in metrics.items()}
         ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
-        reports = numeric.compute_slices(bound, self.y_true, self.y_pred, ids).slices
+        independent = confidence is not None and confidence.groups is None
+        spreads = {
+            n: m for n, one in bound.items() if independent and (m := numeric.row_moments(one))
+        }
+        every = bound | {f"{name}, its moments": metric for name, metric in spreads.items()}
+        reports = numeric.compute_slices(every, self.y_true, self.y_pred, ids).slices
         found = []
         for slicing, parts in zip(slicings, reports.values(), strict=True):
             several = []
@@ -198,6 +203,7 @@ class Pair(Evidence):
                             report.undefined[name],
                             intervals.get(name),
                             _share(metric, report, confidence),
+                            _moments(spreads.get(name), report),
                         )
                         for name, metric in bound.items()
                     }
@@ -256,6 +262,13 @@ def _share(
         return None
     share = metric.proportion([report.states[statistic] for statistic in metric.statistics])
     return None if share is None else (int(share.hits), int(share.rows))
+
+
+def _moments(metric: numeric.Metric | None, report: numeric.Report) -> Moments | None:
+    if metric is None:
+        return None
+    state = report.states[metric.statistics[0]]
+    return int(state.rows.value()), float(state.mean.value()), float(state.squares.value())
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.

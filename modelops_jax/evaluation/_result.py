@@ -39,9 +39,10 @@ class SliceResult:
         metrics: name -> value on these rows (nan where it is undefined).
         intervals: name -> confidence interval on these rows, where there is one.
         undefined: name -> how many entries of the value have no definition on these rows.
-        p_values: name -> of Fisher's exact test that the share of these rows is that of the other
-            rows, adjusted (Holm) for the number of slices of the key; of metrics that are shares
-            of independent rows, where intervals were asked for.
+        p_values: name -> of the test that these rows have the value of the other rows, adjusted
+            (Holm) for the number of slices of the key; of metrics that are shares of independent
+            rows or means of a number of each (or the root of one), where intervals were asked for.
+        tests: name -> the test: "Fisher" (exact, of shares) or "Student" (t, of means).
     """
 
     key: Mapping[str, Hashable]
@@ -50,6 +51,7 @@ class SliceResult:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     undefined: Mapping[str, int] = field(default_factory=dict)
     p_values: Mapping[str, float] = field(default_factory=dict)
+    tests: Mapping[str, str] = field(default_factory=dict)
 
     def differs(self, metric: str) -> bool:
         """Whether the slice differs from the other rows: its p-value is at most 1 - the level."""

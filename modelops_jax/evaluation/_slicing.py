@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ import modelops_jax.metrics as numeric
 
 from ._labels import CodedLabels, encode_labels
 from ._result import SliceResult
+
+# Rows, the mean of their numbers, and the sum of squares about it.
+Moments = tuple[int, float, float]
 
 Asked = Mapping[str | tuple[str, ...], Any]
 
@@ -23,6 +26,8 @@ class SliceOutcome:
     interval: numeric.Interval | None = None
     share: tuple[int, int] | None = None
     """Hits and rows, of a metric that is a share of independent rows, if it is to be tested."""
+    moments: Moments | None = None
+    """Of a metric that is a mean over independent rows, if it is to be tested."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,8 @@ def slice_results(
                 metrics={name: part[name].value for name in order if name in part},
                 intervals={n: p.interval for n, p in part.items() if p.interval is not None},
                 undefined={n: p.undefined for n, p in part.items() if p.undefined},
-                p_values={name: tested[name][place] for name in order if name in tested},
+                p_values={n: tested[n].p_values[place] for n in order if n in tested},
+                tests={name: tested[name].test for name in order if name in tested},
             )
             for place, (key, count, part) in enumerate(zip(slicing.keys, rows, parts, strict=True))
         ]
@@ -120,20 +126,32 @@ def slice_results(
     return tuple(found)
 
 
-def _against_the_rest(parts: list[dict[str, SliceOutcome]]) -> dict[str, list[float]]:
-    """By metric that is a share: Fisher's p-value of each slice against the others, by Holm."""
+class _Tested(NamedTuple):
+    test: str
+    p_values: list[float]
+
+
+def _against_the_rest(parts: list[dict[str, SliceOutcome]]) -> dict[str, _Tested]:
+    """By metric that has a test: its p-values of each slice against the others, by Holm."""
     found = {}
     for name in parts[0] if len(parts) > 1 else ():
         shares = [part[name].share for part in parts]
-        if None in shares:
+        moments = [one for part in parts if (one := part[name].moments) is not None]
+        if None not in shares:
+            pairs = np.asarray(shares, np.int64)
+            others = pairs.sum(axis=0) - pairs
+            test, values = (
+                "Fisher",
+                [
+                    numeric.fisher_test(*pair, *other)
+                    for pair, other in zip(pairs.tolist(), others.tolist(), strict=True)
+                ],
+            )
+        elif len(moments) == len(parts):
+            test, values = "Student", numeric.student_tests(*zip(*moments, strict=True))
+        else:
             continue
-        pairs = np.asarray(shares, np.int64)
-        others = pairs.sum(axis=0) - pairs
-        values = [
-            numeric.fisher_test(*pair, *other)
-            for pair, other in zip(pairs.tolist(), others.tolist(), strict=True)
-        ]
-        found[name] = numeric.adjust_p_values(values, method="holm").tolist()
+        found[name] = _Tested(test, numeric.adjust_p_values(values, method="holm").tolist())
     return found
 
 

@@ -118,6 +118,8 @@ from ._slices import SlicedReport as SlicedReport
 from ._slices import compute_slices as compute_slices
 from ._statistic import Statistic as Statistic
 from ._stream import MetricStream as MetricStream
+from ._student import row_moments as row_moments
+from ._student import student_tests as student_tests
 from ._sweep import ThresholdCounts as ThresholdCounts
 from ._sweep import ThresholdSweep as ThresholdSweep
 from ._sweep import threshold_sweep as threshold_sweep

@@ -29,14 +29,14 @@ class SliceTable:
         metrics: the metrics of the slices.
         slices: those that are shown.
         hidden: how many are not.
-        tested: whether some metric was tested for differences from the other rows.
+        tested: the tests for differences from the other rows, in words; none: empty.
     """
 
     key: str
     metrics: Sequence[str]
     slices: Sequence[SliceResult]
     hidden: int
-    tested: bool
+    tested: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,15 @@ class EvaluationReport:
             members = [one for one in slices if tuple(one.key) == key]
             shown = members[:MOST_ROWS]
             hidden = len(members) - len(shown)
-            metrics, tested = list(members[0].metrics), any(one.p_values for one in members)
+            metrics, tested = list(members[0].metrics), _tests_of(members[0])
             found.append(SliceTable(" by ".join(key), metrics, shown, hidden, tested))
         return found
+
+
+def _tests_of(one: SliceResult) -> str:
+    """The tests of a slice against the rest, in words; none: empty."""
+    known = {"Fisher": "Fisher's exact test of shares", "Student": "Student's t test of means"}
+    return ", ".join(dict.fromkeys(known[test] for test in one.tests.values()))
 
 
 def scores_of(comparison: MetricComparison, rows: int) -> list[Score]:

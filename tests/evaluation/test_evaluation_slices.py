@@ -10,9 +10,10 @@ import sklearn.metrics
 
 import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import ModelEvaluator
-from modelops_jax.metrics import fisher_test
+from modelops_jax.metrics import adjust_p_values, fisher_test, student_tests
 
 fisher_exact: Any = scipy.stats.fisher_exact
+ttest_ind: Any = scipy.stats.ttest_ind
 
 sk: Any = sklearn.metrics
 RNG = np.random.default_rng(12)
@@ -238,6 +239,48 @@ def test_slices_that_differ_are_called_so_by_an_adjusted_test():
     grouped = evaluator.evaluate(true, pred, confidence=0.95, slices=slices, groups=range(800))
     plain = evaluator.evaluate(true, pred, slices=slices)
     assert not any(one.p_values for one in (*grouped.slices, *plain.slices))
+
+
+def test_means_that_differ_are_called_so_by_students_test():
+    """Of errors and of texts, beside Fisher's of shares."""
+    rng = np.random.default_rng(8)
+    key = np.repeat(["a", "b", "c"], [150, 30, 60])
+    true = rng.normal(size=240) + 1e3
+    pred = true + rng.exponential(size=240) * np.where(key == "b", 2.5, 1)
+    names = ["mean_absolute_error", "root_mean_squared_error"]
+    slices: Any = {"key": key.tolist()}
+    result = ModelEvaluator("regression", metrics=names).evaluate(
+        true, pred, confidence=0.95, slices=slices
+    )
+    error = pred - true
+    values = dict(zip(names, (abs(error), error**2), strict=True))
+    for name, of_rows in values.items():
+        raw = [ttest_ind(of_rows[key == k], of_rows[key != k]).pvalue for k in "abc"]
+        expected: Any = dict(zip("abc", adjust_p_values(raw, method="holm"), strict=True))
+        for one in result.slices:
+            assert one.p_values[name] == pytest.approx(expected[one.key["key"]], rel=1e-9), name
+            assert one.tests[name] == "Student"
+    assert [one.key["key"] for one in result.slices if one.differs(names[0])] == ["b"]
+    assert type(result).from_dict(result.to_dict()).slices == result.slices
+    # What is shared is a column of y_pred, not y_pred itself.
+    said = ["a b c d" if k == "a" else "a b x y" for k in key]
+    said[:20], said[140:170], said[-5:] = ["a x y z"] * 20, ["a b c x"] * 30, ["a b c d"] * 5
+    texts = ModelEvaluator("text_generation", metrics=["rouge_1_score", "exact_match"])
+    found = texts.evaluate(["a b c d"] * 240, said, confidence=0.95, slices=slices)
+    shared = np.array([len({*text.split()} & {*"abcd"}) / 4 for text in said])
+    raw = [ttest_ind(shared[key == k], shared[key != k]).pvalue for k in "abc"]
+    expected = dict(zip("abc", adjust_p_values(raw, method="holm"), strict=True))
+    for one in found.slices:
+        assert one.tests == {"rouge_1_score": "Student", "exact_match": "Fisher"}
+        assert one.p_values["rouge_1_score"] == pytest.approx(expected[one.key["key"]], rel=1e-9)
+
+
+def test_students_test_of_little():
+    """No rows, one slice of all, equal numbers; and no p-value that no permutation could have."""
+    assert student_tests([0, 5, 0], [math.nan, 1.0, 0.0], [math.nan, 2.0, 0.0]) == [1.0] * 3
+    assert student_tests([3, 2], [1.0, 1.0], [0.0, 0.0]) == [1.0, 1.0]
+    assert student_tests([1, 1], [1.0, 2.0], [0.0, 0.0]) == [1.0, 1.0]
+    assert student_tests([2, 2], [0.0, 1.0], [0.0, 0.0]) == pytest.approx([1 / 6] * 2)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -85,3 +85,21 @@ def test_slices_of_label_sets():
     recall = 0.5 * (1 + math.erf(0.5 / math.sqrt(2)))
     assert 0.93 <= share("recall_score", recall) <= 0.97
     assert 0.93 <= share("f1_score", 2 * recall / (1 + recall)) <= 0.97
+
+
+@pytest.mark.parametrize("size", [5, 20])
+def test_slices_without_a_difference_are_seldom_called_different(size):
+    """Student's test of skewed numbers: one slice among 400 rows, of 300 samples each."""
+    random = np.random.default_rng(size)
+    slices: dict[Any, Any] = {"small": np.arange(400 + size) < size}
+    evaluator = ModelEvaluator("regression", metrics=["mean_squared_error", "mean_absolute_error"])
+    found = []
+    for _ in range(300):
+        error = random.normal(size=400 + size)
+        result = evaluator.evaluate(0 * error, error, confidence=0.95, slices=slices)
+        # Holm's p-values of the two slices, which are one test, are twice its own.
+        found.append([one / 2 for one in result.slices[0].p_values.values()])
+    # 0.05, and three standard errors of 300 samples.
+    share = np.mean(np.asarray(found) <= 0.05, axis=0)
+    assert (share <= 0.088).all()
+    assert (share >= 0.012).all()
