@@ -46,21 +46,19 @@ class Columns:
         """Every column of a slice, once."""
         return list(dict.fromkeys(name for names in self.slices for name in names))
 
-    def kinds(self, task: str, *, reads_pred: bool, by_query: bool) -> dict[str, Any]:
+    def kinds(self, task: str, *, reads_pred: bool, true: str | None) -> dict[str, Any]:
         """What `read_table` is to read.
 
         Args:
             task: the task.
             reads_pred: whether a metric reads what was predicted.
-            by_query: whether all metrics are of rankings by query, which take graded relevance.
+            true: what the cells of the true column are, if not what the task says.
 
         Raises:
             ValueError: a column that would have to be two things.
         """
-        true, pred = CELLS[task]
-        if by_query:
-            true = "relevance"
-        found: dict[str, Any] = {self.true: true}
+        usual, pred = CELLS[task]
+        found: dict[str, Any] = {self.true: true or usual}
         preds = self.preds if reads_pred else ()
         wanted = [
             *((name, pred) for name in preds),

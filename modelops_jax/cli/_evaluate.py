@@ -59,7 +59,13 @@ def evaluate(
             "KEY=NAME names its value. Repeatable. The names are in docs/metrics.md.",
         ),
     ] = None,
-    true: Annotated[str, typer.Option(help="Column of what is right.")] = "y_true",
+    true: Annotated[
+        str,
+        typer.Option(
+            help="Column of what is right. Of texts also a list of right ones, for metrics that "
+            "take several: BLEU, chrF, ROUGE, SQuAD's."
+        ),
+    ] = "y_true",
     pred: Annotated[
         list[str] | None,
         typer.Option(

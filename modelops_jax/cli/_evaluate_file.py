@@ -126,7 +126,7 @@ def read_file(asked: FileEvaluation) -> Reading:
     kinds = asked.columns.kinds(
         asked.task,
         reads_pred=len(blind.reads_scores) < len(blind.metrics),
-        by_query=len(blind.by_query) == len(blind.metrics),
+        true=_true_cells(blind),
     )
     rows, bad = _Rows(asked, kinds), BadRows(asked.file)
     for chunk in _with_bar(asked.file, kinds):
@@ -142,6 +142,14 @@ def read_file(asked: FileEvaluation) -> Reading:
     stream = rows.stream
     kept = stream.keeps_rows if stream is not None else ()
     return Reading(result, bad, stream is None, kept, rows.diagnostics, seconds)
+
+
+def _true_cells(evaluator: "ModelEvaluator") -> str | None:
+    """What the true column may hold beyond what the task says, if every metric takes it."""
+    if len(evaluator.by_query) == len(evaluator.metrics):
+        return "relevance"
+    of_texts = evaluator.task_type.value == "text_generation"
+    return "texts" if of_texts and not evaluator.one_reference else None
 
 
 class _Rows:

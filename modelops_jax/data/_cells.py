@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ._json_values import has_lone_surrogate
 from ._rows import describe
 
-CellKind = Literal["label", "number", "text", "labels", "relevance"]
+CellKind = Literal["label", "number", "text", "texts", "labels", "relevance"]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _LARGEST = 1 << 63
@@ -31,6 +31,8 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
         return _number_of_text if from_text else _number
     if kind == "text":
         return _text
+    if kind == "texts":
+        return _text if from_text else _texts
     if kind == "labels":
         return _zeros_and_ones
     if kind == "relevance":
@@ -63,7 +65,7 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
         return list(cells) if -_LARGEST <= min(cells) and max(cells) < _LARGEST else None
     if kinds == {bool} and kind == "true or false":
         return list(cells)
-    if kinds == {str} and (read is _text or kind == "a string"):
+    if kinds == {str} and (read in (_text, _texts) or kind == "a string"):
         return None if any(map(has_lone_surrogate, set(cells))) else list(cells)
     return None
 
@@ -105,6 +107,19 @@ def _text(cell: Any) -> str:
         raise CellError(f"found {describe(cell)}, expected a string")
     if has_lone_surrogate(cell):
         raise CellError("found characters that are no valid Unicode")
+    return cell
+
+
+def _texts(cell: Any) -> str | list[str]:
+    if not isinstance(cell, list):
+        return _text(cell)
+    if not cell:
+        raise CellError("found an empty list, expected a string or a list of strings")
+    for place, text in enumerate(cell):
+        try:
+            _text(text)
+        except CellError as error:
+            raise CellError(f"[{place}]: {error}") from None
     return cell
 
 

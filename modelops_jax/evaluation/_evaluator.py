@@ -68,7 +68,8 @@ class Evaluator:
 
         Args:
             predictions: what was predicted, one entry per row: a list, tuple or array.
-            references: what is right, of the same length.
+            references: what is right, of the same length. Metrics of texts that take several right
+                texts (BLEU, chrF, ROUGE, SQuAD's) take a list of them as an entry.
 
         Returns:
             The scores by name, in the order of `metrics`.

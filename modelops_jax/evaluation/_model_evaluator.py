@@ -153,6 +153,12 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             if isinstance(metric, BuiltIn) and metric.reader is read_queries
         )
 
+    @property
+    def one_reference(self) -> tuple[str, ...]:
+        """The metrics of texts that take one reference a row; others take a list of them too."""
+        texts = {name: m for name, m in self._metrics.items() if isinstance(m, TextMetric)}
+        return tuple(name for name, metric in texts.items() if metric.one_reference)
+
     def takes_scores(self, metric: str) -> bool:
         """Whether the metric of that name of `METRICS` reads `y_score` in this task."""
         return scored_in(metric, self.task_type)

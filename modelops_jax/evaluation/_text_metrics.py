@@ -69,6 +69,9 @@ class TextKind:
     tunable: bool = False
     """Whether the numeric metric's options are options."""
 
+    one_reference: bool = False
+    """Whether a row has one reference, and no list of them."""
+
     no_rows: float = math.nan
     unit: str = "row"
     """That of which there is none where the value is undefined."""
@@ -89,18 +92,26 @@ class TextKind:
 TEXT_METRICS: Mapping[str, TextKind] = {
     "bleu_score": TextKind(BleuNgrams, "bleu_score", tunable=True),
     "character_error_rate": TextKind(
-        Edits, "character_error_rate", {"of_words": False}, unit="character of a reference"
+        Edits,
+        "character_error_rate",
+        {"of_words": False},
+        one_reference=True,
+        unit="character of a reference",
     ),
     "chrf_score": TextKind(ChrfNgrams, "chrf_score", tunable=True),
-    "exact_match": TextKind(Matches, "accuracy_score", no_rows=0.0),
-    "length_ratio": TextKind(Lengths, "length_ratio", no_rows=0.0),
+    "exact_match": TextKind(Matches, "accuracy_score", one_reference=True, no_rows=0.0),
+    "length_ratio": TextKind(Lengths, "length_ratio", one_reference=True, no_rows=0.0),
     "rouge_1_score": TextKind(RougeNgrams, "rouge_1_score", {"order": 1}),
     "rouge_2_score": TextKind(RougeNgrams, "rouge_2_score", {"order": 2}),
     "rouge_l_score": TextKind(RougeSubsequence, "rouge_l_score"),
     "squad_exact_match": TextKind(SquadMatches, "accuracy_score", no_rows=0.0),
     "squad_f1_score": TextKind(SquadWords, "squad_f1_score"),
     "word_error_rate": TextKind(
-        Edits, "word_error_rate", {"of_words": True}, unit="word of a reference"
+        Edits,
+        "word_error_rate",
+        {"of_words": True},
+        one_reference=True,
+        unit="word of a reference",
     ),
 }
 
@@ -148,6 +159,11 @@ class TextMetric(OnePassMetric):
     def name(self) -> str:
         """The key of the value in a result."""
         return self._name
+
+    @property
+    def one_reference(self) -> bool:
+        """Whether a row has one reference, and no list of them."""
+        return self._kind.one_reference
 
     @property
     def reader(self) -> TextReader:
