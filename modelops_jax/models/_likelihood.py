@@ -44,7 +44,7 @@ def score_targets(
     """
     head = output_head(params)
     scores = jax.lax.map(
-        jax.checkpoint(lambda piece: _score(apply_head(head, config, piece[0]), piece[1])),
+        jax.checkpoint(lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0]),
         _chunks(hidden, targets),
     )
     return jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
@@ -81,7 +81,9 @@ def _sum(
     config: DecoderConfig, head: Array, hidden: Array, targets: Array, used: Array
 ) -> tuple[Array, TokenScores]:
     pieces = _chunks(hidden, targets)
-    scores = jax.lax.map(lambda piece: _score(apply_head(head, config, piece[0]), piece[1]), pieces)
+    scores = jax.lax.map(
+        lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0], pieces
+    )
     scores = jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
     return jnp.where(used, scores.log_likelihood, 0.0).sum(), scores
 
@@ -97,15 +99,13 @@ def _sum_and_gradients(config: DecoderConfig, head: Any, hidden: Any, targets: A
         logits, pull = jax.vjp(
             lambda states, weight=head: apply_head(weight, config, states), *given
         )
-        top = logits.max(axis=-1, keepdims=True)
-        exps = jnp.exp(logits - top)
-        total = exps.sum(axis=-1, keepdims=True)
+        scores, exps, total = _score(logits, ids)
         is_target = jax.lax.broadcasted_iota(ids.dtype, logits.shape, 1) == ids[:, None]
         weight = counts.astype(logits.dtype)[:, None]
-        residual = (is_target.astype(logits.dtype) - exps / total) * weight
+        residual = (is_target.astype(logits.dtype) - exps / total[:, None]) * weight
         of_states, *own = pull(residual)
         of_head = jax.tree.map(jnp.add, of_head, own)
-        return of_head, (of_states, _score(logits, ids))
+        return of_head, (of_states, scores)
 
     start = [jnp.zeros_like(head)] if trained else []
     of_head, (of_hidden, scores) = jax.lax.scan(step, start, _chunks(hidden, targets, used))
@@ -123,11 +123,14 @@ def _scaled_gradients(config: DecoderConfig, gradients: Any, cotangents: Any):
 _sum.defvjp(_sum_and_gradients, _scaled_gradients, symbolic_zeros=True)
 
 
-def _score(logits: Array, ids: Array) -> TokenScores:
+def _score(logits: Array, ids: Array) -> tuple[TokenScores, Array, Array]:
+    """The scores, and the exponentials and their sums that the softmax is made of."""
     chosen = jnp.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
+    top = jax.lax.stop_gradient(logits.max(axis=-1))
+    exps = jnp.exp(logits - top[:, None])
+    total = exps.sum(axis=-1)
     # No argmax, which takes XLA half as long on a CPU as the product that makes the logits.
-    is_top = chosen >= logits.max(axis=-1)
-    return TokenScores(chosen - jax.nn.logsumexp(logits, axis=-1), is_top)
+    return TokenScores(chosen - top - jnp.log(total), chosen >= top), exps, total
 
 
 def _chunks(hidden: Array, *others: Array) -> tuple[Array, ...]:
