@@ -32,6 +32,7 @@ from modelops_jax.models import DecoderConfig, Model, init_params, load
 from modelops_jax.training import TrainingConfig, epoch_batches, tokenize
 
 SPAM = "training/data/spam/train.jsonl"
+NOTES = Path(__file__).parent / "training_notes.md"
 LLAMA_42M = DecoderConfig(
     vocab_size=32000,
     hidden_size=512,
@@ -227,7 +228,7 @@ def main() -> None:
                 results[contender] = contend(contender, folder, sys.executable)
                 agree(contender, results[contender], results["ours"])
         lines += ["", f"## {work.name}", "", table(work, results, tokens, peak)]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join([*lines, "", NOTES.read_text()])
     print(text)
     if options.report:
         (Path(options.report) / f"{today}-training.md").write_text(text)

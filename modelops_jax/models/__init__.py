@@ -19,6 +19,7 @@ from ._head import label_logits as label_logits
 from ._head import read_texts as read_texts
 from ._likelihood import TokenScores as TokenScores
 from ._likelihood import score_targets as score_targets
+from ._likelihood import sum_log_likelihood as sum_log_likelihood
 from ._lora import Adapters as Adapters
 from ._lora import LoraConfig as LoraConfig
 from ._lora import init_lora as init_lora

@@ -258,7 +258,20 @@ def unembed(
     params: Params, config: DecoderConfig, hidden: Float[Array, "*batch width"]
 ) -> Float[Array, "*batch vocabulary"]:
     """Float32 logits of hidden states, through the output head or the tied embeddings."""
-    head = params.get("lm_head", params["model"]["embed_tokens"])["weight"]
+    return apply_head(output_head(params), config, hidden)
+
+
+def output_head(params: Params) -> Float[Array, "vocabulary width"]:
+    """The weight of the output head, which may be that of the embeddings."""
+    return params.get("lm_head", params["model"]["embed_tokens"])["weight"]
+
+
+def apply_head(
+    head: Float[Array, "vocabulary width"],
+    config: DecoderConfig,
+    hidden: Float[Array, "*batch width"],
+) -> Float[Array, "*batch vocabulary"]:
+    """Float32 logits of hidden states through this weight."""
     logits = jnp.einsum(
         "...d,vd->...v", hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32
     )

@@ -1,13 +1,14 @@
 """Log-likelihood of target tokens, without ever holding all logits."""
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ._config import DecoderConfig
-from ._decoder import unembed
+from ._decoder import apply_head, output_head
 from ._params import Params
 
 # 256 rows of a 49,152-word vocabulary are 50 MB: big enough to multiply at full speed.
@@ -15,7 +16,7 @@ CHUNK = 256
 
 
 class TokenScores(NamedTuple):
-    """For each target token: its log-likelihood (nats), and whether it was the likeliest one."""
+    """For each target token: its log-likelihood (nats), and whether none was likelier."""
 
     log_likelihood: Float[Array, " targets"]
     is_top: Bool[Array, " targets"]
@@ -41,22 +42,105 @@ def score_targets(
     Returns:
         Scores in the order of `targets`; log-likelihoods are float32 and at most 0.
     """
-    count, width = hidden.shape
-    # Chunks of equal size: the last one is not padded to a whole one.
+    head = output_head(params)
+    scores = jax.lax.map(
+        jax.checkpoint(lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0]),
+        _chunks(hidden, targets),
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+
+
+def sum_log_likelihood(
+    params: Params,
+    config: DecoderConfig,
+    hidden: Float[Array, "targets width"],
+    targets: Int[Array, " targets"],
+    used: Bool[Array, " targets"],
+) -> tuple[Float[Array, ""], TokenScores]:
+    """The summed log-likelihood of the used targets, and the scores of all.
+
+    The sum alone can be differentiated. Where it is, the forward pass computes the gradients chunk
+    by chunk while it has the logits - those of the head only if the head is trained - so that no
+    logits are formed twice.
+
+    Args:
+        params: Parameter tree; its output head or tied embeddings are used.
+        config: The architecture.
+        hidden: Hidden states at the positions that predict the targets.
+        targets: Token ids.
+        used: Which targets count; the others' scores mean nothing.
+
+    Returns:
+        The sum in nats, at most 0, and the scores in the order of `targets`.
+    """
+    return _sum(config, output_head(params), hidden, targets, used)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _sum(
+    config: DecoderConfig, head: Array, hidden: Array, targets: Array, used: Array
+) -> tuple[Array, TokenScores]:
+    pieces = _chunks(hidden, targets)
+    scores = jax.lax.map(
+        lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0], pieces
+    )
+    scores = jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+    return jnp.where(used, scores.log_likelihood, 0.0).sum(), scores
+
+
+def _sum_and_gradients(config: DecoderConfig, head: Any, hidden: Any, targets: Any, used: Any):
+    trained, head = head.perturbed, head.value
+    hidden, targets, used = hidden.value, targets.value, used.value
+
+    def step(of_head: list[Array], piece: tuple[Array, ...]):
+        states, ids, counts = piece
+        # The states first: of a head that is not trained nothing is computed.
+        given = (states, head) if trained else (states,)
+        logits, pull = jax.vjp(
+            lambda states, weight=head: apply_head(weight, config, states), *given
+        )
+        scores, exps, total = _score(logits, ids)
+        is_target = jax.lax.broadcasted_iota(ids.dtype, logits.shape, 1) == ids[:, None]
+        weight = counts.astype(logits.dtype)[:, None]
+        residual = (is_target.astype(logits.dtype) - exps / total[:, None]) * weight
+        of_states, *own = pull(residual)
+        of_head = jax.tree.map(jnp.add, of_head, own)
+        return of_head, (of_states, scores)
+
+    start = [jnp.zeros_like(head)] if trained else []
+    of_head, (of_hidden, scores) = jax.lax.scan(step, start, _chunks(hidden, targets, used))
+    scores = jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+    total = jnp.where(used, scores.log_likelihood, 0.0).sum()
+    return (total, scores), (of_head, of_hidden.reshape(-1, hidden.shape[1])[: len(targets)])
+
+
+def _scaled_gradients(config: DecoderConfig, gradients: Any, cotangents: Any):
+    by = cotangents[0]
+    of_head, of_hidden = jax.tree.map(lambda leaf: leaf * by.astype(leaf.dtype), gradients)
+    return (of_head[0] if of_head else None), of_hidden, None, None
+
+
+_sum.defvjp(_sum_and_gradients, _scaled_gradients, symbolic_zeros=True)
+
+
+def _score(logits: Array, ids: Array) -> tuple[TokenScores, Array, Array]:
+    """The scores, and the exponentials and their sums that the softmax is made of."""
+    chosen = jnp.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
+    top = jax.lax.stop_gradient(logits.max(axis=-1))
+    exps = jnp.exp(logits - top[:, None])
+    total = exps.sum(axis=-1)
+    # No argmax, which takes XLA half as long on a CPU as the product that makes the logits.
+    return TokenScores(chosen - top - jnp.log(total), chosen >= top), exps, total
+
+
+def _chunks(hidden: Array, *others: Array) -> tuple[Array, ...]:
+    """Pieces of equal size, so that the last one is not padded to a whole one."""
+    count = len(hidden)
     chunk = -(-count // max(-(-count // CHUNK), 1))
     padding = -count % chunk
-    chunks = (
-        jnp.pad(hidden, ((0, padding), (0, 0))).reshape(-1, chunk, width),
-        jnp.pad(targets, (0, padding)).reshape(-1, chunk),
+    return tuple(
+        jnp.pad(column, ((0, padding), *((0, 0),) * (column.ndim - 1))).reshape(
+            -1, chunk, *column.shape[1:]
+        )
+        for column in (hidden, *others)
     )
-
-    @jax.checkpoint
-    def score(piece: tuple[Array, Array]) -> TokenScores:
-        states, ids = piece
-        logits = unembed(params, config, states)
-        chosen = jnp.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
-        is_top = jnp.argmax(logits, axis=-1).astype(ids.dtype) == ids
-        return TokenScores(chosen - jax.nn.logsumexp(logits, axis=-1), is_top)
-
-    scores = jax.lax.map(score, chunks)
-    return TokenScores(scores.log_likelihood.reshape(-1)[:count], scores.is_top.reshape(-1)[:count])

@@ -90,11 +90,13 @@ class Adapters:
     """Adapter weights by block and name, stacked over layers, and what they were made as.
 
     `weights["self_attn"]["q_proj"]` holds `lora_A` of shape (L, rank, in), `lora_B` of shape
-    (L, out, rank) and, for DoRA, `lora_magnitude_vector` of shape (L, out).
+    (L, out, rank) and, for DoRA, `lora_magnitude_vector` of shape (L, out). `head` is what was
+    trained beside them of a model with labels, whole: `weight` of shape (labels, width).
     """
 
     weights: dict[str, Any]
     config: LoraConfig = dataclasses.field(metadata={"static": True})
+    head: dict[str, Any] | None = None
 
     @property
     def scale(self) -> float:
@@ -202,7 +204,7 @@ def _row_norms(
 
 
 def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
-    """The base parameters with every adapter folded into its weight.
+    """The base parameters with every adapter folded into its weight, and the head in its place.
 
     That is W + scale * B A, and for DoRA each of its rows at the length of its magnitude.
 
@@ -212,7 +214,18 @@ def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
 
     Returns:
         A parameter tree of the same layout and dtypes; leaves without an adapter are shared.
+
+    Raises:
+        ValueError: The adapters have a head, and the parameters none.
     """
+    if adapters.head is not None:
+        if "score" not in params:
+            raise ValueError(
+                "the adapters have a head for labels, the parameters none; "
+                "model.with_labels(...) makes a place for it"
+            )
+        kind = params["score"]["weight"].dtype
+        params = {**params, "score": {"weight": adapters.head["weight"].astype(kind)}}
     layers = dict(params["model"]["layers"])
     for block, by_name in adapters.weights.items():
         layers[block] = dict(layers[block])

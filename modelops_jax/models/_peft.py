@@ -32,19 +32,18 @@ _HARMLESS = {
 }
 # Other ways to begin change the base model's weights too.
 _STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
-_REFUSED = (
-    "the queries, keys and values of a GPT-2 are one map for PEFT, and the head of a model with "
-    "labels is no adapter; save the merged model instead"
-)
+_REFUSED = "queries, keys and values of a GPT-2 are one map for PEFT; save the merged model instead"
+# What PEFT keeps whole of a model for classification, whatever its family calls its head.
+_HEADS = ["classifier", "score"]
+_HEAD = f"{_PREFIX}score.weight"
 
 
 def can_save_adapters(config: DecoderConfig) -> bool:
     """Whether PEFT's folder can hold the adapters of this architecture.
 
-    It cannot those of GPT-2, whose queries, keys and values are one map there, and of a model with
-    labels, whose trained head is no adapter.
+    It cannot those of GPT-2, whose queries, keys and values are one map there.
     """
-    return config.family != "gpt2" and not config.labels
+    return config.family != "gpt2"
 
 
 def save_adapters(
@@ -81,11 +80,14 @@ def save_adapters(
     for where, leaf in flat_tree(adapters.weights).items():
         for layer, piece in enumerate(np.asarray(leaf)):
             tensors[_tensor_name(where, layer)] = piece
+    if adapters.head is not None:
+        tensors[_HEAD] = np.asarray(adapters.head["weight"])
     made_by = adapters.config
     alpha = int(made_by.alpha) if made_by.alpha == int(made_by.alpha) else made_by.alpha
     settings = {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": "CAUSAL_LM" if adapters.head is None else "SEQ_CLS",
+        "modules_to_save": None if adapters.head is None else _HEADS,
         "base_model_name_or_path": base_model,
         "r": made_by.rank,
         "lora_alpha": alpha,
@@ -113,7 +115,8 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
         config: The base model's architecture.
 
     Returns:
-        Float32 adapters, for `forward`, `merge_lora` or `save_adapters`.
+        Float32 adapters, for `forward`, `merge_lora` or `save_adapters`; with the head, if the base
+        model has labels and the folder a head for them.
 
     Raises:
         CheckpointError: A file is missing or damaged, the adapters are of another base model or
@@ -122,7 +125,12 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
     folder = Path(path)
     if not can_save_adapters(config):
         raise CheckpointError(f"{folder}: {_REFUSED}")
-    made_by = _read_settings(folder / SETTINGS)
+    made_by, has_head = _read_settings(folder / SETTINGS)
+    if has_head and not config.labels:
+        raise CheckpointError(
+            f"{folder} holds a head for labels, and the base model has none; read it with the "
+            "architecture of `model.with_labels(...)`"
+        )
     if not (folder / WEIGHTS).exists():
         pickled = folder / "adapter_model.bin"
         hint = f"; {pickled.name} is a pickle and is not read" if pickled.exists() else ""
@@ -158,22 +166,38 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
                     slot[...] = tensor
             block = weights.setdefault(path_of[0], {})
             block.setdefault(path_of[1], {})[key] = jnp.asarray(stacked)
+    head = found.pop(_HEAD, None) if has_head else None
+    if has_head:
+        shape = (len(config.labels), config.hidden_size)
+        if head is None:
+            missing.append(_HEAD)
+        elif head.shape != shape:
+            raise CheckpointError(
+                f"{folder}: tensor {_HEAD!r} has shape {head.shape}; the base model's labels "
+                f"({', '.join(config.labels)}) ask for {shape}"
+            )
     if missing or found or not weights:
         parts = [f"not understood: {listing(found)}"] if found else []
         parts += [f"missing: {listing(missing)}"] if missing else []
         raise CheckpointError(f"{folder}: tensors {'; '.join(parts) or 'there are none'}")
     targets = tuple(name for name in LINEAR if name in used)
-    return Adapters(weights, LoraConfig(**{**vars(made_by), "targets": targets}))
+    score = None if head is None else {"weight": jnp.asarray(head, jnp.float32)}
+    return Adapters(weights, LoraConfig(**{**vars(made_by), "targets": targets}), score)
 
 
-def _read_settings(path: Path) -> LoraConfig:
+def _read_settings(path: Path) -> tuple[LoraConfig, bool]:
+    """What the adapters were made as, and whether a head was trained beside them."""
     raw = read_json(path)
+    saved = raw.get("modules_to_save") or []
+    has_head = isinstance(saved, list) and "score" in saved and set(saved) <= set(_HEADS)
     only = {
         "peft_type": ("LORA",),
         "bias": (None, "none"),
         "init_lora_weights": _STARTS,
     }
     only |= {field: (False, {}, [], None) for field in raw.keys() - _HARMLESS}
+    if has_head:
+        del only["modules_to_save"]
     for field, allowed in only.items():
         if raw.get(field) not in allowed:
             raise CheckpointError(
@@ -190,7 +214,7 @@ def _read_settings(path: Path) -> LoraConfig:
         if not isinstance(raw.get(field, False), bool):
             raise CheckpointError(f"{path}: {field} is {raw[field]!r}; expected true or false")
     try:
-        return LoraConfig(
+        made_by = LoraConfig(
             rank=int(numbers["r"]),
             alpha=float(numbers["lora_alpha"]),
             dropout=float(numbers["lora_dropout"]),
@@ -199,6 +223,7 @@ def _read_settings(path: Path) -> LoraConfig:
         )
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return made_by, has_head
 
 
 def _linear_maps(config: DecoderConfig) -> dict[tuple[str, ...], tuple[int, int, int]]:

@@ -40,7 +40,7 @@ def join(trainable: Any, frozen: Any, lora: LoraConfig | None) -> tuple[Params, 
     low_rank = dict(trainable)
     head = low_rank.pop(_HEAD, None)
     params = frozen if head is None else {**frozen, _HEAD: head}
-    return params, Adapters(low_rank, lora)
+    return params, Adapters(low_rank, lora, head)
 
 
 def unite(trainable: Any, frozen: Any, config: TrainingConfig) -> Params:

@@ -99,7 +99,7 @@ def plan(
     examples = read_examples(model, train, config, name="training")
     rows, step = examples.rows, _Step(model, examples, config)
     limit = device_memory() if memory is None else memory
-    used = step.bytes_of(step.plan.largest_batch())
+    used = step.bytes_of(step.plan.largest_batch(), accumulates=step.plan.accumulates)
     largest, is_exact = None, False
     if largest_batch and limit is not None:
         largest, is_exact = largest_that_fits(
@@ -157,13 +157,15 @@ class _Step:
         """Bytes of a step that takes so many sequences in one pass."""
         config = dataclasses.replace(self.config, batch_size=size, micro_batch_size=None)
         plan = Plan(self.rows, config, self.model, values=self.values)
-        return self.bytes_of(plan.largest_batch())
+        return self.bytes_of(plan.largest_batch(), accumulates=False)
 
-    def bytes_of(self, batch: Batch) -> int:
+    def bytes_of(self, batch: Batch, *, accumulates: bool) -> int:
         """Most bytes on a device during a step: of its two programs and what waits beside them."""
         shapes, state = batch_shapes(batch, self.mesh), self.state
         with self.on_mesh():
-            lowered = lower_gradients(self.objective, state.trainable, self.frozen, shapes)
+            lowered = lower_gradients(
+                self.objective, state.trainable, self.frozen, shapes, accumulates=accumulates
+            )
             gradients = program_bytes(lowered)
             if self._update is None:  # the same for every batch
                 lowered = lower_update(self.objective, self.optimizer, state, self.frozen, shapes)

@@ -31,8 +31,9 @@ from ._tokenized import TokenizedDataset
 class FitResult(NamedTuple):
     """What training made.
 
-    `model` has any adapters merged into its weights, and `adapters` has them alone; `history` has a
-    record for each logged step and each evaluation; `checkpoint` is the last one written, or None;
+    `model` has any adapters merged into its weights, and `adapters` has them alone, with the head
+    for labels that was trained beside them; `history` has a record for each logged step and each
+    evaluation; `checkpoint` is the last one written, or None;
     `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
     had these weights.
     """

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from modelops_jax.models import DecoderConfig, Params, score_targets
+from modelops_jax.models import DecoderConfig, Params, sum_log_likelihood
 
 from ._batches import Batch
 
@@ -56,7 +56,7 @@ def sums_of(losses: Float[Array, " units"], used: Any, **totals: Array) -> tuple
 class NextTokenLoss:
     """Cross entropy (nats) of the trained tokens.
 
-    Logits are formed only for trained tokens, in chunks, and formed again in the backward pass.
+    Logits are formed only for trained tokens, in chunks, and once.
     """
 
     # What is reported, and whether higher is better.
@@ -70,10 +70,10 @@ class NextTokenLoss:
         batch: Batch,
     ) -> tuple[Float[Array, ""], LossSums]:
         """The sum to differentiate, and all sums, from the states that predict the targets."""
-        scores = score_targets(params, config, states, jnp.asarray(batch.targets))
-        used = jnp.asarray(batch.weight) == 1
+        targets, used = jnp.asarray(batch.targets), jnp.asarray(batch.weight) == 1
+        total, scores = sum_log_likelihood(params, config, states, targets, used)
         correct = (used & scores.is_top).sum(dtype=jnp.int32)
-        return sums_of(-scores.log_likelihood, used, correct=correct)
+        return -total, sums_of(-scores.log_likelihood, used, correct=correct)[1]
 
     def report(self, sums: LossSums) -> dict[str, float]:
         """What a record says beside the loss, from fetched sums."""

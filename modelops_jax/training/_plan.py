@@ -75,6 +75,11 @@ class Plan:
             **self.batching | ({"worth": NEVER_WORTH_IT} if one_shape else {}),
         )
 
+    @property
+    def accumulates(self) -> bool:
+        """Whether a whole step has several micro-batches."""
+        return self.rows < min(self.config.batch_size, len(self.sequences))
+
     def batches(self, step: int) -> list[Batch]:
         """The micro-batches of a step, counted from 0."""
         epoch = step // self.epoch_steps

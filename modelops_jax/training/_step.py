@@ -43,12 +43,14 @@ def _accumulate(
     frozen: Params | None,
     batch: Batch,
     gradients: Any,
-    sums: LossSums,
+    sums: LossSums | None,
     *,
     objective: LossFunction,
     placement: Placement,
 ) -> tuple[Any, LossSums]:
     new, batch_sums = jax.grad(objective, has_aux=True)(trainable, frozen, batch)
+    if sums is None:
+        return placed(new, placement), batch_sums
     return placed(jax.tree.map(jnp.add, gradients, new), placement), add_sums(sums, batch_sums)
 
 
@@ -95,14 +97,17 @@ def gradient_sums(
     objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
 ) -> tuple[Any, LossSums]:
     """Gradients of the summed loss over at least one micro-batch, and the loss sums."""
-    gradients = jax.tree.map(jnp.zeros_like, trainable)
     placement = placement_of(trainable)
     first, *others = batches
-    sums = zero_sums(objective, trainable, frozen, first)
+    gradients, sums = None, None
+    if others:  # one program for all of them; a batch alone needs no sums
+        gradients = jax.tree.map(jnp.zeros_like, trainable)
+        sums = zero_sums(objective, trainable, frozen, first)
     for batch in (first, *others):
         gradients, sums = _accumulate(
             trainable, frozen, batch, gradients, sums, objective=objective, placement=placement
         )
+    assert sums is not None
     return gradients, sums
 
 
@@ -133,13 +138,24 @@ def train_step(
 
 
 def lower_gradients(
-    objective: LossFunction, trainable: Any, frozen: Params | None, batch: Batch
+    objective: LossFunction,
+    trainable: Any,
+    frozen: Params | None,
+    batch: Batch,
+    *,
+    accumulates: bool,
 ) -> Any:
-    """The program of a micro-batch's gradients, lowered for these arrays or shapes."""
-    sums = _loss_sums.eval_shape(trainable, frozen, batch, objective=objective)
+    """The program of a micro-batch's gradients, lowered for these arrays or shapes.
+
+    `accumulates` says that the step has several micro-batches.
+    """
+    gradients, sums = None, None
+    if accumulates:
+        gradients = trainable
+        sums = _loss_sums.eval_shape(trainable, frozen, batch, objective=objective)
     placement = placement_of(trainable)
     return _accumulate.lower(
-        trainable, frozen, batch, trainable, sums, objective=objective, placement=placement
+        trainable, frozen, batch, gradients, sums, objective=objective, placement=placement
     )
 
 

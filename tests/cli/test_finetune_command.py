@@ -5,6 +5,9 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import jax
@@ -110,6 +113,36 @@ def test_a_killed_run_keeps_its_records_and_goes_on_without_doubles(run, monkeyp
     assert [record["step"] for record in records] == [1, 2, 2, 3, 4, 4]
     assert records[:3] == before[:3]
     assert records[3]["loss"] == before[3]["loss"]
+
+
+@pytest.mark.faults
+def test_a_run_that_is_killed_for_good_goes_on_to_the_same_bytes(run):
+    """SIGKILL after a record, whenever that is: history and weights of a run left alone."""
+    settings = ["training.checkpoint_every=2", "training.max_steps=60", "training.epochs=30"]
+
+    def start(output, *options):
+        code = "import sys; from modelops_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "finetune", str(run), *settings, *options]
+        return subprocess.Popen([*command, f"output={run.parent / output}"])
+
+    def records(output):
+        lines = (run.parent / output / "history.jsonl").read_text().splitlines()
+        timed = {"seconds", "tokens_per_second"}
+        return [{k: v for k, v in json.loads(x).items() if k not in timed} for x in lines]
+
+    assert start("whole").wait() == 0
+    history = run.parent / "cut" / "history.jsonl"
+    process = start("cut")
+    while not (history.exists() and history.read_bytes().count(b"\n") > 10):
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert 10 < history.read_bytes().count(b"\n") < 60
+    assert start("cut", "--resume").wait() == 0
+    assert records("cut") == records("whole")
+    models = [load(run.parent / name / "model").params for name in ("whole", "cut")]
+    jax.tree.map(np.testing.assert_array_equal, *models)
 
 
 def test_a_run_on_labels_finds_them_in_its_rows(run, capsys):

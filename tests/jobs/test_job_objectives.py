@@ -4,11 +4,20 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.jobs import FineTuningJob
-from modelops_jax.models import DecoderConfig, LoraConfig, init_params, load
+from modelops_jax.models import (
+    DecoderConfig,
+    LoraConfig,
+    init_params,
+    load,
+    load_adapters,
+    merge_lora,
+)
 from modelops_jax.training import DpoLoss, TrainingConfig
 
 QUICK = TrainingConfig(batch_size=4, epochs=40, max_steps=20, learning_rate=2e-2, remat="none")
@@ -30,7 +39,8 @@ def base(tmp_path: Path) -> Path:
 
 def test_a_job_learns_labels_and_tells_them(base: Path):
     """Found in the rows, kept in its folder; its model is a base for a job that names none."""
-    job = FineTuningJob(base, ROWS, config=QUICK, labels="auto", eval_dataset=ROWS)
+    config = dataclasses.replace(QUICK, lora=LoraConfig(rank=4))
+    job = FineTuningJob(base, ROWS, config=config, labels="auto", eval_dataset=ROWS)
     job.run()
     assert job.wait() == "completed", job.error
     assert json.loads((job.folder / "request.json").read_bytes())["labels"] == ["ham", "spam"]
@@ -39,6 +49,9 @@ def test_a_job_learns_labels_and_tells_them(base: Path):
     assert FineTuningJob.load(job.job_id).predict(["Hello"]) == ["ham"]
     with pytest.raises(ValueError, match="max_new_tokens: found 3, expected None"):
         job.predict(TEXTS, max_new_tokens=3)
+    reader, merged = load(base).with_labels(["ham", "spam"]), load(job.folder / "model")
+    adapters = load_adapters(job.folder / "adapter", reader.config)
+    jax.tree.map(np.testing.assert_array_equal, merge_lora(reader.params, adapters), merged.params)
     further = FineTuningJob(job.folder / "model", ROWS, config=QUICK)
     further.run()
     assert further.wait() == "completed", further.error

@@ -19,6 +19,7 @@ from modelops_jax.models import (
     init_params,
     merge_lora,
     score_targets,
+    sum_log_likelihood,
     unembed,
 )
 
@@ -294,6 +295,36 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
     ours = jax.grad(lambda states: score_targets(params, CONFIG, states, targets)[0].sum())(hidden)
     theirs = jax.grad(lambda states: plain(states).sum())(hidden)
     np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+@pytest.mark.parametrize("cap", [None, 3.0])
+def test_gradients_made_in_the_forward_pass_are_those_of_the_log_softmax(params, cap):
+    """Of the states and of the head, over the used targets alone, chunks and padding and all."""
+    config = dataclasses.replace(CONFIG, family="gemma2", final_logit_softcapping=cap)
+    hidden = jax.random.normal(jax.random.key(0), (300, 24))
+    random = np.random.default_rng(1)
+    targets = jnp.asarray(random.integers(0, 53, 300), jnp.int32)
+    used = jnp.asarray(random.random(300) < 0.7)
+    head = params["lm_head"]["weight"]
+
+    def ours(head, states):
+        weights = {**params, "lm_head": {"weight": head}}
+        return 2 * sum_log_likelihood(weights, config, states, targets, used)[0]
+
+    def plain(head, states):
+        logits = unembed({**params, "lm_head": {"weight": head}}, config, states)
+        logs = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None], axis=-1)[:, 0]
+        return 2 * jnp.where(used, logs, 0.0).sum()
+
+    np.testing.assert_allclose(ours(head, hidden), plain(head, hidden), rtol=1e-6)
+    expected = jax.grad(plain, argnums=(0, 1))(head, hidden)
+    for found, of in (
+        (jax.grad(ours, argnums=(0, 1))(head, hidden), expected),
+        ([jax.grad(lambda states: ours(head, states))(hidden)], expected[1:]),  # a frozen head
+    ):
+        for a, b in zip(found, of, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-5)
+    assert not found[0][~used].any()
 
 
 @pytest.mark.parametrize(

@@ -110,12 +110,43 @@ def test_every_tensor_is_consumed(model: Model, tmp_path: Path):
         load_adapters(tmp_path / "a", model.config)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"family": "gpt2", "num_kv_heads": 4, "rope_theta": None}, {"labels": ("ham", "spam")}],
-)
-def test_what_a_folder_cannot_hold_is_refused(model: Model, tmp_path: Path, changes: Any):
+def test_the_head_of_a_model_with_labels_lies_beside_its_adapters(model: Model, tmp_path: Path):
+    """As PEFT keeps it; a base model without labels, or with others, is refused by name."""
+    reader = model.with_labels(["ham", "spam"])
+    alone = moved(reader, KINDS["lora"])
+    adapters = Adapters(alone.weights, alone.config, {"weight": jnp.full((2, 128), 0.5)})
+    save_adapters(tmp_path / "a", adapters, reader.config)
+    settings = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert (settings["task_type"], settings["modules_to_save"]) == (
+        "SEQ_CLS",
+        ["classifier", "score"],
+    )
+    again = load_adapters(tmp_path / "a", reader.config)
+    assert again.head is not None
+    merged = merge_lora(reader.params, again)
+    assert (merged["score"]["weight"] == 0.5).all()
+    assert (reader.params["score"]["weight"] != 0.5).all()
+    reader.save(tmp_path / "base")
+    loaded = load(tmp_path / "base", adapter=tmp_path / "a")
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, merged)
+    with pytest.raises(CheckpointError, match="holds a head for labels, and the base model has no"):
+        load("tiny", adapter=tmp_path / "a")
+    with pytest.raises(ValueError, match="the adapters have a head for labels, the parameters no"):
+        merge_lora(model.params, adapters)
+    other = model.with_labels(["a", "b", "c"]).config
+    with pytest.raises(CheckpointError, match=r"\(2, 128\).*labels \(a, b, c\) ask for \(3, 128\)"):
+        load_adapters(tmp_path / "a", other)
+    save_adapters(tmp_path / "b", alone, reader.config)
+    assert load_adapters(tmp_path / "b", reader.config).head is None
+    path = tmp_path / "b" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"modules_to_save": ["score"]}))
+    with pytest.raises(CheckpointError, match=r"missing: base_model\.model\.score\.weight"):
+        load_adapters(tmp_path / "b", reader.config)
+
+
+def test_what_a_folder_cannot_hold_is_refused(model: Model, tmp_path: Path):
     """Before anything is written or read."""
+    changes = {"family": "gpt2", "num_kv_heads": 4, "rope_theta": None}
     config = dataclasses.replace(model.config, **changes)
     with pytest.raises(ValueError, match="save the merged model instead"):
         save_adapters(tmp_path / "a", moved(model, KINDS["lora"]), config)

@@ -1,6 +1,7 @@
 """LoRA and DoRA against PEFT itself on the same weights: logits, gradients, files both ways."""
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,3 +166,58 @@ def test_we_read_what_peft_writes(bases: Bases, tmp_path: Path, kind: str):
     ours = load(bases.folder, adapter=tmp_path / "adapter")
     assert near(ours.logits(token_ids()), logits, 1e-5)
     assert not near(bases.ours.logits(token_ids()), logits, 1e-2)
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+@pytest.mark.parametrize("labels", [1, 3])
+def test_heads_for_labels_are_those_of_peft(tmp_path: Path, kind: str, labels: int):
+    """`modules_to_save` of SEQ_CLS, from its folder here and from ours there: the same logits."""
+    import peft
+    import torch
+    import transformers
+
+    fields, tokenizer = CONFIGS["qwen2"], byte_tokenizer()
+    settings = transformers.AutoConfig.for_model(
+        **copy.deepcopy(fields), num_labels=labels, pad_token_id=tokenizer.pad_id
+    )
+    theirs = transformers.AutoModelForSequenceClassification.from_config(
+        settings, attn_implementation="eager"
+    )
+    with torch.no_grad():
+        for name, weight in theirs.named_parameters():
+            weight.copy_(torch.from_numpy(draw(name, tuple(weight.shape), "qwen2")))
+    theirs.save_pretrained(tmp_path / "base")
+    tokenizer.save(tmp_path / "base")
+    ours = load(tmp_path / "base")
+    text = "The minutes are attached, see there!"
+    ids = torch.tensor([tokenizer.encode(text)])
+
+    config = KINDS[kind]
+    made = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=int(config.alpha),
+        target_modules=list(config.names),
+        use_dora=config.dora,
+        task_type="SEQ_CLS",
+    )
+    wrapped = peft.get_peft_model(copy.deepcopy(theirs), made)
+    with torch.no_grad():
+        for name, weight in wrapped.named_parameters():
+            if weight.requires_grad:
+                weight.add_(torch.from_numpy(draw(name, tuple(weight.shape), "llama")) / 3)
+        expected = wrapped.eval()(ids).logits.numpy()
+    wrapped.save_pretrained(str(tmp_path / "theirs"))
+    merged = load(tmp_path / "base", adapter=tmp_path / "theirs")
+    assert near(merged._read([text]), expected, 1e-5)
+    assert not near(ours._read([text]), expected, 1e-2)
+
+    adapters = load_adapters(tmp_path / "theirs", ours.config)
+    head = adapters.head
+    assert head is not None
+    without = merge_lora(ours.params, dataclasses.replace(adapters, head=None))
+    assert not near(dataclasses.replace(ours, params=without)._read([text]), expected, 1e-2)
+    moved_on = dataclasses.replace(adapters, head={"weight": 2 * head["weight"]})
+    save_adapters(tmp_path / "ours", moved_on, ours.config, base_model=str(tmp_path / "base"))
+    back = peft.PeftModel.from_pretrained(copy.deepcopy(theirs), str(tmp_path / "ours"))
+    with torch.no_grad():
+        assert near(back.eval()(ids).logits.numpy(), 2 * expected, 1e-5)

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_er
 
 from modelops_jax.data import Dataset
 from modelops_jax.evaluation import ModelEvaluator, TaskType
-from modelops_jax.models import LoraConfig
+from modelops_jax.models import LoraConfig, merge_lora
 from modelops_jax.training import DpoLoss, TrainingConfig, fit, read_examples
 from modelops_jax.training._examples import label_value
 
@@ -49,6 +49,11 @@ def test_classes_are_learned_and_measured_as_by_hand(model):
     assert changed["model"]["layers"]["mlp"]["up_proj"]["weight"]
     assert result.adapters is not None
     assert set(result.adapters.weights) == {"self_attn", "mlp"}
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        merge_lora(reader.params, result.adapters),
+        result.model.params,
+    )
 
 
 @pytest.mark.model  # as classes are, with another loss
