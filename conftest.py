@@ -1,5 +1,6 @@
 """Fixtures of the whole suite, doctests included."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,25 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 
+@pytest.fixture(scope="session")
+def _numbered_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Empty folders, one after the other; `mktemp` would look through all earlier ones."""
+    parent = tmp_path_factory.mktemp("tests")
+
+    def folders() -> Iterator[Path]:
+        for number in itertools.count():
+            folder = parent / str(number)
+            folder.mkdir()
+            yield folder
+
+    return folders()
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+def _own_folders(_numbered_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch):
     """Run every test in an empty folder, with an empty home for jobs and aliases."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
-    monkeypatch.setenv("MODELOPS_HOME", str(tmp_path_factory.mktemp("modelops-home")))
+    monkeypatch.chdir(next(_numbered_folders))
+    monkeypatch.setenv("MODELOPS_HOME", str(next(_numbered_folders)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,14 +50,15 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
     compilation_cache.reset_cache()
 
 
-# What trains and generates compiles large programs for small work. Metrics are not among these:
-# how exact they are may depend on how they are compiled.
-LIGHTLY_COMPILED = {"cli", "jobs", "models", "recipes", "training"}
+# What trains and generates compiles large programs for small work, and evaluations the programs of
+# metrics. Metrics themselves are not among these: how exact they are may depend on how they are
+# compiled.
+LIGHTLY_COMPILED = {"cli", "evaluation", "jobs", "models", "recipes", "reports", "training"}
 
 
 def is_light(path: Path) -> bool:
     """Whether the tests of a file spend little on machine code."""
-    return path.parent.name in LIGHTLY_COMPILED
+    return path.name == "README.md" or path.parent.name in LIGHTLY_COMPILED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
