@@ -45,7 +45,7 @@ def test_the_page_holds_every_number_and_loads_nothing(tmp_path):
     for name, value in result.metrics.items():
         interval = result.intervals[name]
         assert f">{value:.4f}<" in page
-        assert f">{interval.low:.4f}\N{EN DASH}{interval.high:.4f}<" in page
+        assert f">{interval.low:.4f} to {interval.high:.4f}<" in page
     for one in (*result.per_class, *result.slices):
         for value in one.metrics.values():
             assert f">{value:.4f}<" in page
