@@ -8,7 +8,7 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
 from ._class_scores import ClassScoreReader
-from ._classification import LabelPair, LabelReader
+from ._label_pair import LabelPair, LabelReader
 from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
 from ._queries import QueryPair, read_queries

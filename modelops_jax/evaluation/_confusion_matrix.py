@@ -7,7 +7,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._classification import LabelPair, LabelReader
+from ._label_pair import LabelPair, LabelReader
 from ._labels import shorten
 
 MOST_CLASSES = 4096

@@ -13,8 +13,8 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._class_scores import ClassScorePair, ClassScoreReader
-from ._classification import LabelReader
 from ._confusion_matrix import MOST_CLASSES, ConfusionMatrix
+from ._label_pair import LabelReader
 from ._running import LabelCounts
 
 # Scores that are kept, so that the curves of so many rows are exact.

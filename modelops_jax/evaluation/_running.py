@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._builtin import BuiltIn, Evidence, Reader
-from ._classification import LabelPair
 from ._growing import GrowingClasses
+from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._ranking import ScorePair, ScoreReader

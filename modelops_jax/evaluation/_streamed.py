@@ -10,8 +10,8 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
-from ._classification import LabelPair
 from ._growing import GrowingClasses
+from ._label_pair import LabelPair
 from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair

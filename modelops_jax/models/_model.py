@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, Int
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
 from ._description import check_vocabulary, floating, resolve_or_warn
-from ._errors import ChatTemplateError
 from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._head import init_head, read_texts
@@ -25,6 +24,7 @@ from ._params import Params
 from ._peft import load_adapters
 from ._presets import make_preset
 from ._progress import show_rows
+from ._prompts import check_list, check_strings, encode_prompts, stop_texts
 from ._score import score
 from ._tokenizer import Tokenizer
 
@@ -34,13 +34,6 @@ def _logits(
     params: Params, token_ids: Int[Array, "batch length"], *, config: DecoderConfig, dtype: Any
 ) -> Float[Array, "batch length vocabulary"]:
     return unembed(params, config, forward(params, config, token_ids, dtype=dtype)[0])
-
-
-class _Prompt(NamedTuple):
-    """A prompt's token ids, and its text, of which a completion is the continuation."""
-
-    ids: list[int]
-    text: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,8 +142,8 @@ class Model:
             2
         """
         self._check_head(has_labels=False)
-        encoded = self._encode_prompts(prompts)
-        stops = _stop_texts(stop)
+        encoded = encode_prompts(self.tokenizer, prompts)
+        stops = stop_texts(stop)
         for id_ in stop_ids:
             if not 0 <= id_ < self.config.vocab_size:
                 raise ValueError(
@@ -210,9 +203,9 @@ class Model:
             ([4], True)
         """
         self._check_head(has_labels=False)
-        _check_list("completions", completions)
-        _check_strings("completions", completions)
-        encoded = self._encode_prompts(prompts)
+        check_list("completions", completions)
+        check_strings("completions", completions)
+        encoded = encode_prompts(self.tokenizer, prompts)
         # Lists of different length are refused by `score`.
         after = [prompt.text for prompt in encoded] + [""] * len(completions)
         return score(
@@ -250,8 +243,8 @@ class Model:
             >>> load("tiny").with_labels(["ham", "spam"]).config.labels
             ('ham', 'spam')
         """
-        _check_list("labels", labels)
-        _check_strings("labels", labels)
+        check_list("labels", labels)
+        check_strings("labels", labels)
         if not labels:
             raise ValueError("labels is empty; expected the classes, or the name of a value")
         config = dataclasses.replace(self.config, labels=tuple(labels))
@@ -320,8 +313,8 @@ class Model:
 
     def _read(self, texts: Sequence[Any]) -> Float[np.ndarray, "rows labels"]:
         self._check_head(has_labels=True)
-        _check_list("texts", texts)
-        _check_strings("texts", texts)
+        check_list("texts", texts)
+        check_strings("texts", texts)
         return read_texts(
             self.params,
             self.config,
@@ -340,48 +333,6 @@ class Model:
                 f"{self.name} reads texts (labels: {', '.join(self.config.labels)}) and writes "
                 "none; use predict"
             )
-
-    def _encode_prompts(self, prompts: Sequence[Any]) -> list[_Prompt]:
-        _check_list("prompts", prompts)
-        return [self._encode_prompt(index, prompt) for index, prompt in enumerate(prompts)]
-
-    def _encode_prompt(self, index: int, prompt: Any) -> _Prompt:
-        tokenizer = self.tokenizer
-        try:
-            if isinstance(prompt, str):
-                return _Prompt(tokenizer.encode(prompt, add_special_tokens=True), prompt)
-            if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
-                # The template writes the special tokens itself.
-                text = tokenizer.render_protected(prompt, add_generation_prompt=True)
-                return _Prompt(tokenizer.encode_protected(text), text)
-        except ChatTemplateError as error:
-            raise ChatTemplateError(f"prompts[{index}]: {error}") from error
-        except ValueError as error:
-            raise ValueError(f"prompts[{index}]: {error}") from error
-        hint = " (is it one conversation? then wrap it in a list)"
-        raise TypeError(
-            f"prompts[{index}] is a {type(prompt).__name__}; expected a string or a list of "
-            f"messages{hint if isinstance(prompt, Mapping) else ''}"
-        )
-
-
-def _stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    for text in stops:
-        if not text or not isinstance(text, str):
-            raise ValueError(f"stop has {text!r}; expected texts of at least one character")
-    return stops
-
-
-def _check_list(name: str, value: Any) -> None:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise TypeError(f"{name} must be a list, found {type(value).__name__}")
-
-
-def _check_strings(name: str, values: Sequence[Any]) -> None:
-    for index, value in enumerate(values):
-        if not isinstance(value, str):
-            raise TypeError(f"{name}[{index}] is a {type(value).__name__}; expected a string")
 
 
 def load(

@@ -22,6 +22,7 @@ from ._chat import Messages, check_messages, render_chat
 from ._continuation import continuing
 from ._errors import ChatTemplateError, CheckpointError
 from ._json_file import read_json, write_json
+from ._tokenizer_files import chat_template_of, end_ids, named_token, read_backend
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -291,11 +292,11 @@ class Tokenizer:
                 or no token ends a text; the message names the file and the field.
         """
         folder = Path(folder)
-        backend = _read_backend(folder / "tokenizer.json")
+        backend = read_backend(folder / "tokenizer.json")
         path = folder / "tokenizer_config.json"
         config = read_json(path) if path.exists() else {}
-        named = {key: _named_token(backend, path, config, key) for key in SPECIAL_TOKENS}
-        ends = _end_ids(folder / "generation_config.json") or _end_ids(folder / "config.json")
+        named = {key: named_token(backend, path, config, key) for key in SPECIAL_TOKENS}
+        ends = end_ids(folder / "generation_config.json") or end_ids(folder / "config.json")
         eos_id = named["eos_token"]
         if eos_id is None:
             if not ends:
@@ -311,7 +312,7 @@ class Tokenizer:
             eos_id=eos_id,
             pad_id=eos_id if pad_id is None else pad_id,
             stop_ids=tuple(dict.fromkeys((eos_id, *ends))),
-            chat_template=_chat_template(folder, config),
+            chat_template=chat_template_of(folder, config),
         )
 
     def _special_tokens(self) -> dict[str, str]:
@@ -356,54 +357,3 @@ def _without_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokeniz
 
 def _mark(index: int) -> str:
     return PROTECTED + chr(FIRST_MARK + index)
-
-
-def _read_backend(path: Path) -> tokenizers.Tokenizer:
-    if not path.exists():
-        raise CheckpointError(
-            f"{path.parent} has no tokenizer.json; other forms of tokenizer are not read. "
-            "transformers' AutoTokenizer writes one with save_pretrained"
-        )
-    try:
-        backend = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the package raises bare Exception for a damaged file
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    # Left in the file by whoever saved it; how long a row may be is our caller's business.
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
-def _named_token(
-    backend: tokenizers.Tokenizer, path: Path, config: dict[str, Any], key: str
-) -> int | None:
-    value = config.get(key)
-    # Older files keep the token's flags with its text.
-    text = value.get("content") if isinstance(value, dict) else value
-    if text is None:
-        return None
-    token = backend.token_to_id(text) if isinstance(text, str) else None
-    if token is None:
-        raise CheckpointError(f"{path}: {key} {text!r} is not in the vocabulary of tokenizer.json")
-    return token
-
-
-def _end_ids(path: Path) -> tuple[int, ...]:
-    if not path.exists():
-        return ()
-    value = read_json(path).get("eos_token_id")
-    ids = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(id_, int) and id_ >= 0 for id_ in ids):
-        raise CheckpointError(f"{path}: eos_token_id is {value!r}; expected token ids")
-    return tuple(ids)
-
-
-def _chat_template(folder: Path, config: dict[str, Any]) -> str | None:
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        return path.read_text(encoding="utf-8")
-    value = config.get("chat_template")
-    if isinstance(value, list):
-        # Several templates by name; the one without a purpose of its own is called default.
-        value = {entry["name"]: entry["template"] for entry in value}.get("default")
-    return value

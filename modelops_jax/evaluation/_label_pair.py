@@ -1,0 +1,202 @@
+"""True and predicted labels, read once for all metrics of them."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._builtin import Computed, Confidence, Pair
+from ._labels import CodedLabels, encode_labels
+from ._per_class import LARGEST_TABLE, values_by_class
+from ._result import ClassResult
+from ._sharded import count_labels, on_devices
+from ._slicing import SliceOutcome, Slicing
+from ._vectors import check_same_length
+
+
+@dataclass(frozen=True)
+class LabelPair(Pair):
+    """True and predicted labels over one set of classes.
+
+    Args:
+        labels: both vectors, coded.
+        num_classes: the classes of the table that all metrics of the pass are to share; None
+            where none of them needs a table.
+        counts: how many rows each entry stands for, int64; None: one.
+        kept: which of the rows as they were given these are; None: all.
+    """
+
+    labels: CodedLabels
+    num_classes: int | None = None
+    counts: np.ndarray | None = None
+    kept: np.ndarray | None = None
+
+    @property
+    def y_true(self) -> np.ndarray:
+        return self.labels.codes["y_true"]
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        return self.labels.codes["y_pred"]
+
+    @property
+    def rows(self) -> int:
+        return len(self.y_true) if self.counts is None else int(self.counts.sum())
+
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        if self.counts is None:
+            return super().report(bound)
+        return numeric.compute_counts(bound, self.y_true, self.y_pred, self.counts)
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        if self.counts is None or confidence is None:
+            return super().intervals(bound, self._own(confidence))
+        states = self.report(bound).states
+        return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
+
+    def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
+        averaged = any(metric.averages(self) for metric in metrics.values())
+        return self.tabled if averaged and len(self.labels.classes) <= LARGEST_TABLE else self
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        averaged = {name: metric for name, metric in metrics.items() if metric.averages(self)}
+        if not averaged:
+            return super().compute(metrics, confidence)
+        classes = len(self.labels.classes)
+        if classes <= LARGEST_TABLE:
+            return Pair.compute(self.tabled, metrics, confidence)
+        rest = {name: metric for name, metric in metrics.items() if name not in averaged}
+        outcomes = super().compute(rest, confidence)
+        # A table this large is counted, but its cells are too many to be drawn again and again.
+        whole = {name: m for name, m in averaged.items() if not m.class_by_class}
+        if whole:
+            outcomes.update(Pair.compute(self, whole, None))
+        averaged = {name: m for name, m in averaged.items() if m.class_by_class}
+        names = {f"{metric.quantity}_score" for metric in averaged.values()}
+        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
+        for name, metric in averaged.items():
+            mean = metric.mean(self, values[f"{metric.quantity}_score"])
+            missing = len(metric.missing(self))
+            rule = f"{name}: {metric.rule(self)}" if missing else None
+            outcomes[name] = Computed(mean, rule, facts=metric.facts(self), undefined=missing)
+        return outcomes
+
+    def facts(self) -> dict[str, Any]:
+        """The classes, for the metadata of a result: their number, and a few by name."""
+        classes = self.labels.classes
+        listed = {"classes": list(classes)} if len(classes) <= LARGEST_TABLE else {}
+        return {"num_classes": len(classes), **listed}
+
+    @property
+    def tabled(self) -> "LabelPair":
+        """The pair with a table of all classes, which metrics that average over them need.
+
+        Rounded up to few sizes, each of which is compiled once; empty classes are skipped.
+        """
+        size = max(2, 1 << (len(self.labels.classes) - 1).bit_length())
+        return replace(self, num_classes=size)
+
+    def take(self, rows: np.ndarray) -> "LabelPair":
+        assert self.counts is None
+        codes = {side: column[rows] for side, column in self.labels.codes.items()}
+        return replace(self, labels=CodedLabels(self.labels.classes, codes), kept=None)
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        if self.kept is not None:
+            confidence = self._own(confidence)
+            slicings = [replace(slicing, ids=slicing.ids[self.kept]) for slicing in slicings]
+            return replace(self, kept=None).slices(metrics, slicings, confidence)
+        if not any(metric.averages(self) for metric in metrics.values()):
+            return super().slices(metrics, slicings, confidence)
+        if len(self.labels.classes) <= LARGEST_TABLE:
+            return Pair.slices(self.tabled, metrics, slicings, confidence)
+        return self.slices_one_by_one(metrics, slicings, confidence)
+
+    def _own(self, confidence: Confidence | None) -> Confidence | None:
+        """What is asked for, with the groups of these rows alone."""
+        if confidence is None or confidence.groups is None or self.kept is None:
+            return confidence
+        groups = [group for group, kept in zip(confidence.groups, self.kept, strict=True) if kept]
+        return replace(confidence, groups=groups)
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """Precision, recall and F1 of every class; none of more classes than are listed."""
+        classes = self.labels.classes
+        if not 0 < len(classes) <= LARGEST_TABLE:
+            return ()
+        right = self.y_true == self.y_pred
+        hits = self.rows_by_class(self.y_true[right], right)
+        rows, predicted = self.rows_by_class(self.y_true), self.rows_by_class(self.y_pred)
+        ratios = {
+            "precision": hits / np.maximum(predicted, 1),
+            "recall": hits / np.maximum(rows, 1),
+            "f1": 2 * hits / np.maximum(rows + predicted, 1),
+        }
+        return tuple(
+            ClassResult(
+                label,
+                int(rows[place]),
+                int(predicted[place]),
+                {name: float(values[place]) for name, values in ratios.items()},
+            )
+            for place, label in enumerate(classes)
+        )
+
+    def rows_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
+        """How many rows each class has among these entries, int64."""
+        weights = None if self.counts is None else self.counts[chosen]
+        return np.bincount(codes, weights, len(self.labels.classes)).astype(np.int64)
+
+    def without_rows(self, side: str) -> tuple[Hashable, ...]:
+        """The classes that do not occur in `"y_true"` or `"y_pred"`."""
+        rows = self.rows_by_class(self.labels.codes[side])
+        return tuple(self.labels.classes[place] for place in np.flatnonzero(rows == 0))
+
+
+@dataclass(frozen=True)
+class LabelReader:
+    """Reads two vectors of labels of one kind and one length.
+
+    Args:
+        ignore_index: rows with this true label are left out; None: no row is.
+    """
+
+    ignore_index: Hashable | None = None
+
+    def __call__(self, y_true: Any, y_pred: Any) -> LabelPair:
+        """Read both.
+
+        Raises:
+            TypeError: labels of two kinds, or that are not hashable.
+            ValueError: two lengths, more than one axis, or labels that are nan or fractions.
+        """
+        pair = _read(y_true, y_pred)
+        ignored = pair.labels.index.get(self.ignore_index)
+        if self.ignore_index is None or ignored is None:
+            return pair
+        kept = pair.y_true != ignored
+        labels = pair.labels.of_rows(kept)
+        if pair.counts is not None:
+            return LabelPair(labels, counts=pair.counts[kept])
+        return LabelPair(labels, kept=kept)
+
+
+def _read(y_true: Any, y_pred: Any) -> LabelPair:
+    if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
+        counted = count_labels(y_true, y_pred)
+        if counted is not None:
+            labels, counts = counted
+            return LabelPair(labels, counts=counts)
+    labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
+    check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
+    return LabelPair(labels)
