@@ -42,12 +42,7 @@ def score_targets(
     Returns:
         Scores in the order of `targets`; log-likelihoods are float32 and at most 0.
     """
-    head = output_head(params)
-    scores = jax.lax.map(
-        jax.checkpoint(lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0]),
-        _chunks(hidden, targets),
-    )
-    return jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+    return _scores(config, output_head(params), hidden, targets)
 
 
 def sum_log_likelihood(
@@ -80,11 +75,7 @@ def sum_log_likelihood(
 def _sum(
     config: DecoderConfig, head: Array, hidden: Array, targets: Array, used: Array
 ) -> tuple[Array, TokenScores]:
-    pieces = _chunks(hidden, targets)
-    scores = jax.lax.map(
-        lambda piece: _score(apply_head(head, config, piece[0]), piece[1])[0], pieces
-    )
-    scores = jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+    scores = _scores(config, head, hidden, targets)
     return jnp.where(used, scores.log_likelihood, 0.0).sum(), scores
 
 
@@ -93,25 +84,21 @@ def _sum_and_gradients(config: DecoderConfig, head: Any, hidden: Any, targets: A
     hidden, targets, used = hidden.value, targets.value, used.value
 
     def step(of_head: list[Array], piece: tuple[Array, ...]):
-        states, ids, counts = piece
+        states, ids, counted = piece
         # The states first: of a head that is not trained nothing is computed.
         given = (states, head) if trained else (states,)
-        logits, pull = jax.vjp(
-            lambda states, weight=head: apply_head(weight, config, states), *given
-        )
+        logits, pull = jax.vjp(lambda states, own=head: apply_head(own, config, states), *given)
         scores, exps, total = _score(logits, ids)
         is_target = jax.lax.broadcasted_iota(ids.dtype, logits.shape, 1) == ids[:, None]
-        weight = counts.astype(logits.dtype)[:, None]
-        residual = (is_target.astype(logits.dtype) - exps / total[:, None]) * weight
-        of_states, *own = pull(residual)
-        of_head = jax.tree.map(jnp.add, of_head, own)
-        return of_head, (of_states, scores)
+        residual = is_target.astype(logits.dtype) - exps / total[:, None]
+        of_states, *own = pull(residual * counted.astype(logits.dtype)[:, None])
+        return jax.tree.map(jnp.add, of_head, own), (of_states, scores)
 
     start = [jnp.zeros_like(head)] if trained else []
     of_head, (of_hidden, scores) = jax.lax.scan(step, start, _chunks(hidden, targets, used))
-    scores = jax.tree.map(lambda leaf: leaf.reshape(-1)[: len(targets)], scores)
+    of_hidden, scores = _joined((of_hidden, scores), len(targets))
     total = jnp.where(used, scores.log_likelihood, 0.0).sum()
-    return (total, scores), (of_head, of_hidden.reshape(-1, hidden.shape[1])[: len(targets)])
+    return (total, scores), (of_head, of_hidden)
 
 
 def _scaled_gradients(config: DecoderConfig, gradients: Any, cotangents: Any):
@@ -121,6 +108,15 @@ def _scaled_gradients(config: DecoderConfig, gradients: Any, cotangents: Any):
 
 
 _sum.defvjp(_sum_and_gradients, _scaled_gradients, symbolic_zeros=True)
+
+
+def _scores(config: DecoderConfig, head: Array, hidden: Array, targets: Array) -> TokenScores:
+    @jax.checkpoint
+    def score(piece: tuple[Array, ...]) -> TokenScores:
+        states, ids = piece
+        return _score(apply_head(head, config, states), ids)[0]
+
+    return _joined(jax.lax.map(score, _chunks(hidden, targets)), len(targets))
 
 
 def _score(logits: Array, ids: Array) -> tuple[TokenScores, Array, Array]:
@@ -144,3 +140,8 @@ def _chunks(hidden: Array, *others: Array) -> tuple[Array, ...]:
         )
         for column in (hidden, *others)
     )
+
+
+def _joined(pieces: Any, count: int) -> Any:
+    """What was made of chunks, end to end and without the padding."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], pieces)

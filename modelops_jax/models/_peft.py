@@ -157,12 +157,10 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
                 tensor = found.pop(name, None)
                 if tensor is None:
                     missing.append(name)
-                elif tensor.shape != shape:
-                    raise CheckpointError(
-                        f"{folder}: tensor {name!r} has shape {tensor.shape}; rank "
-                        f"{made_by.rank} and the base model ask for {shape}"
-                    )
                 else:
+                    _check_shape(
+                        folder, name, tensor, shape, f"rank {made_by.rank} and the base model"
+                    )
                     slot[...] = tensor
             block = weights.setdefault(path_of[0], {})
             block.setdefault(path_of[1], {})[key] = jnp.asarray(stacked)
@@ -171,11 +169,9 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
         shape = (len(config.labels), config.hidden_size)
         if head is None:
             missing.append(_HEAD)
-        elif head.shape != shape:
-            raise CheckpointError(
-                f"{folder}: tensor {_HEAD!r} has shape {head.shape}; the base model's labels "
-                f"({', '.join(config.labels)}) ask for {shape}"
-            )
+        else:
+            asking = f"the base model's labels ({', '.join(config.labels)})"
+            _check_shape(folder, _HEAD, head, shape, asking)
     if missing or found or not weights:
         parts = [f"not understood: {listing(found)}"] if found else []
         parts += [f"missing: {listing(missing)}"] if missing else []
@@ -183,6 +179,15 @@ def load_adapters(path: str | os.PathLike[str], config: DecoderConfig) -> Adapte
     targets = tuple(name for name in LINEAR if name in used)
     score = None if head is None else {"weight": jnp.asarray(head, jnp.float32)}
     return Adapters(weights, LoraConfig(**{**vars(made_by), "targets": targets}), score)
+
+
+def _check_shape(
+    folder: Path, name: str, tensor: np.ndarray, shape: tuple[int, ...], asking: str
+) -> None:
+    if tensor.shape != shape:
+        raise CheckpointError(
+            f"{folder}: tensor {name!r} has shape {tensor.shape}; {asking} ask for {shape}"
+        )
 
 
 def _read_settings(path: Path) -> tuple[LoraConfig, bool]:
