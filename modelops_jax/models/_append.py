@@ -124,7 +124,9 @@ def _enter(
     dtype: Any,
 ) -> tuple[Float[Array, "batch width"], tuple[View, View]]:
     last, positions, appended = _inputs(rows, ends)
-    views = make_views(config, jnp.ones_like(last), positions, 0, [*seen, appended])
+    views = make_views(
+        config, jnp.ones_like(last), positions, positions.reshape(-1), 0, [*seen, appended]
+    )
     return embed(outer, config, last[:, 0], positions[:, 0], dtype), views
 
 

@@ -4,12 +4,17 @@ Shape letters: B batch, T tokens, S keys (cached and new), H query heads, K key/
 G = H // K query heads per key head, C head size.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
+
+# What a policy of what to keep for the backward pass calls attention's results.
+ATTENTION_NAME = "attention"
 
 
 def attend(
@@ -32,46 +37,119 @@ def attend(
         The mixed values. The softmax runs in float32; what a query that sees nothing gives is
         finite and means nothing.
     """
-    batch, tokens, heads, head_dim = query.shape
-    if len(sources) == 1 and softcap is None and jax.default_backend() != "cpu":
+    if len(sources) > 1:
+        return _mix(query, sources, scale, softcap)[0]
+    if softcap is None and jax.default_backend() != "cpu":
         return _attend_by_jax(query, *sources[0], scale=scale)
+    return _attend_to_one(scale, softcap, query, *sources[0])
+
+
+def _mix(
+    query: Array, sources: Sequence[tuple[Array, Array, Array]], scale: float, softcap: float | None
+) -> tuple[Float[Array, "batch tokens width"], Float[Array, "batch kv_heads group tokens 1"]]:
+    """The mixed values, and the logarithm of what the softmax divides by."""
+    _, tokens, heads, _ = query.shape
     kv_heads = sources[0][0].shape[2]
-    group = heads // kv_heads
-    # (B, K, G*T, C): the query heads that share a key head become rows of one product.
-    grouped = query.reshape(batch, tokens, kv_heads, group, head_dim)
-    grouped = grouped.transpose(0, 2, 3, 1, 4).reshape(batch, kv_heads, -1, head_dim)
-    scores, lowest = [], jnp.finfo(jnp.float32).min
-    for keys, _, mask in sources:
-        score = _contract("bkqc,bskc->bkqs", grouped, keys, jnp.float32)
-        score = score.reshape(batch, kv_heads, group, tokens, -1) * scale
-        score = cap(score, softcap)
-        # The lowest finite number, not -inf: a query without visible slots must stay finite.
-        scores.append(jnp.where(mask[:, None, None, :, :], score, lowest))
+    grouped = _group(query, kv_heads)
+    scores = [
+        _masked_scores(grouped, keys, mask, scale, softcap, heads // kv_heads)
+        for keys, _, mask in sources
+    ]
     top = scores[0].max(axis=-1, keepdims=True)
     for score in scores[1:]:
         top = jnp.maximum(top, score.max(axis=-1, keepdims=True))
-    top = jax.lax.stop_gradient(top)
-    exps = [
-        jnp.where(mask[:, None, None, :, :], jnp.exp(score - top), 0.0)
-        for score, (_, _, mask) in zip(scores, sources, strict=True)
-    ]
     total = jnp.zeros_like(top)
     mixed = jnp.zeros_like(grouped)
-    for piece, (_, values, _) in zip(exps, sources, strict=True):
+    for score, (_, values, _) in zip(scores, sources, strict=True):
+        piece = jnp.exp(score - top)
         total = total + piece.sum(axis=-1, keepdims=True)
-        rows = piece.reshape(batch, kv_heads, group * tokens, -1).astype(values.dtype)
+        rows = piece.reshape(*grouped.shape[:3], -1).astype(values.dtype)
         mixed = mixed + _contract("bkqs,bskc->bkqc", rows, values, query.dtype)
-    mixed = mixed.reshape(batch, kv_heads, group, tokens, head_dim)
     # Dividing after the product touches head_dim numbers a query instead of every slot.
-    mixed = mixed / jnp.maximum(total, jnp.finfo(jnp.float32).tiny).astype(mixed.dtype)
-    return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads * head_dim)
+    mixed = mixed / total.reshape(*grouped.shape[:3], 1).astype(mixed.dtype)
+    return _ungroup(mixed, tokens), top + jnp.log(total)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _attend_to_one(
+    scale: float, softcap: float | None, query: Array, keys: Array, values: Array, mask: Array
+) -> Float[Array, "batch tokens width"]:
+    """Attention over one source, whose weights are not kept but computed again for gradients."""
+    return _mix(query, [(keys, values, mask)], scale, softcap)[0]
+
+
+def _attend_and_keep(scale: Any, softcap: Any, query: Any, keys: Any, values: Any, mask: Any):
+    mixed, total = _mix(query, [(keys, values, mask)], scale, softcap)
+    mixed, total = (checkpoint_name(x, ATTENTION_NAME) for x in (mixed, total))
+    return mixed, (query, keys, values, mask, mixed, total)
+
+
+def _attention_gradients(scale: float, softcap: float | None, kept: Any, of_mixed: Array):
+    """With P the weights and S what they are the softmax of: dS = P * (dP - sum(dO * O)).
+
+    Source: Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with
+    IO-Awareness", 2022, Appendix B.2.
+    """
+    query, keys, values, mask, mixed, total = kept
+    _, tokens, heads, _ = query.shape
+    kv_heads = keys.shape[2]
+    grouped = _group(query, kv_heads)
+    scores = _masked_scores(grouped, keys, mask, scale, softcap, heads // kv_heads)
+    weights = jnp.exp(scores - total)
+    of_mixed = of_mixed.reshape(query.shape)
+    dots = (of_mixed * mixed.reshape(query.shape)).astype(jnp.float32).sum(axis=-1, keepdims=True)
+    of_mixed = _group(of_mixed, kv_heads)
+    of_weights = _contract("bkqc,bskc->bkqs", of_mixed, values, jnp.float32)
+    dots = _group(dots, kv_heads).reshape(total.shape)
+    of_scores = weights * (of_weights.reshape(scores.shape) - dots) * scale
+    if softcap is not None:
+        # Where it is masked the weight is 0, so the cap's slope does not matter there.
+        slope = 1.0 - jnp.square(scores / softcap)
+        of_scores = of_scores * jnp.where(mask[:, None, None, :, :], slope, 0.0)
+    shape = (*grouped.shape[:3], -1)
+    of_scores = of_scores.reshape(shape).astype(query.dtype)
+    rows = weights.reshape(shape).astype(values.dtype)
+    of_query = _contract("bkqs,bskc->bkqc", of_scores, keys, query.dtype)
+    of_keys = jnp.einsum("bkqs,bkqc->bskc", of_scores, grouped)
+    of_values = jnp.einsum("bkqs,bkqc->bskc", rows, of_mixed)
+    if keys.shape[0] != query.shape[0]:
+        of_keys, of_values = (x.sum(axis=0, keepdims=True) for x in (of_keys, of_values))
+    return _ungroup(of_query, tokens).reshape(query.shape), of_keys, of_values, None
+
+
+_attend_to_one.defvjp(_attend_and_keep, _attention_gradients)
+
+
+def _group(x: Array, kv_heads: int) -> Float[Array, "batch kv_heads rows size"]:
+    """(B, T, H, C) as (B, K, G * T, C): the heads that share a key head are rows of one product."""
+    batch, tokens, _, size = x.shape
+    x = x.reshape(batch, tokens, kv_heads, -1, size)
+    return x.transpose(0, 2, 3, 1, 4).reshape(batch, kv_heads, -1, size)
+
+
+def _ungroup(x: Array, tokens: int) -> Float[Array, "batch tokens width"]:
+    """Back from (B, K, G * T, C) to (B, T, H * C)."""
+    batch, kv_heads, _, size = x.shape
+    x = x.reshape(batch, kv_heads, -1, tokens, size)
+    return x.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, -1)
+
+
+def _masked_scores(
+    grouped: Array, keys: Array, mask: Array, scale: float, softcap: float | None, group: int
+) -> Float[Array, "batch kv_heads group tokens slots"]:
+    score = _contract("bkqc,bskc->bkqs", grouped, keys, jnp.float32)
+    batch, kv_heads, rows, slots = score.shape
+    score = cap(score.reshape(batch, kv_heads, group, rows // group, slots) * scale, softcap)
+    # The lowest finite number, not -inf: a query without visible slots must stay finite. All
+    # others weigh a slot they do not see with exp(lowest - top), which is 0.
+    return jnp.where(mask[:, None, None, :, :], score, jnp.finfo(jnp.float32).min)
 
 
 def _attend_by_jax(
     query: Float[Array, "batch tokens heads head_dim"],
     keys: Array,
     values: Array,
-    mask: Bool[Array, "#batch tokens tokens"],
+    mask: Bool[Array, "#batch tokens slots"],
     *,
     scale: float,
 ) -> Float[Array, "batch tokens width"]:
@@ -80,7 +158,8 @@ def _attend_by_jax(
     The mask always goes with it: it is what keeps packed rows apart. Padding, which sees nothing,
     sees itself here, because a softmax over nothing is nan in some implementations.
     """
-    own = jnp.eye(mask.shape[-1], dtype=bool)[None]
+    tokens, slots = mask.shape[-2:]
+    own = jnp.eye(tokens, slots, k=slots - tokens, dtype=bool)[None]
     mask = mask | (own & ~mask.any(axis=-1, keepdims=True))
     mixed = jax.nn.dot_product_attention(query, keys, values, mask=mask[:, None], scale=scale)
     return mixed.reshape(*mixed.shape[:2], -1)

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from ._attention import attend, cap
+from ._attention import ATTENTION_NAME, attend, cap
 from ._config import DecoderConfig
 from ._dropout import Noise
-from ._lora import Adapters, project
+from ._lora import LINEAR_NAME, Adapters, project
 from ._mesh import keep_rows_divided, look_up
 from ._params import Params
+from ._places import Places, from_rows, places_of, to_rows
 from ._rotary import rotate_halves
 from ._views import Seen, View, choose_view, make_views
 
@@ -89,11 +90,13 @@ def run_layer(
     scale: float,
     noise: Noise | None,
     config: DecoderConfig,
+    places: Places | None = None,
 ) -> tuple[Float[Array, "flat width"], KeyValues]:
     """One decoder layer: the new hidden states, and the keys and values of the rows' tokens.
 
     The tokens of a call are one flat axis, the prefix's first and then the rows': with two axes
-    the backward pass would copy the operands of every product into another order.
+    the backward pass would copy the operands of every product into another order. `places` says
+    where they lie in the rows, if padding is not among them.
     """
     gemma = config.traits.gemma
     batch, tokens, _ = view.mask.shape
@@ -111,7 +114,7 @@ def run_layer(
         if norm in layer["self_attn"]:
             x = normalize(x, layer["self_attn"][norm])
         x = rotate_halves(x, *view.rotation) if norm and view.rotation else x
-        return x[None, :prefix], x[prefix:].reshape(batch, tokens, *x.shape[1:])
+        return x[None, :prefix], to_rows(x[prefix:], places).reshape(batch, tokens, *x.shape[1:])
 
     def normalize(x: Array, norm: Params) -> Array:
         return _normalize(x, norm, config)
@@ -121,13 +124,15 @@ def run_layer(
     prefix_query, query = heads(query, "q_norm")
     prefix_key, key = heads(key, "k_norm")
     prefix_value, value = heads(value, None)
-    before = list(past)
-    if prefix:
-        before.append(KeyValues(prefix_key, prefix_value))
-    sources = [(kv.keys, kv.values, mask) for kv, mask in zip(before, view.seen, strict=True)]
-    sources.append((key, value, view.mask))
     constants = {"scale": config.attention_scale, "softcap": config.attn_logit_softcapping}
-    mixed = attend(query, sources, **constants).reshape(batch * tokens, -1)
+    sources = [(kv.keys, kv.values, mask) for kv, mask in zip(past, view.seen, strict=True)]
+    # A copy of the prefix for each row costs less than products of its own.
+    keys, values = (
+        jnp.concatenate([jnp.broadcast_to(first, (batch, *first.shape[1:])), x], axis=1)
+        for first, x in ((prefix_key, key), (prefix_value, value))
+    )
+    sources.append((keys, values, view.mask))
+    mixed = from_rows(attend(query, sources, **constants).reshape(batch * tokens, -1), places)
     if prefix:
         first = [(prefix_key, prefix_value, view.prefix_mask)]
         mixed = jnp.concatenate([attend(prefix_query, first, **constants)[0], mixed])
@@ -175,6 +180,7 @@ def forward(
     dtype: Any = jnp.float32,
     remat: Remat = "none",
     unroll: bool = False,
+    computed: Int[Array, " computed"] | None = None,
 ) -> tuple[Float[Array, "batch tokens width"], KeyValues]:
     """Hidden states after the last norm, and the keys and values of these tokens.
 
@@ -194,9 +200,13 @@ def forward(
         dropout: A number for each token that decides, with the layer, which inputs of the adapters
             are dropped, at the rate of the adapters' configuration; none are without it.
         dtype: Type of the activations; norms and softmax run in float32 whatever it is.
-        remat: What is kept for the backward pass: everything, the results of products with
-            weights ("dots"), or each layer's input alone ("layer"); the rest is computed again.
+        remat: What is kept for the backward pass: everything, the results of attention and of
+            products with weights ("dots"), or each layer's input and the result of its attention
+            ("layer"); the rest is computed again.
         unroll: Compile each layer on its own instead of one for all, which gives the same bits.
+        computed: Places of the flattened (batch, tokens) that layers work on: each token's, and
+            batch * tokens to fill up. The others are padding, whose states are then 0. By default
+            layers work on all places.
 
     Returns:
         Hidden states of type `dtype`, and `KeyValues` of shape (layers, batch, tokens, kv_heads,
@@ -213,10 +223,17 @@ def forward(
     if positions is None:
         row = jnp.arange(prefix, prefix + tokens, dtype=jnp.int32)
         positions = jnp.broadcast_to(row[None], (batch, tokens))
+    places = None if computed is None else places_of(computed, batch * tokens)
+    flat_ids = from_rows(token_ids.reshape(-1), places)
+    flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), flat_ids])
+    flat_positions = from_rows(positions.reshape(-1), places)
+    flat_positions = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), flat_positions])
     seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
-    full, local = make_views(config, segment_ids, positions, prefix, seen)
+    full, local = make_views(config, segment_ids, positions, flat_positions, prefix, seen)
     scale = adapters.scale if adapters else 0.0
-    dropped = None if dropout is None or adapters is None else dropout.reshape(-1)
+    dropped = None
+    if dropout is not None and adapters is not None:
+        dropped = from_rows(dropout.reshape(-1), places)
     assert dropped is None or not prefix, "a token that all rows share has no row to be dropped by"
     # Without a choice there is nothing to choose in the loop.
     mixes = len(set(config.local_layers)) > 1
@@ -229,13 +246,12 @@ def forward(
         noise = None
         if dropped is not None and adapters is not None:
             noise = Noise(dropped, index, adapters.config.dropout)
-        return run_layer(hidden, layer, low_rank, earlier, view, scale, noise, config)
+        return run_layer(hidden, layer, low_rank, earlier, view, scale, noise, config, places)
 
     if remat != "none":
-        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-        step = jax.checkpoint(step, prevent_cse=False, policy=policy if remat == "dots" else None)
-    flat_ids = jnp.concatenate([prefix_ids.astype(token_ids.dtype), token_ids.reshape(-1)])
-    flat_positions = jnp.concatenate([jnp.arange(prefix, dtype=jnp.int32), positions.reshape(-1)])
+        kept = (ATTENTION_NAME, LINEAR_NAME) if remat == "dots" else (ATTENTION_NAME,)
+        policy = jax.checkpoint_policies.save_only_these_names(*kept)
+        step = jax.checkpoint(step, prevent_cse=False, policy=policy)
     hidden = embed(params, config, flat_ids, flat_positions, dtype)
     weights = adapters.weights if adapters else {}
     is_local = jnp.asarray(config.local_layers) if mixes else None
@@ -243,8 +259,8 @@ def forward(
     index = None if dropped is None else jnp.arange(config.num_layers, dtype=jnp.int32)
     slices = (params["model"]["layers"], weights, caches, is_local, index)
     hidden, key_values = jax.lax.scan(step, hidden, slices, unroll=unroll)
-    hidden = hidden[prefix:].reshape(batch, tokens, -1)
-    return final_norm(params, config, hidden), key_values
+    hidden = final_norm(params, config, hidden[prefix:])
+    return to_rows(hidden, places).reshape(batch, tokens, -1), key_values
 
 
 def final_norm(

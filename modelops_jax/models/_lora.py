@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from ._dropout import Noise, drop
@@ -23,6 +24,8 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
 LINEAR = ATTENTION + MLP
 MAGNITUDE = "lora_magnitude_vector"
+# What a policy of what to keep for the backward pass calls the results of products with weights.
+LINEAR_NAME = "linear"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,14 +176,17 @@ def project(
     adapted = [name for name in names if name in low_rank]
     if adapted:
         down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)
-        inner = jnp.einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down) * scale
+        inner = jnp.einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down)
+        inner = checkpoint_name(inner, LINEAR_NAME) * scale
         for name, piece in zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True):
             adapter = low_rank[name]
             up = jnp.einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
             outputs[name] = outputs[name] + up
-            if MAGNITUDE in adapter:
-                norm = jax.lax.stop_gradient(_row_norms(linears[name]["weight"], adapter, scale))
-                outputs[name] *= (adapter[MAGNITUDE] / norm).astype(x.dtype)[None]
+    outputs = {name: checkpoint_name(y, LINEAR_NAME) for name, y in outputs.items()}
+    for name in adapted:
+        if MAGNITUDE in (adapter := low_rank[name]):
+            norm = jax.lax.stop_gradient(_row_norms(linears[name]["weight"], adapter, scale))
+            outputs[name] *= (adapter[MAGNITUDE] / norm).astype(x.dtype)[None]
     for name in names:
         if "bias" in linears[name]:
             outputs[name] = outputs[name] + linears[name]["bias"].astype(x.dtype)[None]

@@ -22,13 +22,13 @@ class View(NamedTuple):
     """Rotations and masks of one kind of layer.
 
     `rotation` holds the cosines and sines of all tokens of the call, the prefix's first, or is
-    None where positions are learned; `mask` and `prefix_mask` say
-    which tokens of the rows and of the prefix see each other, `seen` which earlier slots the
-    rows' tokens see.
+    None where positions are learned; `mask` says what of the prefix and of their row the rows'
+    tokens see, `prefix_mask` which tokens of the prefix see each other, `seen` which earlier slots
+    the rows' tokens see.
     """
 
     rotation: tuple[Float[Array, "flat half"], Float[Array, "flat half"]] | None
-    mask: Bool[Array, "batch tokens tokens"]
+    mask: Bool[Array, "batch tokens slots"]
     prefix_mask: Bool[Array, "1 prefix prefix"]
     seen: list[Bool[Array, "_ _ _"]]
 
@@ -55,6 +55,7 @@ def make_views(
     config: DecoderConfig,
     segment_ids: Int[Array, "batch tokens"],
     positions: Int[Array, "batch tokens"],
+    flat_positions: Int[Array, " flat"],
     prefix: int,
     past: Sequence[Seen],
 ) -> tuple[View, View]:
@@ -64,6 +65,7 @@ def make_views(
         config: The architecture.
         segment_ids: Tokens see earlier tokens of their own segment; 0 is padding.
         positions: Position of each token in its sequence.
+        flat_positions: Of what layers work on: the prefix, and the tokens in the order they have.
         prefix: Number of tokens before every row, at positions 0, 1, ...
         past: Earlier tokens.
 
@@ -73,15 +75,15 @@ def make_views(
     first = jnp.arange(prefix, dtype=positions.dtype)[None]
 
     def rotation(theta: float, scaling: RopeScaling | None) -> tuple[Array, Array]:
-        flat = jnp.concatenate([first[0], positions.reshape(-1)])
-        return rotary(flat, rope_frequencies(config.head_dim, theta, scaling))
+        return rotary(flat_positions, rope_frequencies(config.head_dim, theta, scaling))
 
-    sources = [*past, Seen(first, jnp.ones((1, prefix), bool))] if prefix else past
+    own = jnp.concatenate([jnp.broadcast_to(first, (len(positions), prefix)), positions], axis=1)
+    sees_prefix = jnp.ones((*segment_ids.shape, prefix), bool)
     full = View(
         rotation(config.rope_theta, config.rope_scaling) if config.rope_theta else None,
-        causal_mask(segment_ids),
+        jnp.concatenate([sees_prefix, causal_mask(segment_ids)], axis=-1),
         causal_mask(jnp.ones((1, prefix), jnp.int32)),
-        [source.visible[:, None, :] for source in sources],
+        [earlier.visible[:, None, :] for earlier in past],
     )
     window = config.sliding_window
     if window is None:
@@ -89,11 +91,11 @@ def make_views(
     local_theta = config.local_rope_theta
     local = View(
         rotation(local_theta, None) if local_theta else full.rotation,
-        full.mask & _near(positions, positions, window),
+        full.mask & _near(positions, own, window),
         full.prefix_mask & _near(first, first, window),
         [
-            visible & _near(positions, source.positions, window)
-            for visible, source in zip(full.seen, sources, strict=True)
+            visible & _near(positions, earlier.positions, window)
+            for visible, earlier in zip(full.seen, past, strict=True)
         ],
     )
     return full, local

@@ -22,6 +22,7 @@ WINDOW = 16
 
 
 NO_VALUES = np.zeros(0, np.float32)
+NO_PLACES = np.zeros(0, np.int32)
 
 
 class Batch(NamedTuple):
@@ -32,6 +33,8 @@ class Batch(NamedTuple):
     the prefix included. `at` holds places in the flattened (batch * tokens) states that predict
     the `targets`; unused places have `weight` 0. `dropout` has a number for each token, or no
     column where nothing is dropped; `values` one for each target, where the objective has them.
+    `computed` are the places of the flattened sequences that layers work on, filled up with
+    batch * tokens; empty, they work on all.
     """
 
     prefix_ids: Int[np.ndarray, " prefix"]
@@ -43,14 +46,15 @@ class Batch(NamedTuple):
     weight: Int[np.ndarray, " targets"]
     dropout: UInt32[np.ndarray, "batch _"]
     values: Float32[np.ndarray, " _"] = NO_VALUES
+    computed: Int[np.ndarray, " _"] = NO_PLACES
 
 
 class TokenCounts(NamedTuple):
     """What batches hold.
 
     `real` tokens are those of the rows, each row counted whole; the loss is on the `trained` ones.
-    `computed` places are those the model works on: rows x tokens of each batch's shape, and the
-    tokens that all rows begin with once a batch. `padding` of them hold nothing.
+    `computed` places are those that layers work on, and the tokens that all rows begin with once
+    a batch. `padding` of them hold nothing.
     """
 
     real: int
@@ -152,7 +156,13 @@ def make_packed_batch(
     padded[:, :used] = np.concatenate(at), np.concatenate(targets), np.ones(used)
     prefix_ids = sequences[0][0].token_ids[:prefix]
     places, predicted, weight = padded
-    return Batch(prefix_ids, token_ids, segment_ids, positions, places, predicted, weight, words)
+    computed = NO_PLACES
+    if shape.computed is not None:
+        computed = np.full(shape.computed, segment_ids.size, np.int32)
+        real = np.flatnonzero(segment_ids)
+        computed[: len(real)] = real
+    batch = Batch(prefix_ids, token_ids, segment_ids, positions, places, predicted, weight, words)
+    return batch._replace(computed=computed)
 
 
 class Batches:
@@ -163,7 +173,8 @@ class Batches:
         groups: Indices of the sequences of the batches that will be asked for.
         size: Number of sequences of a batch; groups may have fewer.
         pad_id: Any valid token id.
-        worth: Padded tokens that one more shape has to save.
+        worth: Padding (tokens) that one more shape has to save.
+        compact: Layers work on tokens alone, and not on the padding between rows.
         others: Whether batches of other groups will be asked for too.
         sequences: Which rows make a sequence; by default each row is one, and what all rows begin
             with is shared.
@@ -179,6 +190,7 @@ class Batches:
         size: int,
         pad_id: int,
         worth: int = 0,
+        compact: bool = True,
         others: bool = False,
         sequences: Sequences | None = None,
         dropout_seed: int | None = None,
@@ -199,9 +211,10 @@ class Batches:
         needed = [self._needed(group) for group in groups]
         if others:
             # No batch is larger than one of the longest and those with the most targets.
-            needed.append((self._tokens.max(), np.sort(self._targets)[-size:].sum()))
-        needed = np.asarray(needed, np.int64)
-        self.shapes = choose_shapes(size, needed, worth=worth)
+            most = [int(np.sort(counts)[-size:].sum()) for counts in (self._targets, self._tokens)]
+            needed.append((self._tokens.max(), *most))
+        columns = 3 if compact else 2
+        self.shapes = choose_shapes(size, np.asarray(needed, np.int64)[:, :columns], worth=worth)
 
     def make(self, group: Sequence[int], epoch: int = 0) -> Batch:
         """The sequences with these indices in the smallest shape that holds them."""
@@ -214,7 +227,7 @@ class Batches:
                 [dropout_words(seed, epoch, row, int(lengths[row])) for row in sequence]
                 for sequence in members
             ]
-        shape = self._shape(group)
+        shape = self.shape(group)
         batch = make_packed_batch(
             rows, shape=shape, pad_id=self._pad_id, prefix=self.prefix, dropout=dropout
         )
@@ -227,23 +240,26 @@ class Batches:
         """What the batches of these sequences hold, without making them."""
         counts = np.zeros(4, np.int64)
         for group in groups:
-            indices, shape = np.asarray(group), self._shape(group)
-            places = shape.rows * shape.tokens
+            indices, places = np.asarray(group), self.shape(group).places
             padding = places - self._tokens[indices].sum()
             real, trained = self._real[indices].sum(), self._targets[indices].sum()
             counts += (real, trained, places + self.prefix, padding)
         return TokenCounts(*counts.tolist())
 
-    def _shape(self, group: Sequence[int]) -> BatchShape:
-        tokens, targets = self._needed(group)
+    def shape(self, group: Sequence[int]) -> BatchShape:
+        """The smallest shape that holds these sequences."""
+        longest, targets, tokens = self._needed(group)
         return next(
-            shape for shape in self.shapes if tokens <= shape.tokens and targets <= shape.targets
+            shape
+            for shape in self.shapes
+            if longest <= shape.tokens and targets <= shape.targets and tokens <= shape.places
         )
 
-    def _needed(self, group: Sequence[int]) -> tuple[int, int]:
-        """Longest sequence and number of trained tokens."""
+    def _needed(self, group: Sequence[int]) -> tuple[int, int, int]:
+        """Longest sequence, and numbers of trained tokens and of tokens."""
         indices = np.asarray(group)
-        return int(self._tokens[indices].max()), int(self._targets[indices].sum())
+        tokens = self._tokens[indices]
+        return int(tokens.max()), int(self._targets[indices].sum()), int(tokens.sum())
 
 
 def shared_prefix(dataset: TokenizedDataset) -> int:

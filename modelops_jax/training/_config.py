@@ -74,8 +74,10 @@ class TrainingConfig:
             more than this and the run fails.
         target_worst_loss: Stop after an epoch in which no loss of a trained token (or row, or pair)
             was above this: 0.1 means that each was predicted with a probability over 0.9.
-        remat: "layer" keeps only each layer's input for the backward pass and computes the rest
-            again; "dots" keeps the results of the products with weights too; "none" keeps all.
+        remat: "layer" keeps only each layer's input and the result of its attention for the
+            backward pass and computes the rest again; "dots" keeps the results of the products
+            with weights too; "none" keeps all. "auto" is "dots" where that needs at most an eighth
+            of the device's memory, and else "layer".
         freeze: Patterns (`*`, `?`, `[...]`) over the names of weights that are not trained, such as
             "model.embed_tokens.*"; not together with `lora`, which trains no other weights.
         mesh: Devices to train on, as `[training.mesh]` with `data`, `fsdp` and `tensor`; one device
@@ -129,7 +131,7 @@ class TrainingConfig:
     early_stopping_patience: int | None = None
     max_skipped_steps: int = 3
     target_worst_loss: float | None = None
-    remat: Literal["none", "dots", "layer"] = "layer"
+    remat: Literal["auto", "none", "dots", "layer"] = "auto"
     freeze: tuple[str, ...] = ()
     mesh: MeshShape | None = None
     generate: GenerationConfig | None = None

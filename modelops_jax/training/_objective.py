@@ -23,6 +23,7 @@ from ._divide import join
 from ._dpo import DpoLoss
 from ._label_losses import ClassificationLoss, RegressionLoss
 from ._loss import LossSums, NextTokenLoss
+from ._remat import choose_remat
 
 Loss = NextTokenLoss | ClassificationLoss | RegressionLoss | DpoLoss
 NEXT_TOKEN = NextTokenLoss()
@@ -68,6 +69,8 @@ def target_states(
     remat: Any,
 ) -> Float[Array, "targets width"]:
     """The states at `batch.at`, which say something about the targets."""
+    tokens = batch.computed.size or batch.token_ids.size
+    remat = choose_remat(remat, config, len(batch.prefix_ids) + tokens, dtype)
     hidden, _ = forward(
         params,
         config,
@@ -80,6 +83,7 @@ def target_states(
         dtype=dtype,
         remat=remat,
         unroll=_unrolls(config, remat),
+        computed=jnp.asarray(batch.computed) if batch.computed.size else None,
     )
     return hidden.reshape(-1, hidden.shape[-1])[batch.at]
 
@@ -105,7 +109,7 @@ class Objective:
         config: The architecture.
         lora: What the adapters were made by, or None.
         dtype: Type of the activations.
-        remat: See `modelops_jax.models.forward`.
+        remat: See `TrainingConfig`.
         loss: From the states at `batch.at` to the sum to differentiate, and all sums.
     """
 

@@ -47,6 +47,8 @@ class Plan:
         self.batching: dict[str, Any] = {
             "pad_id": model.tokenizer.pad_id,
             "worth": tokens_worth_a_shape(parameters),
+            # Devices divide rows, and could not divide tokens of rows of any length.
+            "compact": config.mesh is None,
         }
         drops = config.lora is not None and config.lora.dropout > 0
         # What all rows begin with is computed once, and would be dropped alike in all of them.
@@ -105,9 +107,13 @@ class Plan:
         return np.unique(np.concatenate([np.asarray(group) for group in groups]))
 
     def largest_batch(self) -> Batch:
-        """The longest batch of the run; of its first 2,048 steps if it has more."""
-        group = max(self._seen_groups(), key=lambda group: self._lengths[group].max())
-        return self._batches.make(group)
+        """The largest batch of the run; of its first 2,048 steps if it has more."""
+
+        def size(group: list[int]) -> tuple[int, int]:
+            shape = self._batches.shape(group)
+            return shape.places, shape.tokens
+
+        return self._batches.make(max(self._seen_groups(), key=size))
 
     @property
     def sampled_share(self) -> float:

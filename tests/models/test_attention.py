@@ -62,6 +62,37 @@ def test_jax_computes_what_we_do(implementation: str):
         np.testing.assert_allclose(found, np.asarray(one, np.float32), atol=5 * atol, err_msg=name)
 
 
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("shared", [False, True])
+def test_values_and_gradients_are_those_of_the_definition(softcap: float | None, shared: bool):
+    """Against a softmax written out and differentiated by JAX, in float64 but for our scores."""
+    random = np.random.default_rng(0)
+    shapes = [(2, 5, 4, 3), (1 if shared else 2, 7, 2, 3), (1 if shared else 2, 7, 2, 3)]
+    mask = jnp.asarray(random.random((2, 5, 7)) < 0.6).at[:, :, 0].set(True)
+    with jax.enable_x64(True):
+        arrays = [jnp.asarray(random.normal(size=shape)) for shape in shapes]
+        weight = jnp.asarray(random.normal(size=(2, 5, 12)))
+
+        def ours(query, keys, values):
+            return attend(query, [(keys, values, mask)], scale=0.7, softcap=softcap)
+
+        def theirs(query, keys, values):
+            keys, values = (jnp.repeat(x, 2, axis=2) for x in (keys, values))
+            keys, values = (jnp.broadcast_to(x, (2, *x.shape[1:])) for x in (keys, values))
+            scores = 0.7 * jnp.einsum("bthc,bshc->bhts", query, keys)
+            scores = scores if softcap is None else softcap * jnp.tanh(scores / softcap)
+            weights = jax.nn.softmax(jnp.where(mask[:, None], scores, -jnp.inf), axis=-1)
+            return jnp.einsum("bhts,bshc->bthc", weights, values).reshape(2, 5, -1)
+
+        np.testing.assert_allclose(ours(*arrays), theirs(*arrays), atol=1e-6)
+        found, expected = (
+            jax.grad(lambda *a, f=f: (f(*a) * weight).sum(), (0, 1, 2))(*arrays)
+            for f in (ours, theirs)
+        )
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-6)
+
+
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_another_segment_moves_no_logit(monkeypatch: pytest.MonkeyPatch, backend: str):
     """Acceptance test 5: a change in one packed row leaves the other's logits bit for bit."""

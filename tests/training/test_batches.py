@@ -135,11 +135,39 @@ def test_shapes_are_the_best_of_their_number():
             assert targets <= shape.targets
 
 
+def test_shapes_for_layers_that_work_on_tokens_alone():
+    """The best numbers of tokens; a batch fits in rows, tokens and targets, or takes another."""
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        longest = random.integers(1, 100, 12)
+        tokens = longest + random.integers(0, 2 * longest)  # of three rows
+        needed = np.stack([longest, random.integers(1, 40, 12), tokens], axis=1)
+        shapes = choose_shapes(3, needed)
+        rounded = np.minimum(-(-tokens // 8) * 8, 3 * (-(-longest // 8) * 8))
+        chosen = [shape.places for shape in shapes]
+        assert chosen == sorted(chosen)
+        assert chosen[-1] == rounded.max()
+        computed = sum(min(size for size in chosen if size >= one) for one in rounded)
+        sizes = sorted(set(rounded.tolist()))[:-1]
+        best = min(
+            sum(min(size for size in [*choice, rounded.max()] if size >= one) for one in rounded)
+            for choice in itertools.combinations(sizes, min(3, len(sizes)))
+        )
+        assert computed == best
+        for long, targets, count in needed:
+            assert any(
+                long <= shape.tokens and targets <= shape.targets and count <= shape.places
+                for shape in shapes
+            )
+    # Rows of one length leave no padding out.
+    assert choose_shapes(2, np.asarray([[16, 3, 32]])) == [BatchShape(2, 16, 16)]
+
+
 def test_batches_that_were_not_seen_fit_too():
     """The shapes of two small batches, and one that holds whatever else may come."""
     dataset = dataset_of([5, 6, 40, 30, 7, 100])
     batches = Batches(dataset, [[0, 1], [1, 0]], size=2, pad_id=0, others=True)
-    assert [shape.tokens for shape in batches.shapes] == [8, 104]
+    assert batches.shapes == [BatchShape(2, 8, 16), BatchShape(2, 104, 16, 144)]
     for group in itertools.permutations(range(6), 2):
         batch = batches.make(group)
         assert batch.segment_ids.sum() == sum(len(dataset[row].token_ids) for row in group)

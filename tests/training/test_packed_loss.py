@@ -97,6 +97,16 @@ def test_acceptance_5_packed_equals_unpacked(family: str, prefix: int, tmp_path:
     assert float(sums.loss) == pytest.approx(float(expected_sums.loss), rel=1e-6)
     assert largest_difference(expected, found) < 1e-6
 
+    # Layers that work on tokens alone: whatever the order and the filling of their places.
+    real = np.flatnonzero(together.segment_ids)
+    shape = SHAPE._replace(computed=len(real) + 3)
+    compact = make_packed_batch(sequences, shape=shape, pad_id=3, prefix=prefix)
+    assert sorted(compact.computed) == [*real, *[together.segment_ids.size] * 3]
+    places = np.random.default_rng(2).permutation(compact.computed)
+    of_tokens, of_sums = gradients(weights, compact._replace(computed=places))
+    assert float(of_sums.loss) == pytest.approx(float(sums.loss), rel=1e-6)
+    assert largest_difference(found, of_tokens) < 1e-6
+
     wrong = [together._replace(segment_ids=np.minimum(together.segment_ids, 1))]
     if prefix:  # rotary positions are relative: only those that see the prefix notice
         running = np.arange(prefix, prefix + SHAPE.tokens, dtype=np.int32)[None]

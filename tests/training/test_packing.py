@@ -99,8 +99,9 @@ def test_counts_are_those_of_the_batches():
     counts = batches.count(groups)
     assert counts.real == dataset.tokens
     assert counts.trained == dataset.trained_tokens == sum(b.weight.sum() for b in made)
-    assert counts.computed == sum(b.token_ids.size + len(b.prefix_ids) for b in made)
-    assert counts.padding == sum((b.segment_ids == 0).sum() for b in made) > 0
+    assert counts.computed == sum((b.computed.size or b.token_ids.size) + 8 for b in made)
+    tokens = sum(np.count_nonzero(b.segment_ids) + 8 for b in made)
+    assert counts.padding == counts.computed - tokens > 0
     assert counts.padding_share == counts.padding / counts.computed
     assert counts.trained_share == dataset.trained_tokens / dataset.tokens
 
