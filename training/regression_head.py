@@ -31,12 +31,14 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args(argv)
     run = load_config(arguments.config, arguments.overrides)
+    if run.labels is None or len(run.labels) != 1:
+        parser.error(f"{arguments.config}: this recipe needs labels, the one name of a value")
     if run.data.test is None or run.data.eval_fraction is None:
         parser.error(f"{arguments.config}: this recipe needs data.test and data.eval_fraction")
     rows = labelled(Dataset.from_file(run.data.train))
     test = labelled(Dataset.from_file(run.data.test))
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
-    model = load(run.model).with_labels(["tens of words"], seed=run.training.seed)
+    model = load(run.model).with_labels(run.labels, seed=run.training.seed)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
     result.model.save(run.output / "model")

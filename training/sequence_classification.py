@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from modelops_jax import Dataset, ModelEvaluator, TaskType
 from modelops_jax.models import load
-from modelops_jax.training import fit, load_config
+from modelops_jax.training import fit, labels_in, load_config
 
 
 def labelled(rows: Dataset) -> Dataset:
@@ -27,12 +27,12 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args(argv)
     run = load_config(arguments.config, arguments.overrides)
-    if run.data.test is None or run.data.eval_fraction is None:
-        parser.error(f"{arguments.config}: this recipe needs data.test and data.eval_fraction")
+    if run.data.test is None or run.data.eval_fraction is None or run.labels is None:
+        parser.error(f"{arguments.config}: needs labels, data.test and data.eval_fraction")
     rows = labelled(Dataset.from_file(run.data.train))
     test = labelled(Dataset.from_file(run.data.test))
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
-    labels = sorted({row["label"] for row in rows})
+    labels = labels_in(rows) if run.labels == "auto" else run.labels
     model = load(run.model).with_labels(labels, seed=run.training.seed)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)

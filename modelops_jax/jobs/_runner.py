@@ -118,7 +118,7 @@ class JobRunner:
                 return self._stopped_as()
             self._check_lease()
             save_adapter = None
-            if result.adapters is not None and can_save_adapters(result.model.config):
+            if result.adapters and can_save_adapters(result.adapters, result.model.config):
                 base = self.record.resolved_model
                 save_adapter = partial(
                     save_adapters,

@@ -14,7 +14,7 @@ from ._attention import ATTENTION_NAME, attend, cap
 from ._config import DecoderConfig
 from ._dropout import Noise
 from ._lora import LINEAR_NAME, Adapters, project
-from ._mesh import keep_rows_divided
+from ._mesh import keep_rows_divided, look_up
 from ._params import Params
 from ._places import Places, from_rows, places_of, to_rows
 from ._rotary import rotate_halves
@@ -157,12 +157,12 @@ def embed(
     dtype: Any,
 ) -> Float[Array, "flat width"]:
     """What the first layer reads: embeddings of the tokens, and of their positions if learned."""
-    hidden = params["model"]["embed_tokens"]["weight"][token_ids].astype(dtype)
-    hidden = keep_rows_divided(hidden)
+    hidden = look_up(params["model"]["embed_tokens"]["weight"], token_ids).astype(dtype)
     if config.traits.gemma:
         hidden = hidden * jnp.asarray(config.hidden_size**0.5, dtype)
     if config.traits.learned_positions:
-        hidden = hidden + params["model"]["embed_positions"]["weight"][positions].astype(dtype)
+        learned = look_up(params["model"]["embed_positions"]["weight"], positions)
+        hidden = hidden + learned.astype(dtype)
     return hidden
 
 

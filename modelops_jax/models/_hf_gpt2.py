@@ -13,16 +13,17 @@ from ._stacked import checkpoint_tensors
 
 _PREFIX = "transformer."
 _TOP_LEVEL = {"wte": "model.embed_tokens", "wpe": "model.embed_positions", "ln_f": "model.norm"}
-_LINEAR = {
+LINEAR_MAPS = {
     "attn.c_attn": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "attn.c_proj": ("self_attn.o_proj",),
     "mlp.c_fc": ("mlp.up_proj",),
     "mlp.c_proj": ("mlp.down_proj",),
 }
+"""The linear maps of a layer by GPT-2's names, and ours that each holds, one below the other."""
 _IN_LAYER = {
     "ln_1": ("input_layernorm",),
     "ln_2": ("post_attention_layernorm",),
-    **_LINEAR,
+    **LINEAR_MAPS,
 }
 _FUSED_INTO = {own: (theirs, parts) for theirs, parts in _IN_LAYER.items() for own in parts}
 
@@ -47,7 +48,7 @@ def split_gpt2(name: str, tensor: np.ndarray) -> Iterator[tuple[str, np.ndarray]
     layer, _, part = rest.partition(".")
     if block == "h" and part in _IN_LAYER:
         parts = _IN_LAYER[part]
-        rows = tensor.T if part in _LINEAR and kind == "weight" else tensor
+        rows = tensor.T if part in LINEAR_MAPS and kind == "weight" else tensor
         # Pieces of the wrong shape are reported by name when they are put in place.
         pieces = np.array_split(rows, len(parts)) if rows.ndim else [rows]
         for own, piece in zip(parts, pieces, strict=False):
@@ -70,6 +71,6 @@ def fuse_gpt2(params: Params) -> Iterator[tuple[str, np.ndarray]]:
         if own != parts[0]:
             continue  # went with the first of its parts
         rows = np.concatenate([tensors[f"model.layers.{layer}.{part}.{kind}"] for part in parts])
-        if theirs in _LINEAR and kind == "weight":
+        if theirs in LINEAR_MAPS and kind == "weight":
             rows = np.ascontiguousarray(rows.T)
         yield f"{_PREFIX}h.{layer}.{theirs}.{kind}", rows

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXES = ("data", "fsdp", "tensor")
-ROWS = ("data", "fsdp")
+ROWS = _DATA, _FSDP = ("data", "fsdp")
 
 # Logical axis of a weight -> axis of the mesh that divides it.
 RULES: Mapping[str, str | None] = {
@@ -157,9 +157,27 @@ def keep_rows_divided(x: jax.Array) -> jax.Array:
     Without this the compiler may as well leave the weights divided and send partial sums of all
     rows around. Outside of a mesh, or where the rows cannot be divided evenly, nothing is done.
     """
+    return _divided(x, PartitionSpec(ROWS))
+
+
+def look_up(table: jax.Array, rows: jax.Array) -> jax.Array:
+    """Inside a compiled function: rows of a table of embeddings, divided as `keep_rows_divided`.
+
+    On a mesh the width of the table stays divided: every device takes its part of the rows of all
+    devices along `fsdp`, and they exchange parts of rows. Left alone the compiler copies whole rows
+    to every device, and the gradient of the whole table too.
+    """
+    found = _divided(table[_divided(rows, PartitionSpec(_DATA))], PartitionSpec(_DATA, _FSDP))
+    return keep_rows_divided(found)
+
+
+def _divided(x: jax.Array, axes: PartitionSpec) -> jax.Array:
+    """The array divided so; as it is outside of a mesh, or if it cannot be divided evenly."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.axis_names != AXES or set(mesh.axis_types) != {AxisType.Auto}:
         return x
-    if x.shape[0] % math.prod(mesh.shape[axis] for axis in ROWS):
+    shares = [math.prod(mesh.shape[axis] for axis in ROWS)]
+    shares += [mesh.shape[axis] for axis in axes[1:]]
+    if any(length % share for length, share in zip(x.shape, shares, strict=False)):
         return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(ROWS))
+    return jax.lax.with_sharding_constraint(x, axes)

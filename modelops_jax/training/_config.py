@@ -234,7 +234,8 @@ class DataConfig:
     Args:
         train: JSONL file of training rows: text, labelled rows for a model with labels, or pairs of
             answers with `[training.dpo]`; or a folder of tokens, `dataset.stored.folder` of what
-            `tokenize_to_disk` made, for rows of text alone.
+            `tokenize_to_disk` made or the one that `modelops data tokenize` printed, for rows of
+            text alone.
         eval: JSONL file of held-out rows, on which the loss is measured while training.
         eval_fraction: Share of `train` to hold out where there is no `eval` file.
         test: JSONL file of rows that training never sees, for a recipe's last evaluation.

@@ -96,8 +96,8 @@ def fit(
         TypeError: The model, the configuration or a dataset is something else.
         ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
             needs held-out rows or a folder that are not given.
-        CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration
-            or other rows.
+        CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration,
+            other rows or another base model, which it knows by the hash of its weights.
         OSError: A checkpoint could not be written, for want of room say; the run ends at the step
             after, and the checkpoints before it stay and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
@@ -132,7 +132,7 @@ def fit(
         trainable = shard_weights(trainable, mesh)
     dtype = activation_dtype(config)
     objective = Objective(model.config, config.lora, dtype, config.remat, loss)
-    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint)
+    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint, model)
     history = History(callback)
     with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
         plan = Plan(examples.rows, config, model, values=examples.values)

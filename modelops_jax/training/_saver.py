@@ -4,13 +4,14 @@ import contextlib
 import dataclasses
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from modelops_jax.models import CheckpointError
+from modelops_jax.models import CheckpointError, Model
 
 from ._background import Background
 from ._checkpoint import (
@@ -23,6 +24,7 @@ from ._checkpoint import (
     set_aside_checkpoints,
 )
 from ._config import TrainingConfig
+from ._model_hash import model_hash
 from ._step import TrainState
 
 
@@ -36,10 +38,12 @@ class Saver:
         folder: Where they are kept.
         config: Decides which stay, and is written into each.
         rows: Fingerprint of the training rows, written into each.
+        model: The base model, whose hash is written into each.
     """
 
-    def __init__(self, folder: Path | None, config: TrainingConfig, rows: str):
+    def __init__(self, folder: Path | None, config: TrainingConfig, rows: str, model: Model):
         self._folder, self._config, self._rows = folder, config, rows
+        self._model_hash = model_hash(model) if folder else ""
         self._saved_step = -1
         self._background = Background()
         self.newest: Path | None = None
@@ -48,7 +52,11 @@ class Saver:
         """The newest checkpoint of the same run, if there is one.
 
         Raises:
-            CheckpointError: It is damaged, or of another configuration or other rows.
+            CheckpointError: It is damaged, or of another configuration, other rows or another
+                base model.
+
+        Warns:
+            UserWarning: It does not say of which base model it is.
         """
         path = latest_checkpoint(self._folder) if self._folder else None
         if path is None:
@@ -58,6 +66,18 @@ class Saver:
             raise CheckpointError(f"{path} was made with another training configuration")
         if loaded.facts["rows"] != self._rows:
             raise CheckpointError(f"{path} was made with other training rows")
+        found = loaded.facts.get("base_model")
+        if found is None:
+            warnings.warn(
+                f"{path} does not say which base model it was made on, as versions before the hash "
+                "was kept did not; it is taken to be this one",
+                stacklevel=4,
+            )
+        elif found != self._model_hash:
+            raise CheckpointError(
+                f"{path} was made on another base model: the hash of its weights and architecture "
+                f"is {found}, that of this one is {self._model_hash}"
+            )
         self.newest, self._saved_step = path, loaded.step
         return loaded
 
@@ -81,6 +101,7 @@ class Saver:
         facts = facts | {
             "config": _as_json(self._config),
             "rows": self._rows,
+            "base_model": self._model_hash,
             "environment": {
                 "jax": jax.__version__,
                 "devices": [device.device_kind for device in jax.devices()],

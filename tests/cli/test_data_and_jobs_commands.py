@@ -9,6 +9,13 @@ from modelops_jax.cli import main
 from modelops_jax.data import Dataset
 from modelops_jax.jobs._folder import JobFolder, JobRequest
 from modelops_jax.jobs._store import JobStore
+from modelops_jax.models import describe
+from modelops_jax.training import (
+    OverlongRowsWarning,
+    TokenizedDataset,
+    TrainingConfig,
+    tokenize_to_disk,
+)
 
 
 def test_every_bad_line_is_listed_with_number_and_code(tmp_path, capsys):
@@ -27,6 +34,37 @@ def test_every_bad_line_is_listed_with_number_and_code(tmp_path, capsys):
         [f"{bad}:2", "missing_keys"],
         [f"{bad}:4", "invalid_json"],
     ]
+
+
+def test_tokens_are_kept_as_the_function_keeps_them(tmp_path, capsys):
+    """In the same folder, whichever of the two comes first; the options decide what is in it."""
+    path, tokens = tmp_path / "rows.jsonl", tmp_path / "tokens"
+    rows = [{"prompt": "Say it", "completion": "ab" * length} for length in (1, 2, 40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["data", "tokenize", str(path), str(tokens), "--model", "tiny"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    model = describe("tiny")
+    context = model.config.max_position
+    made = tokenize_to_disk(path, tokens, model.tokenizer, TrainingConfig(), context=context)
+    assert made.stored is not None
+    assert out == (
+        f"{made.stored.folder}: 3 rows of {made.tokens} tokens, {made.trained_tokens} of them "
+        "trained; 0 rows left out\n"
+    )
+    short = [*command, "--max-length", "60", "--train-on", "all"]
+    assert main(short) == 1
+    assert "row 2 (line 3)" in capsys.readouterr().err
+    with pytest.warns(OverlongRowsWarning):
+        assert main([*short, "--overlong", "drop"]) == 0
+    out = capsys.readouterr().out
+    folder, _, counts = out.partition(": ")
+    kept = TokenizedDataset.open(folder)
+    assert kept.trained_tokens == kept.tokens - 2
+    assert counts == (
+        f"2 rows of {kept.tokens} tokens, {kept.tokens - 2} of them trained; 1 rows left out\n"
+    )
+    assert main([*command[:2], str(tmp_path / "none.jsonl"), *command[3:]]) == 1
 
 
 def test_a_file_without_rows_or_of_another_kind_fails(tmp_path, capsys):

@@ -16,7 +16,9 @@ from modelops_jax.models import (
     CheckpointError,
     LoraConfig,
     Model,
+    can_save_adapters,
     init_lora,
+    init_params,
     load,
     load_adapters,
     merge_lora,
@@ -144,12 +146,74 @@ def test_the_head_of_a_model_with_labels_lies_beside_its_adapters(model: Model, 
         load_adapters(tmp_path / "b", reader.config)
 
 
-def test_what_a_folder_cannot_hold_is_refused(model: Model, tmp_path: Path):
-    """Before anything is written or read."""
-    changes = {"family": "gpt2", "num_kv_heads": 4, "rope_theta": None}
-    config = dataclasses.replace(model.config, **changes)
+GPT2_KINDS = {
+    "lora": LoraConfig(rank=2, alpha=7.5),
+    "some": LoraConfig(rank=2, targets=("q_proj", "v_proj", "down_proj"), rank_stabilized=True),
+    "others": LoraConfig(rank=2, targets=("o_proj", "up_proj")),
+    "dora": LoraConfig(rank=2, dora=True),
+}
+
+
+@pytest.fixture(scope="module")
+def gpt2(model: Model) -> Model:
+    """A small GPT-2 without a bias to its name."""
+    changes = {"family": "gpt2", "num_kv_heads": 2, "rope_theta": None}
+    sizes = {"hidden_size": 8, "intermediate_size": 12, "num_layers": 2, "num_heads": 2}
+    config = dataclasses.replace(model.config, head_dim=4, **sizes, **changes)
+    return dataclasses.replace(model, config=config, params=init_params(config, 0, stddev=0.3))
+
+
+@pytest.mark.parametrize("kind", GPT2_KINDS)
+def test_three_maps_of_a_gpt2_are_one_for_peft(gpt2: Model, tmp_path: Path, kind: str):
+    """Of three times the rank, and read as the same three again; those without are not made up."""
+    adapters = moved(gpt2, GPT2_KINDS[kind])
+    save_adapters(tmp_path / "a", adapters, gpt2.config)
+    again = load_adapters(tmp_path / "a", gpt2.config)
+    jax.tree.map(np.testing.assert_array_equal, again.weights, adapters.weights)
+    assert again.scale == adapters.scale
+    settings = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert settings["fan_in_fan_out"]
+    tensors = safetensors.numpy.load_file(tmp_path / "a" / "adapter_model.safetensors")
+    fused = "base_model.model.transformer.h.1.attn.c_attn.lora_"
+    if kind == "others":
+        assert settings["target_modules"] == ["attn.c_proj", "mlp.c_fc"]
+        assert f"{fused}A.weight" not in tensors
+    else:
+        assert tensors[f"{fused}A.weight"].shape == (6, 8)
+        assert tensors[f"{fused}B.weight"].shape == (24, 6)
+        alphas = settings["alpha_pattern"]["attn.c_attn"] / GPT2_KINDS[kind].alpha
+        assert alphas == (3**0.5 if kind == "some" else 3)
+
+
+def test_one_map_of_peft_is_three_with_the_same_a(gpt2: Model, tmp_path: Path):
+    """And is written as it was, of the same rank; what PEFT trained on from ours is refused."""
+    adapters = moved(gpt2, GPT2_KINDS["lora"])
+    attention = adapters.weights["self_attn"]
+    for name in ("k_proj", "v_proj"):
+        attention[name]["lora_A"] = attention["q_proj"]["lora_A"]
+    save_adapters(tmp_path / "a", adapters, gpt2.config)
+    path = tmp_path / "a" / "adapter_model.safetensors"
+    name = "base_model.model.transformer.h.0.attn.c_attn.lora_B.weight"
+    assert safetensors.numpy.load_file(path)[name].shape == (24, 2)
+    again = load_adapters(tmp_path / "a", gpt2.config)
+    jax.tree.map(np.testing.assert_array_equal, again.weights, adapters.weights)
+    save_adapters(tmp_path / "b", moved(gpt2, GPT2_KINDS["lora"]), gpt2.config)
+    path = tmp_path / "b" / "adapter_model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    tensors[name][0, 5] = 1e-9
+    safetensors.numpy.save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"attn\.c_attn mix.* only the merged model"):
+        load_adapters(tmp_path / "b", gpt2.config)
+    settings = tmp_path / "b" / "adapter_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"alpha_pattern": {}}))
+    with pytest.raises(CheckpointError, match=r"alpha_pattern is \{\}; supported: .*22\.5"):
+        load_adapters(tmp_path / "b", gpt2.config)
+
+
+def test_what_a_folder_cannot_hold_is_refused(gpt2: Model, tmp_path: Path):
+    """Before anything is written: lengths of rows that are in the base model alone."""
+    adapters = moved(gpt2, LoraConfig(rank=2, dora=True, targets=("q_proj", "down_proj")))
+    assert not can_save_adapters(adapters, gpt2.config)
     with pytest.raises(ValueError, match="save the merged model instead"):
-        save_adapters(tmp_path / "a", moved(model, KINDS["lora"]), config)
+        save_adapters(tmp_path / "a", adapters, gpt2.config)
     assert not (tmp_path / "a").exists()
-    with pytest.raises(CheckpointError, match="save the merged model instead"):
-        load_adapters(tmp_path / "a", config)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from modelops_jax.models import (
     Adapters,
@@ -49,17 +50,21 @@ class Bases(NamedTuple):
 
 @pytest.fixture(scope="module", params=["llama3", "qwen2", "gemma2"])
 def bases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    return make_bases(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def make_bases(family: str, folder: Path) -> Bases:
+    """With random weights."""
     import torch
     import transformers
 
-    fields = CONFIGS[request.param]
+    fields = CONFIGS[family]
     # transformers writes into the objects it is given.
     config = transformers.AutoConfig.for_model(**copy.deepcopy(fields))
     theirs = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     with torch.no_grad():
         for name, weight in theirs.named_parameters():
             weight.copy_(torch.from_numpy(draw(name, tuple(weight.shape), fields["model_type"])))
-    folder = tmp_path_factory.mktemp(request.param)
     byte_tokenizer().save(folder)
     theirs.save_pretrained(folder)
     return Bases(theirs, folder, load(folder))
@@ -221,3 +226,80 @@ def test_heads_for_labels_are_those_of_peft(tmp_path: Path, kind: str, labels: i
     back = peft.PeftModel.from_pretrained(copy.deepcopy(theirs), str(tmp_path / "ours"))
     with torch.no_grad():
         assert near(back.eval()(ids).logits.numpy(), 2 * expected, 1e-5)
+
+
+GPT2_KINDS = {
+    "lora": LoraConfig(rank=3, alpha=7.5),
+    "some": LoraConfig(rank=2, targets=("q_proj", "v_proj", "o_proj"), rank_stabilized=True),
+    "dora": LoraConfig(rank=2, alpha=8.0, dora=True),
+}
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    return make_bases("gpt2", tmp_path_factory.mktemp("gpt2"))
+
+
+@pytest.mark.parametrize("kind", GPT2_KINDS)
+def test_peft_computes_the_same_of_a_gpt2(gpt2: Bases, tmp_path: Path, kind: str):
+    """Queries, keys and values with matrices of their own, in the one map that PEFT adapts."""
+    import peft
+    import torch
+
+    adapters = moved(gpt2.ours, GPT2_KINDS[kind])
+    save_adapters(tmp_path / "adapter", adapters, gpt2.ours.config)
+    wrapped = peft.PeftModel.from_pretrained(copy.deepcopy(gpt2.theirs), str(tmp_path / "adapter"))
+    with torch.no_grad():
+        logits = wrapped.eval()(torch.from_numpy(token_ids())).logits.numpy()
+    merged = load(gpt2.folder, adapter=tmp_path / "adapter")
+    assert near(merged.logits(token_ids()), logits, 1e-5)
+    ours, _ = forward(
+        gpt2.ours.params, gpt2.ours.config, jnp.asarray(token_ids(), jnp.int32), adapters=adapters
+    )
+    assert near(unembed(gpt2.ours.params, gpt2.ours.config, ours), logits, 1e-5)
+    attention = dict(adapters.weights["self_attn"])
+    attention["q_proj"], attention["v_proj"] = attention["v_proj"], attention["q_proj"]
+    swapped = {**adapters.weights, "self_attn": attention}
+    other = merge_lora(gpt2.ours.params, Adapters(swapped, adapters.config))
+    other = dataclasses.replace(gpt2.ours, params=other)
+    assert not near(other.logits(token_ids()), logits, 1e-2)
+
+
+@pytest.mark.parametrize("kind", ["lora", "rslora", "dora"])
+@pytest.mark.parametrize("targets", [["c_attn"], ["c_attn", "c_proj", "c_fc"]])
+def test_we_read_what_peft_writes_of_a_gpt2(
+    gpt2: Bases, tmp_path: Path, kind: str, targets: list[str]
+):
+    """Its logits here, and the tensors of its file in ours."""
+    import peft
+    import torch
+
+    config = KINDS[kind]
+    made = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=int(config.alpha),
+        target_modules=targets,
+        use_rslora=config.rank_stabilized,
+        use_dora=config.dora,
+        fan_in_fan_out=True,
+        task_type="CAUSAL_LM",
+    )
+    wrapped = peft.get_peft_model(copy.deepcopy(gpt2.theirs), made)
+    with torch.no_grad():
+        for name, weight in wrapped.named_parameters():
+            if weight.requires_grad:
+                weight.add_(torch.from_numpy(draw(name, tuple(weight.shape), "llama")) / 3)
+        logits = wrapped.eval()(torch.from_numpy(token_ids())).logits.numpy()
+    wrapped.save_pretrained(str(tmp_path / "theirs"))
+    ours = load(gpt2.folder, adapter=tmp_path / "theirs")
+    assert near(ours.logits(token_ids()), logits, 1e-5)
+    assert not near(gpt2.ours.logits(token_ids()), logits, 1e-2)
+    adapters = load_adapters(tmp_path / "theirs", gpt2.ours.config)
+    save_adapters(tmp_path / "ours", adapters, gpt2.ours.config)
+    found, expected = (
+        safetensors.numpy.load_file(tmp_path / name / "adapter_model.safetensors")
+        for name in ("ours", "theirs")
+    )
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(found[name], tensor)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from modelops_jax import Dataset
@@ -30,6 +31,9 @@ from modelops_jax.training._objective import loss_of
 from modelops_jax.training._placement import put_batch
 from modelops_jax.training._plan import Plan
 from modelops_jax.training._reference import reference_values
+
+def losses(result):
+    return [r.get("loss", r.get("eval_loss")) for r in result.history]
 
 config = DecoderConfig(264, 32, 48, 2, 4, 2, 8, 64, 1e4, 1e-5, False)
 params = init_params(config, 1, stddev=0.3)
@@ -130,6 +134,33 @@ for case, (learner, data, settings) in cases.items():
             one = of(learner.params, None)
             found[f"{case} {tuple(shape)}"]["reference"] = float(np.abs(many / one - 1).max())
 
+# Whole runs, by plain gradients: what Adam divides by is noise where a gradient is nearly none.
+if refer:
+    learned = dataclasses.replace(single, family="gpt2", rope_theta=None, num_kv_heads=4)
+    learned = Model(learned, init_params(learned, 1, stddev=0.3), model.tokenizer, name="learned")
+    cases["positions"] = (
+        learned,
+        Dataset([{"prompt": word, "completion": word[::2]} for word in words]),
+        TrainingConfig(batch_size=8),
+    )
+    for case, (learner, data, settings) in cases.items():
+        settings = dataclasses.replace(
+            settings, optimizer="sgd", learning_rate=3e-3, max_steps=4, epochs=4, mesh=None
+        )
+        over = dataclasses.replace(settings, mesh=MeshShape(2, 2, 2))
+        one, many = (
+            fit(learner, data, config=own, eval=data, progress="off") for own in (settings, over)
+        )
+        moved = jax.tree.map(
+            lambda new, old, many: [float(np.abs(new - x).max()) for x in (old, many)],
+            one.model.params, learner.params, jax.device_get(many.model.params),
+        )
+        moved = [x for x in jax.tree.leaves(moved, is_leaf=lambda x: isinstance(x, list))]
+        found[f"{case} run"] = {
+            "losses": losses(one), "many": losses(many),
+            "moved": max(by for by, _ in moved), "off": max(off for _, off in moved),
+        }
+
 text = Dataset([{"prompt": "x" * k, "completion": f"yes{k}"} for k in (1, 3, 5, 7, 9)])
 run = TrainingConfig(batch_size=3, max_steps=4, checkpoint_every=2,
     lora=LoraConfig(rank=2, dora=True, dropout=0.2),
@@ -144,8 +175,6 @@ def stop_at_two():
 stop_at_two.asked = 0
 fit(model, text, config=over, eval=text, folder=kept + "/cut", stop=stop_at_two, progress="off")
 again = fit(model, text, config=over, eval=text, folder=kept + "/cut", resume=True, progress="off")
-def losses(result):
-    return [r.get("loss", r.get("eval_loss")) for r in result.history]
 found["fit"] = {
     "losses": float(np.abs(np.subtract(losses(one), losses(many))).max()),
     "resumed": losses(again) == losses(many),
@@ -184,6 +213,7 @@ def run_on_devices(folder, accumulated, shapes, refer):
         env={
             **os.environ,
             "JAX_PLATFORMS": "cpu",
+            "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings of the compiler
             "XLA_FLAGS": "--xla_backend_optimization_level=0"
             " --xla_llvm_disable_expensive_passes=true",
             # Every run traces its programs anew.
@@ -193,7 +223,8 @@ def run_on_devices(folder, accumulated, shapes, refer):
         },
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    warnings = [line for line in done.stderr.splitlines() if "rematerialization" in line]
+    return json.loads(done.stdout.splitlines()[-1]) | {"warnings": warnings}
 
 
 @pytest.mark.parametrize(
@@ -262,6 +293,23 @@ def test_a_run_on_a_mesh_learns_the_same_and_resumes_to_the_byte(found):
     assert found["fit"]["losses"] < 1e-5
     assert found["fit"]["resumed"]
     assert found["fit"]["same bytes"]
+
+
+def test_no_array_is_copied_whole_to_every_device(found):
+    """The compiler says so where it finds no other way, as for looked-up rows of embeddings."""
+    assert found["warnings"] == []
+
+
+@pytest.mark.model  # slow: programs of three more runs
+@pytest.mark.parametrize("kind", ["labels", "preferences", "positions"])
+def test_whole_runs_on_a_mesh_are_those_of_one_device(found_on_more, kind):
+    """Labels, preferences with their references, and learned positions, evaluations included."""
+    case = found_on_more[f"{kind} run"]
+    assert len(case["losses"]) == 5
+    np.testing.assert_allclose(case["many"], case["losses"], rtol=1e-5)
+    assert case["moved"] > 1e-3
+    assert case["off"] < 1e-5
+    assert found_on_more["warnings"] == []
 
 
 @pytest.mark.model  # slow: two runs of the preset
