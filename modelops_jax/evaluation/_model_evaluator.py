@@ -249,10 +249,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
                 more than 128 classes and added metrics of your own have none.
             groups: for the intervals, an id for every row: rows of one id (of one user, one
-                document) may depend on each other, and are resampled together; AUROC has no
-                interval then. Metrics of rankings by query (NDCG, MRR, ...) need it, as the
-                query of each row; in any order, and in a slice the rows of the slice are ranked.
-                None: all rows are independent.
+                document) may depend on each other, and are resampled together, and slices are
+                tested by them; AUROC has no interval then. Metrics of rankings by query (NDCG,
+                MRR, ...) need it, as the query of each row; in any order, and in a slice the rows
+                of the slice are ranked. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the
