@@ -8,6 +8,7 @@ is bounded whatever the number of rows.
 import contextlib
 import functools
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,8 +37,8 @@ from ._types import Column, DType, Matrix, State, Vector
 BUCKETS = (512, 2048, 8192, 32768, 131072, 262144)
 # Many rows go through blocks of so many of the last size first, in fewer calls.
 _BLOCKS_AT_ONCE = 4
-# States that blocks take turns to update, so that XLA works on several blocks at a time: each
-# waits for its own predecessor only. One where the states are of more bytes than this together.
+# States that blocks take turns to update, all but one in threads of their own: what one thread
+# calls XLA works on one after the other. One where the states are of more bytes than this together.
 _TURNS, _SMALL = 4, 1 << 23
 
 
@@ -286,28 +287,41 @@ def _stream(
     dtype = _sum_type(y_true, y_pred, weight)
     count = y_true.shape[0]
     buckets = _buckets(columns_of(y_pred))
-    blocks = []
-    start = 0
+    blocks, first, start = [], [], 0
     for size in (_BLOCKS_AT_ONCE * buckets[-1], buckets[-1]):
-        while count - start >= size:
-            blocks.append([None if c is None else c[start : start + size] for c in columns])
-            start += size
+        starts = range(start, count - size + 1, size)
+        whole = [[None if c is None else c[at : at + size] for c in columns] for at in starts]
+        first += whole[:1]
+        blocks += whole[1:]
+        start += size * len(whole)
     # Few rows need no identity to be made and merged with, which would compile a second program.
-    turns: list[tuple[State, ...] | None] = [None]
-    if blocks:
-        nothing = identities(statistics, weighted, dtype)
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(nothing))
-        turns = [nothing] * (_TURNS if size * _TURNS <= _SMALL else 1)
-    for number, block in enumerate(blocks):
-        turn = number % len(turns)
-        turns[turn] = _update(statistics, dtype, turns[turn], *block, None)
+    nothing = identities(statistics, weighted, dtype) if first else None
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(nothing))
+    turns = _TURNS if blocks and size * _TURNS <= _SMALL else 1
+
+    def updated(state: tuple[State, ...] | None, blocks: list[Any]) -> tuple[State, ...] | None:
+        for block in blocks:
+            state = _update(statistics, dtype, state, *block, None)
+        return state
+
+    device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue] # set at run time
+
+    def elsewhere(turn: int) -> tuple[State, ...] | None:
+        # A thread inherits neither.
+        with precision_scope(*columns[:3]), jax.default_device(device):
+            return updated(nothing, blocks[turn :: turns - 1])
+
+    # What compiles is done here, and by nobody at the same time.
+    state = updated(nothing, first if turns > 1 else [*first, *blocks])
     left = count - start
     if left or not count:
         bucket = next(bucket for bucket in buckets if bucket >= left)
         block = [None if c is None else padded(c[start:], bucket) for c in columns]
-        turn = len(blocks) % len(turns)
-        turns[turn] = _update(statistics, dtype, turns[turn], *block, np.asarray(left, np.int32))
-    return jax.device_get(turns[0] if len(turns) == 1 else _merged(statistics, turns))
+        state = _update(statistics, dtype, state, *block, np.asarray(left, np.int32))
+    if turns > 1:
+        with ThreadPoolExecutor(turns - 1) as pool:
+            state = _merged(statistics, [state, *pool.map(elsewhere, range(turns - 1))])
+    return jax.device_get(state)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -161,14 +161,14 @@ def _of_few_cells(statistics: Sequence[CellStatistic], rows: Rows) -> list[Count
             found += [slots == cells + k for k in (1, 2, 3)] if statistic.checks_labels else []
         return found
 
-    def floats(rows: Rows) -> list[jax.Array]:
+    def floats(rows: Rows, _: None) -> list[jax.Array]:
         if not weighted:
             return []
         none = jnp.zeros_like(rows.weight)
         pairs = [(s.slots(rows), cell) for s in statistics for cell in range(s.size)]
         return [jnp.where(slots == cell, rows.weight, none) for slots, cell in pairs]
 
-    counts, sums = sum_rows_of(RowSums(flags, floats, telling=False), rows)
+    counts, sums, _ = sum_rows_of(RowSums(flags, floats, telling=False), rows)
     zero = jnp.zeros_like(counts, shape=())
     bad_weight, counts = (counts[0], counts[1:]) if weighted else (zero, counts)
     states = []

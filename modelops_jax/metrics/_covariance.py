@@ -45,6 +45,9 @@ class RowCovariance(RowStatistic):
     def centre_of(self, state: JointMoments) -> Any:
         return state.true_mean.high, state.pred_mean.high
 
+    def spread(self, state: JointMoments) -> Any:
+        return state.true_squares.value(), state.pred_squares.value()
+
     def columns(self, values: Any, centre: Any) -> tuple[Any, ...]:
         true, pred = (column - middle for column, middle in zip(values, centre, strict=True))
         return true, pred, jnp.square(true), jnp.square(pred), true * pred

@@ -22,6 +22,10 @@ from ._statistic import Rows
 _FEW_LANES, _MANY_LANES = 1024, 4096
 # Rows that a lane adds up plainly: a sum of 32 equal float32 is off by 5e-7 of itself at most.
 _RUNS = 32
+# Runs that are added up in one step, which reads and writes the sums of the lanes once.
+_UNROLLED = 8
+# How often sums are made at most: what is shared the second time was measured by the first.
+_TRIES = 2
 # Bits that count the rows of a lane, and how many such counts share an integer.
 _BITS = 6
 _COUNTS = 5
@@ -43,8 +47,11 @@ class RowSums(NamedTuple):
     telling: bool
     """Whether all rows count and none of the other flags is set where all sums are finite."""
 
+    better: Callable[[jax.Array, Pair, Any], tuple[Any, Any]] | None = None
+    """From what was found and shared to a better thing to share, and whether that is needed."""
 
-def sum_rows_of(sums: RowSums, rows: Rows, *shared: Any) -> tuple[jax.Array, Pair]:
+
+def sum_rows_of(sums: RowSums, rows: Rows, shared: Any = None) -> tuple[jax.Array, Pair, Any]:
     """Sum columns computed from rows, as `sum_columns` does.
 
     Args:
@@ -54,22 +61,62 @@ def sum_rows_of(sums: RowSums, rows: Rows, *shared: Any) -> tuple[jax.Array, Pai
             derivatives.
 
     Returns:
-        The counts, int32 of shape (flags,), and the sums, of shape (floats,).
+        The counts, int32 of shape (flags,), the sums, of shape (floats,), and what was shared:
+        the rows of a `sample` are all that it was made of, so it may need to be made better.
     """
-    return (_sum_lanes if _lanes(rows) else _sum_at_once)(sums, rows, shared)
+    if not _lanes(rows):
+        return *_sum_at_once(sums, rows, shared), shared
+    return _sum_until_good(sums, rows, shared)
 
 
-def _sum_at_once(sums: RowSums, rows: Rows, shared: tuple[Any, ...]) -> tuple[jax.Array, Pair]:
-    return sum_columns([*sums.flags(rows), *sums.floats(rows, *shared)])
+def sample(rows: Rows) -> Rows:
+    """The rows that what is shared is made of: some of many that are taken in lanes, or all."""
+    lanes = _lanes(rows)
+    if not lanes:
+        return rows
+    groups = rows.y_true.shape[0] // (_RUNS * lanes)
+
+    def first_runs(column: jax.Array) -> jax.Array:
+        whole = column[: groups * _RUNS * lanes].reshape(groups, _RUNS * lanes)
+        return whole[:, :lanes].reshape(-1)
+
+    return jax.tree.map(first_runs, rows)
+
+
+def _sum_at_once(sums: RowSums, rows: Rows, shared: Any) -> tuple[jax.Array, Pair]:
+    return sum_columns([*sums.flags(rows), *sums.floats(rows, shared)])
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _sum_lanes(sums: RowSums, rows: Rows, shared: tuple[Any, ...]) -> tuple[jax.Array, Pair]:
+def _sum_until_good(sums: RowSums, rows: Rows, shared: Any) -> tuple[jax.Array, Pair, Any]:
+    """The sums, made once more where what they share turns out to be bad, which is seldom."""
+    if sums.better is None:
+        return *_sum_lanes(sums, rows, shared), shared
+    better, zero = sums.better, jnp.sum(rows.y_true[:0])  # varies over a mesh as the rows do
+
+    def make(state: Any) -> Any:
+        made, _, _, following, _ = state
+        found = _sum_lanes(sums, rows, following)
+        improved, bad = better(*found, following)
+        return made + 1, bad, following, improved, found
+
+    def missing(state: Any) -> jax.Array:
+        made, bad, *_ = state
+        return (made < 1) | (bad & (made < _TRIES))
+
+    shapes = jax.eval_shape(functools.partial(_sum_lanes, sums), rows, shared)
+    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype) + zero.astype(s.dtype), shapes)
+    start = zero.astype(jnp.int32), zero > 0, shared, shared, nothing
+    _, _, used, _, found = lax.while_loop(missing, make, start)
+    return *found, used
+
+
+def _sum_lanes(sums: RowSums, rows: Rows, shared: Any) -> tuple[jax.Array, Pair]:
     lanes, zero = _lanes(rows), jnp.sum(rows.y_true[:0])  # varies over a mesh as the rows do
     groups = rows.y_true.shape[0] // (_RUNS * lanes)
     some = _run(rows, lanes, 0)
     flags = len(jax.eval_shape(sums.flags, some))
-    floats = jax.eval_shape(sums.floats, some, *shared)
+    floats = jax.eval_shape(sums.floats, some, shared)
     none = jnp.zeros((lanes,), jnp.int32) + zero.astype(jnp.int32)
     nothing = [jnp.zeros((lanes,), lane.dtype) + zero.astype(lane.dtype) for lane in floats]
 
@@ -89,10 +136,10 @@ def _sum_lanes(sums: RowSums, rows: Rows, shared: tuple[Any, ...]) -> tuple[jax.
 
     def group(total: Any, first: jax.Array) -> Any:
         def add(run: jax.Array, lane: list[jax.Array]) -> list[jax.Array]:
-            found = sums.floats(_run(rows, lanes, first + run), *shared)
+            found = sums.floats(_run(rows, lanes, first + run), shared)
             return [one + other for one, other in zip(lane, found, strict=True)]
 
-        found = lax.fori_loop(0, _RUNS, add, nothing)
+        found = lax.fori_loop(0, _RUNS, add, nothing, unroll=_UNROLLED)
         if sums.telling:
             sound = jnp.all(jnp.isfinite(jnp.stack(found)))
             every = [none + _RUNS, *[none] * (flags - 1)]
@@ -118,11 +165,13 @@ def _sum_lanes(sums: RowSums, rows: Rows, shared: tuple[Any, ...]) -> tuple[jax.
     return whole[0] + more[0], whole[1] + more[1]
 
 
-@_sum_lanes.defjvp
+@_sum_until_good.defjvp
 def _(sums: RowSums, primals: Any, tangents: Any) -> Any:
+    found = _sum_until_good(sums, *primals)
+    used, of_shared = found[2], tangents[1]
     # A derivative of reading run after run would write to the whole column for every run.
     at_once = functools.partial(_sum_at_once, sums)
-    return _sum_lanes(sums, *primals), jax.jvp(at_once, primals, tangents)[1]
+    return found, (*jax.jvp(at_once, (primals[0], used), tangents)[1], of_shared)
 
 
 def near_means(values: Callable[[Rows], tuple[Any, Any, Any]], rows: Rows) -> Any:

@@ -1,6 +1,7 @@
 """Long blocks are summed lane by lane, numbers that need no mask as if all were valid."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from modelops_jax.metrics import bootstrap_intervals, compute, metric
 
 # Rows that are read lane by lane, in several groups, with some left over.
 LONG = 1 << 18
+_SAMPLED = np.arange(LONG + 1) % (1 << 17) < 1 << 12
 _FURTHEST_OFF = np.float32(1.9847564697265625)
 
 _NAMES = ("mean_squared_error", "mean_absolute_error", "r2_score", "pearson_corrcoef")
@@ -37,13 +39,15 @@ def _rows(dtype: type, layout: str) -> tuple[np.ndarray, np.ndarray]:
     true = random.standard_normal(LONG + 1)
     if layout == "far head":  # what is looked at for a centre says nothing about the rest
         true[:: LONG // 256] += 1e3
+    if layout == "far sample":  # the rows that a centre is first taken from
+        true[_SAMPLED] += 1e3
     if layout == "offset":
         true = true + 100
     pred = true + 0.5 * random.standard_normal(true.size)
     return true.astype(dtype), pred.astype(dtype)
 
 
-@pytest.mark.parametrize("layout", ["plain", "offset", "far head"])
+@pytest.mark.parametrize("layout", ["plain", "offset", "far head", "far sample"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-12)])
 def test_a_long_block_gives_the_exact_value(layout: str, dtype: type, tolerance: float) -> None:
     true, pred = _rows(dtype, layout)
@@ -112,14 +116,22 @@ def test_equal_values_have_no_squares_at_all() -> None:
 
 
 def test_the_derivative_goes_through() -> None:
-    true, pred = _rows(np.float32, "plain")
-    function = metric("mean_squared_error")
+    _, pred = _rows(np.float32, "plain")
+    # About a centre from the sample the squares would add up their roundings.
+    true = np.where(_SAMPLED, np.float32(1.94057), np.float32(0))
+    functions = metric("mean_squared_error"), metric("r2_score")
 
-    def value(y_pred: jax.Array) -> jax.Array:
-        return function.finalize(function.update(function.identity(), true, y_pred)).value
+    def value(y_true: jax.Array, y_pred: jax.Array) -> Any:
+        states = (f.update(f.identity(), y_true, y_pred) for f in functions)
+        return sum(f.finalize(s).value for f, s in zip(functions, states, strict=True))
 
-    found = jax.jit(jax.grad(value))(jnp.asarray(pred))
-    np.testing.assert_allclose(found, 2 * (pred - true) / true.size, rtol=1e-5)
+    of_true, of_pred = jax.jit(jax.grad(value, argnums=(0, 1)))(true, pred)
+    error, apart = pred.astype(float) - true, true - np.mean(true, dtype=float)
+    squares = np.sum(apart**2)
+    direct = 2 * error / true.size - 2 * error / squares
+    about = 2 * np.sum(error**2) * apart / squares**2
+    np.testing.assert_allclose(of_pred, direct, rtol=4e-6, atol=1e-9)
+    np.testing.assert_allclose(of_true, about - direct, rtol=4e-6, atol=1e-9)
 
 
 def test_intervals_of_many_rows_use_the_same_states() -> None:
