@@ -51,9 +51,8 @@ def test_an_older_checkpoint_that_does_not_say_is_taken_with_a_warning(model, ro
         fit(model, rows, **again)
 
 
-def test_every_weight_takes_part(model, monkeypatch):
-    """Each array to its last number, its type, its place, and pieces of any size in their order."""
-    monkeypatch.setattr("modelops_jax.training._model_hash._PIECE", 100)
+def test_every_weight_takes_part(model):
+    """Each array to its last number, its type, its place, and its order."""
     found = {model_hash(model)}
     leaves, structure = jax.tree.flatten(model.params)
     for index in range(len(leaves)):
@@ -72,6 +71,6 @@ def test_every_weight_takes_part(model, monkeypatch):
 
 
 def test_where_the_weights_lie_takes_no_part(model):
-    """On a mesh, and in pieces of the usual size."""
+    """On a mesh."""
     params = shard_weights(model.params, make_mesh(MeshShape()))
     assert model_hash(dataclasses.replace(model, params=params)) == model_hash(model)
