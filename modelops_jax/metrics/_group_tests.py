@@ -25,11 +25,13 @@ def grouped_slice_tests(
     of all groups tells how far the slice's sum is from 0 by chance, because that of its own few
     groups would be found too small. A group of many rows varies more. How much, depends on how
     alike its rows are: as its rows (if they are independent), or as their square (if they are
-    all alike). Both are tried, and the larger p-value is given. A mean of weighted rows is tested
-    with each row as a group, its weight as denominator and its weighted number as numerator. Where a group has rows on both
+    all alike). Both are tried, and the larger p-value is given. Where a group has rows on both
     sides, it is compared with itself: the sum of the groups' differences between the slice and
     its share of the group, by their own spread, with the degrees of freedom that as many
     differences of equal spread would have (Satterthwaite's, from the numbers of rows).
+
+    A mean of weighted rows is tested with each row as a group, its weight as denominator and its
+    weighted number as numerator.
 
     Args:
         slices: the number of each row's slice, from 0, shape (n,).
