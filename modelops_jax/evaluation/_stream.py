@@ -123,7 +123,10 @@ class EvaluationStream:
 
     @property
     def resamples_rows(self) -> tuple[str, ...]:
-        """The metrics whose interval needs the rows, so that `result` gives them none."""
+        """The metrics whose interval needs the rows, so that `result` gives them none.
+
+        With `groups` they have one, also where every row is a group of its own.
+        """
         if self._grouped is not None:
             return ()
         found = {name for state in self._running for name in state.resamples_rows()}
