@@ -91,6 +91,7 @@ def _our_steps(model: Any, config: Any, steps: list[list[dict]]) -> list[tuple[f
         BatchShape,
         Objective,
         TokenizedRow,
+        gradient_memory,
         make_batch,
         make_optimizer,
         start_state,
@@ -99,7 +100,7 @@ def _our_steps(model: Any, config: Any, steps: list[list[dict]]) -> list[tuple[f
 
     objective = Objective(model.config, None, np.dtype(np.float32), config.remat)
     optimizer = make_optimizer(config, len(steps))
-    state, found = start_state(optimizer, model.params), []
+    state, memory, found = start_state(optimizer, model.params), gradient_memory(), []
     for rows in steps:
         begun = time.perf_counter()
         made = [
@@ -111,7 +112,7 @@ def _our_steps(model: Any, config: Any, steps: list[list[dict]]) -> list[tuple[f
         length = len(made[0].token_ids)
         shape = BatchShape(len(made), length, len(made) * (length - 1))
         batch = make_batch(made, shape=shape, pad_id=0)
-        state, sums = train_step(objective, optimizer, state, {}, [batch])
+        state, sums = train_step(objective, optimizer, state, {}, [batch], memory)
         sums = jax.device_get(sums)
         found.append((time.perf_counter() - begun, float(sums.loss) / int(sums.units)))
     return found

@@ -14,7 +14,7 @@ from ._columns import Columns, as_label
 from ._metric_option import MetricSpec
 
 if TYPE_CHECKING:
-    from modelops_jax.data import TableChunk
+    from modelops_jax.data import Problem, TableChunk
     from modelops_jax.evaluation import (
         Comparison,
         Diagnostics,
@@ -130,7 +130,7 @@ def read_file(asked: FileEvaluation) -> Reading:
     )
     rows, bad = _Rows(asked, kinds), BadRows(asked.file)
     for chunk in _with_bar(asked.file, kinds):
-        bad.add(chunk.problems)
+        bad.add(_told(problem, asked.columns.true, blind) for problem in chunk.problems)
         if chunk.lines:
             rows.add(chunk)
     bad.tell(rows.count, allowed=asked.allow_bad_rows)
@@ -150,6 +150,15 @@ def _true_cells(evaluator: "ModelEvaluator") -> str | None:
         return "relevance"
     of_texts = evaluator.task_type.value == "text_generation"
     return "texts" if of_texts and not evaluator.one_reference else None
+
+
+def _told(problem: "Problem", column: str, evaluator: "ModelEvaluator") -> "Problem":
+    """The problem, with the metrics that refuse a list of right texts where there is one."""
+    if not problem.message.startswith(f"{column}: found list") or not evaluator.one_reference:
+        return problem
+    names = evaluator.one_reference
+    takes = f"{', '.join(names)} {'take' if len(names) > 1 else 'takes'} one reference a row"
+    return replace(problem, message=f"{problem.message}: {takes}")
 
 
 class _Rows:

@@ -194,6 +194,7 @@ class Pair(Evidence):
         found = []
         for slicing, parts in zip(slicings, reports.values(), strict=True):
             several = []
+            of_groups = self._tests_of_groups(bound, slicing, confidence)
             for place, report in enumerate(parts):
                 intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
                 several.append(
@@ -204,12 +205,26 @@ class Pair(Evidence):
                             intervals.get(name),
                             _share(metric, report, confidence),
                             _moments(spreads.get(name), report),
+                            of_groups[name][place] if name in of_groups else None,
                         )
                         for name, metric in bound.items()
                     }
                 )
             found.append(several)
         return found
+
+    def _tests_of_groups(
+        self, bound: Mapping[str, numeric.Metric], slicing: Slicing, confidence: Confidence | None
+    ) -> dict[str, list[float]]:
+        """By metric that is a mean or a share: of each slice the p-value, of rows in groups."""
+        if confidence is None or confidence.groups is None:
+            return {}
+        ratios = {n: numeric.row_ratios(m, self.y_true, self.y_pred) for n, m in bound.items()}
+        return {
+            name: numeric.grouped_slice_tests(slicing.ids, confidence.groups, *ratio)
+            for name, ratio in ratios.items()
+            if ratio is not None
+        }
 
     def slices_one_by_one(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None

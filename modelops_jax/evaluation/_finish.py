@@ -1,14 +1,17 @@
 """From the outcomes of the metrics to a result, with errors raised and rules warned about."""
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair
+from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, by_reader
 from ._call import call_metric
 from ._errors import UndefinedMetricWarning
 from ._labels import shorten
+from ._likelihoods import reads_scores
+from ._queries import ByQuery, read_queries
 from ._result import EvaluationResult, SliceResult
 from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
@@ -35,6 +38,21 @@ class Group:
 
     members: Mapping[str, BuiltIn]
     evidence: Callable[[], Evidence]
+
+
+def read_together(
+    metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score: Any, groups: Any
+) -> list[Group]:
+    """The built-in ones among these metrics, by what they read of the rows."""
+    built_in = {name: m for name, m in metrics.items() if isinstance(m, BuiltIn)}
+    scores = y_pred if y_score is None else y_score
+    found = []
+    for read, members in by_reader(built_in).items():
+        second = scores if reads_scores(read) else y_pred
+        if read is read_queries:
+            second = ByQuery(y_pred, groups)
+        found.append(Group(members, functools.partial(read, y_true, second)))
+    return found
 
 
 def finish(

@@ -1,16 +1,14 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
-import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ._builtin import BuiltIn, by_reader
+from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
-from ._finish import Group, check_confidence, finish
-from ._likelihoods import reads_scores
+from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
-from ._queries import ByQuery, read_queries
+from ._queries import read_queries
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
@@ -249,10 +247,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
                 more than 128 classes and added metrics of your own have none.
             groups: for the intervals, an id for every row: rows of one id (of one user, one
-                document) may depend on each other, and are resampled together; AUROC has no
-                interval then. Metrics of rankings by query (NDCG, MRR, ...) need it, as the
-                query of each row; in any order, and in a slice the rows of the slice are ranked.
-                None: all rows are independent.
+                document) may depend on each other, and are resampled together, and slices are
+                tested by them; AUROC has no interval then. Metrics of rankings by query (NDCG,
+                MRR, ...) need it, as the query of each row; in any order, and in a slice the rows
+                of the slice are ranked. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the
@@ -278,14 +276,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         slicings = read_slices(slices or {}, rows)
         if slicings or groups is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        scores = y_pred if y_score is None else y_score
-        sections = []
-        for read, members in by_reader(built_in).items():
-            second = scores if reads_scores(read) else y_pred
-            if read is read_queries:
-                second = ByQuery(y_pred, groups)
-            sections.append(Group(members, functools.partial(read, y_true, second)))
+        sections = read_together(self._metrics, y_true, y_pred, y_score, groups)
         columns = (y_true, y_pred)
         return finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
 

@@ -89,7 +89,7 @@ def read_queries(y_true: Any, y_pred: Any) -> QueryPair:
     if queries is None or (len(scores) and not isinstance(y_pred, ByQuery)):
         raise ValueError(
             "groups is missing: metrics of rankings need the id of each row's query "
-            "(ModelEvaluator.evaluate and compare take groups, a stream does not)"
+            "(ModelEvaluator.evaluate, compare and EvaluationStream.update take groups)"
         )
     codes = encode_labels({"groups": queries}).codes["groups"]
     check_same_length(relevance, codes, ("y_true", "groups"))

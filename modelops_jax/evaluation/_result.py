@@ -40,9 +40,10 @@ class SliceResult:
         intervals: name -> confidence interval on these rows, where there is one.
         undefined: name -> how many entries of the value have no definition on these rows.
         p_values: name -> of the test that these rows have the value of the other rows, adjusted
-            (Holm) for the number of slices of the key; of metrics that are shares of independent
-            rows or means of a number of each (or the root of one), where intervals were asked for.
-        tests: name -> the test: "Fisher" (exact, of shares) or "Student" (t, of means).
+            (Holm) for the number of slices of the key; of metrics that are shares of rows or means
+            of a number of each (or the root of one), where intervals were asked for.
+        tests: name -> the test: "Fisher" (exact, of shares), "Student" (t, of means), or
+            "Student of groups" (t, of either, of rows in `groups`).
     """
 
     key: Mapping[str, Hashable]

@@ -193,7 +193,7 @@ class KeptRows(Running):
         if self._read is not None:
             self._read(y_true, y_pred)
         state = KeptRows(self._read)
-        state._parts = [(_own(y_true), _own(y_pred))]
+        state._parts = [(own_copy(y_true), own_copy(y_pred))]
         return state
 
     def merge(self, other: "KeptRows") -> None:
@@ -208,7 +208,7 @@ class KeptRows(Running):
         if not self._parts:
             return [], []
         true, pred = zip(*self._parts, strict=True)
-        self._parts = [(_joined(true), _joined(pred))]
+        self._parts = [(joined(true), joined(pred))]
         return self._parts[0]
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
@@ -218,7 +218,7 @@ class KeptRows(Running):
             if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
                 arrays[name] = column
             else:
-                facts[name] = _json_rows(list(column), name)
+                facts[name] = json_rows(list(column), name)
         return facts, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -228,12 +228,13 @@ class KeptRows(Running):
         self._parts = [(true, pred)]
 
 
-def _own(column: Any) -> Any:
+def own_copy(column: Any) -> Any:
     """A copy that the caller cannot change."""
     return np.array(column) if hasattr(column, "__array__") else list(column)
 
 
-def _joined(columns: tuple[Any, ...]) -> Any:
+def joined(columns: tuple[Any, ...]) -> Any:
+    """The rows of several batches: an array where every batch had one, else a list."""
     if len(columns) == 1:
         return columns[0]
     if all(isinstance(column, np.ndarray) for column in columns):
@@ -241,7 +242,12 @@ def _joined(columns: tuple[Any, ...]) -> Any:
     return [entry for column in columns for entry in column]
 
 
-def _json_rows(rows: list[Any], name: str) -> list[Any]:
+def json_rows(rows: list[Any], name: str) -> list[Any]:
+    """The rows as JSON has them.
+
+    Raises:
+        TypeError: entries other than numbers, bools and strings.
+    """
     rows = [row.item() if isinstance(row, np.generic) else row for row in rows]
     for index, row in enumerate(rows):
         if type(row) not in (int, float, bool, str):

@@ -28,6 +28,8 @@ class SliceOutcome:
     """Hits and rows, of a metric that is a share of independent rows, if it is to be tested."""
     moments: Moments | None = None
     """Of a metric that is a mean over independent rows, if it is to be tested."""
+    p_value: float | None = None
+    """Of a mean or a share of rows in groups, against the other rows, if it is to be tested."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def _against_the_rest(parts: list[dict[str, SliceOutcome]]) -> dict[str, _Tested
     for name in parts[0] if len(parts) > 1 else ():
         shares = [part[name].share for part in parts]
         moments = [one for part in parts if (one := part[name].moments) is not None]
+        of_groups = [p for part in parts if (p := part[name].p_value) is not None]
         if None not in shares:
             pairs = np.asarray(shares, np.int64)
             others = pairs.sum(axis=0) - pairs
@@ -149,6 +152,8 @@ def _against_the_rest(parts: list[dict[str, SliceOutcome]]) -> dict[str, _Tested
             )
         elif len(moments) == len(parts):
             test, values = "Student", numeric.student_tests(*zip(*moments, strict=True))
+        elif len(of_groups) == len(parts):
+            test, values = "Student of groups", of_groups
         else:
             continue
         found[name] = _Tested(test, numeric.adjust_p_values(values, method="holm").tolist())

@@ -8,7 +8,8 @@ from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
 from ._class_scores import ClassScoreReader
-from ._finish import Group, check_confidence, finish
+from ._finish import Group, check_confidence, finish, read_together
+from ._grouped_rows import GroupedRows
 from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
@@ -70,7 +71,7 @@ class EvaluationStream:
     metrics exactly, those of numbers to 1e-12. Labels are any hashable values, and classes that
     first appear late count from there on. The memory a stream needs does not grow with the rows
     (of labels: with the pairs of classes that occur), other than for the metrics that
-    `keeps_rows` names.
+    `keeps_rows` names. Rows that come with `groups` are all kept.
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
@@ -96,6 +97,7 @@ class EvaluationStream:
         self._custom = [name for name in self._metrics if name not in built_in]
         if self._custom:
             self._running.append(KeptRows())
+        self._grouped: GroupedRows | None = None
         self._rows = 0
 
     @property
@@ -108,8 +110,10 @@ class EvaluationStream:
         """The metrics for which every row is kept, so that memory grows with them.
 
         Exact AUROC and average precision, medians and ranks, multilabel metrics, and metrics of
-        your own.
+        your own; all metrics of rows that come with their groups.
         """
+        if self._grouped is not None:
+            return tuple(self._metrics)
         kept = {
             name
             for members, state in zip(self._members, self._running, strict=False)
@@ -120,11 +124,18 @@ class EvaluationStream:
     @property
     def resamples_rows(self) -> tuple[str, ...]:
         """The metrics whose interval needs the rows, so that `result` gives them none."""
+        if self._grouped is not None:
+            return ()
         found = {name for state in self._running for name in state.resamples_rows()}
         return tuple(name for name in self._metrics if name in found)
 
     def update(
-        self, y_true: Iterable[Any], y_pred: Iterable[Any] | None, *, y_score: Any = None
+        self,
+        y_true: Iterable[Any],
+        y_pred: Iterable[Any] | None,
+        *,
+        y_score: Any = None,
+        groups: Iterable[Any] | None = None,
     ) -> None:
         """Add a batch of rows.
 
@@ -132,13 +143,20 @@ class EvaluationStream:
             y_true: what is right, one entry per row (see `ModelEvaluator`).
             y_pred: what was predicted, of the same length; None if no metric reads it.
             y_score: as for `ModelEvaluator.evaluate`.
+            groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
+                group, or of a query, may come in several batches, for which all rows are kept.
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
-            ValueError: two lengths, or entries that no definition covers. After an error the
-                stream is as it was before the call.
+            ValueError: two lengths, entries that no definition covers, or groups with some batches
+                only. After an error the stream is as it was before the call.
         """
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        if rows:
+            self._check_grouped("these rows", groups is not None)
+        if groups is not None:
+            self._update_grouped(rows, y_true=y_true, y_pred=y_pred, y_score=y_score, groups=groups)
+            return
         scores = y_pred if y_score is None else y_score
         states = [
             state.of_rows(y_true, scores if state.reads_scores else y_pred)
@@ -157,7 +175,13 @@ class EvaluationStream:
             raise ValueError(
                 f"the other stream is of {other._description()}; expected {self._description()}"
             )
-        self._add(other._running, other._rows)
+        if not other._rows:
+            return
+        self._check_grouped("the rows of the other stream", other._grouped is not None)
+        if other._grouped is not None:
+            self._add_grouped(other._grouped, other._rows)
+        else:
+            self._add(other._running, other._rows)
 
     def result(self, *, confidence: float | int | None = None, seed: int = 0) -> EvaluationResult:
         """Compute the metrics of all rows so far; more rows can follow.
@@ -165,7 +189,8 @@ class EvaluationStream:
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
                 counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
-                need their rows again (`resamples_rows`).
+                need their rows again (`resamples_rows`). With groups all have the one that they
+                have there.
             seed: of the bootstrap.
 
         Returns:
@@ -178,6 +203,12 @@ class EvaluationStream:
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows.
         """
+        if self._grouped is not None:
+            rows = self._grouped.columns()
+            wanted = check_confidence(confidence, seed, rows["groups"])
+            columns = rows["y_true"], rows["y_pred"]
+            groups = read_together(self._metrics, **rows)
+            return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, [])
         wanted = check_confidence(confidence, seed)
         both = zip(self._members, self._running, strict=False)
         groups = [Group(members, state.evidence) for members, state in both]
@@ -198,6 +229,9 @@ class EvaluationStream:
             sections.append(facts)
             arrays |= {f"{place}/{name}": array for name, array in own.items()}
         facts = {"of": self._description(), "rows": self._rows, "sections": sections}
+        if self._grouped is not None:
+            facts["grouped"], own = self._grouped.saved()
+            arrays |= {f"grouped/{name}": array for name, array in own.items()}
         write_state(path, type(self).__name__, facts, arrays)
 
     @classmethod
@@ -222,6 +256,10 @@ class EvaluationStream:
             start = f"{place}/"
             own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
             state.restore(section, own)
+        if "grouped" in facts:
+            start = "grouped/"
+            own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+            stream._grouped = GroupedRows.restored(facts["grouped"], own)
         return stream
 
     def _description(self) -> dict[str, str]:
@@ -231,6 +269,25 @@ class EvaluationStream:
             for name, m in self._metrics.items()
         }
         return {"task": self.task_type.value, **metrics}
+
+    def _check_grouped(self, what: str, grouped: bool) -> None:
+        if self._rows and grouped != (self._grouped is not None):
+            given, before = ("", "no ") if grouped else ("no ", "")
+            raise ValueError(f"{what} have {given}groups; the rows before have {before}groups")
+
+    def _update_grouped(self, rows: int, **columns: Any) -> None:
+        if not hasattr(columns["groups"], "__array__"):
+            columns["groups"] = list(columns["groups"])
+        if len(columns["groups"]) != rows:
+            raise ValueError(f"groups has {len(columns['groups'])} entries and y_true has {rows}")
+        for group in read_together(self._metrics, **columns):
+            group.evidence()
+        if rows:
+            self._add_grouped(GroupedRows.of_batch(**columns), rows)
+
+    def _add_grouped(self, batch: GroupedRows, rows: int) -> None:
+        self._grouped = batch if self._grouped is None else self._grouped + batch
+        self._rows += rows
 
     def _add(self, states: list[Any], rows: int) -> None:
         for mine, new in zip(self._running, states, strict=True):

@@ -175,7 +175,8 @@ class Edits:
         distance = text_library("rapidfuzz.distance").Levenshtein.distance
         split = str.split if self.of_words else str.strip
         reference, edits = np.empty((2, len(texts)), np.int64)
-        for row, (predicted, right) in enumerate(texts.single_pairs()):
+        metric = "word_error_rate" if self.of_words else "character_error_rate"
+        for row, (predicted, right) in enumerate(texts.single_pairs(metric)):
             units = split(right)
             reference[row], edits[row] = len(units), distance(split(predicted), units)
         return reference, edits

@@ -36,6 +36,8 @@ class Texts:
     def matches(self) -> np.ndarray:
         """Whether prediction and reference are one text, surrounding white space left aside.
 
+        What `exact_match` counts.
+
         Raises:
             TypeError: an entry that is no string, naming the argument and the index.
         """
@@ -43,11 +45,13 @@ class Texts:
         try:
             return np.fromiter(map(operator.eq, *stripped), np.bool_, len(self))
         except TypeError:
-            self._name_others()
+            self._name_others("exact_match")
             raise
 
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
         """The number of characters of every prediction and every reference.
+
+        What `length_ratio` counts.
 
         Raises:
             TypeError: an entry that is no string, naming the argument and the index.
@@ -55,7 +59,7 @@ class Texts:
         try:
             return _lengths(self.predictions), _lengths(self.references)
         except TypeError:
-            self._name_others()
+            self._name_others("length_ratio")
             raise
 
     def pairs(self) -> Iterator[tuple[str, Sequence[str]]]:
@@ -88,25 +92,38 @@ class Texts:
                 )
             yield predicted, several
 
-    def single_pairs(self) -> Iterator[tuple[str, str]]:
+    def single_pairs(self, metric: str) -> Iterator[tuple[str, str]]:
         """Each prediction with its one reference.
+
+        Args:
+            metric: what takes no more than one, for the message.
 
         Raises:
             TypeError: an entry that is no string, naming the argument and the index.
         """
         for predicted, right in zip(self.predictions, self.references, strict=True):
             if not (isinstance(predicted, str) and isinstance(right, str)):
-                self._name_others()
+                self._name_others(metric)
             yield predicted, right
 
-    def _name_others(self) -> None:
+    def _name_others(self, one_reference: str | None = None) -> None:
+        """Refuse the first entry that is no string.
+
+        Args:
+            one_reference: the metric that takes no list of references, if it is of such.
+        """
         for texts, name in zip((self.predictions, self.references), self.names, strict=True):
             for index, text in enumerate(texts):
-                if not isinstance(text, str):
-                    raise TypeError(
-                        f"{name} has {text!r} ({type(text).__name__}) at index {index}; expected "
-                        "a string"
-                    )
+                if isinstance(text, str):
+                    continue
+                expected = "a string"
+                several = isinstance(text, list | tuple | np.ndarray) and name == self.names[1]
+                if several and one_reference is not None:
+                    expected += f": {one_reference} takes one reference a row"
+                raise TypeError(
+                    f"{name} has {text!r} ({type(text).__name__}) at index {index}; expected "
+                    f"{expected}"
+                )
 
 
 def read_texts(predictions: Any, references: Any, names: tuple[str, str]) -> Texts:

@@ -2,17 +2,19 @@
 
 manifest.json      what the answers depend on: model, rows, settings
 predictions.jsonl  a line a row, in the order of the rows
+.lock              the process that has the folder open, while it runs
 
 Answers are made in chunks of a fixed size, and a chunk that is not complete is made again: rows
 are then always read in the same batches, whose rounding they share, and a resumed evaluation is
 the uninterrupted one to the last bit.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from modelops_jax.data import write_atomic
 
@@ -23,7 +25,7 @@ Record = dict[str, Any]
 
 
 class AnswerFile:
-    """The answers in a folder.
+    """The answers in a folder, which is this one's until it is closed (`with`).
 
     Args:
         folder: made if it is not there.
@@ -31,7 +33,8 @@ class AnswerFile:
         scored_by: the metrics of their scores, which may be others than before.
 
     Raises:
-        ValueError: the folder holds answers of something else; the message says what differs.
+        ValueError: the folder holds answers of something else; the message says what differs; or
+            another evaluation that is running has it.
         OSError: the folder cannot be made or read.
     """
 
@@ -41,6 +44,14 @@ class AnswerFile:
     def __init__(self, folder: Path, manifest: Mapping[str, Any], scored_by: Sequence[str]) -> None:
         self.path = folder / "predictions.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder)
+        try:
+            self._open(folder, manifest, scored_by)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self, folder: Path, manifest: Mapping[str, Any], scored_by: Sequence[str]) -> None:
         self._manifest_path = folder / "manifest.json"
         self._manifest = json.loads(json.dumps(manifest))
         self._wanted = self.scored_by = list(scored_by)
@@ -53,6 +64,12 @@ class AnswerFile:
             raise ValueError(f"{self.path} is there without a manifest.json; choose another folder")
         else:
             self._write_manifest()
+
+    def __enter__(self) -> "AnswerFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
 
     def read(self, rows: int) -> list[Record]:
         """The answers of the chunks that are complete; what comes after them is cut off.
@@ -117,6 +134,25 @@ def answer_all(
             file.append(made)
         records += made
     return records
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The lock on a folder, which the system gives up when the process ends, however it does."""
+    lock = open(folder / ".lock", "a+")  # closed with the answers
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        raise ValueError(
+            f"{folder} is in use by another evaluation, process {owner or 'unknown'}; wait for it, "
+            "or choose another folder"
+        ) from error
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
 
 
 def _lines(records: Sequence[Record]) -> bytes:

@@ -1,5 +1,6 @@
 """`evaluate_model`: a model and rows to answers, per-example scores and metrics, resumable."""
 
+import contextlib
 import math
 import os
 import warnings
@@ -90,7 +91,8 @@ def evaluate_model(
         DatasetError: rows of a wrong shape, too long for the model, or without a key; or no rows.
         UnknownModelError: nothing has the model's name.
         TypeError: a dataset that is neither rows nor a path.
-        ValueError: a folder of another evaluation, or metrics that do not fit.
+        ValueError: a folder of another evaluation, or of one that is running, or metrics that do
+            not fit.
 
     Warns:
         UndefinedMetricWarning: a metric has no definition on these rows.
@@ -119,11 +121,14 @@ def evaluate_model(
         asked, rows, questions, generation or Generation(), generates, scored
     )
     scored_by = [f"{metric.name}: {metric!r}" for metric in evaluator.metrics]
-    file = AnswerFile(Path(folder), settings, scored_by) if folder is not None else None
-    kept = file.read(len(rows)) if file else []
-    if file and kept and file.scored_by != scored_by:
-        file.replace([_scored(evaluator, record) for record in kept])
-    with shown_progress(len(rows), len(kept), progress) as show:
+    with contextlib.ExitStack() as stack:
+        file = None
+        if folder is not None:
+            file = stack.enter_context(AnswerFile(Path(folder), settings, scored_by))
+        kept = file.read(len(rows)) if file else []
+        if file and kept and file.scored_by != scored_by:
+            file.replace([_scored(evaluator, record) for record in kept])
+        show = stack.enter_context(shown_progress(len(rows), len(kept), progress))
 
         def made(chunk: range) -> list[Record]:
             found = _answers(asked, questions, chunk, settings, show)

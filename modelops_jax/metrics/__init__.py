@@ -63,6 +63,7 @@ from ._group_retrieval import mean_reciprocal_rank as mean_reciprocal_rank
 from ._group_retrieval import precision_at_k as precision_at_k
 from ._group_retrieval import recall_at_k as recall_at_k
 from ._group_rows import GroupRows as GroupRows
+from ._group_tests import grouped_slice_tests as grouped_slice_tests
 from ._interval import Interval as Interval
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss
@@ -107,6 +108,7 @@ from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
 from ._row_functions import Domain as Domain
+from ._row_ratios import row_ratios as row_ratios
 from ._rowwise import RowMean as RowMean
 from ._rowwise import RowVariance as RowVariance
 from ._scores import ScoreRows as ScoreRows

@@ -7,11 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._counts import require_labels, scatter_weights
+from ._counts import scatter_weights
 from ._exact import ExactCount
 from ._metric import Outcome
 from ._pair import Pair
-from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+from ._statistic import (
+    WEIGHT_COMPLAINT,
+    Rows,
+    SummedStatistic,
+    count_true,
+    float_type,
+    require_labels,
+)
 
 COMPLAINTS = {
     "y_true": "labels that are no column of y_pred (of one column: 0 or 1)",
@@ -61,6 +68,8 @@ class CalibrationBins(SummedStatistic):
     A bin holds its lower edge and the last one its upper edge, too. Edges are k / bins, rounded
     to the float type of the confidences, so that 0.3 is in the fourth of ten bins in any of them.
     """
+
+    labels = ("y_true",)
 
     bins: int
 

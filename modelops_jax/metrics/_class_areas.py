@@ -12,12 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._average_precision import average_precision, average_precision_on_host
-from ._counts import require_labels
 from ._exact import ExactCount
 from ._kept_rows import KeptRows
 from ._metric import Outcome
 from ._scores import Scores, pair_area, pair_area_on_host
-from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
+from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
 
 AbsentClass = Literal["nan", "skip"]
 

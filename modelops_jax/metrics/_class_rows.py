@@ -26,6 +26,8 @@ class ClassRowMean(RowMean):
     more than the square root of the precision in which they were given, as in scikit-learn.
     """
 
+    labels = ("y_true",)
+
     probabilities: bool = True
     vectors: bool = True
     """Whether y_pred may be of shape (n,), too."""
@@ -45,11 +47,16 @@ class ClassRowMean(RowMean):
             "y_pred": wrong if self.probabilities else "rows with scores that are not finite",
         }
 
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        super().refuse(y_true, y_pred)
+        refuse_few_classes(y_pred)
+        if isinstance(self.row, AmongTop):
+            self.row.refuse(y_pred)
+
     def prepare(self, rows: Rows) -> Prepared:
         labels, scores = as_codes(rows.y_true, "y_true"), rows.y_pred
+        refuse_few_classes(scores)
         classes = 2 if scores.ndim == 1 else scores.shape[1]
-        if classes < 2:
-            raise ValueError(f"y_pred must have a column per class, 2 or more; it has {classes}")
         pred = scores.astype(float_type(rows.y_true, scores, rows.weight))
         fits = jnp.isfinite(pred)
         if self.probabilities:
@@ -67,6 +74,14 @@ class ClassRowMean(RowMean):
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[State]:
         # What is invalid depends on the statistic; what they have in common XLA finds itself.
         return [blocks_of_rows([statistic], rows)[0] for statistic in statistics]
+
+
+def refuse_few_classes(scores: Any) -> None:
+    """Refuse a table of fewer than two classes."""
+    if scores.ndim == 2 and scores.shape[1] < 2:
+        raise ValueError(
+            f"y_pred must have a column per class, 2 or more; it has {scores.shape[1]}"
+        )
 
 
 def negative_log_probability(label: Any, probability: Any) -> Any:
@@ -105,12 +120,16 @@ class AmongTop:
 
     k: int
 
-    def __call__(self, label: Any, scores: Any) -> Any:
+    def refuse(self, scores: Any) -> None:
+        """Refuse a k that makes every row right."""
         if self.k >= scores.shape[1]:
             raise ValueError(
                 f"k must be less than the number of classes, or every row is right: k is "
                 f"{self.k}, y_pred has {scores.shape[1]} columns"
             )
+
+    def __call__(self, label: Any, scores: Any) -> Any:
+        self.refuse(scores)
         own = jnp.broadcast_to(_of_label(label, scores)[:, None], scores.shape)
         later = lax.broadcasted_iota(jnp.int32, scores.shape, 1) > label[:, None]
         above = (scores > own) | ((scores == own) & later)

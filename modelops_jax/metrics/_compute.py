@@ -144,6 +144,8 @@ def pass_over(
     weights = None if weight is None else numbers(weight, "weight")
     axes = shared_axes(statistics)
     check_shapes(true, pred, weights, axes)
+    for statistic in statistics:
+        statistic.refuse(true, pred)  # what is raised while tracing has notes of JAX's added to it
     if axes.true == 2:
         # As integers, so that the ratios of a row's labels are float64 as those of counts are.
         true, pred = (c.astype(np.uint8) if c.dtype == bool else c for c in (true, pred))

@@ -21,6 +21,7 @@ from ._statistic import (
     SummedStatistic,
     count_true,
     float_type,
+    require_labels,
 )
 from ._types import AxisNames
 
@@ -206,16 +207,6 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
     return jax.tree.map(lambda part: part[:cells], total)
 
 
-def require_labels(labels: Any, name: str) -> None:
-    """Refuse anything but integers and booleans.
-
-    Raises:
-        TypeError: naming the argument and its type.
-    """
-    if labels.dtype != bool and not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"{name} must hold integer or boolean labels, not {labels.dtype}")
-
-
 def as_codes(labels: Any, name: str) -> jax.Array:
     """Labels as signed integers, of 32 bits unless they came with 64."""
     require_labels(labels, name)
@@ -226,6 +217,8 @@ def as_codes(labels: Any, name: str) -> jax.Array:
 @dataclass(frozen=True)
 class ConfusionCounts(CellStatistic):
     """Rows by (true class, predicted class), classes 0 to `num_classes` - 1."""
+
+    labels = ("y_true", "y_pred")
 
     num_classes: int
 
@@ -253,6 +246,8 @@ class ConfusionCounts(CellStatistic):
 class OneVsRestCounts(CellStatistic):
     """Rows by (is the true label the positive class, is the predicted one)."""
 
+    labels = ("y_true", "y_pred")
+
     positive_class: int
 
     @property
@@ -268,6 +263,8 @@ class OneVsRestCounts(CellStatistic):
 @dataclass(frozen=True)
 class MatchCounts(CellStatistic):
     """Rows by whether the predicted label is the true one; any integers are labels."""
+
+    labels = ("y_true", "y_pred")
 
     @property
     def shape(self) -> tuple[int, ...]:

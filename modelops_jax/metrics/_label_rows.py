@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._counts import CellStatistic, Counts, TableStatistic, require_labels
+from ._counts import CellStatistic, Counts, TableStatistic
 from ._exact import ExactCount
 from ._pair import sum_rows
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
-from ._statistic import Rows, count_true, float_type
+from ._statistic import Rows, count_true, float_type, require_labels
 from ._types import State
 
 _COMPLAINT = "rows with a label other than 0 and 1"
@@ -37,6 +37,10 @@ class LabelCounts(TableStatistic):
     @property
     def true_axes(self) -> int:
         return 2
+
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        _refuse(y_true, "y_true", self.num_labels)
+        _refuse(y_pred, "y_pred", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
         return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
@@ -93,6 +97,10 @@ class LabelSetMatchCounts(CellStatistic):
     def checks_labels(self) -> bool:
         return True
 
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        _refuse(y_true, "y_true", self.num_labels)
+        _refuse(y_pred, "y_pred", self.num_labels)
+
     def complaints(self) -> dict[str, str]:
         return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
 
@@ -115,6 +123,10 @@ class LabelRowMean(RowMean):
     @property
     def true_axes(self) -> int:
         return 2
+
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        _refuse(y_true, "y_true", self.num_labels)
+        _refuse(y_pred, "y_pred", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
         return super().complaints() | {"y_true": _COMPLAINT, "y_pred": _COMPLAINT}
@@ -164,13 +176,18 @@ def _parts(ratio: "SampleRatio | SampleDefined", true: Any, pred: Any) -> tuple[
     )
 
 
-def _indicators(labels: Any, name: str, num_labels: int) -> tuple[jax.Array, jax.Array]:
-    """Whether each label is set, and the rows with an entry that is neither 0 nor 1."""
+def _refuse(labels: Any, name: str, num_labels: int) -> None:
+    """Refuse what are no labels, or not one for each column."""
     require_labels(labels, name)
     if labels.shape[1] != num_labels:
         raise ValueError(
             f"{name} has {labels.shape[1]} columns; num_labels={num_labels} expects one per label"
         )
+
+
+def _indicators(labels: Any, name: str, num_labels: int) -> tuple[jax.Array, jax.Array]:
+    """Whether each label is set, and the rows with an entry that is neither 0 nor 1."""
+    _refuse(labels, name, num_labels)
     if labels.dtype == bool:
         return labels, jnp.zeros_like(labels, shape=labels.shape[:1])
     return labels == 1, jnp.any((labels != 0) & (labels != 1), axis=1)

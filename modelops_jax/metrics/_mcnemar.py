@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ._compute import numbers
-from ._counts import require_labels
+from ._statistic import require_labels
 from ._types import Vector
 
 McNemarMethod = Literal["exact", "mid-p"]

@@ -39,13 +39,16 @@ class OverlapStatistic(RowStatistic):
             "weight": WEIGHT_COMPLAINT,
         }
 
-    def prepare(self, rows: Rows) -> Prepared:
-        columns = rows.y_pred.shape[1]
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        columns = y_pred.shape[1]
         if columns != 1 + len(self.orders):
             raise ValueError(
                 f"y_pred has {columns} columns; expected {1 + len(self.orders)}: the length of the "
                 f"prediction, and the n-grams of order {', '.join(map(str, self.orders))} it shares"
             )
+
+    def prepare(self, rows: Rows) -> Prepared:
+        self.refuse(rows.y_true, rows.y_pred)
         dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
         true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
         fits = jnp.all(jnp.isfinite(pred) & (pred >= 0), axis=1)

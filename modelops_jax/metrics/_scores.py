@@ -13,11 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._counts import require_labels
 from ._exact import ExactCount
 from ._kept_rows import KeptRows
 from ._pair_count import count_pairs
-from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
+from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
 
 _LABEL_BIT = np.uint32(31)
 

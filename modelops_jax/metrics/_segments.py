@@ -43,6 +43,9 @@ class SegmentedCells(CellStatistic):
     def checks_labels(self) -> bool:
         return self.inner.checks_labels
 
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        self.inner.refuse(y_true, y_pred)
+
     def complaints(self) -> dict[str, str]:
         return self.inner.complaints()
 
@@ -70,6 +73,9 @@ class SegmentedSums(Statistic):
     @property
     def true_axes(self) -> int:
         return self.inner.true_axes
+
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        self.inner.refuse(y_true, y_pred)
 
     def complaints(self) -> dict[str, str]:
         return self.inner.complaints()

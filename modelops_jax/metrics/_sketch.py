@@ -13,18 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._call import call
-from ._counts import CellStatistic, Counts, require_labels
+from ._counts import CellStatistic, Counts
 from ._delong import estimate, spread
 from ._exact import ExactCount
 from ._metric import Metric, Outcome
 from ._scores import ordered_bits
-from ._statistic import Rows, float_type
+from ._statistic import Rows, float_type, require_labels
 from ._types import Value, Vector
 
 
 @dataclass(frozen=True)
 class ScoreHistogram(CellStatistic):
     """Rows by (label 0 or 1, first `bits` bits of the score as a float32, in ascending order)."""
+
+    labels = ("y_true",)
 
     bits: int
 

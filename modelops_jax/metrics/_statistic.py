@@ -62,6 +62,8 @@ class Statistic(abc.ABC):
     keeps_rows: ClassVar[bool] = False
     # A statistic of groups of rows needs the group of each.
     reads_groups: ClassVar[bool] = False
+    # The arguments that hold integer or boolean labels.
+    labels: ClassVar[tuple[str, ...]] = ()
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -72,6 +74,17 @@ class Statistic(abc.ABC):
     def true_axes(self) -> int:
         """How many axes y_true has: 1 for shape (n,), 2 for the shape (n, k) of y_pred."""
         return 1
+
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        """Refuse columns for what is known of them before they are traced.
+
+        Raises:
+            TypeError: labels of another type, naming the argument.
+            ValueError: numbers of columns that do not fit.
+        """
+        for name, column in (("y_true", y_true), ("y_pred", y_pred)):
+            if name in self.labels:
+                require_labels(column, name)
 
     def reads_long(self, rows: "Rows") -> bool:
         """Whether these rows are read fastest in one go, however many they are."""
@@ -328,6 +341,16 @@ def check_shapes(y_true: Any, y_pred: Any, weight: Any = None, axes: Axes = _VEC
         raise ValueError(f"expected y_true and y_pred of one shape; found {found}")
     if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"expected arrays of one length; found {found}")
+
+
+def require_labels(labels: Any, name: str) -> None:
+    """Refuse anything but integers and booleans.
+
+    Raises:
+        TypeError: naming the argument and its type.
+    """
+    if labels.dtype != bool and not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{name} must hold integer or boolean labels, not {labels.dtype}")
 
 
 def float_type(*values: Column | None) -> Any:

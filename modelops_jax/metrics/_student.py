@@ -35,6 +35,9 @@ class MomentsOf(RowVariance):
     def family(cls) -> type[Statistic]:
         return cls
 
+    def refuse(self, y_true: Any, y_pred: Any) -> None:
+        self.of.refuse(y_true, y_pred)
+
     def complaints(self) -> dict[str, str]:
         return self.of.complaints()
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ._by_name import metric
 from ._compute import compute
-from ._counts import CellStatistic, Counts, require_labels
+from ._counts import CellStatistic, Counts
 from ._metric import Metric, Outcome
 from ._pair import Pair
-from ._statistic import float_type
+from ._statistic import float_type, require_labels
 from ._types import Vector
 
 _COUNTS = ("f1_score", "precision_score", "recall_score")
@@ -28,6 +28,8 @@ class ThresholdCounts(CellStatistic):
     @property
     def shape(self) -> tuple[int, ...]:
         return (2, len(self.thresholds) + 1)
+
+    labels = ("y_true",)
 
     @property
     def checks_labels(self) -> bool:

@@ -23,6 +23,8 @@ class TokenTotals(RowTotals):
 
     ignore_index: int | None = None
 
+    labels = ("y_true", "y_pred")
+
     @property
     def pred_axes(self) -> tuple[int, ...]:
         return (2,)

@@ -15,6 +15,8 @@ from jaxtyping import Array, Bool, Float
 
 # What a policy of what to keep for the backward pass calls attention's results.
 ATTENTION_NAME = "attention"
+# Queries of a block, at least, and blocks of a row.
+BLOCK, MOST_BLOCKS = 128, 4
 
 
 def attend(
@@ -30,6 +32,7 @@ def attend(
         query: Rotated queries.
         sources: Keys and values of shape (batch or 1, slots, kv_heads, head_dim), and the mask of
             which query may see which slot. Kept apart so that a cache is never copied to grow it.
+            A single one ends with the queries' own slots, and none sees one after its own.
         scale: What the products of queries and keys are multiplied by.
         softcap: Scores s become softcap * tanh(s / softcap), unless it is None.
 
@@ -39,9 +42,25 @@ def attend(
     """
     if len(sources) > 1:
         return _mix(query, sources, scale, softcap)[0]
+    keys, values, mask = sources[0]
     if softcap is None and jax.default_backend() != "cpu":
-        return _attend_by_jax(query, *sources[0], scale=scale)
-    return _attend_to_one(scale, softcap, query, *sources[0])
+        return _attend_by_jax(query, keys, values, mask, scale=scale)
+    # Nobody looks ahead: the earlier a block of queries, the fewer slots it is multiplied with.
+    tokens = query.shape[1]
+    offset, count = keys.shape[1] - tokens, max(1, min(MOST_BLOCKS, tokens // BLOCK))
+    ends = [tokens * (block + 1) // count for block in range(count)]
+    parts = [
+        _attend_to_one(
+            scale,
+            softcap,
+            query[:, begin:end],
+            keys[:, : offset + end],
+            values[:, : offset + end],
+            mask[:, begin:end, : offset + end],
+        )
+        for begin, end in zip([0, *ends], ends, strict=False)
+    ]
+    return jnp.concatenate(parts, axis=1) if count > 1 else parts[0]
 
 
 def _mix(

@@ -104,7 +104,11 @@ class EvaluationReport:
 
 def _tests_of(one: SliceResult) -> str:
     """The tests of a slice against the rest, in words; none: empty."""
-    known = {"Fisher": "Fisher's exact test of shares", "Student": "Student's t test of means"}
+    known = {
+        "Fisher": "Fisher's exact test of shares",
+        "Student": "Student's t test of means",
+        "Student of groups": "Student's t test of groups of rows",
+    }
     return ", ".join(dict.fromkeys(known[test] for test in one.tests.values()))
 
 

@@ -48,6 +48,7 @@ from ._sequences import Sequences as Sequences
 from ._sequences import pack_rows as pack_rows
 from ._step import TrainState as TrainState
 from ._step import evaluate_loss as evaluate_loss
+from ._step import gradient_memory as gradient_memory
 from ._step import gradient_sums as gradient_sums
 from ._step import start_state as start_state
 from ._step import train_step as train_step

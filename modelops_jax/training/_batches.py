@@ -48,6 +48,11 @@ class Batch(NamedTuple):
     values: Float32[np.ndarray, " _"] = NO_VALUES
     computed: Int[np.ndarray, " _"] = NO_PLACES
 
+    @property
+    def places(self) -> int:
+        """Number of places that layers work on, the prefix included."""
+        return len(self.prefix_ids) + (self.computed.size or self.token_ids.size)
+
 
 class TokenCounts(NamedTuple):
     """What batches hold.
@@ -211,8 +216,10 @@ class Batches:
         needed = [self._needed(group) for group in groups]
         if others:
             # No batch is larger than one of the longest and those with the most targets.
-            most = [int(np.sort(counts)[-size:].sum()) for counts in (self._targets, self._tokens)]
-            needed.append((self._tokens.max(), *most))
+            targets, tokens = (
+                int(np.sort(counts)[-size:].sum()) for counts in (self._targets, self._tokens)
+            )
+            needed.append((int(self._tokens.max()), targets, tokens))
         columns = 3 if compact else 2
         self.shapes = choose_shapes(size, np.asarray(needed, np.int64)[:, :columns], worth=worth)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import time
 from typing import Any
@@ -30,7 +31,7 @@ from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
 from ._plan import Plan
-from ._step import lower_gradients, lower_update, train_step
+from ._step import gradient_memory, lower_gradients, lower_update, train_step
 from ._tokenized import TokenizedDataset
 from ._training_plan import TrainingPlan
 
@@ -187,14 +188,16 @@ class _Step:
         state, frozen = jax.tree.map(_zeros, (self.state, self.frozen))
         batches = [put_batch(batch, self.mesh) if self.mesh else batch]
         with self.on_mesh():
-            state, _ = train_step(self.objective, self.optimizer, state, frozen, batches)
+            memory = gradient_memory()
+            step = functools.partial(train_step, self.objective, self.optimizer)
+            state, _ = step(state, frozen, batches, memory)
             jax.block_until_ready(state)  # compiled now
             begun = time.perf_counter()
-            state, _ = train_step(self.objective, self.optimizer, state, frozen, batches)
+            state, _ = step(state, frozen, batches, memory)
             jax.block_until_ready(state)
         one = time.perf_counter() - begun
         places = self.plan.token_counts().computed / self.plan.sampled_share
-        return one * places / (batch.token_ids.size + batch.prefix_ids.size)
+        return one * places / batch.places
 
 
 def _size(tree: Any) -> int:

@@ -69,8 +69,7 @@ def target_states(
     remat: Any,
 ) -> Float[Array, "targets width"]:
     """The states at `batch.at`, which say something about the targets."""
-    tokens = batch.computed.size or batch.token_ids.size
-    remat = choose_remat(remat, config, len(batch.prefix_ids) + tokens, dtype)
+    remat = choose_remat(remat, config, batch.places, dtype)
     hidden, _ = forward(
         params,
         config,

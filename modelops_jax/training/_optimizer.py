@@ -8,10 +8,13 @@ from optax import contrib
 
 from ._averaging import average_weights
 from ._config import TrainingConfig
+from ._in_place import ClippedRule
 
 # Muon's updates scaled to the root mean square that AdamW's have, so that rates carry over: Liu
 # et al., "Muon is Scalable for LLM Training", 2025.
 MUON_RMS = 0.2
+# Rules whose state does not depend on the weights.
+OF_GRADIENTS_ALONE = ("adamw", "lion")
 
 
 def learning_rate_schedule(config: TrainingConfig, total_steps: int) -> optax.Schedule:
@@ -87,10 +90,11 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> optax.GradientTr
             b1=config.adam_b1,
         ),
     }[config.optimizer]()
-    parts = [optax.clip_by_global_norm(config.max_grad_norm), rule]
     if config.ema_decay is not None:
-        parts.append(average_weights(config.ema_decay))
-    return optax.chain(*parts)
+        rule = optax.chain(rule, average_weights(config.ema_decay))
+    elif config.optimizer in OF_GRADIENTS_ALONE:
+        return ClippedRule.of(rule, config.max_grad_norm)
+    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), rule)
 
 
 def _matrices(params: Any) -> Any:

@@ -66,6 +66,7 @@ class Plan:
         steps = config.epochs * self.epoch_steps
         self.total_steps = min(steps, config.max_steps or steps)
         self._order: tuple[int, list[Int[np.ndarray, " batch"]]] = (-1, [])
+        batching: dict[str, Any] = {"worth": NEVER_WORTH_IT} if one_shape else {}
         self._batches = Batches(
             train,
             self._seen_groups(),
@@ -74,7 +75,7 @@ class Plan:
             sequences=self.sequences,
             dropout_seed=config.seed if drops else None,
             values=values,
-            **self.batching | ({"worth": NEVER_WORTH_IT} if one_shape else {}),
+            **self.batching | batching,
         )
 
     @property

@@ -22,7 +22,7 @@ from ._placement import put_batches, put_on_mesh
 from ._plan import Plan
 from ._progress import Reporter
 from ._saver import Saver
-from ._step import TrainState, evaluate_loss, start_state, train_step
+from ._step import TrainState, evaluate_loss, gradient_memory, start_state, train_step
 
 
 class Run:
@@ -64,6 +64,7 @@ class Run:
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
         self.eval_batches = eval_batches
+        self.memory = gradient_memory()
         self.step = 0
         self.worst = 0.0
         self.finished = False
@@ -95,7 +96,7 @@ class Run:
                 return True
             batches = put_batches(self.plan.batches(self.step), self.mesh)
             self.state, sums = train_step(
-                self.objective, self.optimizer, self.state, self.frozen, batches
+                self.objective, self.optimizer, self.state, self.frozen, batches, self.memory
             )
             self.history.count(self.plan.tokens(self.step))
             self.step += 1

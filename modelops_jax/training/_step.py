@@ -7,7 +7,7 @@ whatever the masks are.
 
 import functools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 from modelops_jax.models import Params
 
 from ._batches import Batch
+from ._in_place import ClippedRule, clipped_scale, move_state, move_weights
 from ._loss import LossFunction, LossSums, add_sums
 from ._placement import Placement, placed, placement_of
 
@@ -37,7 +38,38 @@ def start_state(optimizer: optax.GradientTransformation, trainable: Any) -> Trai
     return TrainState(trainable, optimizer.init(trainable), jnp.zeros((), jnp.int32))
 
 
-@functools.partial(jax.jit, static_argnames=("objective", "placement"), donate_argnames="gradients")
+class GradientMemory:
+    """Memory that the gradients of every step of a run are written to; see `gradient_memory`."""
+
+    def __init__(self) -> None:
+        self._held: Any = None
+
+    def take(self, like: Any) -> Any:
+        """Arrays of the same shapes, whose values mean nothing."""
+        held, self._held = self._held, None
+        return jax.tree.map(jnp.zeros_like, like) if held is None else held
+
+    def give(self, gradients: Any) -> None:
+        """Arrays that nobody will read again."""
+        self._held = gradients
+
+
+def gradient_memory() -> GradientMemory | None:
+    """For the steps of a run, where it is of use.
+
+    A CPU takes longer to get fresh memory from the system than to write to it. An accelerator hands
+    freed memory out again at no cost, to evaluations too.
+    """
+    return GradientMemory() if jax.default_backend() == "cpu" else None
+
+
+# Gradients that are not added to are donated for their memory alone.
+@functools.partial(
+    jax.jit,
+    static_argnames=("objective", "placement"),
+    donate_argnames="gradients",
+    keep_unused=True,
+)
 def _accumulate(
     trainable: Any,
     frozen: Params | None,
@@ -54,8 +86,39 @@ def _accumulate(
     return placed(jax.tree.map(jnp.add, gradients, new), placement), add_sums(sums, batch_sums)
 
 
-@functools.partial(jax.jit, static_argnames=("optimizer", "placement"), donate_argnames="state")
+@functools.partial(jax.jit, donate_argnums=0, keep_unused=True)
+def _cleared(tree: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
 def _update(
+    state: TrainState,
+    gradients: Any,
+    sums: LossSums,
+    *,
+    optimizer: optax.GradientTransformation,
+    placement: Placement,
+) -> TrainState:
+    if not _moves_in_place(optimizer, placement):
+        return _update_at_once(state, gradients, sums, optimizer=optimizer, placement=placement)
+    count = sums.units.astype(jnp.float32)
+    scale = clipped_scale(gradients, sums.loss, count, max_norm=optimizer.max_norm)
+    rule = optimizer.rule
+    weights = move_weights(state.trainable, state.optimizer, gradients, *scale, rule=rule)
+    moments = move_state(state.optimizer, gradients, *scale, rule=rule)
+    return TrainState(weights, moments, state.skipped + ~scale[1])
+
+
+def _moves_in_place(
+    optimizer: optax.GradientTransformation, placement: Placement
+) -> TypeGuard[ClippedRule]:
+    # Elsewhere the compiler makes one pass of it.
+    alone = placement is None and jax.default_backend() == "cpu"
+    return alone and isinstance(optimizer, ClippedRule)
+
+
+@functools.partial(jax.jit, static_argnames=("optimizer", "placement"), donate_argnames="state")
+def _update_at_once(
     state: TrainState,
     gradients: Any,
     sums: LossSums,
@@ -94,14 +157,19 @@ def zero_sums(
 
 
 def gradient_sums(
-    objective: LossFunction, trainable: Any, frozen: Params | None, batches: Iterable[Batch]
+    objective: LossFunction,
+    trainable: Any,
+    frozen: Params | None,
+    batches: Iterable[Batch],
+    memory: GradientMemory | None = None,
 ) -> tuple[Any, LossSums]:
     """Gradients of the summed loss over at least one micro-batch, and the loss sums."""
     placement = placement_of(trainable)
     first, *others = batches
-    gradients, sums = None, None
+    gradients, sums = memory.take(trainable) if memory else None, None
     if others:  # one program for all of them; a batch alone needs no sums
-        gradients = jax.tree.map(jnp.zeros_like, trainable)
+        zeros = gradients is None
+        gradients = jax.tree.map(jnp.zeros_like, trainable) if zeros else _cleared(gradients)
         sums = zero_sums(objective, trainable, frozen, first)
     for batch in (first, *others):
         gradients, sums = _accumulate(
@@ -117,6 +185,7 @@ def train_step(
     state: TrainState,
     frozen: Params | None,
     batches: Iterable[Batch],
+    memory: GradientMemory | None = None,
 ) -> tuple[TrainState, LossSums]:
     """One optimizer step over micro-batches; `state` is consumed.
 
@@ -128,13 +197,16 @@ def train_step(
         state: Trained weights and optimizer state.
         frozen: Weights the loss needs and the step leaves alone, or None.
         batches: Padded rows; shapes may differ.
+        memory: Of the run, for the gradients of all its steps; by default each step's is new.
 
     Returns:
         The new state, and the loss sums of the step before it, still on the device.
     """
-    gradients, sums = gradient_sums(objective, state.trainable, frozen, batches)
-    placement = placement_of(state)
-    return _update(state, gradients, sums, optimizer=optimizer, placement=placement), sums
+    gradients, sums = gradient_sums(objective, state.trainable, frozen, batches, memory)
+    state = _update(state, gradients, sums, optimizer=optimizer, placement=placement_of(state))
+    if memory is not None:
+        memory.give(gradients)
+    return state, sums
 
 
 def lower_gradients(
@@ -166,10 +238,16 @@ def lower_update(
     frozen: Params | None,
     batch: Batch,
 ) -> Any:
-    """The program of a step's end, lowered for these arrays or shapes."""
+    """The largest program of a step's end, lowered for these arrays or shapes."""
     sums = _loss_sums.eval_shape(state.trainable, frozen, batch, objective=objective)
     placement = placement_of(state)
-    return _update.lower(state, state.trainable, sums, optimizer=optimizer, placement=placement)
+    if _moves_in_place(optimizer, placement):
+        scale = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.float32, jnp.bool))
+        weights = state.trainable
+        return move_weights.lower(weights, state.optimizer, weights, *scale, rule=optimizer.rule)
+    return _update_at_once.lower(
+        state, state.trainable, sums, optimizer=optimizer, placement=placement
+    )
 
 
 def evaluate_loss(

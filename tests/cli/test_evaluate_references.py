@@ -84,7 +84,8 @@ def test_bad_references_are_bad_rows(tmp_path, capsys):
     # Metrics that take one reference leave no row with a list.
     assert main([*asked, "--metric", "word_error_rate"]) == 1
     err = capsys.readouterr().err
-    assert "line 1: y_true: found list ['a', 'b'], expected a string" in err
+    found = "line 1: y_true: found list ['a', 'b'], expected a string"
+    assert f"{found}: word_error_rate takes one reference a row\n" in err
     assert "5 bad row(s), 1 good" in err
 
 
@@ -96,7 +97,8 @@ def test_which_metrics_take_one_reference():
     for name in TEXT_METRICS:
         evaluator = ModelEvaluator("text_generation", metrics=[name])
         if name in one:
-            with pytest.raises(TypeError, match="expected a string"):
+            told = f"expected a string: {name} takes one reference a row"
+            with pytest.raises(TypeError, match=told):
                 evaluator.evaluate([["a b c d"]], ["a b c d"])
         else:
             assert evaluator.evaluate([["a b c d"]], ["a b c d"]).metrics[name] > 0

@@ -235,10 +235,40 @@ def test_slices_that_differ_are_called_so_by_an_adjusted_test():
     assert "by key (* differs from the other rows)" in str(result)
     again = type(result).from_dict(result.to_dict())
     assert again.slices == result.slices
+    plain = evaluator.evaluate(true, pred, slices={"key": key.tolist()})
+    assert not any(one.p_values for one in plain.slices)
+
+
+def test_slices_of_rows_in_groups_are_tested_by_group():
+    """Shares and means, of labels whose groups are named and of rows that hold no label."""
+    rng = np.random.default_rng(9)
+    groups = np.repeat(np.arange(40), 5)
+    key = np.where(groups < 12, "a", "b")
+    right = rng.random(200) < np.where(key == "a", 0.5, 0.9)
+    true = ["x", "y"] * 100
+    pred = [kind if ok else "xy"[kind == "x"] for kind, ok in zip(true, right, strict=True)]
+    names = [f"user {group}" for group in groups]
     slices: Any = {"key": key.tolist()}
-    grouped = evaluator.evaluate(true, pred, confidence=0.95, slices=slices, groups=range(800))
-    plain = evaluator.evaluate(true, pred, slices=slices)
-    assert not any(one.p_values for one in (*grouped.slices, *plain.slices))
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score", "matthews_corrcoef"])
+    found = evaluator.evaluate(true, pred, confidence=0.95, slices=slices, groups=names)
+    shares = right.reshape(40, 5).mean(axis=1)
+    (expected,) = {ttest_ind(shares[:12], shares[12:]).pvalue}
+    for one in found.slices:
+        assert one.tests == {"accuracy_score": "Student of groups"}
+        assert one.p_values["accuracy_score"] == pytest.approx(
+            2 * expected, rel=1e-9
+        )  # Holm, of two
+    assert type(found).from_dict(found.to_dict()).slices == found.slices
+    values = rng.normal(size=200) + right
+    of_values = ModelEvaluator(
+        "regression", metrics=["root_mean_squared_error", "r2_score"]
+    ).evaluate(values, np.zeros(200), confidence=0.95, slices=slices, groups=names)
+    squares = (values**2).reshape(40, 5).mean(axis=1)
+    expected = ttest_ind(squares[:12], squares[12:]).pvalue
+    for one in of_values.slices:
+        assert one.tests == {"root_mean_squared_error": "Student of groups"}
+        p_value = one.p_values["root_mean_squared_error"]
+        assert p_value == pytest.approx(min(1, 2 * expected), rel=1e-9)
 
 
 def test_means_that_differ_are_called_so_by_students_test():

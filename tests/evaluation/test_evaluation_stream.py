@@ -181,3 +181,68 @@ def test_no_rows():
             found = evaluator.stream().result()
         with pytest.warns(UndefinedMetricWarning):
             np.testing.assert_equal(found.metrics, evaluator.evaluate([], []).metrics)
+
+
+GROUPED: dict[str, tuple[list[str] | None, Any]] = {
+    "ranking": (["ndcg_score", "mean_reciprocal_rank"], None),
+    "regression": (None, None),
+    "multiclass": (["accuracy_score", "log_loss"], RNG.dirichlet(np.ones(4), 400)),
+}
+
+
+@pytest.mark.parametrize("task", GROUPED)
+def test_rows_in_groups_may_come_in_any_batch(task):
+    """Queries are ranked whole and groups resampled whole; half of the rows come from a file."""
+    names, scores = GROUPED[task]
+    y_true, y_pred = (CODES[0], CODES[1]) if task == "multiclass" else TASKS[task]
+    groups = np.array([f"user {number}" for number in RNG.integers(0, 50, 400)])
+    evaluator = ModelEvaluator(task, metrics=names)
+    early, late = evaluator.stream(), evaluator.stream()
+    for start in range(0, 400, 90):
+        rows = slice(start, start + 90)
+        given = None if scores is None else scores[rows]
+        stream = late if start > 200 else early
+        stream.update(y_true[rows], y_pred[rows], y_score=given, groups=groups[rows])
+    late.save("late.state")
+    early.merge(EvaluationStream.load("late.state", evaluator))
+    found = early.result(confidence=0.9, seed=2)
+    assert found == evaluator.evaluate(
+        y_true, y_pred, y_score=scores, groups=groups, confidence=0.9, seed=2
+    )
+    assert found.intervals
+    assert early.keeps_rows == tuple(found.metrics)
+    assert early.resamples_rows == ()
+
+
+def test_groups_come_with_every_batch_or_with_none():
+    evaluator = ModelEvaluator("regression")
+    stream, plain = evaluator.stream(), evaluator.stream()
+    stream.update([1.0, 2.0], [1.0, 3.0], groups=["a", "b"])
+    plain.update([1.0], [2.0])
+    with pytest.raises(ValueError, match="these rows have no groups; the rows before have groups"):
+        stream.update([1.0], [2.0])
+    with pytest.raises(ValueError, match="these rows have groups; the rows before have no groups"):
+        plain.update([1.0], [2.0], groups=[1])
+    with pytest.raises(ValueError, match="the rows of the other stream have groups"):
+        plain.merge(stream)
+    with pytest.raises(ValueError, match="groups has 1 entries and y_true has 2"):
+        stream.update([1.0, 2.0], [1.0, 2.0], groups=["a"])
+    with pytest.raises(ValueError, match="y_pred"):
+        stream.update([1.0], [math.nan], groups=["a"])
+    assert (stream.rows, stream.result().metrics["mse"]) == (2, 0.5)
+    stream.update([], [])
+    stream.merge(evaluator.stream())
+    ranked = ModelEvaluator("ranking", metrics=["ndcg_score"]).stream()
+    with pytest.raises(ValueError, match=r"groups is missing.*EvaluationStream.update take groups"):
+        ranked.update([1, 0], [0.5, 0.1])
+    labelled = ModelEvaluator("multiclass", metrics=["accuracy_score", "log_loss"]).stream()
+    scores = {"ham": [0.9, 0.2], "spam": [0.1, 0.8]}
+    labelled.update(["ham", "spam"], ["ham", "ham"], y_score=scores, groups=[0, 0])
+    labelled.update(["spam"], ["spam"], y_score={"ham": [0.3], "spam": [0.7]}, groups=[1])
+    expected = -np.log([0.9, 0.8, 0.7]).mean()
+    assert labelled.result().metrics["log_loss"] == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"these rows have groups, y_pred, y_score\['ant'\]"):
+        labelled.update(["bee"], ["bee"], y_score={"bee": [0.3], "ant": [0.7]}, groups=[1])
+    assert labelled.rows == 3
+    with pytest.raises(TypeError, match="y_score is a dict, which cannot be saved with groups"):
+        labelled.save("labelled.state")

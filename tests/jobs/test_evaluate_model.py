@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -180,3 +183,39 @@ def test_a_damaged_file_is_named(model, tmp_path):
     (tmp_path / "a" / "manifest.json").unlink()
     with pytest.raises(ValueError, match=r"is there without a manifest\.json"):
         evaluated(model, tmp_path / "a", metrics=["perplexity"])
+
+
+HOLDER = """
+import fcntl, os, sys
+lock = open(sys.argv[1], "a+")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(os.getpid(), file=lock, flush=True)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_one_evaluations_at_a_time(tmp_path):
+    """A running process has it to itself; one that was killed does not."""
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", HOLDER, tmp_path / ".lock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"locked\n"
+        with pytest.raises(
+            ValueError, match=f"in use by another evaluation, process {holder.pid};"
+        ):
+            answer_file.AnswerFile(tmp_path, {"rows": 3}, [])
+        assert not (tmp_path / "manifest.json").exists()
+        holder.kill()
+        holder.wait()
+    with answer_file.AnswerFile(tmp_path, {"rows": 3}, []):
+        # In one process, too; and a folder that is refused is not kept locked.
+        with pytest.raises(ValueError, match=f"process {os.getpid()};"):
+            answer_file.AnswerFile(tmp_path, {"rows": 3}, [])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="rows is 3, this one has 4"):
+            answer_file.AnswerFile(tmp_path, {"rows": 4}, [])
+    answer_file.AnswerFile(tmp_path, {"rows": 3}, []).__exit__()

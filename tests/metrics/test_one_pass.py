@@ -13,6 +13,7 @@ from modelops_jax.metrics import (
     Metric,
     accuracy_score,
     compute,
+    compute_slices,
     confusion_matrix,
     f1_score,
     mean_squared_error,
@@ -223,3 +224,39 @@ def test_a_large_array_inside_jit_is_read_in_blocks():
     y_true = jnp.linspace(0, 1, 200_003)
     slope = jax.jit(jax.grad(mean_squared_error, argnums=1))(y_true, y_true + 1)
     np.testing.assert_allclose(slope, 2 / 200_003, rtol=1e-6)
+
+
+_FLOATS, _WHOLE, _TABLE = np.array([0.5, 1.0]), np.array([0, 1]), np.eye(2)
+_REFUSED: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray, str]] = [
+    ("accuracy_score", {}, _FLOATS, _WHOLE, "y_true must hold integer or boolean labels"),
+    ("precision_score", {}, _WHOLE, _FLOATS, "y_pred must hold integer or boolean labels"),
+    ("confusion_matrix", {"num_classes": 2}, _WHOLE, _FLOATS, "y_pred must hold integer or"),
+    ("f1_score", {"num_labels": 2, "average": "macro"}, _TABLE, _TABLE, "y_true must hold integer"),
+    ("f1_score", {"num_labels": 2, "average": "samples"}, _TABLE, _TABLE, "y_true must hold"),
+    (
+        "accuracy_score",
+        {"num_labels": 3},
+        _TABLE > 0,
+        _TABLE > 0,
+        "2 columns; num_labels=3 expects",
+    ),
+    ("log_loss", {}, _FLOATS, _FLOATS, "y_true must hold integer or boolean labels"),
+    ("brier_score_loss", {}, _WHOLE, _TABLE[:, :1], "y_pred must have a column per class"),
+    ("top_k_accuracy_score", {"k": 2}, _WHOLE, _TABLE, "k must be less than the number of classes"),
+    ("expected_calibration_error", {}, _FLOATS, _FLOATS, "y_true must hold integer or boolean"),
+    ("sketched_roc_auc_score", {}, _FLOATS, _FLOATS, "y_true must hold integer or boolean"),
+    ("token_accuracy_score", {}, _TABLE, _TABLE, "y_true must hold integer or boolean labels"),
+    ("bleu_score", {}, _WHOLE, _TABLE, "y_pred has 2 columns; expected 5"),
+]
+
+
+@pytest.mark.parametrize(("name", "config", "y_true", "y_pred", "message"), _REFUSED)
+def test_columns_are_refused_before_they_are_traced(name, config, y_true, y_pred, message):
+    """What is raised while tracing gets a note about frames that JAX has removed."""
+    with pytest.raises((TypeError, ValueError), match=message) as found:
+        compute({"it": metric(name, **config)}, y_true, y_pred)
+    assert not getattr(found.value, "__notes__", [])
+    slices = {"all": np.zeros(len(y_true), int)}
+    with pytest.raises((TypeError, ValueError), match=message) as found:
+        compute_slices({"it": metric(name, **config)}, y_true, y_pred, slices)
+    assert not getattr(found.value, "__notes__", [])

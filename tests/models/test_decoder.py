@@ -278,7 +278,7 @@ def test_rematerialised_gradients_are_the_same(params, adapters):
         )
 
 
-@pytest.mark.parametrize("count", [1, 255, 256, 300])
+@pytest.mark.parametrize("count", [1, 511, 512, 600])
 def test_chunked_scores_equal_the_log_softmax(params, count: int):
     """Chunks and their padding are invisible, in values and in gradients."""
     hidden = jax.random.normal(jax.random.key(0), (count, 24))

@@ -7,12 +7,12 @@ import pytest
 
 from modelops_jax.models import DecoderConfig, forward, init_params
 from modelops_jax.training import _remat
-from modelops_jax.training._remat import choose_remat
+from modelops_jax.training._remat import Kept, choose_remat
 
 CONFIG = DecoderConfig(53, 24, 40, 5, 4, 2, 6, 64, 1e4, 1e-5, False)
 
 
-def kept_bytes(remat: str, tokens: int) -> int:
+def kept_bytes(remat: Kept, tokens: int) -> int:
     """Of all layers: what JAX hands from the forward to the backward pass, weights aside."""
     params = init_params(CONFIG, 0)
     ids = jnp.zeros((1, tokens), jnp.int32)
