@@ -1,10 +1,11 @@
 """Teach all weights of a small language model to tell spam from ham.
 
-    python training/full_finetune.py --config configs/full_finetune.toml training.seed=1
+    python training/full_finetune.py --config configs/full_finetune.toml training.seed=0
 
 Needs `python -m modelops_jax.models smollm2-135m-instruct`.
 Expected with `configs/tiny/full_finetune.toml` on the 40 shortest mails: losses
-5.5288, 4.9432, 4.4225 (within 1e-4; tests/recipes). The run above is not measured yet.
+5.5288, 4.9432, 4.4225 (within 1e-4; tests/recipes). The run above, with seed 0: exact match 0.900
+on 400 test mails, 95 % interval 0.867 to 0.926 (one run, 6 minutes on two busy cores).
 """
 
 import argparse

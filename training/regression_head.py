@@ -6,7 +6,9 @@ The number is the count of words of a mail, in tens, which is taken from the row
 the head, the loss and the metrics at work on real rows, and nobody needs a model to count words.
 Needs `python -m modelops_jax.models smollm2-135m-instruct`.
 Expected with `configs/tiny/regression_head.toml` on the 40 shortest mails: losses
-9.6094, 5.3834, 10.5077 (within 1e-4; tests/recipes). The run above is not measured yet.
+9.6094, 5.3834, 10.5077 (within 1e-4; tests/recipes). The run above, on 400 mails: mean absolute
+error 0.402, 95 % interval 0.365 to 0.442, R2 0.27 (one run, seed 0, 5 minutes on two cores);
+the training rows' mean has 0.490 and a run of 32 steps 0.513, which is not enough of them.
 """
 
 import argparse

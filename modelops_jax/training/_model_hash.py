@@ -12,8 +12,8 @@ def model_hash(model: Model) -> str:
     """SHA-256 over the architecture and every weight, in their types, wherever they lie.
 
     All bytes are read: a sample would miss the row of an embedding that was added, or the one
-    matrix that was merged. That takes 0.4 to 0.6 s for 135 million float32 weights, less than
-    to read them from a disk, and the memory of one array where they are not on the host already.
+    matrix that was merged. That takes 0.4 to 0.6 s for 135 million float32 weights, and the
+    memory of one array where they are not on the host already.
     No threads share it: at the end of a script, where jobs still train, Python starts none.
 
     Args:
