@@ -49,7 +49,7 @@ def attend(
     tokens = query.shape[1]
     offset, count = keys.shape[1] - tokens, max(1, min(MOST_BLOCKS, tokens // BLOCK))
     ends = [tokens * (block + 1) // count for block in range(count)]
-    parts = [
+    parts: Any = [
         _attend_to_one(
             scale,
             softcap,

@@ -236,12 +236,20 @@ def merge_lora(params: Mapping[str, Any], adapters: Adapters) -> dict[str, Any]:
     for block, by_name in adapters.weights.items():
         layers[block] = dict(layers[block])
         for name, adapter in by_name.items():
-            weight = layers[block][name]["weight"]
-            low = (adapter["lora_B"], adapter["lora_A"])
-            update = jnp.einsum("lor,lrd->lod", *low, precision=jax.lax.Precision.HIGHEST)
-            merged = weight.astype(jnp.float32) + adapters.scale * update
-            if MAGNITUDE in adapter:
-                norm = _row_norms(weight, adapter, adapters.scale)
-                merged = merged * (adapter[MAGNITUDE] / norm)[:, :, None]
-            layers[block][name] = {**layers[block][name], "weight": merged.astype(weight.dtype)}
+            merged = _merged(layers[block][name]["weight"], adapter, scale=adapters.scale)
+            layers[block][name] = {**layers[block][name], "weight": merged}
     return {**params, "model": {**params["model"], "layers": layers}}
+
+
+# One program, which has no arrays between the weight and the merged one.
+@partial(jax.jit, static_argnames="scale")
+def _merged(
+    weight: Float[Array, "layers out in"], adapter: Mapping[str, Any], scale: float
+) -> Float[Array, "layers out in"]:
+    low = (adapter["lora_B"], adapter["lora_A"])
+    update = jnp.einsum("lor,lrd->lod", *low, precision=jax.lax.Precision.HIGHEST)
+    merged = weight.astype(jnp.float32) + scale * update
+    if MAGNITUDE in adapter:
+        norm = _row_norms(weight, adapter, scale)
+        merged = merged * (adapter[MAGNITUDE] / norm)[:, :, None]
+    return merged.astype(weight.dtype)

@@ -5,16 +5,15 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Adapters, Model, make_mesh, shard_weights
+from modelops_jax.models import Adapters, Model, make_mesh, merge_lora, shard_weights
 
 from ._averaging import final_weights
 from ._config import TrainingConfig
-from ._divide import divide, join, unite
+from ._divide import divide, join
 from ._examples import Examples, read_examples
 from ._generation import GenerationMetrics
 from ._history import History, Record
@@ -28,22 +27,30 @@ from ._saver import Saver
 from ._tokenized import TokenizedDataset
 
 
-class FitResult(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class FitResult:
     """What training made.
 
-    `model` has any adapters merged into its weights, and `adapters` has them alone, with the head
-    for labels that was trained beside them; `history` has a record for each logged step and each
-    evaluation; `checkpoint` is the last one written, or None;
-    `stopped` says that the caller's `stop` ended the run; `step` is the one after which the model
-    had these weights.
+    `base` is the model that `adapters` are for, or, without adapters, the trained one; `adapters`
+    have the head for labels that was trained beside them; `history` has a record for each logged
+    step and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
+    caller's `stop` ended the run; `step` is the one after which the model had these weights.
     """
 
-    model: Model
+    base: Model
     history: list[Record]
     checkpoint: Path | None
     stopped: bool
     step: int
     adapters: Adapters | None = None
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The trained model; adapters are merged into its weights when it is first asked for."""
+        if self.adapters is None:
+            return self.base
+        params = merge_lora(self.base.params, self.adapters)
+        return dataclasses.replace(self.base, params=params)
 
 
 def fit(
@@ -153,8 +160,7 @@ def fit(
         with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
             stopped = run.train(report, stop)
     step, trained = (run.step, final_weights(run.state)) if stopped else run.chosen()
-    adapters = join(trained, frozen, config.lora)[1]
-    whole = unite(trained, frozen, config)
+    whole, adapters = join(trained, frozen, config.lora)
     params = jax.tree.map(lambda leaf, old: leaf.astype(old.dtype), whole, params)
-    tuned = dataclasses.replace(model, params=params)
-    return FitResult(tuned, history.records, saver.newest, stopped, step, adapters)
+    base = dataclasses.replace(model, params=params)
+    return FitResult(base, history.records, saver.newest, stopped, step, adapters)
