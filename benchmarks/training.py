@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from training_works import WORKS, Work
+from training_works import FRUGAL, WORKS, Work
 
 from modelops_jax import Dataset
 from modelops_jax.models import DecoderConfig, Model, init_params, load
@@ -184,7 +184,15 @@ def table(work: Work, results: dict[str, Result], tokens: list[int], peak: float
     losses = [
         f"{name}: {', '.join(f'{x:.4f}' for x in r.losses[:4])}" for name, r in results.items()
     ]
-    return "\n".join([*lines, "", "First losses: " + "; ".join(losses) + "."])
+    notes = ["First losses: " + "; ".join(losses) + "."]
+    if work.memory_bar:
+        name, bar = work.memory_bar
+        share = results[FRUGAL].peak / results[name].peak
+        reached = "yes" if share <= bar else "**no**"
+        notes.insert(
+            0, f"{FRUGAL}, needs {share:.3f} x the memory of {name} (bar {bar}: {reached}).\n"
+        )
+    return "\n".join([*lines, "", *notes])
 
 
 def versions() -> str:
@@ -223,7 +231,7 @@ def main() -> None:
             folder = Path(name)
             tokens = prepare(key, work, folder)
             results: dict[str, Result] = {}
-            for contender in work.contenders:
+            for contender in ("ours", *work.contenders):
                 print(f"{key}: {contender} ...", file=sys.stderr, flush=True)
                 results[contender] = contend(contender, folder, sys.executable)
                 agree(contender, results[contender], results["ours"])

@@ -8,6 +8,7 @@ one contender's own. Prints one line of JSON: seconds and loss of each step, and
 """
 
 import dataclasses
+import functools
 import importlib
 import json
 import resource
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+FRUGAL = 'ours, remat = "layer"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +36,10 @@ class Work:
     bars: dict[str, float]
     """By contender: how many times as slow as ours it has to be."""
 
-    remat: Literal["none", "dots", "layer"] = "layer"
-    """Of ours. What is compared with a loop that keeps everything keeps everything too."""
+    memory_bar: tuple[str, float] | None = None
+    """A contender, and the share of its memory that ours with `remat = "layer"` may need."""
 
-    contenders: tuple[str, ...] = ("ours", "trl", "trl without checkpointing")
+    contenders: tuple[str, ...] = (FRUGAL, "trl", "trl without checkpointing")
     padded_tokens: int | None = None
     """Rows of so many random tokens, all of them trained; None: the spam rows."""
 
@@ -46,7 +49,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 WORKS = {
     "lora": Work(
         "SmolLM2-135M, LoRA of rank 16 on all projections, spam rows, 8 a step",
-        "smollm2-135m-instruct", 16, 8, 24, 2e-4, {"trl": 2.5},
+        "smollm2-135m-instruct", 16, 8, 48, 2e-4, {"trl": 2.5}, ("trl", 0.4),
     ),
     "full": Work(
         "SmolLM2-135M, all weights, spam rows, 8 a step",
@@ -55,14 +58,16 @@ WORKS = {
     "padded": Work(
         "Llama of 42 M parameters, all weights, 4 rows of 256 trained tokens a step",
         "llama-42m", None, 4, 10, 1e-4, {"transformers loop": 1.0},
-        contenders=("ours", "transformers loop"), padded_tokens=256, remat="none",
+        contenders=("transformers loop",), padded_tokens=256,
     ),
 }  # fmt: skip
 
 Run = Callable[[Work, Path, list[list[dict[str, Any]]]], list[tuple[float, float]]]
 
 
-def ours(work: Work, folder: Path, steps: list[list[dict[str, Any]]]) -> list[tuple[float, float]]:
+def ours(
+    work: Work, folder: Path, steps: list[list[dict[str, Any]]], remat: Literal["auto", "layer"]
+) -> list[tuple[float, float]]:
     """`modelops_jax.training.fit`, from the text of the rows; or its step, on given tokens."""
     from modelops_jax import Dataset
     from modelops_jax.models import LoraConfig, load
@@ -74,7 +79,7 @@ def ours(work: Work, folder: Path, steps: list[list[dict[str, Any]]]) -> list[tu
         max_steps=work.steps,
         learning_rate=work.learning_rate,
         schedule="constant",
-        remat=work.remat,
+        remat=remat,
         lora=LoraConfig(rank=work.lora_rank, targets=TARGETS, alpha=32) if work.lora_rank else None,
     )
     if work.padded_tokens:
@@ -191,7 +196,8 @@ def transformers_loop(work: Work, folder: Path, steps: list[list[dict]]) -> Any:
 
 
 CONTENDERS: dict[str, Run] = {
-    "ours": ours,
+    "ours": functools.partial(ours, remat="auto"),
+    FRUGAL: functools.partial(ours, remat="layer"),
     "trl": in_trl,
     "trl without checkpointing": lambda *arguments: in_trl(*arguments, checkpointing=False),
     "transformers loop": transformers_loop,
