@@ -49,7 +49,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 WORKS = {
     "lora": Work(
         "SmolLM2-135M, LoRA of rank 16 on all projections, spam rows, 8 a step",
-        "smollm2-135m-instruct", 16, 8, 48, 2e-4, {"trl": 2.5}, ("trl", 0.4),
+        "smollm2-135m-instruct", 16, 8, 24, 2e-4, {"trl": 2.5}, ("trl", 0.4),
     ),
     "full": Work(
         "SmolLM2-135M, all weights, spam rows, 8 a step",
