@@ -72,7 +72,7 @@ def choose_shapes(
         >>> choose_shapes(4, needed)
         [BatchShape(rows=4, tokens=64, targets=16, computed=None), \
 BatchShape(rows=4, tokens=96, targets=16, computed=None)]
-        >>> choose_shapes(4, np.asarray([[90, 3, 200], [61, 9, 187]]))
+        >>> choose_shapes(4, np.asarray([[90, 3, 200], [61, 9, 187]]), worth=9)
         [BatchShape(rows=4, tokens=96, targets=16, computed=200)]
     """
     tokens = _round_up_all(needed[:, 0])

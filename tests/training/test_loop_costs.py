@@ -7,7 +7,15 @@ import jax
 import numpy as np
 import pytest
 
-from modelops_jax.training import TrainingConfig, _batch_shapes, _plan, _run, _step, fit
+from modelops_jax.training import (
+    TrainingConfig,
+    _batch_shapes,
+    _in_place,
+    _plan,
+    _run,
+    _step,
+    fit,
+)
 
 
 class Watched:
@@ -37,10 +45,10 @@ def _watched_steps(monkeypatch: pytest.MonkeyPatch):
     """Whatever a step hands to the loop, but the weights, is watched."""
     step = _run.train_step
 
-    def watched(objective: Any, optimizer: Any, state: Any, frozen: Any, batches: Any) -> Any:
+    def watched(objective: Any, optimizer: Any, state: Any, *others: Any) -> Any:
         if isinstance(state.skipped, Watched):
             state = state._replace(skipped=state.skipped.value)
-        state, sums = step(objective, optimizer, state, frozen, batches)
+        state, sums = step(objective, optimizer, state, *others)
         return state._replace(skipped=Watched(state.skipped)), jax.tree.map(Watched, sums)
 
     monkeypatch.setattr(_run, "train_step", watched)
@@ -53,7 +61,8 @@ def test_the_host_waits_at_logged_steps_only_and_few_programs_are_compiled(
     monkeypatch.setattr(_batch_shapes, "MOST_SHAPES", 2)
     monkeypatch.setattr(_plan, "tokens_worth_a_shape", lambda _: 1)
     config = TrainingConfig(batch_size=2, epochs=2, max_steps=10, log_every=5, learning_rate=1e-2)
-    programs: Any = (_step._accumulate, _step._update)
+    ends = (_in_place.clipped_scale, _in_place.move_weights, _in_place.move_state)
+    programs: Any = (_step._accumulate, *ends)
     sizes = [program._cache_size() for program in programs]
     seen = []
 
@@ -67,7 +76,7 @@ def test_the_host_waits_at_logged_steps_only_and_few_programs_are_compiled(
     # What a record says is fetched at the end of its step, so before the next one.
     assert np.flatnonzero(grown).tolist() == [4]
     compiled = [program._cache_size() - size for program, size in zip(programs, sizes, strict=True)]
-    assert compiled == [2, 1]
+    assert compiled == [2, 1, 1, 1]
 
     every = dataclasses.replace(config, log_every=1, max_steps=3)
     seen.clear()
