@@ -7,7 +7,7 @@ is bounded whatever the number of rows.
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -321,9 +321,20 @@ def _stream(
         block = [None if c is None else padded(c[start:], bucket) for c in columns]
         state = _update(statistics, dtype, state, *block, np.asarray(left, np.int32))
     if turns > 1:
-        with ThreadPoolExecutor(turns - 1) as pool:
-            state = _merged(statistics, [state, *pool.map(elsewhere, range(turns - 1))])
+        state = _merged(statistics, [state, *_in_threads(elsewhere, turns - 1)])
     return jax.device_get(state)
+
+
+def _in_threads(work: Callable[[int], Any], count: int) -> list[Any]:
+    """What `work` makes of 0, 1, ..., each in a thread of its own where one can be had."""
+    taken = []
+    with ThreadPoolExecutor(count) as pool:
+        # At the end of a script Python starts no threads, while those of the script still run.
+        with contextlib.suppress(RuntimeError):
+            for turn in range(count):
+                taken.append(pool.submit(work, turn))
+        left = [work(turn) for turn in range(len(taken), count)]
+        return [future.result() for future in taken] + left
 
 
 @functools.partial(jax.jit, static_argnums=0)

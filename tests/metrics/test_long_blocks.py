@@ -1,6 +1,7 @@
 """Long blocks are summed lane by lane, numbers that need no mask as if all were valid."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -73,6 +74,39 @@ def test_a_million_equal_errors_do_not_add_up_their_roundings() -> None:
     error = np.full(1 << 20, _FURTHEST_OFF, np.float32)
     value = compute({"mae": metric("mean_absolute_error")}, 0 * error, error).values["mae"]
     assert float(value) == pytest.approx(float(_FURTHEST_OFF), rel=1e-6)
+
+
+def test_lanes_of_equal_rows_do_not_add_up_their_roundings() -> None:
+    # Both columns are constant in the sampled rows and in all others. Added one after the other,
+    # the 32 equal rows of a lane made R2 3.7e-6 and the squared error 1.4e-6 wrong.
+    sampled = _SAMPLED[:LONG]
+    true = np.where(sampled, np.float32(-1.2739394), np.float32(-0.658994))
+    pred = np.where(sampled, np.float32(-0.2285776), np.float32(-0.6558216))
+    values = compute(_METRICS, true, pred).values
+    for name, expected in _exact(true, pred).items():
+        assert float(values[name]) == pytest.approx(expected, rel=1e-6), name
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_blocks_are_read_where_no_more_threads_start(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a script, where threads of the script still run, Python starts no others."""
+    wanted = {"mae": metric("mean_absolute_error")}
+    error = np.arange((1 << 20) + (1 << 19), dtype=np.float32) % 7
+    expected = compute(wanted, 0 * error, error).values["mae"]
+    submit, started = ThreadPoolExecutor.submit, []
+
+    def refuse(pool: ThreadPoolExecutor, *work: Any) -> Any:
+        if len(started) == threads:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        started.append(work)
+        return submit(pool, *work)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    assert compute(wanted, 0 * error, error).values["mae"] == expected
+    assert len(started) == threads
+    assert float(expected) == pytest.approx(np.mean(error, dtype=np.float64), rel=1e-6)
 
 
 @pytest.mark.parametrize("argument", ["y_true", "y_pred"])
