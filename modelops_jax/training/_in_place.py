@@ -5,12 +5,12 @@ is to write over while something may still read it.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 
 class ClippedRule(optax.GradientTransformation):
@@ -36,18 +36,36 @@ class ClippedRule(optax.GradientTransformation):
         return clipped
 
 
+class Pull(NamedTuple):
+    """Summed gradients, what to multiply them by, and whether they and the loss are finite."""
+
+    gradients: Any
+    scale: Float[Array, ""]
+    usable: Bool[Array, ""]
+
+    def scaled(self) -> Any:
+        """The clipped means."""
+        # A product and no division: XLA writes what was divided into memory of its own.
+        return jax.tree.map(lambda leaf: leaf * self.scale.astype(leaf.dtype), self.gradients)
+
+    def chosen(self, new: Any, old: Any) -> Any:
+        """The new tree, or the old one where the step is not usable."""
+        return jax.tree.map(lambda ours, theirs: jnp.where(self.usable, ours, theirs), new, old)
+
+
 @functools.partial(jax.jit, static_argnames="max_norm")
 def clipped_scale(
-    gradients: Any, loss: Float[Array, ""], count: Float[Array, ""], *, max_norm: float
+    gradients: Any, loss: Float[Array, ""], units: Int[Array, ""], *, max_norm: float
 ) -> tuple[Float[Array, ""], Bool[Array, ""]]:
-    """What to multiply summed gradients by, and whether they and the loss are finite.
+    """`Pull.scale` and `Pull.usable`.
 
     Args:
-        gradients: Sums over `count` units.
+        gradients: Sums over the units.
         loss: The summed loss.
-        count: What the mean is over.
+        units: What the mean is over.
         max_norm: Most that the norm of the mean gradients may be; a larger one is scaled to it.
     """
+    count = units.astype(jnp.float32)
     norm = optax.tree.norm(gradients) / count
     usable = jnp.isfinite(loss) & jnp.isfinite(norm)
     return jnp.minimum(1.0, max_norm / norm) / count, usable
@@ -55,38 +73,16 @@ def clipped_scale(
 
 @functools.partial(jax.jit, static_argnames="rule", donate_argnames="weights")
 def move_weights(
-    weights: Any,
-    state: Any,
-    gradients: Any,
-    scale: Float[Array, ""],
-    usable: Bool[Array, ""],
-    *,
-    rule: optax.GradientTransformation,
+    weights: Any, state: Any, pull: Pull, *, rule: optax.GradientTransformation
 ) -> Any:
     """The weights after a step, in the memory of those before it."""
-    updates, _ = rule.update(_scaled(gradients, scale), state, weights)
-    return _chosen(usable, optax.apply_updates(weights, updates), weights)
+    updates, _ = rule.update(pull.scaled(), state, weights)
+    return pull.chosen(optax.apply_updates(weights, updates), weights)
 
 
 @functools.partial(jax.jit, static_argnames="rule", donate_argnames="state")
-def move_state(
-    state: Any,
-    gradients: Any,
-    scale: Float[Array, ""],
-    usable: Bool[Array, ""],
-    *,
-    rule: optax.GradientTransformation,
-) -> Any:
+def move_state(state: Any, pull: Pull, *, rule: optax.GradientTransformation) -> Any:
     """The rule's state after a step, in the memory of the one before it."""
     # The updates, which would need the weights, are not computed.
-    _, new = rule.update(_scaled(gradients, scale), state, gradients)
-    return _chosen(usable, new, state)
-
-
-def _scaled(gradients: Any, scale: Array) -> Any:
-    # A product and no division: XLA writes what was divided into memory of its own.
-    return jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), gradients)
-
-
-def _chosen(usable: Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda ours, theirs: jnp.where(usable, ours, theirs), new, old)
+    _, new = rule.update(pull.scaled(), state, pull.gradients)
+    return pull.chosen(new, state)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Int
 from modelops_jax.models import Params
 
 from ._batches import Batch
-from ._in_place import ClippedRule, clipped_scale, move_state, move_weights
+from ._in_place import ClippedRule, Pull, clipped_scale, move_state, move_weights
 from ._loss import LossFunction, LossSums, add_sums
 from ._placement import Placement, placed, placement_of
 
@@ -101,12 +101,11 @@ def _update(
 ) -> TrainState:
     if not _moves_in_place(optimizer, placement):
         return _update_at_once(state, gradients, sums, optimizer=optimizer, placement=placement)
-    count = sums.units.astype(jnp.float32)
-    scale = clipped_scale(gradients, sums.loss, count, max_norm=optimizer.max_norm)
-    rule = optimizer.rule
-    weights = move_weights(state.trainable, state.optimizer, gradients, *scale, rule=rule)
-    moments = move_state(state.optimizer, gradients, *scale, rule=rule)
-    return TrainState(weights, moments, state.skipped + ~scale[1])
+    rule, max_norm = optimizer.rule, optimizer.max_norm
+    pull = Pull(gradients, *clipped_scale(gradients, sums.loss, sums.units, max_norm=max_norm))
+    weights = move_weights(state.trainable, state.optimizer, pull, rule=rule)
+    moments = move_state(state.optimizer, pull, rule=rule)
+    return TrainState(weights, moments, state.skipped + ~pull.usable)
 
 
 def _moves_in_place(
@@ -242,9 +241,10 @@ def lower_update(
     sums = _loss_sums.eval_shape(state.trainable, frozen, batch, objective=objective)
     placement = placement_of(state)
     if _moves_in_place(optimizer, placement):
-        scale = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.float32, jnp.bool))
-        weights = state.trainable
-        return move_weights.lower(weights, state.optimizer, weights, *scale, rule=optimizer.rule)
+        weights, max_norm = state.trainable, optimizer.max_norm
+        scale = clipped_scale.eval_shape(weights, sums.loss, sums.units, max_norm=max_norm)
+        pull = Pull(weights, *scale)
+        return move_weights.lower(weights, state.optimizer, pull, rule=optimizer.rule)
     return _update_at_once.lower(
         state, state.trainable, sums, optimizer=optimizer, placement=placement
     )
