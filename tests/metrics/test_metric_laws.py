@@ -106,11 +106,14 @@ def test_rows_added_with_weight_zero_change_nothing(case):
 
 @holds("jit")
 def test_traced_and_concrete_agree(case):
-    """Inside a user's jit the value is that of the host path, in the user's precision."""
-    given = (*case.rows(COUNT), np.random.default_rng(5).random(COUNT))
-    found = jax.jit(lambda *rows: case(*rows))(*map(narrow, given))
-    assert found.dtype == jnp.float32
-    close(found, case(*given), 1e-6)
+    """Inside a user's jit the value is that of the host path, in the user's precision.
+
+    Of masked rows, by the program of the law above; the sharded law takes weights as well.
+    """
+    given = (*case.rows(COUNT), np.random.default_rng(5).random(COUNT) < 0.7)
+    found, expected = jax.jit(lambda *rows: case(*rows))(*map(narrow, given)), case(*given)
+    assert (found.dtype.kind, found.dtype.itemsize) == (expected.dtype.kind, 4)
+    close(found, expected, 1e-6)
 
 
 @holds("vmap")

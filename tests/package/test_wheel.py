@@ -54,8 +54,7 @@ print(f"Job {job_id}: {job.refresh_status()}")
 """
 
 AFTERWARDS = """
-assert job.wait() == "completed", job.error
-print(job.refresh_status(), job.predict(["Hello"]))
+print(job.status, job.refresh_status(), job.predict(["Hello"]))
 """
 
 EVALUATOR = """
@@ -95,9 +94,9 @@ def interpreter(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(interpreter: Path, code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run code in the clean environment, from an empty folder with an empty home."""
+    """Run code in the clean environment, from a folder with a home that starts empty."""
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "JAX_PLATFORMS": "cpu"}
     return subprocess.run(
         [str(interpreter), "-c", code],
@@ -126,34 +125,18 @@ def test_documented_data_and_evaluation_snippet(interpreter: Path, tmp_path: Pat
 
 
 def test_documented_fine_tuning_snippet(interpreter: Path, tmp_path: Path):
-    """The second snippet trains the local stand-in, says so, and the model has learned the row."""
-    done = run(interpreter, FINE_TUNING + AFTERWARDS, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("completed ['Hi there!']\n")
-    assert "gpt-3.5-turbo" in done.stderr
-    assert "tiny" in done.stderr
+    """The second snippet trains the local stand-in, says so, and ends after its job.
 
-
-def test_documented_fine_tuning_snippet_alone_waits_for_its_job(interpreter: Path, tmp_path: Path):
-    """A script that ends right after `run` leaves a completed job behind."""
+    Another script finds the job completed; its model has learned the row.
+    """
     done = run(interpreter, FINE_TUNING, tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "gpt-3.5-turbo" in done.stderr
+    assert "tiny" in done.stderr
     job_id = done.stdout.split()[1].rstrip(":")
-    code = (
-        "import sys; from modelops_jax import FineTuningJob\n"
-        f"job = FineTuningJob.load({job_id!r})\n"
-        "print(job.status, job.predict(['Hello']))"
-    )
-    (tmp_path / "again").mkdir()
-    again = subprocess.run(
-        [str(interpreter), "-c", code],
-        cwd=tmp_path / "again",
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.stdout == "completed ['Hi there!']\n", again.stderr
+    load = f"from modelops_jax import FineTuningJob\njob = FineTuningJob.load({job_id!r})"
+    again = run(interpreter, load + AFTERWARDS, tmp_path)
+    assert again.stdout == "completed completed ['Hi there!']\n", again.stderr
 
 
 def test_documented_evaluator_snippet(interpreter: Path, tmp_path: Path):
