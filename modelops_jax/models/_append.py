@@ -70,14 +70,9 @@ def _inputs(
 
 
 def _store(cache: KeyValues, new: KeyValues, at: Int[Array, ""]) -> KeyValues:
-    """The cache with the keys and values of one more token; slots are the third axis from last."""
-    pairs = zip(cache, new, strict=True)
-    return KeyValues(
-        *(
-            jax.lax.dynamic_update_slice_in_dim(whole, piece, at, axis=whole.ndim - 3)
-            for whole, piece in pairs
-        )
-    )
+    """The cache with the keys and values of one more token."""
+    put = jax.lax.dynamic_update_slice_in_dim
+    return KeyValues(*(put(whole, one, at, axis=2) for whole, one in zip(cache, new, strict=True)))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "choice"), donate_argnames=("rows", "cache"))
@@ -124,38 +119,78 @@ def _enter(
     dtype: Any,
 ) -> tuple[Float[Array, "batch width"], tuple[View, View]]:
     last, positions, appended = _inputs(rows, ends)
+    # A row's prompt and what is appended to it lie in one cache, by one softmax's products.
+    *shared, prompt = seen
+    visible = jnp.broadcast_to(appended.visible, appended.positions.shape)
+    own = Seen(
+        jnp.concatenate([prompt.positions, appended.positions], axis=1),
+        jnp.concatenate([prompt.visible, visible], axis=1),
+    )
     views = make_views(
-        config, jnp.ones_like(last), positions, positions.reshape(-1), 0, [*seen, appended]
+        config, jnp.ones_like(last), positions, positions.reshape(-1), 0, [*shared, own]
     )
     return embed(outer, config, last[:, 0], positions[:, 0], dtype), views
 
 
-@functools.partial(jax.jit, static_argnames=("config",), donate_argnames=("hidden", "cache"))
+class Folded(NamedTuple):
+    """Keys and values of every layer, or of one, in the order that attention's products read.
+
+    (L, B, K, C, S) and (L, B, K, S, C), so that they need not be put into it for every token.
+    """
+
+    keys: Float[Array, "*layers batch kv_heads head_dim slots"]
+    values: Float[Array, "*layers batch kv_heads slots head_dim"]
+
+
+@functools.partial(jax.jit, static_argnames=("more",))
+def _fold(kept: KeyValues, more: int = 0) -> Folded:
+    """The same in the other order, with so many empty slots after them."""
+    pad = [(0, 0)] * (kept.keys.ndim - 3) + [(0, more), (0, 0), (0, 0)]
+    keys, values = (jnp.pad(x, pad) for x in kept)
+    return Folded(jnp.moveaxis(keys, -3, -1), jnp.moveaxis(values, -3, -2))
+
+
+def _unfold(kept: Folded) -> KeyValues:
+    return KeyValues(jnp.moveaxis(kept.keys, -1, -3), jnp.moveaxis(kept.values, -2, -3))
+
+
+@functools.partial(jax.jit, static_argnames=("config",), donate_argnames=("hidden",))
 def _pass_layer(
     layer: Params,
     hidden: Float[Array, "batch width"],
-    cache: KeyValues,
-    earlier: Sequence[KeyValues],
+    past: Sequence[Folded],
     view: View,
-    step: Int[Array, ""],
     *,
     config: DecoderConfig,
-) -> tuple[Float[Array, "batch width"], KeyValues]:
-    hidden, new = run_layer(hidden, layer, {}, [*earlier, cache], view, 0.0, None, config)
-    return hidden, _store(cache, new, step - 1)
+) -> tuple[Float[Array, "batch width"], Folded]:
+    earlier = [_unfold(kept) for kept in past]
+    hidden, new = run_layer(hidden, layer, {}, earlier, view, 0.0, None, config)
+    return hidden, _fold(new)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "choice"), donate_argnames=("rows",))
+@functools.partial(
+    jax.jit, static_argnames=("config", "choice"), donate_argnames=("rows", "caches")
+)
 def _leave(
     outer: Params,
     hidden: Float[Array, "batch width"],
     rows: Rows,
+    caches: list[Folded],
+    new: list[Folded],
     row_keys: Key[Array, " batch"],
     *,
     config: DecoderConfig,
     choice: Choice,
-) -> Rows:
-    return choose_token(outer, config, final_norm(outer, config, hidden), rows, row_keys, choice)
+) -> tuple[Rows, list[Folded]]:
+    # Here, because a program that also reads a cache would copy it before it writes to it.
+    at = caches[0].keys.shape[3] - rows.tokens.shape[1] + rows.step - 1
+    put = jax.lax.dynamic_update_slice_in_dim
+    stored = [
+        Folded(put(cache.keys, one.keys, at, axis=3), put(cache.values, one.values, at, axis=2))
+        for cache, one in zip(caches, new, strict=True)
+    ]
+    states = final_norm(outer, config, hidden)
+    return choose_token(outer, config, states, rows, row_keys, choice), stored
 
 
 class LayerByLayer(NamedTuple):
@@ -164,31 +199,37 @@ class LayerByLayer(NamedTuple):
     layers: list[Params]
     outer: Params
 
+    def begin(self, past: Sequence[Past], slots: int) -> tuple[list[list[Folded]], list[Folded]]:
+        """What each layer knows of what all rows share, and of a row with slots for its tokens."""
+        shared = [_fold(earlier.key_values) for earlier in past[:-1]]
+        own = each_layer(_fold(past[-1].key_values, slots))
+        return each_layer(shared) if shared else [[]] * len(own), own
+
     def append_token(
         self,
         rows: Rows,
-        caches: list[KeyValues],
+        caches: list[Folded],
         ends: Int[Array, " batch"],
         seen: Sequence[Seen],
-        earlier: Sequence[Sequence[KeyValues]],
+        shared: Sequence[Sequence[Folded]],
         row_keys: Key[Array, " batch"],
         *,
         config: DecoderConfig,
         choice: Choice,
-    ) -> tuple[Rows, list[KeyValues]]:
+    ) -> tuple[Rows, list[Folded]]:
         """As `append_token`, with the keys and values of each layer apart."""
         dtype = caches[0].keys.dtype
         hidden, (full, local) = _enter(self.outer, rows, ends, seen, config=config, dtype=dtype)
         all_local = config.sliding_window is not None
         kinds = config.local_layers or (all_local,) * config.num_layers
-        stored = []
-        for layer, cache, prompt, is_local in zip(self.layers, caches, earlier, kinds, strict=True):
+        made = []
+        for layer, cache, prefix, is_local in zip(self.layers, caches, shared, kinds, strict=True):
             view = local if is_local else full
-            hidden, cache = _pass_layer(
-                layer, hidden, cache, prompt, view, rows.step, config=config
-            )
-            stored.append(cache)
-        return _leave(self.outer, hidden, rows, row_keys, config=config, choice=choice), stored
+            hidden, new = _pass_layer(layer, hidden, [*prefix, cache], view, config=config)
+            made.append(new)
+        return _leave(
+            self.outer, hidden, rows, caches, made, row_keys, config=config, choice=choice
+        )
 
 
 def split_layers(params: Params) -> LayerByLayer | None:

@@ -16,11 +16,11 @@ from jaxtyping import Array, Bool, Int, Key
 
 from ._append import (
     Choice,
+    Folded,
     LayerByLayer,
     Rows,
     append_token,
     choose_token,
-    each_layer,
     split_layers,
 )
 from ._batching import LENGTH_STEP, batches, common_prefix, round_up
@@ -97,12 +97,14 @@ def _append_tokens(
 ) -> Rows:
     """Append until every row has `limit` tokens or has ended, as `look` says."""
     batch, slots = rows.tokens.shape
-    kind = past[-1].key_values.keys
-    shape = (config.num_layers, batch, slots, *kind.shape[-2:])
-    cache = KeyValues(jnp.zeros(shape, kind.dtype), jnp.zeros(shape, kind.dtype))
     seen = [Seen(earlier.positions, earlier.visible) for earlier in past]
-    caches = [] if split is None else each_layer(cache)
-    earlier = [] if split is None else each_layer([kept.key_values for kept in past])
+    shared: list[list[Folded]] = []
+    if split is None:
+        kind = past[-1].key_values.keys
+        shape = (config.num_layers, batch, slots, *kind.shape[-2:])
+        cache: Any = KeyValues(jnp.zeros(shape, kind.dtype), jnp.zeros(shape, kind.dtype))
+    else:
+        shared, cache = split.begin(past, slots)
     for step in range(1, limit):
         if split is not None or (step - 1) % STEPS_BETWEEN_LOOKS == 0:
             done = look(rows)
@@ -114,8 +116,8 @@ def _append_tokens(
                 params, rows, cache, ends, past, row_keys, config=config, choice=choice
             )
         else:
-            rows, caches = split.append_token(
-                rows, caches, ends, seen, earlier, row_keys, config=config, choice=choice
+            rows, cache = split.append_token(
+                rows, cache, ends, seen, shared, row_keys, config=config, choice=choice
             )
     return rows
 
