@@ -3,11 +3,12 @@
 On an accelerator one compiled program does it, with a loop over the stacked layers. On a CPU that
 loop would copy every layer's weights out of the stack for every token, which takes longer than the
 products: there each layer has its weights as arrays of their own, over the same memory, and one
-small program runs once a layer. See docs/decisions/0007.
+small program computes a few layers a call. See docs/decisions/0007.
 """
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,9 @@ from ._decoder import KeyValues, Past, embed, final_norm, forward, run_layer, un
 from ._params import Params
 from ._sampling import sample
 from ._views import Seen, View, make_views
+
+# Layers of one call: a call costs a tenth of a small layer, and compiling a layer more 0.1 s.
+LAYERS_A_CALL = 6
 
 
 class Choice(NamedTuple):
@@ -155,17 +159,20 @@ def _unfold(kept: Folded) -> KeyValues:
 
 
 @functools.partial(jax.jit, static_argnames=("config",), donate_argnames=("hidden",))
-def _pass_layer(
-    layer: Params,
+def _pass_layers(
+    layers: list[Params],
     hidden: Float[Array, "batch width"],
-    past: Sequence[Folded],
+    past: list[list[Folded]],
     view: View,
     *,
     config: DecoderConfig,
-) -> tuple[Float[Array, "batch width"], Folded]:
-    earlier = [_unfold(kept) for kept in past]
-    hidden, new = run_layer(hidden, layer, {}, earlier, view, 0.0, None, config)
-    return hidden, _fold(new)
+) -> tuple[Float[Array, "batch width"], list[Folded]]:
+    made = []
+    for layer, kept in zip(layers, past, strict=True):
+        earlier = [_unfold(one) for one in kept]
+        hidden, new = run_layer(hidden, layer, {}, earlier, view, 0.0, None, config)
+        made.append(_fold(new))
+    return hidden, made
 
 
 @functools.partial(
@@ -191,6 +198,14 @@ def _leave(
     ]
     states = final_norm(outer, config, hidden)
     return choose_token(outer, config, states, rows, row_keys, choice), stored
+
+
+def _runs(kinds: Sequence[bool]) -> Iterator[slice]:
+    """Layers in their order, so many of one kind at a time."""
+    for _, alike in itertools.groupby(range(len(kinds)), key=kinds.__getitem__):
+        layers = list(alike)
+        for first in layers[::LAYERS_A_CALL]:
+            yield slice(first, min(first + LAYERS_A_CALL, layers[-1] + 1))
 
 
 class LayerByLayer(NamedTuple):
@@ -222,11 +237,12 @@ class LayerByLayer(NamedTuple):
         hidden, (full, local) = _enter(self.outer, rows, ends, seen, config=config, dtype=dtype)
         all_local = config.sliding_window is not None
         kinds = config.local_layers or (all_local,) * config.num_layers
-        made = []
-        for layer, cache, prefix, is_local in zip(self.layers, caches, shared, kinds, strict=True):
-            view = local if is_local else full
-            hidden, new = _pass_layer(layer, hidden, [*prefix, cache], view, config=config)
-            made.append(new)
+        past = [[*prefix, cache] for prefix, cache in zip(shared, caches, strict=True)]
+        made: list[Folded] = []
+        for run in _runs(kinds):
+            view = local if kinds[run.start] else full
+            hidden, new = _pass_layers(self.layers[run], hidden, past[run], view, config=config)
+            made += new
         return _leave(
             self.outer, hidden, rows, caches, made, row_keys, config=config, choice=choice
         )
