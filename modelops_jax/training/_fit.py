@@ -15,6 +15,7 @@ from ._averaging import final_weights
 from ._config import TrainingConfig
 from ._divide import divide, join
 from ._examples import Examples, read_examples
+from ._freed_memory import freed_after_compiling
 from ._generation import GenerationMetrics
 from ._history import History, Record
 from ._objective import Objective, activation_dtype, loss_of
@@ -141,7 +142,7 @@ def fit(
     objective = Objective(model.config, config.lora, dtype, config.remat, loss)
     saver = Saver(Path(folder) if folder else None, config, examples.fingerprint, model)
     history = History(callback)
-    with jax.set_mesh(mesh) if mesh else contextlib.nullcontext():
+    with jax.set_mesh(mesh) if mesh else contextlib.nullcontext(), freed_after_compiling():
         plan = Plan(examples.rows, config, model, values=examples.values)
         if config.dpo is not None:
             refer = functools.partial(

@@ -9,7 +9,7 @@ import pytest
 
 from modelops_jax.models import LoraConfig, merge_lora
 from modelops_jax.training import TrainingConfig, fit, sweep, sweep_table
-from modelops_jax.training._step import _accumulate, _measure, _update
+from modelops_jax.training._step import _accumulate, _measure, _update_at_once
 
 CONFIG = TrainingConfig(
     batch_size=4,
@@ -24,7 +24,7 @@ CONFIG = TrainingConfig(
 @pytest.mark.model  # 16 s of compilations; the example of `sweep` runs always
 def test_a_member_is_the_run_alone(model, rows):
     """The smaller rank, the other rate and seed: losses and weights equal within rounding."""
-    programs: tuple[Any, ...] = (_accumulate, _update, _measure)
+    programs: tuple[Any, ...] = (_accumulate, _update_at_once, _measure)
     before = [program._cache_size() for program in programs]
     members = sweep(
         model,
