@@ -53,7 +53,8 @@ def test_cached_ragged_batch_equals_plain_greedy(
     """
     if layers is None:
         monkeypatch.setattr("modelops_jax.models._generate.split_layers", lambda _: None)
-    monkeypatch.setattr("modelops_jax.models._append.LAYERS_A_CALL", layers)
+    else:
+        monkeypatch.setattr("modelops_jax.models._append.LAYERS_A_CALL", layers)
     prompts = make_prompts(shared, [3, 40, 1, 9, 17])
     made = generate(params, CONFIG, prompts, max_new_tokens=8, stop_ids=(STOP,), pad_id=0)
     assert made == [plain_greedy(params, prompt, 8) for prompt in prompts]
