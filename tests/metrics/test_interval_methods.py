@@ -290,8 +290,11 @@ def test_groups_are_one_id_a_row():
         bootstrap_intervals(MEAN, np.zeros(2), np.ones(2), method="wilson")
 
 
-def test_bca_of_what_never_varies_is_the_value(flags):
+@pytest.mark.parametrize("strict", [False, True])
+def test_bca_of_what_never_varies_is_the_value(strict: bool, request: pytest.FixtureRequest):
     """No spread: the ends are the value, and no rows give nan, in float32 too."""
+    if strict:
+        request.getfixturevalue("strict_flags")
     ones = jnp.ones(8, jnp.float32)
     found = bootstrap_intervals(MEAN, ones, ones + 1, method="bca", n_resamples=20)["it"]
     assert (found.low, found.high) == (1.0, 1.0)

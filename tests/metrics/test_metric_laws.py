@@ -1,4 +1,7 @@
-"""Laws that every metric of the table obeys, under JAX's standard and its strict flags."""
+"""Laws that every metric of the table obeys, under JAX's strict flags.
+
+Users have the standard ones: a law of its own says that these give the same programs.
+"""
 
 import json
 import os
@@ -15,7 +18,7 @@ import pytest
 
 from modelops_jax.metrics import LAWS, METRICS, compute
 
-pytestmark = pytest.mark.usefixtures("flags")
+pytestmark = pytest.mark.usefixtures("strict_flags")
 
 COUNT = 97
 
@@ -116,6 +119,18 @@ def test_traced_and_concrete_agree(case):
     close(found, expected, 1e-6)
 
 
+def test_the_standard_flags_give_the_same_program(case):
+    """Nothing of a program depends on what the strict flags forbid, or on the flags themselves."""
+    given = (*map(narrow, case.rows(COUNT)), np.linspace(0, 1, COUNT, dtype=np.float32))
+
+    def program() -> str:
+        return jax.jit(lambda *rows: case(*rows)).lower(*given).as_text()
+
+    strict = program()
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        assert program() == strict
+
+
 @holds("vmap")
 def test_a_batch_gives_what_a_loop_gives(case):
     """vmap over a leading axis is the loop over it."""
@@ -165,11 +180,10 @@ import jax, numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
 
 given = runpy.run_path(sys.argv[1])
-if sys.argv[2] == "strict":
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
-    jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
-rows, weight = given["rows_of_shards"](sys.argv[2] == "strict", np.float32)
+rows, weight = given["rows_of_shards"](sys.argv[2] == "masked", np.float32)
 
 def values(rows, weight):
     return [
@@ -182,11 +196,12 @@ print(json.dumps([np.asarray(value).tolist() for value in jax.jit(whole)(rows, w
 """
 
 
-def test_shards_give_what_one_device_gives(flags, cases, sharded_rows):
+@pytest.mark.parametrize("kind", ["masked", "weighted"])
+def test_shards_give_what_one_device_gives(kind: str, cases, sharded_rows):
     """Eight devices, one of them without rows, merged over the mesh axis, equal one device."""
     conftest = pathlib.Path(__file__).with_name("conftest.py")
     done = subprocess.run(
-        [sys.executable, "-c", SHARDED, str(conftest), flags],
+        [sys.executable, "-c", SHARDED, str(conftest), kind],
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
         capture_output=True,
         text=True,
