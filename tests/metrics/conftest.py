@@ -222,13 +222,17 @@ SAME_PROGRAM = (
 )
 
 
-def rows_of_shards(masked: bool, dtype: Any) -> tuple[list[Any], np.ndarray]:
-    """Rows of each case for eight shards of 13, and their weights or mask: one shard has none."""
+def rows_of_shards(turn: int, dtype: Any) -> tuple[list[Any], list[np.ndarray]]:
+    """Rows of each case for eight shards of 13, one of them empty, and by turns a mask or weights.
+
+    Cases of one metric follow each other, so that either turn has both for most statistics.
+    """
     count = 8 * 13
     weight = np.random.default_rng(6).random(count).astype(np.float32)
     weight[13:26] = 0
     rows = [case.rows(count, dtype=dtype) for case in CASES]
-    return rows, weight > 0 if masked else weight.astype(dtype)
+    given = [weight.astype(dtype), weight > 0]
+    return rows, [given[(at + turn) % 2] for at in range(len(CASES))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -250,9 +254,9 @@ def cases() -> list[Case]:
 
 
 @pytest.fixture
-def sharded_rows(kind: str) -> tuple[list[Any], np.ndarray]:
+def sharded_rows(turn: int) -> tuple[list[Any], list[np.ndarray]]:
     """The rows of `test_shards_give_what_one_device_gives` in float64."""
-    return rows_of_shards(kind == "masked", np.float64)
+    return rows_of_shards(turn, np.float64)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_rows_added_with_weight_zero_change_nothing(case):
 def test_traced_and_concrete_agree(case):
     """Inside a user's jit the value is that of the host path, in the user's precision.
 
-    Of masked rows, by the program of the law above; the sharded law takes weights as well.
+    Of masked rows, by the program of the law above; merged parts and shards take weights too.
     """
     given = (*case.rows(COUNT), np.random.default_rng(5).random(COUNT) < 0.7)
     found, expected = jax.jit(lambda *rows: case(*rows))(*map(narrow, given)), case(*given)
@@ -183,35 +183,37 @@ given = runpy.run_path(sys.argv[1])
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
-rows, weight = given["rows_of_shards"](sys.argv[2] == "masked", np.float32)
+rows, weights = given["rows_of_shards"](int(sys.argv[2]), np.float32)
 
-def values(rows, weight):
+def values(rows, weights):
     return [
         case(*columns, weight, axis_name="rows")
-        for case, columns in zip(given["CASES"], rows, strict=True)
+        for case, columns, weight in zip(given["CASES"], rows, weights, strict=True)
     ]
 
 whole = jax.shard_map(values, mesh=mesh, in_specs=P("rows"), out_specs=P())
-print(json.dumps([np.asarray(value).tolist() for value in jax.jit(whole)(rows, weight)]))
+print(json.dumps([np.asarray(value).tolist() for value in jax.jit(whole)(rows, weights)]))
 """
 
 
-@pytest.mark.parametrize("kind", ["masked", "weighted"])
-def test_shards_give_what_one_device_gives(kind: str, cases, sharded_rows):
+# A turn compiles for 20 s of the processor; the second gives a mask to who had weights.
+@pytest.mark.parametrize("turn", [0, pytest.param(1, marks=pytest.mark.model)])
+def test_shards_give_what_one_device_gives(turn: int, cases, sharded_rows):
     """Eight devices, one of them without rows, merged over the mesh axis, equal one device."""
     conftest = pathlib.Path(__file__).with_name("conftest.py")
     done = subprocess.run(
-        [sys.executable, "-c", SHARDED, str(conftest), kind],
+        [sys.executable, "-c", SHARDED, str(conftest), str(turn)],
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    rows, weight = sharded_rows
-    for case, columns, found in zip(cases, rows, json.loads(done.stdout), strict=True):
+    rows, weights = sharded_rows
+    found = json.loads(done.stdout)
+    for case, columns, weight, value in zip(cases, rows, weights, found, strict=True):
         # On the host in float64, whatever the shards computed in; other laws compiled that.
-        close(found, case(*columns, weight), 1e-6)
+        close(value, case(*columns, weight), 1e-6)
 
 
 def test_every_law_of_the_table_has_its_test():
