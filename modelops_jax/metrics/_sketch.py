@@ -73,7 +73,10 @@ class SketchedArea:
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         if xp is np:
-            return Outcome(*self._of(np, counts.cells.value()))
+            table = counts.cells.value()
+            # Few rows fill few bins, and an empty one adds nothing.
+            table = table[:, table.any(axis=0)] if table.ndim == 2 else table
+            return Outcome(*self._of(np, table))
         dtype = float_type() if isinstance(counts.cells, ExactCount) else counts.cells.high.dtype
         with jax.enable_x64(True):
             value, undefined = self._of(jnp, counts.cells.value().astype(jnp.float64))
