@@ -10,7 +10,7 @@ import typer
 from ._columns import Columns
 from ._evaluate_file import FileEvaluation, read_file
 from ._evaluate_model import ModelQuestions, ask_model
-from ._metric_option import read_metric
+from ._metric_option import read_metric_option
 from ._page import write_page
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def evaluate(
                 model=model,
                 dataset=file,
                 task=str(task or Task.TEXT_GENERATION),
-                metrics=[read_metric(text) for text in metric or []],
+                metrics=[read_metric_option(text) for text in metric or []],
                 folder=folder,
                 generation={"max_new_tokens": max_new_tokens, **sampling},
                 confidence=ci,
@@ -191,7 +191,7 @@ def evaluate(
         file=file,
         task=str(task or Task.CLASSIFICATION),
         columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
-        metrics=[read_metric(text) for text in metric or []],
+        metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
         confidence=ci,
         baseline=baseline,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelops_jax._metric_spec import MetricSpec
+
 from ._bad_rows import LISTED, BadRows
 from ._evaluate_file import shown_warnings
-from ._metric_option import MetricSpec
 from ._page import picture_notes
 
 if TYPE_CHECKING:
