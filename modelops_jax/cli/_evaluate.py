@@ -172,7 +172,7 @@ def evaluate(
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
-            ("--ignore", ignore), ("--baseline", baseline), ("--allow-bad-rows", allow_bad_rows),
+            ("--ignore", ignore), ("--baseline", baseline),
         ):  # fmt: skip
             if given:
                 raise ValueError(f"{option} is for a file of predictions, not for --model")
@@ -189,9 +189,11 @@ def evaluate(
                 slices=crossed,
                 group=group,
                 report=report,
+                allow_bad_rows=allow_bad_rows,
             )
         )
-        _tell(answered.result, {"predictions": str(answered.path)}, format, output)
+        facts = {"predictions": str(answered.path), "bad_rows": answered.result.invalid_count}
+        _tell(answered.result, facts, format, output)
         return
     asked = FileEvaluation(
         file=file,
