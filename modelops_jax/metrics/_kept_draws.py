@@ -14,6 +14,7 @@ import numpy as np
 
 from ._compute import computed_now
 from ._interval import Resampled
+from ._kept_rows import KeptRows
 from ._metric import Metric
 from ._reweighed import Reweighed
 from ._row_draws import GROUP, PARTS, group_codes, poisson, signs
@@ -24,8 +25,8 @@ from ._types import State, Vector
 _AT_ONCE = 16
 # Units that are drawn in one call: of more the last calls are padded.
 _CALLS = (GROUP, 4 * GROUP, 16 * GROUP, 64 * GROUP)
-# Numbers that one measurement sorts into columns.
-_BLOCK_NUMBERS = 1 << 20
+# Numbers of one measurement: of more its columns leave the cache, and take three times as long.
+_BLOCK_NUMBERS = 1 << 17
 
 
 class KeptDraws:
@@ -131,10 +132,10 @@ def swapped_values(
     The rows of both are sorted together, and a row of either counts or does not. Where only the
     order of the scores counts, each model's are its ranks before, as their scales may differ.
     """
-    both = [
-        statistic.join([metric.exchangeable(one), metric.exchangeable(other)])
-        for statistic, one, other in zip(metric.statistics, states, others, strict=True)
-    ]
+    both = []
+    for statistic, one, other in zip(metric.statistics, states, others, strict=True):
+        assert isinstance(statistic, KeptRows)
+        both.append(statistic.join([metric.exchangeable(one), metric.exchangeable(other)]))
     measure = metric.reweighed(both)
 
     def difference(swap: np.ndarray) -> np.ndarray:
