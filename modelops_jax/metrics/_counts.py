@@ -137,12 +137,13 @@ class CellStatistic(TableStatistic):
         if bad_true is not None and bad_pred is not None:
             outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
             index = jnp.where(outside > 0, cells + outside, index)
-        if self.ignore_index is not None:
-            true = as_codes(rows.y_true, "y_true")
-            # A label that the type cannot hold is no row's.
-            if jnp.iinfo(true.dtype).min <= self.ignore_index <= jnp.iinfo(true.dtype).max:
-                index = jnp.where(true == self.ignore_index, cells, index)
+        if (absent := self.absent(rows.y_true)) is not None:
+            index = jnp.where(absent, cells, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
+
+    def absent(self, y_true: Any) -> Bool[jax.Array, " n"] | None:
+        """The rows that the label to ignore leaves out; None: none."""
+        return is_label(as_codes(y_true, "y_true"), self.ignore_index)
 
     @property
     def checks_labels(self) -> bool:
@@ -205,6 +206,13 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)
+
+
+def is_label(codes: Any, label: int | None) -> jax.Array | None:
+    """Where the integers are this label; None for no label, and one that their type cannot hold."""
+    if label is None or not jnp.iinfo(codes.dtype).min <= label <= jnp.iinfo(codes.dtype).max:
+        return None
+    return codes == label
 
 
 def as_codes(labels: Any, name: str) -> jax.Array:
