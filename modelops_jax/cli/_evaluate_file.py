@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelops_jax._metric_spec import MetricSpec
+
 from ._bad_rows import BadRows
 from ._columns import Columns, as_label
-from ._metric_option import MetricSpec
 
 if TYPE_CHECKING:
     from modelops_jax.data import Problem, TableChunk

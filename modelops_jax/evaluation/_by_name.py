@@ -183,7 +183,7 @@ class TableMetric(OnePassMetric):
     def __repr__(self) -> str:
         options = "".join(f", {option}={value!r}" for option, value in self._options.items())
         ignored = "" if self._ignore_index is None else f", ignore_index={self._ignore_index!r}"
-        return f"TableMetric({self._metric!r}{options}{ignored})"
+        return f"metric({self._metric!r}{options}{ignored})"
 
     @property
     def _takes(self) -> dict[str, bool]:

@@ -4,8 +4,9 @@ import math
 from typing import Any, get_args
 
 from ._call import call
-from ._classification import as_integer, confusion, label_counts, matches, one_vs_rest
+from ._classification import confusion, label_counts, matches, one_vs_rest
 from ._count_finalizers import Absent, Average, ClassRatio, MatchShare, SampleMean
+from ._ignored import as_integer
 from ._label_rows import LabelCounts, LabelRowMean, SampleDefined, SampleRatio
 from ._metric import Metric
 from ._ratio import Quantity

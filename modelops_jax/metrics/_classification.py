@@ -3,11 +3,10 @@
 import math
 from typing import Literal
 
-import numpy as np
-
 from ._call import call
 from ._count_finalizers import MatchShare, Table
 from ._counts import ConfusionCounts, MatchCounts, OneVsRestCounts
+from ._ignored import as_ignored, as_integer
 from ._label_rows import LabelCounts, LabelSetMatchCounts
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
@@ -91,7 +90,7 @@ def confusion(num_classes: int, ignore_index: int | None = None) -> ConfusionCou
             f"num_classes is {num_classes:,}, a table of {num_classes**2:,} cells; expected at "
             f"most {_MOST_CLASSES:,} classes"
         )
-    return ConfusionCounts(num_classes, ignore_index=_ignored(ignore_index))
+    return ConfusionCounts(num_classes, ignore_index=as_ignored(ignore_index))
 
 
 def matches(ignore_index: int | None) -> MatchCounts:
@@ -100,7 +99,7 @@ def matches(ignore_index: int | None) -> MatchCounts:
     Raises:
         TypeError: an ignore_index that is no integer.
     """
-    return MatchCounts(ignore_index=_ignored(ignore_index))
+    return MatchCounts(ignore_index=as_ignored(ignore_index))
 
 
 def one_vs_rest(positive_class: int, ignore_index: int | None) -> OneVsRestCounts:
@@ -110,7 +109,7 @@ def one_vs_rest(positive_class: int, ignore_index: int | None) -> OneVsRestCount
         TypeError: options that are no integers.
     """
     positive_class = as_integer(positive_class, "positive_class")
-    return OneVsRestCounts(positive_class, ignore_index=_ignored(ignore_index))
+    return OneVsRestCounts(positive_class, ignore_index=as_ignored(ignore_index))
 
 
 def label_counts(
@@ -130,25 +129,7 @@ def label_counts(
             f"num_classes={num_classes!r} is for rows of one label each and "
             f"num_labels={num_labels} for rows of several: pass one of the two"
         )
-    return LabelCounts(num_labels, _ignored(ignore_index))
-
-
-def as_integer(value: int, name: str) -> int:
-    """A static option as a Python integer.
-
-    Raises:
-        TypeError: something else, naming the option.
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{name} must be an integer, not {value!r}: encode other labels first (the classes of "
-            "modelops_jax.evaluation take any)"
-        )
-    return int(value)
-
-
-def _ignored(ignore_index: int | None) -> int | None:
-    return None if ignore_index is None else as_integer(ignore_index, "ignore_index")
+    return LabelCounts(num_labels, as_ignored(ignore_index))
 
 
 def accuracy_score(

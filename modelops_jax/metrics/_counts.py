@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Bool, Int
 
 from ._exact import ExactCount
+from ._ignored import is_ignored
 from ._lanes import RowSums, sum_rows_of
 from ._pair import Pair
 from ._statistic import (
@@ -143,7 +144,7 @@ class CellStatistic(TableStatistic):
 
     def absent(self, y_true: Any) -> Bool[jax.Array, " n"] | None:
         """The rows that the label to ignore leaves out; None: none."""
-        return is_label(as_codes(y_true, "y_true"), self.ignore_index)
+        return None if self.ignore_index is None else is_ignored(y_true, self.ignore_index)
 
     @property
     def checks_labels(self) -> bool:
@@ -206,13 +207,6 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)
-
-
-def is_label(codes: Any, label: int | None) -> jax.Array | None:
-    """Where the integers are this label; None for no label, and one that their type cannot hold."""
-    if label is None or not jnp.iinfo(codes.dtype).min <= label <= jnp.iinfo(codes.dtype).max:
-        return None
-    return codes == label
 
 
 def as_codes(labels: Any, name: str) -> jax.Array:

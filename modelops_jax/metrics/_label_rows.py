@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ._counts import CellStatistic, Counts, TableStatistic, as_codes, is_label
+from ._counts import CellStatistic, Counts, TableStatistic
 from ._exact import ExactCount
+from ._ignored import is_ignored
 from ._pair import sum_rows
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
@@ -113,8 +114,9 @@ class LabelSetMatchCounts(CellStatistic):
         return jnp.all(right, axis=1).astype(jnp.int32), bad_true, bad_pred
 
     def absent(self, y_true: Any) -> jax.Array | None:
-        ignored = is_label(as_codes(y_true, "y_true"), self.ignore_index)
-        return None if ignored is None else jnp.all(ignored, axis=1)
+        if self.ignore_index is None:
+            return None
+        return jnp.all(is_ignored(y_true, self.ignore_index), axis=1)
 
 
 @dataclass(frozen=True)
@@ -207,9 +209,9 @@ def _cells(
 ) -> Cells:
     true, other_true = indicators(y_true, "y_true", statistic.num_labels)
     pred, other_pred = indicators(y_pred, "y_pred", statistic.num_labels)
-    ignored = is_label(as_codes(y_true, "y_true"), statistic.ignore_index)
-    seen = None if ignored is None else ~ignored
-    if seen is not None:
+    seen = None
+    if statistic.ignore_index is not None:
+        seen = ~is_ignored(y_true, statistic.ignore_index)
         other_true, other_pred = other_true & seen, other_pred & seen
     return Cells(true, pred, seen, jnp.any(other_true, axis=1), jnp.any(other_pred, axis=1))
 

@@ -171,6 +171,14 @@ def test_a_model_is_asked_and_reported(tmp_path, capsys, monkeypatch):
     assert "--pred is for a file of predictions, not for --model" in capsys.readouterr().err
     assert main(["evaluate", str(path), "--model", "tinny"]) == 1
     assert "unknown model 'tinny'; did you mean 'tiny'?" in capsys.readouterr().err
+    path.write_text(f'{{"prompt": 1}}\n{path.read_text()}')
+    assert main(["evaluate", *map(str, asked)]) == 1
+    assert "line 1: found keys ['prompt']" in capsys.readouterr().err
+    assert main(["evaluate", *map(str, asked), "--allow-bad-rows", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert f"{path}, line 1: found keys ['prompt']" in err
+    assert (json.loads(out)["metrics"], json.loads(out)["bad_rows"]) == (found["metrics"], 1)
+    assert "line 1: found keys" in (folder / "report.html").read_text("utf-8")
 
 
 def test_several_predictions_are_compared(scored, capsys):
