@@ -25,7 +25,7 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.CLASSIFICATION: ("labels", *_SCORES),
     TaskType.BINARY_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
-    TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
+    TaskType.MULTILABEL_CLASSIFICATION: ("labels", "label_sets"),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities", "groups"),
     # Beside texts, what was measured or counted of them already.

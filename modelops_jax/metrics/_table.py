@@ -217,7 +217,7 @@ METRICS: dict[str, MetricInfo] = {
     "multilabel_confusion_matrix": MetricInfo(
         label_confusion.multilabel_confusion_matrix,
         label_confusion.multilabel_confusion_matrix_metric,
-        "labels", None, 0.0, _INF, _FLAT,
+        "label_sets", None, 0.0, _INF, _FLAT,
     ),
     "ndcg_score": MetricInfo(
         group_gains.ndcg_score,
