@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
-from ._class_scores import ClassScoreReader
+from ._class_scores import IGNORED, ClassScoreReader
 from ._label_pair import LabelPair, LabelReader
 from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
@@ -96,8 +96,9 @@ class TableMetric(OnePassMetric):
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
-            if self.reads_scores and ignored is not None:
-                raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
+            known = numeric.METRICS[metric].options
+            if self.reads_scores and ignored is not None and "ignore_index" not in known:
+                raise ValueError(f"{metric} reads y_score, and has no option ignore_index")
         # A mistake in the options shows here, before there are rows.
         rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
@@ -120,7 +121,7 @@ class TableMetric(OnePassMetric):
         if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
             return LikelihoodReader(UNITS.get(self._metric, "tokens"))
         if self.reads_scores:
-            return ClassScoreReader(self._options.get("positive_class"))
+            return ClassScoreReader(self._options.get("positive_class"), self._ignore_index)
         if self._of_sets:
             return read_indicators
         if self._of_labels:
@@ -147,6 +148,8 @@ class TableMetric(OnePassMetric):
             given = {o: value for o, value in self._options.items() if o != "positive_class"}
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
+            if self._ignore_index is not None:
+                given["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **given)
         if isinstance(pair, ValuePair) and pair.outputs is not None:
             return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
