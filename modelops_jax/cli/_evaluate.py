@@ -85,6 +85,14 @@ def evaluate(
     positive: Annotated[
         str | None, typer.Option(help="The label that has the high scores.", show_default="1")
     ] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out the rows whose true label this is, in tasks of one label a row.",
+            show_default="none",
+        ),
+    ] = None,
     slice: Annotated[
         list[str] | None,
         typer.Option(
@@ -164,7 +172,7 @@ def evaluate(
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
-            ("--baseline", baseline), ("--allow-bad-rows", allow_bad_rows),
+            ("--ignore", ignore), ("--baseline", baseline),
         ):  # fmt: skip
             if given:
                 raise ValueError(f"{option} is for a file of predictions, not for --model")
@@ -181,9 +189,11 @@ def evaluate(
                 slices=crossed,
                 group=group,
                 report=report,
+                allow_bad_rows=allow_bad_rows,
             )
         )
-        _tell(answered.result, {"predictions": str(answered.path)}, format, output)
+        facts = {"predictions": str(answered.path), "bad_rows": answered.result.invalid_count}
+        _tell(answered.result, facts, format, output)
         return
     asked = FileEvaluation(
         file=file,
@@ -191,6 +201,7 @@ def evaluate(
         columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
+        ignore=ignore,
         confidence=ci,
         baseline=baseline,
         seed=seed,

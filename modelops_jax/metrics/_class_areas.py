@@ -13,6 +13,7 @@ import numpy as np
 
 from ._average_precision import average_precision, average_precision_on_host
 from ._exact import ExactCount
+from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
 from ._scores import Scores, pair_area, pair_area_on_host
@@ -37,6 +38,8 @@ class ClassScoreRows(KeptRows):
     """Every row's label, scores of all classes and weight."""
 
     num_classes: int
+    ignore_index: int | None = None
+    """Rows with this true label are as good as absent."""
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -59,6 +62,7 @@ class ClassScoreRows(KeptRows):
 
     def of_rows(self, rows: Rows) -> ClassScores:
         xp = np if isinstance(rows.y_true, np.ndarray) else jnp
+        rows = without_ignored(rows, self.ignore_index)
         label, score = rows.y_true, rows.y_pred
         require_labels(label, "y_true")
         if score.shape[1] != self.num_classes:
