@@ -25,7 +25,7 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.CLASSIFICATION: ("labels", *_SCORES),
     TaskType.BINARY_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
-    TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
+    TaskType.MULTILABEL_CLASSIFICATION: ("labels", "label_sets"),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities", "groups"),
     # Beside texts, what was measured or counted of them already.
@@ -45,6 +45,9 @@ _AVERAGES = {
 }
 # Options that the rows decide.
 _DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
+# Metrics of the table of all classes, which have an average of labels and none of classes.
+_AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef")
+_TABLES = ("confusion_matrix", "multilabel_confusion_matrix")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
 
@@ -136,7 +139,7 @@ class TableMetric(OnePassMetric):
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it needs a table of all classes on these rows."""
-        needed = not self._takes.get("num_classes", True)
+        needed = self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
         return needed or self._average(pair) not in (None, "binary")
 
     def bind(self, pair: Any) -> numeric.Metric:
@@ -204,7 +207,7 @@ class TableMetric(OnePassMetric):
 
     def _average(self, pair: LabelPair) -> str | None:
         """The average, if the metric has one, settled by the task or the labels."""
-        if "average" not in self._takes:
+        if "average" not in self._takes or self._metric in _AGREEMENTS:
             return None
         decided = "binary" if pair.labels.is_binary else "macro"
         return self._options.get("average", _AVERAGES.get(self._task_type, decided))
@@ -233,14 +236,15 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
         name
         for name, info in numeric.METRICS.items()
         if info.inputs in _INPUTS[task_type]
-        and name != "confusion_matrix"
+        and name not in _TABLES
         and (task_type is not TaskType.MULTILABEL_CLASSIFICATION or "num_labels" in info.options)
     ]
-    if metric == "confusion_matrix":
-        raise ValueError(
-            "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
-            "is for it"
-        )
+    if metric in _TABLES:
+        where = {
+            "confusion_matrix": "modelops_jax.evaluation.ConfusionMatrix",
+            "multilabel_confusion_matrix": "modelops_jax.metrics.multilabel_confusion_matrix",
+        }[metric]
+        raise ValueError(f"{metric} gives more than one number; {where} is for it")
     if task_type is TaskType.TEXT_GENERATION:
         fitting = sorted({*fitting, *TEXT_METRICS})
     if metric not in fitting:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ import numpy as np
 from ._finalizers import R2
 from ._largest import Largest, RowMax
 from ._metric import Finalizer, Metric, Outcome
+from ._reweighed import Reweighed
 from ._row_functions import Domain
 from ._rowwise import Prepared, RowStatistic, prepared
 from ._statistic import Rows, Statistic, SummedStatistic, count_true, float_type
@@ -177,11 +178,8 @@ class OverOutputs:
             values, undefined = self.inner(xp, *states)
         if self.multioutput == "raw_values":
             return Outcome(values, undefined)
-        if self.multioutput == "uniform_average":
-            return Outcome(values.mean(axis=-1), undefined)
-        if not isinstance(self.multioutput, str):
-            own = xp.asarray(self.multioutput, dtype=values.dtype)
-            return Outcome((values * own).sum(axis=-1) / own.sum(), undefined)
+        if self.multioutput != "variance_weighted":
+            return Outcome(self._mean(xp, values), undefined)
         # Outputs whose targets are all equal have no weight, unless all of them are such.
         spread = states[1].squares.value()
         total = spread.sum(axis=-1, keepdims=True)
@@ -190,6 +188,36 @@ class OverOutputs:
         # Infinity times no weight is nan, as in scikit-learn.
         values = xp.where(xp.isinf(values) & (share == 0), float("nan"), values)
         return Outcome((share * values).sum(axis=-1), undefined)
+
+    def _mean(self, xp: Any, values: Any) -> Any:
+        """The mean of the last axis, plain or by the weights of the outputs."""
+        if isinstance(self.multioutput, str):
+            return values.mean(axis=-1)
+        weights = xp.asarray(self.multioutput, dtype=values.dtype)
+        return (values * weights).sum(axis=-1) / weights.sum()
+
+    @property
+    def reweighed(self) -> Callable[[Values], Reweighed] | None:
+        """Of kept rows: the value as a function of how often each row counts."""
+        return self._reweighed if hasattr(self.inner, "reweighed") else None
+
+    def _reweighed(self, state: Values) -> Reweighed:
+        inner: Any = self.inner
+        outputs = [
+            inner.reweighed(dataclasses.replace(state, true=true, pred=pred))
+            for true, pred in zip(state.true.T, state.pred.T, strict=True)
+        ]
+
+        def values(counts: np.ndarray) -> np.ndarray:
+            found = np.stack([of_output(counts) for of_output in outputs], axis=1)
+            return found if self.multioutput == "raw_values" else self._mean(np, found)
+
+        return values
+
+    def exchangeable(self, state: Values) -> Values:
+        """The rows as the metric of one output would swap them between models."""
+        exchange = getattr(self.inner, "exchangeable", None)
+        return state if exchange is None else exchange(state)
 
     def _of_kept(self, xp: Any, state: Values) -> Outcome:
         outputs = [
@@ -208,29 +236,30 @@ def over_outputs(metric: Metric, num_outputs: int | None, multioutput: Multioutp
             weights that are not one finite number from 0 up for each output, not all 0, or
             "variance_weighted" for a metric that is not relative to the targets' variance.
     """
-    if not isinstance(multioutput, str):
-        multioutput = _weights(multioutput, num_outputs)
-    elif multioutput not in get_args(_Named):
+    chosen = multioutput if isinstance(multioutput, str) else _weights(multioutput, num_outputs)
+    if isinstance(chosen, str) and chosen not in get_args(_Named):
         raise ValueError(
             f"multioutput must be one of {get_args(_Named)} or a weight of each output, not "
-            f"{multioutput!r}"
+            f"{chosen!r}"
         )
-    if multioutput == "variance_weighted" and not isinstance(metric.finalizer, R2):
+    if chosen == "variance_weighted" and not isinstance(metric.finalizer, R2):
         raise ValueError(
             "multioutput='variance_weighted' is for r2_score and explained_variance_score; "
             f"{metric.name} has 'uniform_average' and 'raw_values'"
         )
     if num_outputs is None:
-        if multioutput != "uniform_average":
-            raise ValueError(f"multioutput={multioutput!r} needs num_outputs")
+        if chosen != "uniform_average":
+            raise ValueError(f"multioutput={chosen!r} needs num_outputs")
         return metric
     if isinstance(num_outputs, bool) or not isinstance(num_outputs, int) or num_outputs < 1:
         raise ValueError(f"num_outputs must be a positive integer or None, not {num_outputs!r}")
     statistics = tuple(_of_outputs(statistic, num_outputs) for statistic in metric.statistics)
-    return Metric(metric.name, statistics, OverOutputs(metric.finalizer, multioutput))
+    return Metric(metric.name, statistics, OverOutputs(metric.finalizer, chosen))
 
 
-def _weights(multioutput: Sequence[float | int] | np.ndarray, outputs: int | None) -> Any:
+def _weights(
+    multioutput: Sequence[float | int] | np.ndarray, outputs: int | None
+) -> tuple[float, ...]:
     weights = tuple(float(weight) for weight in multioutput)
     fits = outputs is None or len(weights) == outputs
     if not (fits and sum(weights) > 0 and all(0 <= weight < math.inf for weight in weights)):

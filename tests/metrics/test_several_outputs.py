@@ -126,6 +126,16 @@ def test_maxima_and_deviances_are_scikit_learns_of_each_output(weighted):
                 same(found.values[f"{name} {mean}"], average(each))
 
 
+def test_an_interval_of_a_median_weighs_the_outputs():
+    """With all of the weight on one output it is that of the output alone."""
+    y_true, y_pred, _ = rows(7, 40)
+    given = {"it": metric("median_absolute_error", num_outputs=OUTPUTS, multioutput=[0, 2, 0])}
+    found = bootstrap_intervals(given, y_true, y_pred, n_resamples=100)["it"]
+    alone = {"it": metric("median_absolute_error")}
+    expected = bootstrap_intervals(alone, y_true[:, 1], y_pred[:, 1], n_resamples=100)["it"]
+    same([found.low, found.high], [expected.low, expected.high])
+
+
 def test_a_domain_is_that_of_every_output():
     """A gamma deviance of one target that is 0 has no value for the row."""
     y_true, y_pred, _ = rows(6, 10)
