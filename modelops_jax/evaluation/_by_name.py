@@ -153,8 +153,9 @@ class TableMetric(OnePassMetric):
             if self._ignore_index is not None:
                 given["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **given)
-        if isinstance(pair, ValuePair) and pair.outputs is not None:
-            return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
+        if isinstance(pair, ValuePair) or "num_outputs" in self._takes:  # or a stream of such rows
+            of_row = {} if pair.outputs is None else {"num_outputs": pair.outputs}
+            return numeric.metric(self._metric, **self._options, **of_row)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
         options = dict(self._options)
