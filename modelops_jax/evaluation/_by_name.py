@@ -182,7 +182,7 @@ class TableMetric(OnePassMetric):
     def facts(self, pair: Any) -> Mapping[str, Any]:
         if isinstance(pair, LabelPair):
             return pair.facts()
-        if isinstance(pair, ValuePair | QueryPair):
+        if isinstance(pair, ValuePair | QueryPair) or "num_outputs" in self._takes:
             return pair.facts()
         return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
 
