@@ -185,6 +185,12 @@ def table(work: Work, results: dict[str, Result], tokens: list[int], peak: float
         f"{name}: {', '.join(f'{x:.4f}' for x in r.losses[:4])}" for name, r in results.items()
     ]
     notes = ["First losses: " + "; ".join(losses) + "."]
+    if work.first_step_bar:
+        reached = "yes" if own.seconds[0] < work.first_step_bar else "**no**"
+        notes.insert(
+            0, f"Our first step takes {own.seconds[0]:.1f} s, what is compiled in it included "
+            f"(bar: under {work.first_step_bar} s: {reached}).\n",
+        )  # fmt: skip
     if work.memory_bar:
         name, bar = work.memory_bar
         share = results[FRUGAL].peak / results[name].peak

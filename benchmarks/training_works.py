@@ -39,6 +39,9 @@ class Work:
     memory_bar: tuple[str, float] | None = None
     """A contender, and the share of its memory that ours with `remat = "layer"` may need."""
 
+    first_step_bar: float | None = None
+    """Most seconds that our first step may take, with all that is compiled in it."""
+
     contenders: tuple[str, ...] = (FRUGAL, "trl", "trl without checkpointing")
     padded_tokens: int | None = None
     """Rows of so many random tokens, all of them trained; None: the spam rows."""
@@ -49,7 +52,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 WORKS = {
     "lora": Work(
         "SmolLM2-135M, LoRA of rank 16 on all projections, spam rows, 8 a step",
-        "smollm2-135m-instruct", 16, 8, 24, 2e-4, {"trl": 2.5}, ("trl", 0.4),
+        "smollm2-135m-instruct", 16, 8, 24, 2e-4, {"trl": 2.5}, ("trl", 0.4), 20,
     ),
     "full": Work(
         "SmolLM2-135M, all weights, spam rows, 8 a step",

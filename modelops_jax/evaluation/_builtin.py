@@ -64,6 +64,11 @@ class Evidence(abc.ABC):
     def rows(self) -> int:
         """How many rows."""
 
+    @property
+    def ignored(self) -> int:
+        """Rows as they were given that are not among these, because of their label."""
+        return 0
+
     @abc.abstractmethod
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         """Compute numeric metrics on the rows, at least one."""

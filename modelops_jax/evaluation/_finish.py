@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, by_reader
 from ._call import call_metric
 from ._errors import UndefinedMetricWarning
-from ._labels import shorten
+from ._labels import encode_labels, shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
 from ._result import EvaluationResult, SliceResult
@@ -30,6 +32,14 @@ def check_confidence(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
     return Confidence(confidence, seed, groups)
+
+
+def configuration_of(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Each metric with its options; of those of a caller the class, which is all we know."""
+    return {
+        name: repr(m) if isinstance(m, BuiltIn) else f"{type(m).__module__}.{type(m).__qualname__}"
+        for name, m in metrics.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,10 @@ def finish(
         warnings.warn(str(rule), UndefinedMetricWarning, stacklevel=3)
     if rules:
         metadata["undefined"] = rules
+    if confidence is not None and confidence.groups is not None:
+        metadata["groups"] = len(
+            np.unique(encode_labels({"groups": confidence.groups}).codes["groups"])
+        )
     return EvaluationResult(
         metrics={name: computed[name].value for name in metrics},
         task_type=task_type,
@@ -104,6 +118,8 @@ def finish(
         metadata=metadata,
         intervals={name: i for name in metrics if (i := computed[name].interval) is not None},
         undefined={name: n for name in metrics if (n := computed[name].undefined)},
+        configuration=configuration_of(metrics),
+        ignored_count=max((own.ignored for own in evidence), default=0),
         per_class=next(filter(None, (own.per_class for own in evidence)), ()),
         slices=_slices(metrics, groups, evidence, slicings, confidence),
     )

@@ -27,12 +27,18 @@ class LabelPair(Pair):
             where none of them needs a table.
         counts: how many rows each entry stands for, int64; None: one.
         kept: which of the rows as they were given these are; None: all.
+        left_out: how many rows as they were given these are not.
     """
 
     labels: CodedLabels
     num_classes: int | None = None
     counts: np.ndarray | None = None
     kept: np.ndarray | None = None
+    left_out: int = 0
+
+    @property
+    def ignored(self) -> int:
+        return self.left_out
 
     @property
     def y_true(self) -> np.ndarray:
@@ -187,8 +193,9 @@ class LabelReader:
         kept = pair.y_true != ignored
         labels = pair.labels.of_rows(kept)
         if pair.counts is not None:
-            return LabelPair(labels, counts=pair.counts[kept])
-        return LabelPair(labels, kept=kept)
+            left_out = int(pair.counts[~kept].sum())
+            return LabelPair(labels, counts=pair.counts[kept], left_out=left_out)
+        return LabelPair(labels, kept=kept, left_out=int((~kept).sum()))
 
 
 def _read(y_true: Any, y_pred: Any) -> LabelPair:

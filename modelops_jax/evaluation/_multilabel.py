@@ -100,6 +100,9 @@ class LabelRatio(OnePassMetric):
     def facts(self, pair: IndicatorPair) -> Mapping[str, Any]:
         return {"labels": pair.num_labels}
 
+    def __repr__(self) -> str:
+        return f"LabelRatio({self.quantity!r}, {self.average!r})"
+
     def missing(self, pair: IndicatorPair) -> int:
         """The number of labels whose value is 0/0."""
         sides = {

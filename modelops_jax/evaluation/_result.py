@@ -11,6 +11,9 @@ from ._result_json import from_plain, to_plain
 from ._result_view import html_page, text_table
 from ._task_type import TaskType
 
+# What a signature says of what was decided on the way.
+_DECIDED = ("averaging", "groups")
+
 
 @dataclass(frozen=True)
 class ClassResult:
@@ -75,12 +78,16 @@ class EvaluationResult:
         sample_count: number of rows.
         metadata: what was decided on the way: for labels `num_classes`, `classes` (up to 128),
             `averaging` ("binary" or "macro") and `positive_class` where there is one; for
-            multilabel rows `labels`, their number; `undefined`, the metrics without a definition
-            on these rows with the rule that gave their value.
+            multilabel rows `labels`, their number; `groups`, how many there were to resample;
+            `undefined`, the metrics without a definition on these rows with the rule that gave
+            their value.
         intervals: name -> confidence interval, for the metrics that have one; empty unless asked
             for.
         undefined: name -> how many entries of the value have no definition on these rows (of a
             mean over classes: classes); without the metrics that have none.
+        configuration: name of each metric -> the metric with the options it was given, as Python
+            writes it; of metrics of your own the class.
+        ignored_count: rows that an `ignore_index` left out; `sample_count` has them.
         invalid_count: rows that could not be read and are in no value. An evaluator refuses
             such rows; who leaves them out before says so here.
         per_class: for tasks of labels, each class in order; up to 128.
@@ -105,6 +112,8 @@ class EvaluationResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     undefined: Mapping[str, int] = field(default_factory=dict)
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    ignored_count: int = 0
     invalid_count: int = 0
     per_class: tuple[ClassResult, ...] = ()
     slices: tuple[SliceResult, ...] = ()
@@ -114,12 +123,17 @@ class EvaluationResult:
     def signature(self) -> str:
         """All that is needed to get these numbers again, in one line.
 
-        `n` rows; `averaging` of precision, recall and F1; what a ratio 0/0 counts as
-        (`zero_division`); for intervals their level, method, resamples and seed; the version.
+        `n` rows, and how many of them were `ignored`, or were `invalid` and are not among them;
+        the metrics with the options they were given, others being the defaults of the version; the
+        `averaging` that labels decided; for intervals their level, method, resamples and seed, and
+        how many `groups` were resampled; the version.
         """
         parts: dict[str, Any] = {"task": self.task_type.value, "n": self.sample_count}
-        if "averaging" in self.metadata:
-            parts |= {"averaging": self.metadata["averaging"], "zero_division": "0.0"}
+        parts |= {"ignored": self.ignored_count} if self.ignored_count else {}
+        parts |= {"invalid": self.invalid_count} if self.invalid_count else {}
+        if self.configuration:
+            parts["metrics"] = ";".join(f"{name}={one}" for name, one in self.configuration.items())
+        parts |= {name: self.metadata[name] for name in _DECIDED if name in self.metadata}
         if self.intervals:
             every = list(self.intervals.values())
             methods = dict.fromkeys(interval.method for interval in every)

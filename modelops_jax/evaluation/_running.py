@@ -80,12 +80,14 @@ class LabelCounts(Running):
         self._classes = GrowingClasses()
         self._pairs = np.zeros(0, np.int64)  # sorted
         self._counts = np.zeros(0, np.int64)
+        self._ignored = 0
 
     def of_rows(self, y_true: Any, y_pred: Any) -> Any:
         pair = self._read(y_true, y_pred)
         assert isinstance(pair, LabelPair)
         state = LabelCounts(self._read)
         state._classes = GrowingClasses(pair.labels.classes)
+        state._ignored = pair.ignored
         if pair.counts is None:
             classes = len(pair.labels.classes)
             state._pairs, state._counts = _counted(pair.y_true, pair.y_pred, classes)
@@ -105,6 +107,7 @@ class LabelCounts(Running):
         counts = np.zeros(len(self._pairs), np.int64)
         np.add.at(counts, place, np.concatenate([self._counts, other._counts]))
         self._counts = counts
+        self._ignored += other._ignored
 
     def evidence(self) -> LabelPair:
         classes, position = self._classes.sorted()
@@ -112,13 +115,14 @@ class LabelCounts(Running):
             "y_true": position[self._pairs >> _TRUE_BIT],
             "y_pred": position[self._pairs & _PREDICTED],
         }
-        return LabelPair(CodedLabels(classes, codes), counts=self._counts)
+        return LabelPair(CodedLabels(classes, codes), counts=self._counts, left_out=self._ignored)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
-        return self._classes.to_json(), {"pairs": self._pairs, "counts": self._counts}
+        facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
+        return facts, {"pairs": self._pairs, "counts": self._counts}
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        self._classes = GrowingClasses(facts)
+        self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
         self._pairs, self._counts = arrays["pairs"], arrays["counts"]
 
 

@@ -8,7 +8,7 @@ from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
 from ._class_scores import ClassScoreReader
-from ._finish import Group, check_confidence, finish, read_together
+from ._finish import Group, check_confidence, configuration_of, finish, read_together
 from ._grouped_rows import GroupedRows
 from ._likelihoods import reads_scores
 from ._result import EvaluationResult
@@ -191,9 +191,9 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
-                need their rows again (`resamples_rows`). With groups all have the one that they
-                have there.
+                counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
+                would need their rows again (`resamples_rows`). With groups all have the one that
+                they have there.
             seed: of the bootstrap.
 
         Returns:
@@ -267,11 +267,7 @@ class EvaluationStream:
 
     def _description(self) -> dict[str, str]:
         """The task and the metrics with their configuration."""
-        metrics = {
-            name: repr(m) if isinstance(m, BuiltIn) else f"{type(m).__module__}.{type(m).__name__}"
-            for name, m in self._metrics.items()
-        }
-        return {"task": self.task_type.value, **metrics}
+        return {"task": self.task_type.value, **configuration_of(self._metrics)}
 
     def _check_grouped(self, what: str, grouped: bool) -> None:
         if self._rows and grouped != (self._grouped is not None):

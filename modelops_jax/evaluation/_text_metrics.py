@@ -180,7 +180,7 @@ class TextMetric(OnePassMetric):
 
     def __repr__(self) -> str:
         options = "".join(f", {option}={value!r}" for option, value in self._options.items())
-        return f"TextMetric({self._metric!r}{options})"
+        return f"metric({self._metric!r}{options})"
 
 
 def compute_texts(metric: TextMetric, predictions: Any, references: Any) -> float:

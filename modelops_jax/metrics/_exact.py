@@ -67,7 +67,9 @@ class ExactCount:
     def integers(self) -> Any:
         """The counts as integers: int64 for concrete NumPy limbs, int32 under tracing."""
         if isinstance(self.low, np.ndarray | np.generic):
-            return np.int64(self.high) * (_MASK + 1) + np.int64(self.low)
+            low = np.int64(self.low)
+            # Of a large table most carries are none, and looking is cheaper than adding.
+            return low + (np.int64(self.high) << _BITS) if np.any(self.high) else low
         return ((self.high << np.uint32(_BITS)) | self.low).astype(jnp.int32)
 
     def value(self) -> Any:
@@ -76,6 +78,8 @@ class ExactCount:
         Under tracing a program that has 64-bit types enabled gets float64 too.
         """
         if isinstance(self.low, np.ndarray | np.generic):
+            if not np.any(self.high):
+                return self.low.astype(np.float64)
             return self.integers().astype(np.float64)
         dtype = jnp.zeros(()).dtype
         return self.high.astype(dtype) * dtype.type(_MASK + 1) + self.low.astype(dtype)

@@ -23,8 +23,8 @@ LAWS = (
 )
 
 Inputs = Literal[
-    "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths", "groups",
-    "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
+    "labels", "label_sets", "scores", "class_scores", "probabilities", "values", "positive",
+    "lengths", "groups", "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
 ]  # fmt: skip
 
 
@@ -39,10 +39,11 @@ class MetricInfo:
     """Binds a configuration."""
 
     inputs: Inputs
-    """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
-    scores of rows that have a group, lengths of texts with what they share, errors in texts,
-    log-likelihoods of texts, ids of tokens, numbers of attempts that passed."""
+    """What `y_pred` holds: labels, which of several labels each row has, scores of 0/1 labels,
+    scores of every class, probabilities of every class or of class 1 (logits where so configured),
+    real numbers, positive ones, lengths, scores of rows that have a group, lengths of texts with
+    what they share, errors in texts, log-likelihoods of texts, ids of tokens, numbers of attempts
+    that passed."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""

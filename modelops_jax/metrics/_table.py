@@ -9,6 +9,7 @@ from . import _correlation as correlation
 from . import _deviance as deviance
 from . import _group_gains as group_gains
 from . import _group_retrieval as group_retrieval
+from . import _label_confusion as label_confusion
 from . import _losses as losses
 from . import _ngram_scores as ngram_scores
 from . import _overlap_scores as overlap_scores
@@ -216,6 +217,11 @@ METRICS: dict[str, MetricInfo] = {
         losses.median_absolute_error,
         losses.median_absolute_error_metric,
         "values", False, 0.0, _INF, _KEPT,
+    ),
+    "multilabel_confusion_matrix": MetricInfo(
+        label_confusion.multilabel_confusion_matrix,
+        label_confusion.multilabel_confusion_matrix_metric,
+        "label_sets", None, 0.0, _INF, _FLAT,
     ),
     "ndcg_score": MetricInfo(
         group_gains.ndcg_score,

@@ -77,13 +77,13 @@ def read_gguf(
             frequencies in a way not supported, or has keys or tensors left over or missing.
     """
     metadata, tensors, config = open_gguf(path)
-    weights = StackedWeights(config, dtype, str(path))
+    weights = StackedWeights(config, dtype, str(path), mesh)
     for name, tensor in tensors.items():
         if name == ROPE_DIVISORS and config.rope_scaling is not None:
             continue  # became config.rope_scaling
         for own, array in _pieces(name, dequantized(tensor, str(path)), config):
             weights.put(own, array)
-    return config, weights.finish(mesh), tokenizer_from_gguf(metadata, str(path))
+    return config, weights.finish(), tokenizer_from_gguf(metadata, str(path))
 
 
 def open_gguf(path: str | os.PathLike[str]) -> OpenedGguf:

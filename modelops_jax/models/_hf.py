@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import safetensors
@@ -56,7 +58,7 @@ def read_folder(
     folder = Path(folder)
     config = read_config(folder)
     tokenizer = Tokenizer.from_folder(folder)
-    weights = StackedWeights(config, dtype, str(folder))
+    weights = StackedWeights(config, dtype, str(folder), mesh)
     tied_head = None
     for file in weight_files(folder):
         for stored, whole in read_tensors(file):
@@ -66,13 +68,21 @@ def read_folder(
                     tied_head = tensor
                 else:
                     weights.put(name, tensor)
-    if tied_head is not None and not np.array_equal(
-        tied_head.astype(dtype), weights.get(EMBEDDING)
-    ):
+    params = weights.finish()
+    embedding = params["model"]["embed_tokens"]["weight"]
+    if tied_head is not None and not _is(embedding, tied_head):
         raise CheckpointError(
             f"{folder}: tie_word_embeddings is true, but {HEAD!r} is not {EMBEDDING!r}"
         )
-    return config, weights.finish(mesh), tokenizer
+    return config, params, tokenizer
+
+
+def _is(weight: jax.Array, tensor: np.ndarray) -> bool:
+    """Whether a weight is this tensor, compared on the devices: a process may hold a part of it."""
+    if weight.shape != tensor.shape:
+        return False
+    moved = jax.device_put(tensor.astype(weight.dtype), weight.sharding)
+    return bool(jnp.array_equal(weight, moved))
 
 
 def weight_files(folder: Path) -> list[Path]:

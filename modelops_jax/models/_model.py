@@ -350,7 +350,8 @@ def load(
         dtype: Floating type of parameters and activations; float32 by default, whatever the file
             stores.
         mesh: Devices to divide the weights over, from `make_mesh`; the default device alone
-            without it. Weights go straight to their devices, one array after the other.
+            without it. Every tensor goes straight to its devices before the next one is read, so
+            the host never holds the model.
         adapter: Folder of a LoRA or DoRA adapter, as PEFT and `save_adapters` write it, to merge
             into the weights.
 

@@ -12,6 +12,7 @@ import sklearn.metrics
 from modelops_jax.evaluation import (
     ClassResult,
     EvaluationResult,
+    F1Metric,
     Interval,
     ModelEvaluator,
     SliceResult,
@@ -115,14 +116,72 @@ def test_other_formats_are_refused(data):
 
 
 def test_signature_holds_what_is_needed_to_get_the_numbers_again():
-    """The number of rows, averaging, 0/0, and the bootstrap; and the version."""
-    result = ModelEvaluator("classification").evaluate(TRUE, PRED, confidence=0.9, seed=7)
+    """The number of rows, the metrics with their options, averaging, and the bootstrap."""
+    evaluator = ModelEvaluator(
+        "classification", metrics=["accuracy_score", F1Metric(average="auto")]
+    )
+    result = evaluator.evaluate(TRUE, PRED, confidence=0.9, seed=7)
     assert result.signature == (
-        "task:classification|n:300|averaging:macro|zero_division:0.0|level:0.9|"
+        "task:classification|n:300|metrics:accuracy_score=metric('accuracy_score');"
+        "f1=F1Metric(positive_class=1, average='auto')|averaging:macro|level:0.9|"
         f"method:Wilson+multinomial-percentile|resamples:1000|seed:7|version:{result.version}"
     )
-    plain = ModelEvaluator("regression").evaluate([1.0, 2.0], [1.0, 2.0])
-    assert plain.signature == f"task:regression|n:2|version:{plain.version}"
+    plain = ModelEvaluator("regression", metrics=["r2_score"]).evaluate([1.0, 2.0], [1.0, 2.0])
+    expected = f"task:regression|n:2|metrics:r2_score=metric('r2_score')|version:{plain.version}"
+    assert plain.signature == expected
+
+
+def test_other_numbers_have_another_signature():
+    """Other metrics, options, ignored rows or groups tell one evaluation from all others."""
+    true, pred = [0, 1, 1, 2], [0, 1, 2, 2]
+
+    def of(*metrics, ignore_index=None, **asked):
+        evaluator = ModelEvaluator("multiclass", metrics=[], ignore_index=ignore_index)
+        for name, options in metrics:
+            evaluator.add_metric(name, name="it", **options)
+        return evaluator.evaluate(true, pred, **asked)
+
+    fbeta, f1 = "fbeta_score", "f1_score"
+    found = [
+        of((fbeta, {"beta": 2})),
+        of((fbeta, {"beta": 3})),
+        of((f1, {})),
+        of((f1, {"zero_division": 1.0})),
+        of((f1, {"average": "weighted"})),
+        of(("precision_score", {})),
+        of((f1, {}), ignore_index=2),
+        of((f1, {}), ignore_index=7),
+        of((f1, {}), confidence=0.9),
+        of((f1, {}), confidence=0.9, seed=1),
+        of((f1, {}), confidence=0.9, groups=["a", "a", "b", "c"]),
+        of((f1, {}), confidence=0.9, groups=["a", "a", "b", "b"]),
+    ]
+    signatures = [result.signature for result in found]
+    assert len(set(signatures)) == len(found)
+    assert [result.ignored_count for result in found if result.ignored_count] == [1]
+    assert "|n:4|ignored:1|metrics:it=metric('f1_score', ignore_index=2)|" in signatures[6]
+
+
+class Mine:
+    """A metric of one's own."""
+
+    name = "mine"
+
+    def compute(self, y_true, y_pred):
+        return 0.5
+
+
+def test_the_signature_of_a_stream_is_that_of_its_rows_together():
+    """Also of ignored rows, in several batches, saved and read; of one's own metrics the class."""
+    evaluator = ModelEvaluator("multiclass", ignore_index=0).add_metric(Mine())
+    stream, other = evaluator.stream(), evaluator.stream()
+    stream.update([0, 1, 2], [1, 1, 1])
+    other.update([2, 0, 0], [2, 1, 0])
+    stream.merge(other)
+    found, whole = stream.result(), evaluator.evaluate([0, 1, 2, 2, 0, 0], [1, 1, 1, 2, 1, 0])
+    assert found.ignored_count == 3
+    assert found.signature == whole.signature
+    assert f"mine={__name__}.Mine" in found.signature
 
 
 def test_text_fits_a_terminal():
