@@ -10,7 +10,7 @@ import typer
 from ._columns import Columns
 from ._evaluate_file import FileEvaluation, read_file
 from ._evaluate_model import ModelQuestions, ask_model
-from ._metric_option import read_metric
+from ._metric_option import read_metric_option
 from ._page import write_page
 
 if TYPE_CHECKING:
@@ -84,6 +84,14 @@ def evaluate(
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The label that has the high scores.", show_default="1")
+    ] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out the rows whose true label this is, in tasks of one label a row.",
+            show_default="none",
+        ),
     ] = None,
     slice: Annotated[
         list[str] | None,
@@ -164,7 +172,7 @@ def evaluate(
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
-            ("--baseline", baseline), ("--allow-bad-rows", allow_bad_rows),
+            ("--ignore", ignore), ("--baseline", baseline),
         ):  # fmt: skip
             if given:
                 raise ValueError(f"{option} is for a file of predictions, not for --model")
@@ -174,23 +182,26 @@ def evaluate(
                 model=model,
                 dataset=file,
                 task=str(task or Task.TEXT_GENERATION),
-                metrics=[read_metric(text) for text in metric or []],
+                metrics=[read_metric_option(text) for text in metric or []],
                 folder=folder,
                 generation={"max_new_tokens": max_new_tokens, **sampling},
                 confidence=ci,
                 slices=crossed,
                 group=group,
                 report=report,
+                allow_bad_rows=allow_bad_rows,
             )
         )
-        _tell(answered.result, {"predictions": str(answered.path)}, format, output)
+        facts = {"predictions": str(answered.path), "bad_rows": answered.result.invalid_count}
+        _tell(answered.result, facts, format, output)
         return
     asked = FileEvaluation(
         file=file,
         task=str(task or Task.CLASSIFICATION),
         columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
-        metrics=[read_metric(text) for text in metric or []],
+        metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
+        ignore=ignore,
         confidence=ci,
         baseline=baseline,
         seed=seed,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelops_jax._metric_spec import MetricSpec
+
+from ._bad_rows import LISTED, BadRows
 from ._evaluate_file import shown_warnings
-from ._metric_option import MetricSpec
 from ._page import picture_notes
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class ModelQuestions:
         slices: keys of the rows; several of one entry are crossed.
         group: key of rows that belong together.
         report: where to write the page; None: into the folder.
+        allow_bad_rows: whether bad rows are left out.
     """
 
     model: str
@@ -43,6 +46,7 @@ class ModelQuestions:
     slices: Sequence[tuple[str, ...]]
     group: str | None
     report: Path | None
+    allow_bad_rows: bool
 
 
 def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
@@ -73,7 +77,11 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
             confidence=asked.confidence,
             slices=[names[0] if len(names) == 1 else names for names in asked.slices],
             group=asked.group,
+            allow_bad_rows=asked.allow_bad_rows,
         )
+    bad = BadRows(asked.dataset)
+    bad.add(found.bad_rows)
+    bad.tell(found.result.sample_count, allowed=True)
     result = json.dumps(found.result.to_dict(), indent=2, allow_nan=False)
     write_atomic(folder / "result.json", f"{result}\n".encode())
     _write_page(asked, found, asked.report or folder / "report.html", time.monotonic() - begun)
@@ -110,6 +118,8 @@ def _write_page(
         result=found.result,
         diagnostics=diagnostics,
         examples=examples,
+        bad_rows=[str(problem) for problem in found.bad_rows[:LISTED]],
+        bad_row_count=found.result.invalid_count,
         notes=[
             f"{made:,} of {len(answers):,} answers were made in this run, the others before; "
             f"all of them with their scores are in {found.path}.",

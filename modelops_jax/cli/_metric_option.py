@@ -1,55 +1,17 @@
 """`--metric [KEY=]NAME[:OPTION=VALUE,...]`, read."""
 
-import json
-import re
-from typing import Any, NamedTuple
-
 import typer
 
-_SPEC = re.compile(r"(?:(?P<key>[^=:,]+)=)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<options>.+))?")
+from modelops_jax._metric_spec import MetricSpec, read_metric
 
 
-class MetricSpec(NamedTuple):
-    """A metric of the table, its options, and the key of its value in the result."""
-
-    key: str
-    name: str
-    options: dict[str, Any]
-
-
-def read_metric(text: str) -> MetricSpec:
-    """A metric as it is written on the command line.
-
-    Values are JSON where they are (`2`, `0.5`, `true`, `null`), else text.
+def read_metric_option(text: str) -> MetricSpec:
+    """A metric as it is written on the command line; see `read_metric`.
 
     Raises:
         typer.BadParameter: another form.
-
-    Example:
-        >>> read_metric("f2=fbeta_score:beta=2,average=micro")
-        MetricSpec(key='f2', name='fbeta_score', options={'beta': 2, 'average': 'micro'})
-        >>> read_metric("fbeta_score:beta=2").key
-        'fbeta_score:beta=2'
     """
-    found = _SPEC.fullmatch(text)
-    options: dict[str, Any] = {}
-    for part in found["options"].split(",") if found and found["options"] else ():
-        option, equals, value = part.partition("=")
-        if not (option.isidentifier() and equals) or option in options:
-            found = None
-            break
-        options[option] = _value(value)
-    if found is None:
-        raise typer.BadParameter(
-            f"found {text!r}, expected NAME, NAME:OPTION=VALUE,... or KEY=NAME...",
-            param_hint="--metric",
-        )
-    key = found["key"] or (text if options else found["name"])
-    return MetricSpec(key, found["name"], options)
-
-
-def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return read_metric(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--metric") from error

@@ -67,10 +67,10 @@ def read_rows(path: str | os.PathLike[str], kind: RowKind = "text") -> list[dict
     """
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for line, row, found in stream_rows(path, kind):
+    for _, row, found in stream_rows(path, kind):
         problems += found
         if not found:
-            rows.append(FileRow(row, line))
+            rows.append(row)
     if problems:
         raise DatasetError.listing(os.fspath(path), problems)
     return rows
@@ -87,7 +87,7 @@ def stream_rows(
 
     Yields:
         For each line that is not blank its number, from 1, its value, and what keeps that from
-        being a row; nothing does in a good one.
+        being a row; nothing does in a good one, which keeps its line in a `Dataset`.
 
     Raises:
         OSError: The file cannot be read; a missing one is a `FileNotFoundError`.
@@ -112,7 +112,8 @@ def stream_rows(
     faults_of = functools.partial(row_faults, kind=kind)
     with file:
         for number, row, faults in numbered_rows(file, faults_of):
-            yield number, row, [Problem(code, message, line=number) for code, message in faults]
+            found = [Problem(code, message, line=number) for code, message in faults]
+            yield number, row if found else FileRow(row, number), found
 
 
 def encode_row(row: object, index: int) -> bytes:

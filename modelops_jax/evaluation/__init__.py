@@ -47,4 +47,5 @@ from ._text_functions import length_ratio_metric as length_ratio_metric
 from ._text_functions import squad_exact_match_metric as squad_exact_match_metric
 from ._text_functions import squad_f1_metric as squad_f1_metric
 from ._text_functions import word_error_rate_metric as word_error_rate_metric
+from ._text_metrics import TEXT_METRICS as TEXT_METRICS
 from ._text_metrics import count_texts as count_texts

@@ -5,11 +5,11 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from modelops_jax.data import Dataset, DatasetError
+from modelops_jax.data import Dataset, Problem
 from modelops_jax.evaluation import (
     EvaluationResult,
     ModelEvaluator,
@@ -21,6 +21,7 @@ from modelops_jax.models import Model, load
 from ._answer_file import AnswerFile, Record, answer_all
 from ._answer_progress import shown_progress
 from ._answer_settings import Generation, answer_settings
+from ._good_rows import good_rows
 from ._predict import answer
 from ._questions import Question, read_questions
 
@@ -40,6 +41,8 @@ class ModelEvaluation:
         path: the JSONL file of the answers; None if they were not kept.
         resumed: rows that were there already.
         settings: what the answers depend on.
+        bad_rows: what is wrong with the rows that were left out, if that was allowed; the numbers
+            of rows in `answers` are those of the rest.
     """
 
     result: EvaluationResult
@@ -47,6 +50,7 @@ class ModelEvaluation:
     path: Path | None
     resumed: int
     settings: Mapping[str, Any]
+    bad_rows: tuple[Problem, ...] = ()
 
 
 def evaluate_model(
@@ -59,6 +63,7 @@ def evaluate_model(
     confidence: float | None = None,
     slices: Sequence[str | tuple[str, ...]] = (),
     group: str | None = None,
+    allow_bad_rows: bool = False,
     progress: Literal["auto", "off"] = "auto",
 ) -> ModelEvaluation:
     """Ask a model every prompt of a dataset, and compute metrics of its answers.
@@ -82,13 +87,16 @@ def evaluate_model(
         confidence: level of the intervals, in (0, 1); None: none.
         slices: keys of the rows to compute the metrics by; tuples of keys are crossed.
         group: key of the rows whose equal values mark rows that belong together.
+        allow_bad_rows: whether rows of a wrong shape, too long for the model or without a key are
+            left out, and counted in `result.invalid_count`, instead of refused.
         progress: "auto" shows how far it is on standard error, "off" nothing.
 
     Returns:
         The result, the answers, and where they are.
 
     Raises:
-        DatasetError: rows of a wrong shape, too long for the model, or without a key; or no rows.
+        DatasetError: rows of a wrong shape, too long for the model, or without a key, unless that
+            is allowed, which it lists; or no rows.
         UnknownModelError: nothing has the model's name.
         TypeError: a dataset that is neither rows nor a path.
         ValueError: a folder of another evaluation, or of one that is running, or metrics that do
@@ -111,11 +119,14 @@ def evaluate_model(
             f"the task is {evaluator.task_type.value!r}; a model that writes texts is evaluated "
             f"by one of: {', '.join(task.value for task in _TASKS)}"
         )
-    rows = _rows(dataset)
-    columns = _key_columns(rows, slices, group)
+    keys = _keys(slices, group)
+    good = good_rows(dataset, keys, allow_bad_rows=allow_bad_rows)
     asked = model if isinstance(model, Model) else load(model)
     scored = bool(evaluator.reads_scores)
-    questions = read_questions(asked, rows, scored=scored)
+    questions, unfit = read_questions(asked, good.rows, scored=scored)
+    good = good.without(unfit, allowed=allow_bad_rows)
+    rows = good.rows
+    columns = {name: [row[name] for row in rows] for name in keys}
     generates = len(evaluator.reads_scores) < len(evaluator.metrics)
     settings = answer_settings(
         asked, rows, questions, generation or Generation(), generates, scored
@@ -144,44 +155,22 @@ def evaluate_model(
         slices={name: columns[name] for name in columns if name != group or name in slices}
         | crossed,
     )
-    return ModelEvaluation(result, answers, file.path if file else None, len(kept), settings)
+    result = replace(result, invalid_count=good.bad_count)
+    path = file.path if file else None
+    return ModelEvaluation(result, answers, path, len(kept), settings, good.bad)
 
 
 def _evaluator(metrics: Iterable[Any] | None) -> ModelEvaluator:
     return ModelEvaluator(TaskType.TEXT_GENERATION, metrics=metrics)
 
 
-def _rows(dataset: Any) -> Dataset:
-    if isinstance(dataset, str | os.PathLike):
-        rows = Dataset.from_file(dataset)
-    elif isinstance(dataset, Dataset):
-        rows = dataset
-        if problems := rows.problems():
-            raise DatasetError.listing("dataset", problems)
-    else:
-        raise TypeError(
-            f"dataset: found {type(dataset).__name__}, expected a Dataset or the path of a file"
-        )
-    if not len(rows):
-        raise DatasetError("dataset: found no rows, expected at least one")
-    return rows
-
-
-def _key_columns(
-    rows: Dataset, slices: Sequence[str | tuple[str, ...]], group: str | None
-) -> dict[str, list[Any]]:
-    """The values of the keys that are asked for."""
+def _keys(slices: Sequence[str | tuple[str, ...]], group: str | None) -> list[str]:
+    """The keys of the rows that are asked for."""
     names: list[str] = []
     for one in slices:
         names += [one] if isinstance(one, str) else one
     names += [] if group is None else [group]
-    found: dict[str, list[Any]] = {}
-    for name in names:
-        for index, row in enumerate(rows):
-            if name not in row:
-                raise DatasetError(f"dataset: row {index} has no key {name!r}: {list(row)}")
-        found[name] = [row[name] for row in rows]
-    return found
+    return list(dict.fromkeys(names))
 
 
 def _answers(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelops_jax.data import Dataset, DatasetError, Problem
+from modelops_jax.data import Dataset, Problem
 from modelops_jax.models import ChatTemplateError, Model
 from modelops_jax.training import render_prompt
 
@@ -34,17 +34,17 @@ class Question:
     keys: Mapping[str, Any]
 
 
-def read_questions(model: Model, dataset: Dataset, *, scored: bool) -> list[Question]:
-    """The questions of all rows.
+def read_questions(
+    model: Model, dataset: Dataset, *, scored: bool
+) -> tuple[list[Question], list[Problem]]:
+    """The questions of all rows that can be asked, and what is wrong with each of the others.
+
+    Too long, nothing before the last turn of the assistant, or refused by the chat template.
 
     Args:
         model: who is asked.
         dataset: valid rows.
         scored: whether the right answers have to fit the model's context as well.
-
-    Raises:
-        DatasetError: rows that are too long, that have nothing before the last turn of the
-            assistant, or that the chat template refuses; it lists them.
     """
     found: list[Question] = []
     problems: list[Problem] = []
@@ -61,10 +61,8 @@ def read_questions(model: Model, dataset: Dataset, *, scored: bool) -> list[Ques
                 f"prompt and answer need {question.length + needed:,} tokens or more, the model's "
                 f"context has {context:,}"
             )
-        problems.append(Problem("wrong_value", fault, row=index))
-    if problems:
-        raise DatasetError.listing("dataset", problems)
-    return found
+        problems.append(Problem("wrong_value", fault, row=index, line=getattr(row, "line", None)))
+    return found, problems
 
 
 def _read(model: Model, row: Mapping[str, Any]) -> tuple[Question | None, str]:

@@ -3,6 +3,7 @@
 from ._calibration_bins import CalibrationBins, CalibrationGap
 from ._call import call
 from ._equal_mass import ConfidenceRows, EqualMassGap
+from ._ignored import as_ignored
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
 
@@ -13,22 +14,33 @@ def _checked(bins: int) -> int:
     return bins
 
 
-def expected_calibration_error_metric(*, bins: int = 15) -> Metric:
+def expected_calibration_error_metric(
+    *, bins: int = 15, from_logits: bool = False, ignore_index: int | None = None
+) -> Metric:
     """The metric of `expected_calibration_error`."""
-    statistic = CalibrationBins(_checked(bins))
+    statistic = CalibrationBins(
+        _checked(bins), from_logits=from_logits, ignore_index=as_ignored(ignore_index)
+    )
     return Metric("expected_calibration_error", (statistic,), CalibrationGap(largest=False))
 
 
-def maximum_calibration_error_metric(*, bins: int = 15) -> Metric:
+def maximum_calibration_error_metric(
+    *, bins: int = 15, from_logits: bool = False, ignore_index: int | None = None
+) -> Metric:
     """The metric of `maximum_calibration_error`."""
-    statistic = CalibrationBins(_checked(bins))
+    statistic = CalibrationBins(
+        _checked(bins), from_logits=from_logits, ignore_index=as_ignored(ignore_index)
+    )
     return Metric("maximum_calibration_error", (statistic,), CalibrationGap(largest=True))
 
 
-def adaptive_calibration_error_metric(*, bins: int = 15) -> Metric:
+def adaptive_calibration_error_metric(
+    *, bins: int = 15, from_logits: bool = False, ignore_index: int | None = None
+) -> Metric:
     """The metric of `adaptive_calibration_error`."""
     finalizer = EqualMassGap(_checked(bins))
-    return Metric("adaptive_calibration_error", (ConfidenceRows(),), finalizer)
+    statistic = ConfidenceRows(from_logits=from_logits, ignore_index=as_ignored(ignore_index))
+    return Metric("adaptive_calibration_error", (statistic,), finalizer)
 
 
 def expected_calibration_error(
@@ -37,6 +49,8 @@ def expected_calibration_error(
     *,
     weight: Vector | None = None,
     bins: int = 15,
+    from_logits: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Expected calibration error: mean distance of confidence and accuracy, in bins.
@@ -53,6 +67,9 @@ def expected_calibration_error(
             class 1 of two, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         bins: how many bins.
+        from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
+            probability. Never guessed.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -72,7 +89,9 @@ def expected_calibration_error(
     Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
     binning", AAAI 2015. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
-    metric = expected_calibration_error_metric(bins=bins)
+    metric = expected_calibration_error_metric(
+        bins=bins, from_logits=from_logits, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
@@ -82,6 +101,8 @@ def maximum_calibration_error(
     *,
     weight: Vector | None = None,
     bins: int = 15,
+    from_logits: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Maximum calibration error: the largest distance of confidence and accuracy of a bin.
@@ -94,6 +115,9 @@ def maximum_calibration_error(
         y_pred: probabilities, shape (n, c) or (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         bins: how many bins.
+        from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
+            probability. Never guessed.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -110,7 +134,9 @@ def maximum_calibration_error(
 
     Source: Naeini, Cooper and Hauskrecht, AAAI 2015.
     """
-    metric = maximum_calibration_error_metric(bins=bins)
+    metric = maximum_calibration_error_metric(
+        bins=bins, from_logits=from_logits, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
@@ -120,6 +146,8 @@ def adaptive_calibration_error(
     *,
     weight: Vector | None = None,
     bins: int = 15,
+    from_logits: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Expected calibration error in bins of equal weight instead of equal width.
@@ -135,6 +163,9 @@ def adaptive_calibration_error(
         y_pred: probabilities, shape (n, c) or (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         bins: how many bins.
+        from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
+            probability. Never guessed.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -152,5 +183,7 @@ def adaptive_calibration_error(
     Source: Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural
     language processing models", EMNLP 2015.
     """
-    metric = adaptive_calibration_error_metric(bins=bins)
+    metric = adaptive_calibration_error_metric(
+        bins=bins, from_logits=from_logits, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)

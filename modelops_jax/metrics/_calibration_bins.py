@@ -9,6 +9,7 @@ import numpy as np
 
 from ._counts import scatter_weights
 from ._exact import ExactCount
+from ._ignored import without_ignored
 from ._metric import Outcome
 from ._pair import Pair
 from ._statistic import (
@@ -20,14 +21,18 @@ from ._statistic import (
     require_labels,
 )
 
-COMPLAINTS = {
-    "y_true": "labels that are no column of y_pred (of one column: 0 or 1)",
-    "y_pred": "rows that are no probabilities (in 0 to 1, with a sum of 1)",
-    "weight": WEIGHT_COMPLAINT,
-}
+
+def complaints(*, from_logits: bool) -> dict[str, str]:
+    """What makes a row invalid, by argument."""
+    wrong = "rows that are no probabilities (in 0 to 1, with a sum of 1)"
+    return {
+        "y_true": "labels that are no column of y_pred (of one column: 0 or 1)",
+        "y_pred": "rows with logits that are not finite" if from_logits else wrong,
+        "weight": WEIGHT_COMPLAINT,
+    }
 
 
-def confidences(rows: Rows) -> tuple[Any, Any, Any, Any]:
+def confidences(rows: Rows, *, from_logits: bool) -> tuple[Any, Any, Any, Any]:
     """Each row's confidence, whether it was right, and where label and probabilities are invalid.
 
     Of shape (n,) the probability of class 1 and whether the label is 1; of shape (n, k) the
@@ -37,17 +42,41 @@ def confidences(rows: Rows) -> tuple[Any, Any, Any, Any]:
     label = rows.y_true.astype(np.int64 if rows.y_true.dtype.itemsize == 8 else np.int32)
     given = rows.y_pred
     pred = given.astype(float_type(given, rows.weight))
-    inside = (pred >= 0) & (pred <= 1)  # false of nan
-    if pred.ndim == 1:
-        return pred, label == 1, (label != 0) & (label != 1), ~inside
-    classes = pred.shape[1]
-    if classes < 2:
-        raise ValueError(f"y_pred must have a column per class, 2 or more; it has {classes}")
+    if pred.ndim == 2 and pred.shape[1] < 2:
+        raise ValueError(f"y_pred must have a column per class, 2 or more; it has {pred.shape[1]}")
+    # Of logits, too: those that differ too little for their softmax to differ have a highest.
+    best = pred.argmax(axis=1).astype(label.dtype) if pred.ndim == 2 else None
+    if from_logits:
+        fits = abs(pred) < float("inf")
+        pred = _softmax(pred, fits)
+    else:
+        fits = (pred >= 0) & (pred <= 1)  # false of nan
+    if best is None:
+        return pred, label == 1, (label != 0) & (label != 1), ~fits
+    fits = fits.all(axis=1)
+    if not from_logits:
+        fits = fits & _sums_to_one(given, pred)
+    outside = (label < 0) | (label >= pred.shape[1])
+    return pred.max(axis=1), best == label, outside, ~fits
+
+
+def _softmax(logits: Any, finite: Any) -> Any:
+    """The softmax of each row, of one column the sigmoid; of any number where it is not finite."""
+    xp = np if isinstance(logits, np.ndarray) else jnp
+    logits = xp.where(finite, logits, xp.zeros_like(logits))
+    if logits.ndim == 1:
+        # Of the two forms the one whose exponential cannot overflow.
+        small = xp.exp(-abs(logits))
+        return xp.where(logits >= 0, xp.ones_like(small), small) / (1 + small)
+    raised = xp.exp(logits - logits.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def _sums_to_one(given: Any, pred: Any) -> Any:
+    """Whether each row does, to the precision in which it was given."""
     narrow = given.dtype if jnp.issubdtype(given.dtype, jnp.floating) else pred.dtype
     tolerance = float(jnp.finfo(narrow).eps) ** 0.5
-    fits = inside.all(axis=1) & (abs(pred.sum(axis=1) - 1) <= tolerance)
-    right = pred.argmax(axis=1).astype(label.dtype) == label
-    return pred.max(axis=1), right, (label < 0) | (label >= classes), ~fits
+    return abs(pred.sum(axis=1) - 1) <= tolerance
 
 
 @jax.tree_util.register_dataclass
@@ -72,13 +101,15 @@ class CalibrationBins(SummedStatistic):
     labels = ("y_true",)
 
     bins: int
+    from_logits: bool = False
+    ignore_index: int | None = None
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2)
 
     def complaints(self) -> dict[str, str]:
-        return COMPLAINTS
+        return complaints(from_logits=self.from_logits)
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> BinSums:
         none = Pair.zeros((self.bins,), dtype)
@@ -111,7 +142,8 @@ class CalibrationBins(SummedStatistic):
 
     def _placed(self, rows: Rows) -> tuple[Any, Any, Any, Any, tuple[Any, Any]]:
         """Bin (one past the last: none), weight, confidence and hit of each row."""
-        confidence, right, bad_true, bad_pred = confidences(rows)
+        rows = without_ignored(rows, self.ignore_index)
+        confidence, right, bad_true, bad_pred = confidences(rows, from_logits=self.from_logits)
         asked = jnp.ones_like(right) if rows.keep is None else rows.keep
         bad = asked & bad_true, asked & bad_pred
         keep = asked & ~bad_true & ~bad_pred

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ._counts import as_codes
+from ._ignored import without_ignored
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
 from ._statistic import Rows, Statistic, float_type
 from ._types import State
@@ -31,6 +32,8 @@ class ClassRowMean(RowMean):
     probabilities: bool = True
     vectors: bool = True
     """Whether y_pred may be of shape (n,), too."""
+    ignore_index: int | None = None
+    """Rows with this true label are as good as absent."""
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -54,6 +57,7 @@ class ClassRowMean(RowMean):
             self.row.refuse(y_pred)
 
     def prepare(self, rows: Rows) -> Prepared:
+        rows = without_ignored(rows, self.ignore_index)
         labels, scores = as_codes(rows.y_true, "y_true"), rows.y_pred
         refuse_few_classes(scores)
         classes = 2 if scores.ndim == 1 else scores.shape[1]
@@ -109,6 +113,13 @@ def squared_distance(label: Any, probability: Any) -> Any:
     own = _is_label(label, probability).astype(probability.dtype)
     squares = jnp.sum(jnp.square(probability - own), axis=1)
     return squares / 2 if probability.shape[1] == 2 else squares
+
+
+def squared_distance_of_logits(label: Any, logits: Any) -> Any:
+    """`squared_distance` of the softmax of each row; of one column, of its sigmoid."""
+    if logits.ndim == 1:
+        return squared_distance(label, jax.nn.sigmoid(logits))
+    return squared_distance(label, jax.nn.softmax(logits, axis=1))
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,43 @@ from ._class_rows import (
     cross_entropy,
     negative_log_probability,
     squared_distance,
+    squared_distance_of_logits,
 )
 from ._finalizers import Mean, Share
+from ._ignored import as_ignored
 from ._metric import Metric
+from ._row_functions import RowFunction
 from ._types import Matrix, Value, Vector
 
 
-def top_k_accuracy_score_metric(*, k: int = 2) -> Metric:
+def top_k_accuracy_score_metric(*, k: int = 2, ignore_index: int | None = None) -> Metric:
     """The metric of `top_k_accuracy_score`."""
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k!r}")
-    statistic = ClassRowMean(AmongTop(k), probabilities=False, vectors=False)
+    statistic = ClassRowMean(
+        AmongTop(k), probabilities=False, vectors=False, ignore_index=as_ignored(ignore_index)
+    )
     return Metric("top_k_accuracy_score", (statistic,), Share())
 
 
-def log_loss_metric(*, from_logits: bool = False) -> Metric:
+def log_loss_metric(*, from_logits: bool = False, ignore_index: int | None = None) -> Metric:
     """The metric of `log_loss`."""
     row = cross_entropy if from_logits else negative_log_probability
-    return Metric("log_loss", (ClassRowMean(row, probabilities=not from_logits),), Mean())
+    return _mean_of(row, "log_loss", from_logits, ignore_index)
 
 
-def brier_score_loss_metric() -> Metric:
+def brier_score_loss_metric(
+    *, from_logits: bool = False, ignore_index: int | None = None
+) -> Metric:
     """The metric of `brier_score_loss`."""
-    return Metric("brier_score_loss", (ClassRowMean(squared_distance, probabilities=True),), Mean())
+    row = squared_distance_of_logits if from_logits else squared_distance
+    return _mean_of(row, "brier_score_loss", from_logits, ignore_index)
+
+
+def _mean_of(row: RowFunction, name: str, from_logits: bool, ignore_index: int | None) -> Metric:
+    ignored = as_ignored(ignore_index)
+    statistic = ClassRowMean(row, probabilities=not from_logits, ignore_index=ignored)
+    return Metric(name, (statistic,), Mean())
 
 
 def top_k_accuracy_score(
@@ -38,6 +52,7 @@ def top_k_accuracy_score(
     *,
     weight: Vector | None = None,
     k: int = 2,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Top-k accuracy: the weighted share of rows whose label is among the k highest scores.
@@ -48,6 +63,7 @@ def top_k_accuracy_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         k: how many of the highest scores are looked at, in 1 to c - 1. Of equal scores the later
             class counts as the higher one.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -66,7 +82,8 @@ def top_k_accuracy_score(
 
     Source: the definition of `sklearn.metrics.top_k_accuracy_score`.
     """
-    return call(top_k_accuracy_score_metric(k=k), y_true, y_pred, weight, axis_name)
+    metric = top_k_accuracy_score_metric(k=k, ignore_index=ignore_index)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def log_loss(
@@ -75,6 +92,7 @@ def log_loss(
     *,
     weight: Vector | None = None,
     from_logits: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Log loss, or cross entropy: the weighted mean of -log p of the label's class.
@@ -86,6 +104,7 @@ def log_loss(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
             probability. Never guessed.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -105,7 +124,8 @@ def log_loss(
 
     Source: Good, "Rational decisions", Journal of the Royal Statistical Society B, 1952.
     """
-    return call(log_loss_metric(from_logits=from_logits), y_true, y_pred, weight, axis_name)
+    metric = log_loss_metric(from_logits=from_logits, ignore_index=ignore_index)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def brier_score_loss(
@@ -113,6 +133,8 @@ def brier_score_loss(
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    from_logits: bool = False,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Brier score: the weighted mean of the squared distance of probabilities and outcome.
@@ -125,6 +147,9 @@ def brier_score_loss(
         y_pred: probabilities, shape (n, c), a column per class and each row summing to 1; or of
             class 1 of two, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
+            probability. Never guessed.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -143,4 +168,5 @@ def brier_score_loss(
 
     Source: Brier, "Verification of forecasts expressed in terms of probability", 1950.
     """
-    return call(brier_score_loss_metric(), y_true, y_pred, weight, axis_name)
+    metric = brier_score_loss_metric(from_logits=from_logits, ignore_index=ignore_index)
+    return call(metric, y_true, y_pred, weight, axis_name)

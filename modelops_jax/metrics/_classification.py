@@ -3,11 +3,10 @@
 import math
 from typing import Literal
 
-import numpy as np
-
 from ._call import call
 from ._count_finalizers import MatchShare, Table
 from ._counts import ConfusionCounts, MatchCounts, OneVsRestCounts
+from ._ignored import as_ignored, as_integer
 from ._label_rows import LabelCounts, LabelSetMatchCounts
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
@@ -67,8 +66,9 @@ def _match_share(
     ignore_index: int | None,
 ) -> Metric:
     if num_labels is not None:
-        labels = label_counts(num_labels, num_classes, ignore_index).num_labels
-        return Metric(name, (LabelSetMatchCounts(labels),), MatchShare(ratio, "matches", empty))
+        counts = label_counts(num_labels, num_classes, ignore_index)
+        sets = LabelSetMatchCounts(counts.num_labels, ignore_index=counts.ignore_index)
+        return Metric(name, (sets,), MatchShare(ratio, "matches", empty))
     if num_classes is None:
         return Metric(name, (matches(ignore_index),), MatchShare(ratio, "matches", empty))
     statistic = confusion(num_classes, ignore_index)
@@ -90,7 +90,7 @@ def confusion(num_classes: int, ignore_index: int | None = None) -> ConfusionCou
             f"num_classes is {num_classes:,}, a table of {num_classes**2:,} cells; expected at "
             f"most {_MOST_CLASSES:,} classes"
         )
-    return ConfusionCounts(num_classes, ignore_index=_ignored(ignore_index))
+    return ConfusionCounts(num_classes, ignore_index=as_ignored(ignore_index))
 
 
 def matches(ignore_index: int | None) -> MatchCounts:
@@ -99,7 +99,7 @@ def matches(ignore_index: int | None) -> MatchCounts:
     Raises:
         TypeError: an ignore_index that is no integer.
     """
-    return MatchCounts(ignore_index=_ignored(ignore_index))
+    return MatchCounts(ignore_index=as_ignored(ignore_index))
 
 
 def one_vs_rest(positive_class: int, ignore_index: int | None) -> OneVsRestCounts:
@@ -109,7 +109,7 @@ def one_vs_rest(positive_class: int, ignore_index: int | None) -> OneVsRestCount
         TypeError: options that are no integers.
     """
     positive_class = as_integer(positive_class, "positive_class")
-    return OneVsRestCounts(positive_class, ignore_index=_ignored(ignore_index))
+    return OneVsRestCounts(positive_class, ignore_index=as_ignored(ignore_index))
 
 
 def label_counts(
@@ -124,31 +124,12 @@ def label_counts(
     num_labels = as_integer(num_labels, "num_labels")
     if num_labels < 1:
         raise ValueError(f"num_labels must be at least 1, not {num_labels!r}")
-    for name, value in (("num_classes", num_classes), ("ignore_index", ignore_index)):
-        if value is not None:
-            raise ValueError(
-                f"{name}={value!r} is for rows of one label each and num_labels={num_labels} for "
-                "rows of several: pass one of the two"
-            )
-    return LabelCounts(num_labels)
-
-
-def as_integer(value: int, name: str) -> int:
-    """A static option as a Python integer.
-
-    Raises:
-        TypeError: something else, naming the option.
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{name} must be an integer, not {value!r}: encode other labels first (the classes of "
-            "modelops_jax.evaluation take any)"
+    if num_classes is not None:
+        raise ValueError(
+            f"num_classes={num_classes!r} is for rows of one label each and "
+            f"num_labels={num_labels} for rows of several: pass one of the two"
         )
-    return int(value)
-
-
-def _ignored(ignore_index: int | None) -> int | None:
-    return None if ignore_index is None else as_integer(ignore_index, "ignore_index")
+    return LabelCounts(num_labels, as_ignored(ignore_index))
 
 
 def accuracy_score(
@@ -170,7 +151,8 @@ def accuracy_score(
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; a row counts as right if all of its labels are.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -214,7 +196,8 @@ def zero_one_loss(
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; a row counts as wrong unless all of them are
             right.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -259,7 +242,8 @@ def hamming_loss(
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; every label of a row counts.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._calibration_bins import COMPLAINTS, confidences
+from ._calibration_bins import complaints, confidences
 from ._exact import ExactCount
+from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
+from ._reweighed import Reweighed, reweighed_gap
 from ._scores import Scores
 from ._statistic import Rows, count_true, float_type
 
@@ -20,12 +22,15 @@ from ._statistic import Rows, count_true, float_type
 class ConfidenceRows(KeptRows):
     """Every row's confidence (`score`), whether it was right (`positive`) and weight."""
 
+    from_logits: bool = False
+    ignore_index: int | None = None
+
     @property
     def pred_axes(self) -> tuple[int, ...]:
         return (1, 2)
 
     def complaints(self) -> dict[str, str]:
-        return COMPLAINTS
+        return complaints(from_logits=self.from_logits)
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Scores:
         none = jnp.zeros((0,), jnp.bool_)
@@ -34,7 +39,8 @@ class ConfidenceRows(KeptRows):
 
     def of_rows(self, rows: Rows) -> Scores:
         xp = np if isinstance(rows.y_true, np.ndarray) else jnp
-        confidence, right, bad_true, bad_pred = confidences(rows)
+        rows = without_ignored(rows, self.ignore_index)
+        confidence, right, bad_true, bad_pred = confidences(rows, from_logits=self.from_logits)
         asked = xp.ones_like(right) if rows.keep is None else rows.keep
         bad_true, bad_pred = asked & bad_true, asked & bad_pred
         keep = asked & ~bad_true & ~bad_pred
@@ -60,6 +66,10 @@ class EqualMassGap:
             value, none = self._gap(jnp, *(lax.stop_gradient(c) for c in _columns(state)))
             value = value.astype(float_type(state.score))
         return Outcome(value, none)
+
+    def reweighed(self, state: Scores) -> Reweighed:
+        """The distance as a function of how often each row counts."""
+        return reweighed_gap(state, self.bins)
 
     def _gap(self, xp: Any, confidence: Any, right: Any, weight: Any) -> tuple[Any, Any]:
         confidence, weight = confidence.astype(np.float64), weight.astype(np.float64)

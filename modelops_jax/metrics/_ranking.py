@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from ._call import call
 from ._class_areas import AbsentClass, ClassAreas, ClassScoreRows
 from ._finalizers import AveragePrecision, PairArea, PartialArea
+from ._ignored import as_ignored
 from ._metric import Metric
 from ._scores import ScoreRows
 from ._types import Matrix, Value, Vector
@@ -20,9 +21,10 @@ def roc_auc_score_metric(
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
     max_fpr: float | int | None = None,
+    ignore_index: int | None = None,
 ) -> Metric:
     """The metric of `roc_auc_score`."""
-    name = "roc_auc_score"
+    name, ignored = "roc_auc_score", as_ignored(ignore_index)
     if max_fpr is not None and not 0 < max_fpr <= 1:
         raise ValueError(f"max_fpr must be above 0 and at most 1, not {max_fpr!r}")
     if num_classes is not None:
@@ -34,24 +36,27 @@ def roc_auc_score_metric(
             )
         if multi_class == "ovo" and average == "micro":
             raise ValueError("average='micro' is for multi_class='ovr': pairs share no scores")
-        return _of_classes(name, num_classes, "area", multi_class, average, absent)
+        rows = _rows_of_classes(num_classes, ignored)
+        return Metric(name, (rows,), _areas("area", multi_class, average, absent))
     if max_fpr is None or max_fpr == 1:
-        return Metric(name, (ScoreRows(),), PairArea())
-    return Metric(name, (ScoreRows(),), PartialArea(float(max_fpr)))
+        return Metric(name, (ScoreRows(ignored),), PairArea())
+    return Metric(name, (ScoreRows(ignored),), PartialArea(float(max_fpr)))
 
 
-def _of_classes(
-    name: str, num_classes: int, of: str, against: str, average: str | None, absent: str
-) -> Metric:
+def _rows_of_classes(num_classes: int, ignored: int | None) -> ClassScoreRows:
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, not {num_classes!r}")
+    return ClassScoreRows(num_classes, ignored)
+
+
+def _areas(of: str, against: str, average: str | None, absent: str) -> ClassAreas:
     if average is not None and average not in get_args(AverageOfClasses):
         raise ValueError(
             f"average must be one of {get_args(AverageOfClasses)} or None, not {average!r}"
         )
     if absent not in get_args(AbsentClass):
         raise ValueError(f"absent must be one of {get_args(AbsentClass)}, not {absent!r}")
-    return Metric(name, (ClassScoreRows(num_classes),), ClassAreas(of, against, average, absent))
+    return ClassAreas(of, against, average, absent)
 
 
 def roc_auc_score(
@@ -64,6 +69,7 @@ def roc_auc_score(
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
     max_fpr: float | int | None = None,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Exact area under the ROC curve.
@@ -92,6 +98,7 @@ def roc_auc_score(
             "skip" leaves the area out.
         max_fpr: only the curve up to this false positive rate, in (0, 1], standardised by McClish:
             1 - lost / (2 - max_fpr), where lost is the share of that strip above the curve.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -124,6 +131,7 @@ def roc_auc_score(
         average=average,
         absent=absent,
         max_fpr=max_fpr,
+        ignore_index=ignore_index,
     )
     return call(metric, y_true, y_score, weight, axis_name)
 
@@ -133,12 +141,14 @@ def average_precision_score_metric(
     num_classes: int | None = None,
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
+    ignore_index: int | None = None,
 ) -> Metric:
     """The metric of `average_precision_score`."""
-    name = "average_precision_score"
+    name, ignored = "average_precision_score", as_ignored(ignore_index)
     if num_classes is None:
-        return Metric(name, (ScoreRows(),), AveragePrecision())
-    return _of_classes(name, num_classes, "precision", "ovr", average, absent)
+        return Metric(name, (ScoreRows(ignored),), AveragePrecision())
+    rows = _rows_of_classes(num_classes, ignored)
+    return Metric(name, (rows,), _areas("precision", "ovr", average, absent))
 
 
 def average_precision_score(
@@ -149,6 +159,7 @@ def average_precision_score(
     num_classes: int | None = None,
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Average precision: the area under the precision-recall curve as a step function.
@@ -168,6 +179,7 @@ def average_precision_score(
             "micro" (all cells of the score matrix ranked together) or None (every class's).
         absent: what a class without rows does to a mean: "nan" makes it nan, "skip" leaves the
             class out.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -187,5 +199,7 @@ def average_precision_score(
 
     Source: Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
     """
-    metric = average_precision_score_metric(num_classes=num_classes, average=average, absent=absent)
+    metric = average_precision_score_metric(
+        num_classes=num_classes, average=average, absent=absent, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_score, weight, axis_name)

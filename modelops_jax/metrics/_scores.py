@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
+from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._pair_count import count_pairs
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
@@ -36,6 +37,9 @@ class Scores:
 class ScoreRows(KeptRows):
     """Every row's score, label and weight."""
 
+    ignore_index: int | None = None
+    """Rows with this true label are as good as absent."""
+
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Scores:
         return Scores(
             jnp.zeros((0,), dtype),
@@ -53,6 +57,7 @@ class ScoreRows(KeptRows):
 
     def of_rows(self, rows: Rows) -> Scores:
         xp = np if isinstance(rows.y_true, np.ndarray) else jnp
+        rows = without_ignored(rows, self.ignore_index)
         label, score = rows.y_true, rows.y_pred
         require_labels(label, "y_true")
         if not jnp.issubdtype(score.dtype, jnp.floating):

@@ -16,6 +16,7 @@ from ._call import call
 from ._counts import CellStatistic, Counts
 from ._delong import estimate, spread
 from ._exact import ExactCount
+from ._ignored import as_ignored
 from ._metric import Metric, Outcome
 from ._scores import ordered_bits
 from ._statistic import Rows, float_type, require_labels
@@ -118,20 +119,22 @@ class SketchedAreaWithInterval(SketchedArea):
         )
 
 
-def _histogram(bits: int) -> ScoreHistogram:
+def _histogram(bits: int, ignore_index: int | None) -> ScoreHistogram:
     if not 2 <= bits <= 24:
         raise ValueError(f"bits must be between 2 and 24, not {bits!r}")
-    return ScoreHistogram(bits)
+    return ScoreHistogram(bits, ignore_index=as_ignored(ignore_index))
 
 
-def sketched_roc_auc_score_metric(*, bits: int = 16) -> Metric:
+def sketched_roc_auc_score_metric(*, bits: int = 16, ignore_index: int | None = None) -> Metric:
     """The metric of `sketched_roc_auc_score`."""
-    return Metric("sketched_roc_auc_score", (_histogram(bits),), SketchedAreaWithInterval())
+    statistic = _histogram(bits, ignore_index)
+    return Metric("sketched_roc_auc_score", (statistic,), SketchedAreaWithInterval())
 
 
-def sketched_roc_auc_bound_metric(*, bits: int = 16) -> Metric:
+def sketched_roc_auc_bound_metric(*, bits: int = 16, ignore_index: int | None = None) -> Metric:
     """The metric of `sketched_roc_auc_bound`."""
-    return Metric("sketched_roc_auc_bound", (_histogram(bits),), SketchedArea(bound=True))
+    statistic = _histogram(bits, ignore_index)
+    return Metric("sketched_roc_auc_bound", (statistic,), SketchedArea(bound=True))
 
 
 def sketched_roc_auc_score(
@@ -140,6 +143,7 @@ def sketched_roc_auc_score(
     *,
     weight: Vector | None = None,
     bits: int = 16,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """Area under the ROC curve from a histogram of the scores.
@@ -158,6 +162,7 @@ def sketched_roc_auc_score(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         bits: of the scores to tell apart, from 2 to 24; each doubles the table and about halves
             the bound.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -178,7 +183,8 @@ def sketched_roc_auc_score(
 
     Source: the form of the histogram is radix sort's; the bound counts the pairs of one bin.
     """
-    return call(sketched_roc_auc_score_metric(bits=bits), y_true, y_score, weight, axis_name)
+    metric = sketched_roc_auc_score_metric(bits=bits, ignore_index=ignore_index)
+    return call(metric, y_true, y_score, weight, axis_name)
 
 
 def sketched_roc_auc_bound(
@@ -187,6 +193,7 @@ def sketched_roc_auc_bound(
     *,
     weight: Vector | None = None,
     bits: int = 16,
+    ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
     """How far `sketched_roc_auc_score` may be from the exact area of the same scores.
@@ -200,6 +207,7 @@ def sketched_roc_auc_bound(
         y_score: scores, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         bits: of the scores to tell apart, from 2 to 24.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -216,4 +224,5 @@ def sketched_roc_auc_bound(
 
     Source: as `sketched_roc_auc_score`.
     """
-    return call(sketched_roc_auc_bound_metric(bits=bits), y_true, y_score, weight, axis_name)
+    metric = sketched_roc_auc_bound_metric(bits=bits, ignore_index=ignore_index)
+    return call(metric, y_true, y_score, weight, axis_name)

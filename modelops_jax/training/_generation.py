@@ -1,13 +1,22 @@
 """Evaluation of what a model in training says: answers to held-out prompts, and their metrics."""
 
 import dataclasses
+import difflib
+import json
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from modelops_jax._metric_spec import read_metric
 from modelops_jax.data import Dataset
-from modelops_jax.evaluation import ModelEvaluator, TaskType
+from modelops_jax.evaluation import (
+    TEXT_METRICS,
+    ModelEvaluator,
+    TaskType,
+    UndefinedMetricWarning,
+)
 from modelops_jax.metrics import METRICS
 from modelops_jax.models import Model, Params
 
@@ -16,6 +25,11 @@ from ._rows import render_prompt
 CONFIDENCE = 0.95
 # What an answer counts as that is the label of no row.
 _OTHER = "\0"
+# What every evaluation records anyway, of right answers.
+_INSTEAD = {
+    "log_likelihoods": "; eval_loss is the mean of the negative log-likelihoods of tokens",
+    "tokens": "; eval_token_accuracy is recorded with every eval_loss",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,17 +37,29 @@ class GenerationConfig:
     """What to ask the model while it is trained. Every field is a key of `[training.generate]`.
 
     Args:
-        metrics: Names of metrics: "exact_match", "length_ratio", and any of
-            `modelops_jax.metrics.METRICS` that is of texts or of labels. For the latter the
+        metrics: Names of metrics, with their options as `modelops evaluate` takes them:
+            "fbeta_score:beta=2", or "f2=fbeta_score:beta=2" for a value of that name. Those of
+            texts ("exact_match", "length_ratio", "bleu_score", "rouge_l_score", ...) compare
+            answers with the right ones; for those of labels ("accuracy_score", "f1_score", ...)
             answers are labels, and one that no row of the sample has as its label counts as one
-            further label.
+            further label. Metrics of anything else, such as numbers, scores or log-likelihoods,
+            cannot be computed from answers.
         every: Steps between generations; with each evaluation of the loss by default.
         rows: How many held-out rows to ask; the same ones each time, and all if there are fewer.
         max_new_tokens: Longest answer.
 
     Raises:
-        ValueError: A metric is not known or does not fit, none is named, or a number is not
-            positive.
+        ValueError: A metric is not known, does not fit or has wrong options, none is named, or a
+            number is not positive.
+
+    Example:
+        >>> from modelops_jax.training import GenerationConfig
+        >>> GenerationConfig(("exact_match", "f2=fbeta_score:beta=2")).metrics
+        ('exact_match', 'f2=fbeta_score:beta=2')
+        >>> GenerationConfig(("r2_score",))
+        Traceback (most recent call last):
+        ...
+        ValueError: generate.metrics: r2_score takes values, and answers are texts or labels
     """
 
     metrics: tuple[str, ...] = ("exact_match",)
@@ -65,7 +91,8 @@ class GenerationMetrics:
         drop_overlong: Leave out rows whose prompt has no room for an answer.
 
     Raises:
-        ValueError: A prompt leaves no room for `max_new_tokens`, or no row is left.
+        ValueError: A prompt leaves no room for `max_new_tokens`, no row is left, or a metric has no
+            value even of the right answers.
     """
 
     def __init__(
@@ -96,21 +123,30 @@ class GenerationMetrics:
         in_order = [chosen[index] for index in sorted(chosen)]
         self._prompts = [prompt for prompt, _ in in_order]
         self._references = [reference for _, reference in in_order]
+        try:  # a mistake that only rows reveal shows now, and not after the first steps
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)
+                self._values(self._references)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"generate.metrics, of the evaluation dataset: {error}") from error
 
     @property
     def directions(self) -> dict[str, bool | None]:
         """For each value's key whether higher is better; None where neither is."""
-        found = {
-            metric.name: getattr(metric, "higher_is_better", None)
+        return {
+            f"eval_{metric.name}": getattr(metric, "higher_is_better", None)
             for evaluator in self._evaluators.values()
             for metric in evaluator.metrics
         }
-        return {f"eval_{name}": found[name] for name in self._config.metrics}
 
     def measure(self, params: Params) -> dict[str, Any]:
         """What a record says: each metric, and its 95 % interval as [low, high] if it has one."""
         model = dataclasses.replace(self._model, params=params)
-        answers = model.generate(self._prompts, max_new_tokens=self._config.max_new_tokens)
+        return self._values(
+            model.generate(self._prompts, max_new_tokens=self._config.max_new_tokens)
+        )
+
+    def _values(self, answers: Sequence[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for task, evaluator in self._evaluators.items():
             pair = (self._references, answers)
@@ -125,17 +161,48 @@ class GenerationMetrics:
         return values
 
 
-def _evaluators(names: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
+def _evaluators(metrics: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
     """The evaluators that compute these metrics, of texts and of labels."""
-    texts = {metric.name: metric for metric in ModelEvaluator(TaskType.TEXT_GENERATION).metrics}
-    of_labels = [name for name in names if name in METRICS and METRICS[name].inputs == "labels"]
-    # What is neither known nor fits is refused as a metric of texts, with those that do.
-    of_texts = [texts.get(name, name) for name in names if name not in of_labels]
-    found = {
-        TaskType.TEXT_GENERATION: of_texts,
-        TaskType.MULTICLASS_CLASSIFICATION: of_labels,
-    }
-    return {task: ModelEvaluator(task, metrics=given) for task, given in found.items() if given}
+    found: dict[TaskType, ModelEvaluator] = {}
+    keys: list[str] = []
+    for text in metrics:
+        key, name, options = read_metric(text)
+        task = _task(name)
+        if key in keys:
+            raise ValueError(f"a metric named {key!r} is there already")
+        keys.append(key)
+        if "positive_class" in options:
+            options["positive_class"] = _as_label(options["positive_class"])
+        evaluator = found.setdefault(task, ModelEvaluator(task, metrics=()))
+        try:
+            evaluator.add_metric(name, name=key, **options)
+        except (ImportError, TypeError, ValueError) as error:
+            raise ValueError(f"{text}: {error}") from error
+    return found
+
+
+def _task(name: str) -> TaskType:
+    """What answers are to a metric."""
+    if name in TEXT_METRICS:
+        return TaskType.TEXT_GENERATION
+    of_labels = [label for label, info in METRICS.items() if info.inputs == "labels"]
+    if name in of_labels:
+        return TaskType.MULTICLASS_CLASSIFICATION
+    if name not in METRICS:
+        known = sorted({*TEXT_METRICS, *of_labels})
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise ValueError(f"unknown metric {name!r}; {meant}")
+    inputs = METRICS[name].inputs
+    raise ValueError(
+        f"{name} takes {inputs.replace('_', ' ')}, and answers are texts or labels"
+        + _INSTEAD.get(inputs, "")
+    )
+
+
+def _as_label(value: Any) -> str:
+    """A label as an answer has it: options that look like JSON were read as that."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:

@@ -58,7 +58,13 @@ class Run:
         directions: dict[str, bool | None] = {
             f"eval_{name}": way for name, way in objective.directions.items()
         }
-        directions |= generation.directions if generation else {}
+        of_answers = generation.directions if generation else {}
+        if both := sorted(directions.keys() & of_answers.keys()):
+            raise ValueError(
+                f"generate.metrics: {', '.join(both)} is a value of every evaluation already; give "
+                "the metric another name: NAME=METRIC"
+            )
+        directions |= of_answers
         patience = self.config.early_stopping_patience
         self.monitor = Monitor(self.config.monitor, patience, directions)
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)

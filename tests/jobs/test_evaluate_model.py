@@ -172,6 +172,40 @@ def test_what_cannot_be_asked_is_refused_before_the_first_answer(
         evaluate_model(model, Dataset(rows), **options)
 
 
+def test_bad_rows_are_left_out_if_that_is_allowed(model, tmp_path, monkeypatch):
+    """Lines, rows without a key and rows that are too long; each is told by where it is."""
+    monkeypatch.setattr(Model, "generate", lambda _, prompts, **__: ["a"] * len(prompts))
+    good = [{"prompt": f"q{n}", "completion": "a", "lang": "de"} for n in range(2)]
+    lines = [
+        json.dumps(good[0]),
+        "{",
+        json.dumps({"prompt": "a", "completion": "b"}),
+        json.dumps({"prompt": 1, "completion": 2}),
+        json.dumps({"prompt": "a" * 5000, "completion": "b", "lang": "en"}),
+        json.dumps(good[1]),
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines))
+    asked = {"slices": ["lang"], "progress": "off"}
+    with pytest.raises(DatasetError, match="3 problems\n  line 2"):
+        evaluate_model(model, path, **asked)
+    found = evaluate_model(model, path, allow_bad_rows=True, folder=tmp_path / "f", **asked)
+    expected = evaluate_model(model, Dataset(good), **asked)
+    assert found.result.metrics == expected.result.metrics
+    assert (found.result.sample_count, found.result.invalid_count) == (2, 4)
+    assert [one.line for one in found.bad_rows] == [2, 4, 4, 3, 5]
+    again = evaluate_model(model, path, allow_bad_rows=True, folder=tmp_path / "f", **asked)
+    assert (again.resumed, again.result) == (2, found.result)
+
+    # Of rows in memory the index, whatever was left out before them.
+    rows = Dataset([{"prompt": "a"}, good[0], {"prompt": "a" * 5000, "completion": "b"}])
+    found = evaluate_model(model, rows, allow_bad_rows=True, progress="off")
+    assert [one.row for one in found.bad_rows] == [0, 2]
+    assert found.result.invalid_count == 2
+    with pytest.raises(DatasetError, match="found no good rows"):
+        evaluate_model(model, rows[:1], allow_bad_rows=True)
+
+
 def test_a_damaged_file_is_named(model, tmp_path):
     """A line that is no answer to its row, and answers without a manifest."""
     evaluated(model, tmp_path / "a", metrics=["perplexity"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelops_jax.metrics import (
     adaptive_calibration_error,
     bootstrap_intervals,
+    compute,
     expected_calibration_error,
     maximum_calibration_error,
     metric,
@@ -123,3 +124,36 @@ def test_bad_rows_are_refused(error):
     with pytest.raises(ValueError, match="bins must be at least 1, not 0"):
         error([0, 1], [0.5, 0.5], bins=0)
     assert np.isnan(error([], []))
+
+
+def test_logits_give_the_errors_of_their_softmax():
+    """Of a column per class and of one; the highest logit is right, however close the others."""
+    random = np.random.default_rng(8)
+    logits, y_true = random.normal(size=(60, 3)), random.integers(0, 3, 60)
+    names = [f"{name}_calibration_error" for name in ("expected", "maximum", "adaptive")]
+    metrics = {name: metric(name, bins=5, from_logits=True) for name in names}
+    metrics["brier_score_loss"] = metric("brier_score_loss", from_logits=True)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    alone, positive = 1 / (1 + np.exp(-logits[:, 0])), y_true % 2
+    for scores, labels, confidence, right, distance in (
+        (
+            logits - 700,
+            y_true,
+            shares.max(axis=1),
+            logits.argmax(axis=1) == y_true,
+            ((shares - np.eye(3)[y_true]) ** 2).sum(axis=1),
+        ),
+        (logits[:, 0], positive, alone, positive == 1, (alone - positive) ** 2),
+    ):
+        found = compute(metrics, labels, scores).values
+        rows = [(float(c), int(r), 1) for c, r in zip(confidence, right, strict=True)]
+        expected = [*by_bins(rows, 5), by_mass(rows, 5), distance.mean()]
+        assert [float(found[name]) for name in metrics] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_highest_logit_is_right_where_the_softmax_rounds():
+    """exp of the difference is 1: the softmax has two highest classes, the logits one."""
+    logits = [[0.0, 1e-17], [1e-17, 0.0]]
+    assert adaptive_calibration_error([1, 0], logits, from_logits=True) == 0.5
+    with pytest.raises(ValueError, match="y_pred: 1 rows with logits that are not finite"):
+        adaptive_calibration_error([1, 0], [0.5, np.inf], from_logits=True)

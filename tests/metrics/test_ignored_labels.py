@@ -5,10 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelops_jax.metrics import METRICS, bootstrap_intervals, compute, metric
+from modelops_jax.metrics import METRICS, MetricStream, bootstrap_intervals, compute, metric
 
 IGNORED = -100
 OF_LABELS = [name for name, info in METRICS.items() if info.inputs == "labels"]
+OF_SCORES = [
+    name
+    for name, info in METRICS.items()
+    if info.inputs in ("scores", "class_scores", "probabilities")
+]
 
 
 def options(name: str) -> dict:
@@ -99,3 +104,61 @@ def test_intervals_are_those_of_the_other_rows():
     assert bootstrap_intervals(found, y_true, y_pred, weight=weight) == bootstrap_intervals(
         plain, *shown, weight=zero
     )
+
+
+def probabilities(count: int = 90):
+    """Labels of which some are to be ignored, whose rows hold no probabilities, and weights."""
+    random = np.random.default_rng(5)
+    y_true = random.integers(0, 4, count)
+    y_pred = random.dirichlet(np.ones(4), count)
+    y_true[::7], y_pred[::7] = IGNORED, np.nan
+    return y_true, y_pred, random.random(count)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_every_metric_of_scores_drops_the_rows(wide):
+    """Of a score for every class, and of one; in one go, and in a stream of two batches."""
+    y_true, y_pred, weight = probabilities()
+    names = OF_SCORES
+    if not wide:
+        y_true, y_pred = np.where(y_true == IGNORED, IGNORED, y_true % 2), y_pred[:, 1]
+        names = [name for name in names if METRICS[name].inputs != "class_scores"]
+    options = {
+        n: {"num_classes": 4} if wide and "num_classes" in METRICS[n].options else {} for n in names
+    }
+    if wide:  # the sketch is of one score a row
+        names = [name for name in names if not name.startswith("sketched")]
+    ignoring = {name: metric(name, ignore_index=IGNORED, **options[name]) for name in names}
+    plain = {name: metric(name, **options[name]) for name in names}
+    keep = y_true != IGNORED
+    expected = compute(plain, y_true[keep], y_pred[keep], weight=weight[keep])
+    found = compute(ignoring, y_true, y_pred, weight=weight)
+    reports = [found]
+    if wide:
+        stream = MetricStream(ignoring)
+        for part in (slice(0, 40), slice(40, None)):
+            stream.update(y_true[part], y_pred[part], weight=weight[part])
+        reports.append(stream.report())
+    for report in reports:
+        for name in names:
+            np.testing.assert_allclose(report.values[name], expected.values[name], rtol=1e-12)
+            assert report.undefined[name] == expected.undefined[name]
+
+
+def test_scores_drop_them_traced_too():
+    """Of rows that are masked besides; a label outside the classes that is no other one stays."""
+    y_true, y_pred, _ = probabilities()
+    mask = np.arange(90) % 5 > 0
+    keep = mask & (y_true != IGNORED)
+    names = ("log_loss", "expected_calibration_error")
+
+    @jax.jit
+    def traced(true, pred):
+        return [METRICS[n].function(true, pred, weight=mask, ignore_index=IGNORED) for n in names]
+
+    found = traced(jnp.asarray(y_true, jnp.int32), jnp.asarray(y_pred, jnp.float32))
+    expected = compute({n: metric(n) for n in names}, y_true[keep], y_pred[keep]).values
+    np.testing.assert_allclose(found, [expected[name] for name in names], rtol=1e-5)
+    y_true[3] = -1
+    with pytest.raises(ValueError, match=r"y_true: 1 labels .*, the first at index 3"):
+        METRICS["roc_auc_score"].function(y_true, y_pred, ignore_index=IGNORED, num_classes=4)

@@ -1,14 +1,18 @@
 """What a model says while it is trained, in the history, and deciding which weights are kept."""
 
 import dataclasses
+import math
 
 import pytest
 
 from modelops_jax.data import Dataset
+from modelops_jax.evaluation import TEXT_METRICS
+from modelops_jax.metrics import METRICS
 from modelops_jax.training import (
     ConfigError,
     GenerationConfig,
     TrainingConfig,
+    _generation,
     config_from_dict,
     fit,
     render_prompt,
@@ -108,6 +112,75 @@ def test_an_answer_that_is_no_label_is_a_class_of_its_own(monkeypatch, model):
     assert low <= found["eval_f1_score"] <= high
 
 
+# What some metrics need, as a configuration writes it.
+OPTIONS = {"fbeta_score": ":beta=2"}
+ANSWERABLE = sorted({*TEXT_METRICS, *(n for n, i in METRICS.items() if i.inputs == "labels")})
+ANSWERABLE.remove("confusion_matrix")
+
+
+@pytest.mark.parametrize("level", [None, pytest.param(0.95, marks=pytest.mark.model)])
+def test_all_metrics_of_answers_are_accepted_and_measured(monkeypatch, model, level):
+    """Each name that a configuration takes has a value, a direction and an interval."""
+    monkeypatch.setattr(_generation, "CONFIDENCE", level)
+    rows = [{"prompt": "x", "completion": text} for text in ("spam", "ham eggs", "spam", "ham")]
+    metrics = tuple(f"{name}{OPTIONS.get(name, '')}" for name in ANSWERABLE)
+    said = ["spam", "ham eggs", "ham", "ham"]
+    found = measured(monkeypatch, model, rows, said, metrics=metrics)
+    for metric in metrics:
+        assert math.isfinite(found[f"eval_{metric}"]), metric
+        if level is not None:
+            low, high = found[f"eval_{metric}_interval"]
+            assert low <= found[f"eval_{metric}"] <= high, metric
+    config = GenerationConfig(metrics)
+    of_run = GenerationMetrics(config, model, Dataset(rows), drop_overlong=False).directions
+    assert of_run.keys() == {f"eval_{metric}" for metric in metrics}
+    assert {name for name, way in of_run.items() if way is None} == {"eval_length_ratio"}
+
+
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - set(ANSWERABLE) - {"confusion_matrix"}))
+def test_all_other_metrics_are_refused_with_the_reason(name):
+    """When the configuration is made: none of them ends a run at its first evaluation."""
+    takes = METRICS[name].inputs.replace("_", " ")
+    with pytest.raises(ConfigError, match=rf"generate\.metrics: {name} takes {takes}, and answers"):
+        config_from_dict({"generate": {"metrics": [name]}})
+
+
+def test_options_are_those_of_the_command_line(monkeypatch, model):
+    """scikit-learn with the same ones; numbers are labels where answers are."""
+    from sklearn.metrics import fbeta_score
+
+    truth, said = ["1", "0", "1", "0", "1"], ["1", "1", "0", "0", "7"]
+    rows = [{"prompt": "x", "completion": label} for label in truth]
+    two = "f2=fbeta_score:beta=2,average=binary,positive_class=1"
+    found = measured(monkeypatch, model, rows, said, metrics=(two, "fbeta_score:beta=0.5"))
+    binary = fbeta_score([t == "1" for t in truth], [s == "1" for s in said], beta=2)
+    assert found["eval_f2"] == pytest.approx(binary)
+    macro = fbeta_score(truth, said, beta=0.5, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
+    assert found["eval_fbeta_score:beta=0.5"] == pytest.approx(macro)
+
+
+def test_what_only_the_rows_reveal_ends_a_run_before_its_first_step(model):
+    """A class that no row has, and a name that the loss has."""
+    for metrics, message in (
+        (
+            "f1_score:average=binary,positive_class=q",
+            r"generate\.metrics, of the eval.*'q' does not",
+        ),
+        (
+            "loss=exact_match",
+            r"generate\.metrics: eval_loss is a value of every evaluation already",
+        ),
+    ):
+        generate = GenerationConfig((metrics,), max_new_tokens=4)
+        config = dataclasses.replace(
+            CONFIG, monitor="eval_loss", keep_best=False, generate=generate
+        )
+        records = []
+        with pytest.raises(ValueError, match=message):
+            fit(model, ROWS, config=config, eval=ROWS, callback=records.append, progress="off")
+        assert not records
+
+
 def test_of_two_answers_the_better_one_is_right(monkeypatch, model):
     """Rows of preference tuning, as strings and as messages."""
     asked = {"role": "user", "content": "a"}
@@ -154,6 +227,22 @@ def test_the_sample_is_fixed_and_fits_the_context(model):
             r"generate\.metrics: .*f1_score.* is there already",
         ),
         ({"metrics": []}, r"generate\.metrics is empty"),
+        (
+            {"metrics": ["fbeta_score"]},
+            r"generate\.metrics: fbeta_score: .* needs the options: beta",
+        ),
+        (
+            {"metrics": ["f1_score:beta=2"]},
+            r"generate\.metrics: f1_score:beta=2: .*no option 'beta'",
+        ),
+        (
+            {"metrics": ["f1_score:beta"]},
+            r"generate\.metrics: found 'f1_score:beta', expected NAME",
+        ),
+        ({"metrics": ["fbeta_score:beta=x"]}, r"generate\.metrics: fbeta_score:beta=x: "),
+        ({"metrics": ["f1_score:average=null"]}, r"f1_score:average=null: .*more than one number"),
+        ({"metrics": ["confusion_matrix"]}, r"confusion_matrix: .*more than one number"),
+        ({"metrics": ["a=f1_score", "a=exact_match"]}, r"a metric named 'a' is there already"),
         ({"rows": 0}, r"generate\.rows must be at least 1, found 0"),
         (
             {"metric": ["f1_score"]},
