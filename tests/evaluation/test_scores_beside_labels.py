@@ -165,5 +165,7 @@ def test_a_stream_of_several_outputs_is_the_whole():
     assert expected.metrics["mse"] == pytest.approx((losses[0] + 3 * losses[1]) / 4, abs=1e-12)
     largest = np.abs(true - pred).max(axis=0).mean()
     assert expected.metrics["max_error"] == pytest.approx(largest, abs=1e-12)
+    stream = ModelEvaluator("regression", metrics=["max_error"]).stream()
+    stream.update(true, pred)
     with pytest.raises(ValueError, match="have the outputs a row None; the rows before have 2"):
         stream.update(true[:, 0], pred[:, 0])
