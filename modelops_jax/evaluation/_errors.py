@@ -8,6 +8,8 @@ UserWarning
  └─ UndefinedMetricWarning    a value without a definition on this input; the rule that applied
 """
 
+from modelops_jax.metrics import UndefinedMetricWarning as UndefinedMetricWarning
+
 
 class MetricError(RuntimeError):
     """A metric raised while it was being computed.
@@ -31,10 +33,6 @@ class MetricValueError(MetricError, ValueError):
 
 class MetricTypeError(MetricError, TypeError):
     """A metric raised a TypeError."""
-
-
-class UndefinedMetricWarning(UserWarning):
-    """A metric has no definition on this input; the message says which rule gave its value."""
 
 
 def metric_error(metric: str, cause: Exception) -> MetricError:
