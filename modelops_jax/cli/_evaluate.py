@@ -85,6 +85,14 @@ def evaluate(
     positive: Annotated[
         str | None, typer.Option(help="The label that has the high scores.", show_default="1")
     ] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out the rows whose true label this is, in tasks of one label a row.",
+            show_default="none",
+        ),
+    ] = None,
     slice: Annotated[
         list[str] | None,
         typer.Option(
@@ -165,7 +173,7 @@ def evaluate(
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
-            ("--baseline", baseline),
+            ("--ignore", ignore), ("--baseline", baseline),
         ):  # fmt: skip
             if given:
                 raise ValueError(f"{option} is for a file of predictions, not for --model")
@@ -194,6 +202,7 @@ def evaluate(
         columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
+        ignore=ignore,
         confidence=ci,
         baseline=baseline,
         seed=seed,

@@ -41,6 +41,7 @@ class FileEvaluation:
         columns: which columns are what.
         metrics: the metrics in place of the task's; none: the task's.
         positive: the label that one score a row is of; None: 1.
+        ignore: the true label whose rows are left out; None: no row is.
         confidence: level of the intervals; None: none (of comparisons: 0.95).
         baseline: of several predictions the one to compare with.
         seed: of the intervals.
@@ -53,6 +54,7 @@ class FileEvaluation:
     columns: Columns
     metrics: Sequence[MetricSpec]
     positive: str | None
+    ignore: str | None
     confidence: float | None
     baseline: str | None
     seed: int
@@ -67,6 +69,7 @@ class FileEvaluation:
             ("--slice", self.columns.slices, not several, "one --pred"),
             ("--baseline", self.baseline, several, "several --pred"),
             ("--positive", self.positive, bool(self.columns.scores), "--score"),
+            ("--ignore", self.ignore, self.task in LABELLED, "a task of one label a row"),
         ):
             if given and not fits:
                 raise ValueError(f"{option} needs {needs}")
@@ -78,7 +81,8 @@ class FileEvaluation:
         specs = [*self.metrics]
         if self.task == "ranking" and self.columns.group is not None and not specs:
             specs = [MetricSpec(name, name, {}) for name in BY_QUERY]
-        evaluator = ModelEvaluator(self.task, metrics=[] if specs else None)
+        ignored = None if self.ignore is None else as_label(self.ignore, label)
+        evaluator = ModelEvaluator(self.task, metrics=[] if specs else None, ignore_index=ignored)
         if self.columns.scores and not specs and self.task in LABELLED:
             specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
         if self.positive is not None and self.task not in LABELLED:
@@ -229,8 +233,11 @@ class _Rows:
             self.stream = stream
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
         if asked.pictures and drawn and len(columns.preds) == 1:
-            positive = None if asked.positive is None else as_label(asked.positive, label)
-            self.diagnostics = Diagnostics(positive_class=positive)
+            positive, ignored = (
+                None if text is None else as_label(text, label)
+                for text in (asked.positive, asked.ignore)
+            )
+            self.diagnostics = Diagnostics(positive_class=positive, ignore_index=ignored)
 
     def _arguments(self, cells: Any, label: Any) -> dict[str, Any]:
         columns = self._asked.columns

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
-from ._class_scores import ClassScoreReader
+from ._class_scores import IGNORED, ClassScoreReader
 from ._label_pair import LabelPair, LabelReader
 from ._likelihoods import UNITS, LikelihoodReader
 from ._multilabel import IndicatorPair, read_indicators
@@ -25,7 +25,7 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.CLASSIFICATION: ("labels", *_SCORES),
     TaskType.BINARY_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
-    TaskType.MULTILABEL_CLASSIFICATION: ("labels",),
+    TaskType.MULTILABEL_CLASSIFICATION: ("labels", "label_sets"),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities", "groups"),
     # Beside texts, what was measured or counted of them already.
@@ -45,6 +45,9 @@ _AVERAGES = {
 }
 # Options that the rows decide.
 _DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
+# Metrics of the table of all classes, which have an average of labels and none of classes.
+_AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef")
+_TABLES = ("confusion_matrix", "multilabel_confusion_matrix")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
 
@@ -93,8 +96,9 @@ class TableMetric(OnePassMetric):
         if metric in numeric.METRICS:
             _check_fits(metric, task_type)
             _check_options(metric, options)
-            if self.reads_scores and ignored is not None:
-                raise ValueError(f"{metric} reads y_score, which has no rows to ignore")
+            known = numeric.METRICS[metric].options
+            if self.reads_scores and ignored is not None and "ignore_index" not in known:
+                raise ValueError(f"{metric} reads y_score, and has no option ignore_index")
         # A mistake in the options shows here, before there are rows.
         rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
@@ -117,7 +121,7 @@ class TableMetric(OnePassMetric):
         if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
             return LikelihoodReader(UNITS.get(self._metric, "tokens"))
         if self.reads_scores:
-            return ClassScoreReader(self._options.get("positive_class"))
+            return ClassScoreReader(self._options.get("positive_class"), self._ignore_index)
         if self._of_sets:
             return read_indicators
         if self._of_labels:
@@ -133,7 +137,7 @@ class TableMetric(OnePassMetric):
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it needs a table of all classes on these rows."""
-        needed = not self._takes.get("num_classes", True)
+        needed = self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
         return needed or self._average(pair) not in (None, "binary")
 
     def bind(self, pair: Any) -> numeric.Metric:
@@ -144,6 +148,8 @@ class TableMetric(OnePassMetric):
             given = {o: value for o, value in self._options.items() if o != "positive_class"}
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
+            if self._ignore_index is not None:
+                given["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **given)
         if isinstance(pair, ValuePair) and pair.outputs is not None:
             return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
@@ -199,7 +205,7 @@ class TableMetric(OnePassMetric):
 
     def _average(self, pair: LabelPair) -> str | None:
         """The average, if the metric has one, settled by the task or the labels."""
-        if "average" not in self._takes:
+        if "average" not in self._takes or self._metric in _AGREEMENTS:
             return None
         decided = "binary" if pair.labels.is_binary else "macro"
         return self._options.get("average", _AVERAGES.get(self._task_type, decided))
@@ -228,14 +234,15 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
         name
         for name, info in numeric.METRICS.items()
         if info.inputs in _INPUTS[task_type]
-        and name != "confusion_matrix"
+        and name not in _TABLES
         and (task_type is not TaskType.MULTILABEL_CLASSIFICATION or "num_labels" in info.options)
     ]
-    if metric == "confusion_matrix":
-        raise ValueError(
-            "confusion_matrix gives more than one number; modelops_jax.evaluation.ConfusionMatrix "
-            "is for it"
-        )
+    if metric in _TABLES:
+        where = {
+            "confusion_matrix": "modelops_jax.evaluation.ConfusionMatrix",
+            "multilabel_confusion_matrix": "modelops_jax.metrics.multilabel_confusion_matrix",
+        }[metric]
+        raise ValueError(f"{metric} gives more than one number; {where} is for it")
     if task_type is TaskType.TEXT_GENERATION:
         fitting = sorted({*fitting, *TEXT_METRICS})
     if metric not in fitting:

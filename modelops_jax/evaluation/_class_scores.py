@@ -1,16 +1,19 @@
 """Scores or probabilities of classes, beside predicted labels."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ._builtin import Computed, Confidence, Pair
 from ._labels import CodedLabels, encode_labels, shorten
-from ._numbers import as_values
+from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
 from ._vectors import check_same_length
+
+# The position among the classes of rows that are as good as absent.
+IGNORED = -1
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class ClassScorePair(Pair):
     """The true class of every row, and its score of class 1 or of every class.
 
     Args:
-        true: positions among the classes, shape (n,); of one score a row: 1 for the positive class.
+        true: positions among the classes, shape (n,); of one score a row: 1 for the positive
+            class. -1 of rows that are as good as absent, whose scores may be anything.
         scores: shape (n,), or (n, classes).
         classes: the classes of the columns, in order; None of one score a row.
         labels: the labels that occur.
@@ -39,6 +43,16 @@ class ClassScorePair(Pair):
     def y_pred(self) -> np.ndarray:
         return self.scores
 
+    @property
+    def rows(self) -> int:
+        return int(np.count_nonzero(self.true != IGNORED))
+
+    @property
+    def present(self) -> "ClassScorePair":
+        """The rows that are not as good as absent."""
+        keep = self.true != IGNORED
+        return replace(self, true=self.true[keep], scores=self.scores[keep])
+
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
     ) -> dict[str, Computed | Exception]:
@@ -58,9 +72,11 @@ class ClassScoreReader:
     Args:
         positive_class: of one score a row, the label that has the high scores; all others are its
             opposite. None: 1, and the labels have to be 0 and 1, bools, or -1 and 1.
+        ignore_index: rows with this true label are as good as absent; None: no row is.
     """
 
     positive_class: Hashable | None = None
+    ignore_index: Hashable | None = None
 
     def __call__(self, y_true: Any, y_score: Any) -> ClassScorePair:
         """Read both.
@@ -70,25 +86,54 @@ class ClassScoreReader:
             ValueError: two lengths, labels without scores, or scores that are not finite.
         """
         if isinstance(y_score, Mapping):
-            return _by_label(y_true, y_score)
+            return self._by_label(y_true, y_score)
         if np.ndim(y_score) == 2:
             width = np.shape(y_score)[1]
             columns = np.asarray(y_score).T
-            return _by_label(y_true, {label: columns[label] for label in range(width)})
-        scores = as_values(y_score, "y_score")
-        labels = encode_labels({"y_true": y_true})
-        codes = labels.codes["y_true"]
-        check_same_length(codes, scores, ("y_true", "y_score"))
+            return self._by_label(y_true, {label: columns[label] for label in range(width)})
+        scores = as_numbers(y_score, "y_score")
+        labels, present = self._read_labels(y_true)
+        check_same_length(present, scores, ("y_true", "y_score"))
+        refuse_not_finite(scores, "y_score", present)
         if self.positive_class is None:
             positive = ScoreReader(None).pair(labels, scores).positive
         else:
-            positive = codes == labels.index.get(self.positive_class, -1)
+            positive = labels.codes["y_true"] == labels.index.get(self.positive_class, -1)
         return ClassScorePair(
-            positive.astype(np.int32),
+            _placed(positive.astype(np.int32), present),
             scores,
             labels=labels.classes,
             positive_class=self.positive_class,
         )
+
+    def _read_labels(self, y_true: Any) -> tuple[CodedLabels, np.ndarray]:
+        """The labels of the rows that are not to be ignored, and which rows these are."""
+        labels = encode_labels({"y_true": y_true})
+        codes = labels.codes["y_true"]
+        if self.ignore_index is None or self.ignore_index not in labels.index:
+            return labels, np.ones(len(codes), bool)
+        present = codes != labels.index[self.ignore_index]
+        return labels.of_rows(present), present
+
+    def _by_label(self, y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
+        labels, present = self._read_labels(y_true)
+        places = {label: place for place, label in enumerate(y_score)}
+        missing = tuple(label for label in labels.classes if label not in places)
+        if missing:
+            raise ValueError(
+                f"y_score has scores of the classes {shorten(tuple(places))}, and y_true has "
+                f"{shorten(missing)} as well; expected scores of every class (of names: a dict of "
+                "class -> scores)"
+            )
+        columns = []
+        for label, column in y_score.items():
+            name = f"y_score[{label!r}]"
+            columns.append(as_numbers(column, name))
+            check_same_length(present, columns[-1], ("y_true", name))
+            refuse_not_finite(columns[-1], name, present)
+        position = np.fromiter((places[label] for label in labels.classes), np.int32)
+        true = _placed(position[labels.codes["y_true"]], present)
+        return ClassScorePair(true, np.stack(columns, axis=1), tuple(places), labels.classes)
 
 
 def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ...]) -> None:
@@ -101,22 +146,8 @@ def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ..
         CodedLabels(labels, {}).position(positive_class)
 
 
-def _by_label(y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
-    labels = encode_labels({"y_true": y_true})
-    codes = labels.codes["y_true"]
-    places = {label: place for place, label in enumerate(y_score)}
-    missing = tuple(label for label in labels.classes if label not in places)
-    if missing:
-        raise ValueError(
-            f"y_score has scores of the classes {shorten(tuple(places))}, and y_true has "
-            f"{shorten(missing)} as well; expected scores of every class (of names: a dict of "
-            "class -> scores)"
-        )
-    columns = []
-    for label, column in y_score.items():
-        name = f"y_score[{label!r}]"
-        columns.append(as_values(column, name))
-        check_same_length(codes, columns[-1], ("y_true", name))
-    position = np.fromiter((places[label] for label in labels.classes), np.int32)
-    scores = np.stack(columns, axis=1)
-    return ClassScorePair(position[codes], scores, tuple(places), labels.classes)
+def _placed(codes: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The codes of the rows that are present among all rows."""
+    true = np.full(len(present), IGNORED, np.int32)
+    true[present] = codes
+    return true

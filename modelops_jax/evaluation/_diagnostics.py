@@ -69,6 +69,7 @@ class Diagnostics:
 
     Args:
         positive_class: of one score a row, the label that has the high scores; None: 1.
+        ignore_index: rows with this true label are left out; None: no row is.
 
     Example:
         >>> from modelops_jax.evaluation import Diagnostics
@@ -86,8 +87,11 @@ class Diagnostics:
     PARTS: ClassVar[int] = 256
     """Of the horizontal axis; a curve is thinned to at most four points in each."""
 
-    def __init__(self, *, positive_class: Hashable | None = None) -> None:
-        self._read = ClassScoreReader(positive_class)
+    def __init__(
+        self, *, positive_class: Hashable | None = None, ignore_index: Hashable | None = None
+    ) -> None:
+        self._read = ClassScoreReader(positive_class, ignore_index)
+        self._read_labels = LabelReader(ignore_index)
         self._labels: LabelCounts | None = None
         self._held: list[ClassScorePair] | None = []
         self._classes: tuple[Hashable, ...] | None = None
@@ -110,12 +114,12 @@ class Diagnostics:
         """
         if y_pred is not None:
             if self._labels is None:
-                self._labels = LabelCounts(LabelReader())
+                self._labels = LabelCounts(self._read_labels)
             batch = self._labels.of_rows(y_true, y_pred)
             self._labels.check(batch)
             self._labels.merge(batch)
         if y_score is not None:
-            self._add_scores(self._read(y_true, y_score))
+            self._add_scores(self._read(y_true, y_score).present)
 
     def confusion(self) -> ConfusionMatrix | None:
         """Rows by true and predicted label; None without these or of more than 4,096 classes."""

@@ -90,7 +90,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         metrics: the metrics instead of those of the table above, as `add_metric` takes them: names
             and objects. None: those of the table.
         ignore_index: of tasks of one label a row: rows with this true label are left out of every
-            built-in metric, whatever was predicted; None: no row is.
+            built-in metric, whatever was predicted and whatever their scores; None: no row is.
 
     Raises:
         ValueError: an unknown task (the message names the choices), an `ignore_index` for a task

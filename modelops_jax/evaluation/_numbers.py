@@ -22,9 +22,19 @@ def as_values(values: Any, name: str) -> np.ndarray:
         ValueError: not flat; NaN or infinity, naming the first; integers beyond 2**53 that
             float64 cannot hold.
     """
-    vector = _as_floats(as_vector(values, name), name)
-    _refuse(~np.isfinite(vector), vector, name, "a finite number")
+    vector = as_numbers(values, name)
+    refuse_not_finite(vector, name)
     return vector
+
+
+def as_numbers(values: Any, name: str) -> np.ndarray:
+    """As `as_values`, of numbers of which some may be nan or infinite."""
+    return _as_floats(as_vector(values, name), name)
+
+
+def refuse_not_finite(vector: np.ndarray, name: str, rows: Any = True) -> None:
+    """Refuse nan and infinity in some of the rows (ValueError)."""
+    _refuse(~np.isfinite(vector) & rows, vector, name, "a finite number")
 
 
 def has_outputs(values: Any) -> bool:

@@ -1,42 +1,62 @@
 """Agreement of predicted with true classes that does not reward guessing the frequent one."""
 
-from typing import get_args
+from typing import Any, get_args
 
 from ._call import call
-from ._classification import confusion
+from ._classification import confusion, label_counts
 from ._count_finalizers import ClassCorrelation, Distance, Kappa, MeanRecall
+from ._label_finalizers import AverageOfLabels, OfLabels, require_average_of_labels
 from ._metric import Metric
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 
 
-def balanced_accuracy_score_metric(
-    *, num_classes: int, adjusted: bool = False, ignore_index: int | None = None
-) -> Metric:
+def balanced_accuracy_score_metric(*, adjusted: bool = False, **config: Any) -> Metric:
     """The metric of `balanced_accuracy_score`."""
-    statistic = confusion(num_classes, ignore_index)
-    return Metric("balanced_accuracy_score", (statistic,), MeanRecall(adjusted))
+    return _agreement("balanced_accuracy_score", MeanRecall(adjusted), **config)
 
 
-def matthews_corrcoef_metric(*, num_classes: int, ignore_index: int | None = None) -> Metric:
+def matthews_corrcoef_metric(**config: Any) -> Metric:
     """The metric of `matthews_corrcoef`."""
-    return Metric("matthews_corrcoef", (confusion(num_classes, ignore_index),), ClassCorrelation())
+    return _agreement("matthews_corrcoef", ClassCorrelation(), **config)
 
 
-def cohen_kappa_score_metric(
-    *, num_classes: int, distance: str | None = None, ignore_index: int | None = None
-) -> Metric:
+def cohen_kappa_score_metric(*, distance: str | None = None, **config: Any) -> Metric:
     """The metric of `cohen_kappa_score`."""
     if distance is not None and distance not in get_args(Distance):
         raise ValueError(f"distance must be one of {get_args(Distance)} or None, not {distance!r}")
-    return Metric("cohen_kappa_score", (confusion(num_classes, ignore_index),), Kappa(distance))
+    return _agreement("cohen_kappa_score", Kappa(distance), **config)
+
+
+def _agreement(
+    name: str,
+    finalizer: MeanRecall | ClassCorrelation | Kappa,
+    /,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    average: str | None = "macro",
+    ignore_index: int | None = None,
+) -> Metric:
+    if num_labels is not None:
+        counts = label_counts(num_labels, num_classes, ignore_index)
+        require_average_of_labels(average)
+        return Metric(name, (counts,), OfLabels(finalizer, average))
+    if average != "macro":
+        raise ValueError(
+            f"average={average!r} is for rows of several labels and needs num_labels; of one "
+            f"label a row {name} is one number of all classes"
+        )
+    statistic = confusion(2 if num_classes is None else num_classes, ignore_index)
+    return Metric(name, (statistic,), finalizer)
 
 
 def balanced_accuracy_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
-    num_classes: int,
     weight: Vector | None = None,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    average: AverageOfLabels | str | None = "macro",
     adjusted: bool = False,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -46,17 +66,22 @@ def balanced_accuracy_score(
     Args:
         y_true: reference labels, shape (n,), integers in 0 to num_classes - 1.
         y_pred: predicted labels, shape (n,), of the same classes.
-        num_classes: the number of classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: the number of classes; None: 2.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have, and a label is a table of two classes.
+        average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
+            labels), "weighted" (by their true rows) or None (one value per label).
         adjusted: move and scale it so that chance, 1 / c of the c classes with true rows, is 0:
             (score - 1 / c) / (1 - 1 / c).
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, 1], adjusted in [-1 / (c - 1), 1]; best 1. nan of no rows, and adjusted of
         one class. A class that was predicted and has no true rows is left out and counts as
-        undefined.
+        undefined. Without an average of labels shape (num_labels,).
 
     Raises:
         ValueError: shapes that differ or are not one axis; concrete labels outside the classes
@@ -71,17 +96,23 @@ def balanced_accuracy_score(
     Source: the definition of `sklearn.metrics.balanced_accuracy_score`.
     """
     metric = balanced_accuracy_score_metric(
-        num_classes=num_classes, adjusted=adjusted, ignore_index=ignore_index
+        num_classes=num_classes,
+        num_labels=num_labels,
+        average=average,
+        adjusted=adjusted,
+        ignore_index=ignore_index,
     )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def matthews_corrcoef(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
-    num_classes: int,
     weight: Vector | None = None,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    average: AverageOfLabels | str | None = "macro",
     ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
@@ -92,14 +123,20 @@ def matthews_corrcoef(
     Args:
         y_true: reference labels, shape (n,), integers in 0 to num_classes - 1.
         y_pred: predicted labels, shape (n,), of the same classes.
-        num_classes: the number of classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
-        ignore_index: rows with this true label are as good as absent.
+        num_classes: the number of classes; None: 2.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have, and a label is a table of two classes.
+        average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
+            labels), "weighted" (by their true rows) or None (one value per label).
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [-1, 1]; best 1, and 0 for predictions independent of the truth. Undefined
-        where either list has a single class: 0, by custom. nan of no rows.
+        where either list has a single class: 0, by custom. nan of no rows. Without an average of
+        labels shape (num_labels,).
 
     Raises:
         ValueError: shapes that differ or are not one axis; concrete labels outside the classes
@@ -114,16 +151,20 @@ def matthews_corrcoef(
     Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation
     coefficient", 2004.
     """
-    metric = matthews_corrcoef_metric(num_classes=num_classes, ignore_index=ignore_index)
+    metric = matthews_corrcoef_metric(
+        num_classes=num_classes, num_labels=num_labels, average=average, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def cohen_kappa_score(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
-    num_classes: int,
     weight: Vector | None = None,
+    num_classes: int | None = None,
+    num_labels: int | None = None,
+    average: AverageOfLabels | str | None = "macro",
     distance: Distance | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -133,16 +174,22 @@ def cohen_kappa_score(
     Args:
         y_true: labels of one rater, shape (n,), integers in 0 to num_classes - 1.
         y_pred: labels of the other, shape (n,), of the same classes.
-        num_classes: the number of classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_classes: the number of classes; None: 2.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
+            each of the labels that a row may have, and a label is a table of two classes.
+        average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
+            labels), "weighted" (by their true rows) or None (one value per label).
         distance: between the classes i and j: None (1 unless they are equal), "linear" (|i - j|)
             or "quadratic" ((i - j)^2), of the class numbers, whether or not a class occurs.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [-1, 1]; best 1, and 0 for independent labels. nan of no rows, and where all
-        labels of both are of one class.
+        labels of both are of one class, as of a label that no row has nor is predicted to have:
+        means leave such a label out. Without an average of labels shape (num_labels,).
 
     Raises:
         ValueError: shapes that differ or are not one axis; concrete labels outside the classes
@@ -157,6 +204,10 @@ def cohen_kappa_score(
     Source: Cohen, "Weighted kappa", Psychological Bulletin, 1968.
     """
     metric = cohen_kappa_score_metric(
-        num_classes=num_classes, distance=distance, ignore_index=ignore_index
+        num_classes=num_classes,
+        num_labels=num_labels,
+        average=average,
+        distance=distance,
+        ignore_index=ignore_index,
     )
     return call(metric, y_true, y_pred, weight, axis_name)

@@ -103,7 +103,9 @@ def _label_ratio(
         finalizer = ClassRatio(quantity, beta, average, 1, zero_division, absent, labels=True)
         return Metric(name, (counts,), finalizer)
     statistics = tuple(
-        LabelRowMean(row(quantity, beta), num_labels=counts.num_labels)
+        LabelRowMean(
+            row(quantity, beta), num_labels=counts.num_labels, ignore_index=counts.ignore_index
+        )
         for row in (SampleRatio, SampleDefined)
     )
     return Metric(name, statistics, SampleMean(zero_division))
@@ -141,7 +143,8 @@ def precision_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -196,7 +199,8 @@ def recall_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -251,7 +255,8 @@ def specificity_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

@@ -66,8 +66,9 @@ def _match_share(
     ignore_index: int | None,
 ) -> Metric:
     if num_labels is not None:
-        labels = label_counts(num_labels, num_classes, ignore_index).num_labels
-        return Metric(name, (LabelSetMatchCounts(labels),), MatchShare(ratio, "matches", empty))
+        counts = label_counts(num_labels, num_classes, ignore_index)
+        sets = LabelSetMatchCounts(counts.num_labels, ignore_index=counts.ignore_index)
+        return Metric(name, (sets,), MatchShare(ratio, "matches", empty))
     if num_classes is None:
         return Metric(name, (matches(ignore_index),), MatchShare(ratio, "matches", empty))
     statistic = confusion(num_classes, ignore_index)
@@ -123,13 +124,12 @@ def label_counts(
     num_labels = as_integer(num_labels, "num_labels")
     if num_labels < 1:
         raise ValueError(f"num_labels must be at least 1, not {num_labels!r}")
-    for name, value in (("num_classes", num_classes), ("ignore_index", ignore_index)):
-        if value is not None:
-            raise ValueError(
-                f"{name}={value!r} is for rows of one label each and num_labels={num_labels} for "
-                "rows of several: pass one of the two"
-            )
-    return LabelCounts(num_labels)
+    if num_classes is not None:
+        raise ValueError(
+            f"num_classes={num_classes!r} is for rows of one label each and "
+            f"num_labels={num_labels} for rows of several: pass one of the two"
+        )
+    return LabelCounts(num_labels, as_ignored(ignore_index))
 
 
 def accuracy_score(
@@ -151,7 +151,8 @@ def accuracy_score(
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; a row counts as right if all of its labels are.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -195,7 +196,8 @@ def zero_one_loss(
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; a row counts as wrong unless all of them are
             right.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -240,7 +242,8 @@ def hamming_loss(
         num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have; every label of a row counts.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

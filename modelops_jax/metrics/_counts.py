@@ -138,9 +138,13 @@ class CellStatistic(TableStatistic):
         if bad_true is not None and bad_pred is not None:
             outside = bad_true.astype(jnp.int32) + 2 * bad_pred.astype(jnp.int32)
             index = jnp.where(outside > 0, cells + outside, index)
-        if self.ignore_index is not None:
-            index = jnp.where(is_ignored(rows.y_true, self.ignore_index), cells, index)
+        if (absent := self.absent(rows.y_true)) is not None:
+            index = jnp.where(absent, cells, index)
         return index if rows.keep is None else jnp.where(rows.keep, index, cells)
+
+    def absent(self, y_true: Any) -> Bool[jax.Array, " n"] | None:
+        """The rows that the label to ignore leaves out; None: none."""
+        return None if self.ignore_index is None else is_ignored(y_true, self.ignore_index)
 
     @property
     def checks_labels(self) -> bool:

@@ -1,16 +1,19 @@
 """Rows of any number of labels each: y_true and y_pred of shape (n, labels), 0 or 1.
 
-The labels of a row are not independent of each other, so that intervals resample whole rows.
+The labels of a row are not independent of each other, so that intervals resample whole rows. An
+`ignore_index` leaves out single entries, those of y_true that have it, and with them what was
+predicted; a row of which nothing is left is as good as absent.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ._counts import CellStatistic, Counts, TableStatistic
 from ._exact import ExactCount
+from ._ignored import is_ignored
 from ._pair import sum_rows
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
@@ -25,6 +28,7 @@ class LabelCounts(TableStatistic):
     """Rows by label and by (is it true of the row, is it predicted), in the order 00 01 10 11."""
 
     num_labels: int
+    ignore_index: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,14 +65,14 @@ class LabelCounts(TableStatistic):
 
     def _outcomes(self, rows: Rows) -> tuple[list[jax.Array], jax.Array, jax.Array]:
         """Where each of the four outcomes is, and the invalid rows of both arguments."""
-        true, bad_true = _indicators(rows.y_true, "y_true", self.num_labels)
-        pred, bad_pred = _indicators(rows.y_pred, "y_pred", self.num_labels)
+        true, pred, seen, bad_true, bad_pred = _cells(self, rows.y_true, rows.y_pred)
         if rows.keep is not None:
             bad_true, bad_pred = bad_true & rows.keep, bad_pred & rows.keep
         valid = ~(bad_true | bad_pred)
         here = (valid if rows.keep is None else valid & rows.keep)[:, None]
+        here = here if seen is None else here & seen
         outcomes = [~true & ~pred, ~true & pred, true & ~pred, true & pred]
-        return [seen & here for seen in outcomes], bad_true, bad_pred
+        return [outcome & here for outcome in outcomes], bad_true, bad_pred
 
     def _weighted(self, weight: Any, outcomes: list[jax.Array]) -> jax.Array:
         none = jnp.zeros((), weight.dtype)
@@ -105,16 +109,25 @@ class LabelSetMatchCounts(CellStatistic):
         return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
-        true, bad_true = _indicators(y_true, "y_true", self.num_labels)
-        pred, bad_pred = _indicators(y_pred, "y_pred", self.num_labels)
-        return jnp.all(true == pred, axis=1).astype(jnp.int32), bad_true, bad_pred
+        true, pred, seen, bad_true, bad_pred = _cells(self, y_true, y_pred)
+        right = true == pred if seen is None else (true == pred) | ~seen
+        return jnp.all(right, axis=1).astype(jnp.int32), bad_true, bad_pred
+
+    def absent(self, y_true: Any) -> jax.Array | None:
+        if self.ignore_index is None:
+            return None
+        return jnp.all(is_ignored(y_true, self.ignore_index), axis=1)
 
 
 @dataclass(frozen=True)
 class LabelRowMean(RowMean):
-    """The weighted mean of a number computed from all labels of a row."""
+    """The weighted mean of a number computed from all labels of a row.
+
+    `row` gets floats: what is ignored is -1 in y_true and 0 in y_pred.
+    """
 
     num_labels: int = 0
+    ignore_index: int | None = None
 
     @property
     def pred_axes(self) -> tuple[int, ...]:
@@ -132,10 +145,14 @@ class LabelRowMean(RowMean):
         return super().complaints() | {"y_true": _COMPLAINT, "y_pred": _COMPLAINT}
 
     def prepare(self, rows: Rows) -> Prepared:
-        true, bad_true = _indicators(rows.y_true, "y_true", self.num_labels)
-        pred, bad_pred = _indicators(rows.y_pred, "y_pred", self.num_labels)
+        true, pred, seen, bad_true, bad_pred = _cells(self, rows.y_true, rows.y_pred)
         dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
-        return prepared(rows, true.astype(dtype), pred.astype(dtype), bad_true, bad_pred)
+        true, pred = true.astype(dtype), pred.astype(dtype)
+        if seen is not None:
+            true, pred = jnp.where(seen, true, -1), jnp.where(seen, pred, 0)
+            some = jnp.any(seen, axis=1)
+            rows = rows._replace(keep=some if rows.keep is None else rows.keep & some)
+        return prepared(rows, true, pred, bad_true, bad_pred)
 
     @classmethod
     def of_rows_together(cls, statistics: Any, rows: Rows) -> list[State]:
@@ -169,11 +186,34 @@ class SampleDefined:
 
 
 def _parts(ratio: "SampleRatio | SampleDefined", true: Any, pred: Any) -> tuple[Any, Any]:
-    hit, predicted, actual = (jnp.sum(flags, axis=1) for flags in (true * pred, pred, true))
-    rejected, negatives = (jnp.sum(flags, axis=1) for flags in ((1 - true) * (1 - pred), 1 - true))
+    has, not_has = (true == 1).astype(true.dtype), (true == 0).astype(true.dtype)
+    hit, predicted, actual = (jnp.sum(flags, axis=1) for flags in (has * pred, pred, has))
+    rejected, negatives = (jnp.sum(flags, axis=1) for flags in (not_has * (1 - pred), not_has))
     return ratio_parts(
         ratio.quantity, ratio.beta, hit, predicted, actual, lambda: (rejected, negatives)
     )
+
+
+class Cells(NamedTuple):
+    """Every label of every row, checked."""
+
+    true: Any  # boolean, shape (n, labels)
+    pred: Any
+    seen: Any  # boolean: what is not ignored; None: all
+    bad_true: Any  # boolean, shape (n,): rows with an entry that is neither 0 nor 1
+    bad_pred: Any
+
+
+def _cells(
+    statistic: LabelCounts | LabelSetMatchCounts | LabelRowMean, y_true: Any, y_pred: Any
+) -> Cells:
+    true, other_true = indicators(y_true, "y_true", statistic.num_labels)
+    pred, other_pred = indicators(y_pred, "y_pred", statistic.num_labels)
+    seen = None
+    if statistic.ignore_index is not None:
+        seen = ~is_ignored(y_true, statistic.ignore_index)
+        other_true, other_pred = other_true & seen, other_pred & seen
+    return Cells(true, pred, seen, jnp.any(other_true, axis=1), jnp.any(other_pred, axis=1))
 
 
 def _refuse(labels: Any, name: str, num_labels: int) -> None:
@@ -185,12 +225,12 @@ def _refuse(labels: Any, name: str, num_labels: int) -> None:
         )
 
 
-def _indicators(labels: Any, name: str, num_labels: int) -> tuple[jax.Array, jax.Array]:
-    """Whether each label is set, and the rows with an entry that is neither 0 nor 1."""
+def indicators(labels: Any, name: str, num_labels: int) -> tuple[Any, Any]:
+    """Whether each label is set, and where an entry is neither 0 nor 1."""
     _refuse(labels, name, num_labels)
     if labels.dtype == bool:
-        return labels, jnp.zeros_like(labels, shape=labels.shape[:1])
-    return labels == 1, jnp.any((labels != 0) & (labels != 1), axis=1)
+        return labels, labels & ~labels
+    return labels == 1, (labels != 0) & (labels != 1)
 
 
 def label_table(table: Any) -> tuple[Any, Any, Any]:

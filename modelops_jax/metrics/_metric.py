@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 
 from ._counts import CellStatistic
+from ._reweighed import Reweighed
+from ._sharded import layout_of_states, of_all_rows
 from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
 
 
@@ -96,11 +98,17 @@ class Metric:
             invalid = sum(jnp.sum(state.invalid.value()) for state in states)
             return outcome._replace(value=_poisoned(outcome.value, invalid > 0))
         concrete = tuple(states)
-        if any(isinstance(leaf, jax.Array) for leaf in leaves):
+        layout = layout_of_states(concrete)
+        if layout is None and any(isinstance(leaf, jax.Array) for leaf in leaves):
             concrete = jax.device_get(concrete)
         for statistic, state in zip(self.statistics, concrete, strict=True):
             raise_invalid(statistic, state)
-        value, undefined = self.finalizer(np, *concrete)
+        if layout is None:
+            value, undefined = self.finalizer(np, *concrete)
+        else:
+            value, undefined = of_all_rows(self.finalizer, concrete, layout)
+            if undefined < 0:  # a device cannot raise
+                raise ValueError(f"weight: {getattr(self.finalizer, 'complaint', 'invalid')}")
         return Outcome(np.asarray(value)[()], int(undefined))
 
     def proportion(self, states: Sequence[Any]) -> Proportion | None:
@@ -122,13 +130,37 @@ class Metric:
         return finalizer.interval(*states, level)
 
     @property
+    def reweighs(self) -> bool:
+        """Whether it is of kept rows, and can be measured as often as resamples are drawn."""
+        return getattr(self.finalizer, "reweighed", None) is not None
+
+    def reweighed(self, states: Sequence[Any]) -> Reweighed:
+        """Of a metric that `reweighs`: the values as a function of how often each row counts."""
+        finalizer: Any = self.finalizer
+        return finalizer.reweighed(*states)
+
+    def exchangeable(self, state: Any) -> Any:
+        """The kept rows of one model in a form whose rows can be swapped with another model's."""
+        exchange = getattr(self.finalizer, "exchangeable", None)
+        return state if exchange is None else exchange(state)
+
+    @property
+    def no_interval(self) -> str | None:
+        """Why it has no interval; None: it has one."""
+        if self.resampling is not None:
+            return None
+        inner = getattr(self.finalizer, "inner", self.finalizer)
+        return getattr(inner, "no_bootstrap", "its statistic has no bootstrap")
+
+    @property
     def resampling(self) -> str | None:
         """How an interval resamples this metric's statistics.
 
         "groups": by the values of its groups, which are drawn whole;
         "closed": not at all, its ends follow from the state of unweighted rows;
         "cells": multinomial draws over a table of counts; "rows": resampling weights times
-        per-row values; None: this statistic has no bootstrap.
+        per-row values; "kept": the metric of the rows it keeps, each counted as often as it was
+        drawn; None: this statistic has no bootstrap.
         """
         if hasattr(self.finalizer, "of_groups"):
             return "groups"
@@ -138,7 +170,7 @@ class Metric:
             return "cells"
         if all(isinstance(statistic, SummedStatistic) for statistic in self.statistics):
             return "rows"
-        return None
+        return "kept" if self.reweighs else None
 
 
 def raise_invalid(
@@ -155,7 +187,8 @@ def raise_invalid(
         ValueError: naming the argument, how many of its rows are invalid, and why.
     """
     complaints = statistic.complaints()
-    counts = zip(ARGUMENTS, state.invalid.integers().tolist(), strict=True)
+    invalid = jax.device_get(state.invalid)
+    counts = zip(ARGUMENTS, invalid.integers().tolist(), strict=True)
     found = []
     for argument, count in counts:
         if count:

@@ -17,13 +17,14 @@ LAWS = (
     "jit",  # traced and concrete agree
     "vmap",  # a batch gives what a loop gives
     "sharded",  # shards, merged over a mesh axis, give what one device gives
+    "exchange",  # of sharded rows devices exchange states alone, and the host gets nothing else
     "traces",  # one trace per size of bucket and dtypes
     "gradient",  # the derivative is that of finite differences
 )
 
 Inputs = Literal[
-    "labels", "scores", "class_scores", "probabilities", "values", "positive", "lengths", "groups",
-    "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
+    "labels", "label_sets", "scores", "class_scores", "probabilities", "values", "positive",
+    "lengths", "groups", "overlaps", "errors", "log_likelihoods", "tokens", "attempts",
 ]  # fmt: skip
 
 
@@ -38,10 +39,11 @@ class MetricInfo:
     """Binds a configuration."""
 
     inputs: Inputs
-    """What `y_pred` holds: labels, scores of 0/1 labels, scores of every class, probabilities of
-    every class or of class 1 (logits where so configured), real numbers, positive ones, lengths,
-    scores of rows that have a group, lengths of texts with what they share, errors in texts,
-    log-likelihoods of texts, ids of tokens, numbers of attempts that passed."""
+    """What `y_pred` holds: labels, which of several labels each row has, scores of 0/1 labels,
+    scores of every class, probabilities of every class or of class 1 (logits where so configured),
+    real numbers, positive ones, lengths, scores of rows that have a group, lengths of texts with
+    what they share, errors in texts, log-likelihoods of texts, ids of tokens, numbers of attempts
+    that passed."""
 
     higher_is_better: bool | None
     """The direction; None where the metric has none."""

@@ -57,7 +57,8 @@ def f1_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -114,7 +115,8 @@ def fbeta_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -169,7 +171,8 @@ def jaccard_score(
         zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
-        ignore_index: rows with this true label are as good as absent.
+        ignore_index: rows with this true label are as good as absent; of rows of several, the
+            labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

@@ -121,6 +121,9 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     assert default["roc_auc_score"] == pytest.approx(sk.roc_auc_score(positive, chance), abs=1e-12)
     assert main(["evaluate", str(path), *asked, "--score", "p_spam", "--positive", "spamm"]) == 1
     assert "positive_class='spamm' does not occur among the labels" in capsys.readouterr().err
+    ignoring = evaluated(capsys, path, *asked, *by_class, "--ignore", "ham")
+    spam = -np.log(chance[positive]).mean()
+    assert ignoring["metrics"]["log_loss"] == pytest.approx(spam, abs=1e-12)
     only_scores = ["--metric", "roc_auc_score", "--pred", "no such column", *by_class]
     assert evaluated(capsys, path, *only_scores)["metrics"]["roc_auc_score"] > 0.8
 
@@ -135,7 +138,7 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     assert text.count("<svg") == 3
     assert "All rows were in memory at once" in text
     assert "computed at every distinct score and thinned" in text
-    evaluated(capsys, path, "--report", page, "--pred", "good")
+    evaluated(capsys, path, "--report", page, "--pred", "good", "--ignore", "nobody")
     assert "read in chunks and memory did not grow" in page.read_text("utf-8")
     two = ["--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
     evaluated(capsys, path, "--report", page, *two)
@@ -207,6 +210,7 @@ def test_several_predictions_are_compared(scored, capsys):
         (["evaluate", "{path}", "--metric", "a:b"], 2, "found 'a:b', expected NAME, NAME:OPTION"),
         (["evaluate", "{path}", "--score", "a", "--score", "b"], 1, "expected LABEL=COLUMN for"),
         (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
+        (["evaluate", "{path}", "--task", "regression", "--ignore", "0"], 1, "one label a row"),
         (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),
         (["nope"], 2, "No such command 'nope'"),
     ],

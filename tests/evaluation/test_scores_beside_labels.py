@@ -36,7 +36,7 @@ def test_values_are_scikit_learns_and_a_streams_are_the_same(evaluator, tmp_path
         "brier_score_loss": sk.brier_score_loss(TRUE, SCORE),
     }
     assert result.metrics == pytest.approx(expected, rel=0, abs=1e-12)
-    assert set(expected) - set(result.intervals) == {"average_precision_score"}
+    assert set(expected) == set(result.intervals)
     stream = evaluator.stream()
     assert stream.keeps_rows == ("roc_auc_score", "average_precision_score")
     assert stream.resamples_rows == ("log_loss", "brier_score_loss")
@@ -46,7 +46,7 @@ def test_values_are_scikit_learns_and_a_streams_are_the_same(evaluator, tmp_path
     again = EvaluationStream.load(tmp_path / "state", evaluator)
     for found in (stream.result(confidence=0.9), again.result(confidence=0.9)):
         assert found.metrics == pytest.approx(expected, rel=0, abs=1e-12)
-        for name in ("accuracy_score", "roc_auc_score"):
+        for name in ("accuracy_score", "roc_auc_score", "average_precision_score"):
             assert found.intervals[name] == result.intervals[name]
 
 
@@ -102,8 +102,52 @@ def test_columns_that_do_not_fit_are_refused(columns, message):
         evaluator.evaluate(true, pred, y_score=score)
     with pytest.raises(ValueError, match="none of the metrics reads it"):
         ModelEvaluator("classification").evaluate([0, 1], [0, 1], y_score=[0.5, 0.5])
-    with pytest.raises(ValueError, match="log_loss reads y_score"):
-        ModelEvaluator("classification", ignore_index=0).add_metric("log_loss")
+
+
+def test_rows_to_ignore_are_in_no_metric_of_scores():
+    """Whole, in slices and in a stream, whatever their scores; labels are ignored as before."""
+    codes, scores = RNG.integers(0, 3, 150), RNG.dirichlet([1, 1, 1], 150)
+    names = np.array(["a", "b", "c"])
+    true, pred = names[codes], names[scores.argmax(axis=1)]
+    kept, half = np.arange(150) % 6 != 2, np.arange(150) % 2
+    expected = {
+        "accuracy_score": sk.accuracy_score(true[kept], pred[kept]),
+        "log_loss": sk.log_loss(codes[kept], scores[kept]),
+        "roc_auc_score": sk.roc_auc_score(codes[kept], scores[kept], multi_class="ovr"),
+    }
+    true[~kept], scores[~kept] = "?", np.nan
+
+    def given(rows=slice(None)):
+        by_name = {name: scores[rows, place] for place, name in enumerate(names.tolist())}
+        return {"y_true": true[rows].tolist(), "y_pred": pred[rows].tolist(), "y_score": by_name}
+
+    evaluator = ModelEvaluator("multiclass", metrics=list(expected), ignore_index="?")
+    found = evaluator.evaluate(**given(), slices={"half": half})
+    assert found.metrics == pytest.approx(expected, abs=1e-12)
+    for one in found.slices:
+        rows = kept & (half == one.key["half"])
+        loss = sk.log_loss(codes[rows], scores[rows], labels=[0, 1, 2])
+        assert one.metrics["log_loss"] == pytest.approx(loss, abs=1e-12)
+    stream = evaluator.stream()
+    for part in (slice(0, 70), slice(70, 150)):
+        stream.update(**given(part))
+    assert stream.result().metrics == pytest.approx(expected, abs=1e-12)
+    scores[3, 0] = np.nan  # of a row that counts
+    with pytest.raises(ValueError, match=r"y_score\['a'\] has nan at index 3 \(1 such"):
+        evaluator.evaluate(**given())
+
+
+def test_ignoring_one_score_a_row_leaves_two_labels():
+    """-1 besides 0 and 1, whose scores may be anything."""
+    true = np.where(np.arange(300) % 5 == 0, -1, TRUE)
+    kept = true >= 0
+    evaluator = ModelEvaluator(
+        "binary", metrics=["roc_auc_score", "brier_score_loss"], ignore_index=-1
+    )
+    found = evaluator.evaluate(true, None, y_score=np.where(kept, SCORE, np.inf)).metrics
+    assert found["roc_auc_score"] == pytest.approx(sk.roc_auc_score(TRUE[kept], SCORE[kept]))
+    brier = sk.brier_score_loss(TRUE[kept], SCORE[kept])
+    assert found["brier_score_loss"] == pytest.approx(brier, abs=1e-12)
 
 
 def test_a_stream_of_several_outputs_is_the_whole():

@@ -153,6 +153,7 @@ CASES = [
     Case("f1_score", {"average": "macro", "num_labels": CLASSES}),
     Case("recall_score", {"average": "samples", "num_labels": CLASSES}),
     Case("jaccard_score", {"average": "weighted", "num_classes": CLASSES, "ignore_index": 1}),
+    Case("multilabel_confusion_matrix", {"num_labels": CLASSES, "ignore_index": 0}),
     Case("zero_one_loss"),
     Case("average_precision_score"),
     Case("roc_auc_score"),

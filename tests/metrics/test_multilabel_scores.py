@@ -113,7 +113,6 @@ def test_no_rows_and_undefined_labels_are_counted():
         ((5, 5), {}, r"average='macro' needs num_classes.*num_labels"),
         ((5, 5), {"num_labels": 0}, "num_labels must be at least 1"),
         ((5, 5), {"num_labels": 5, "num_classes": 2}, "pass one of the two"),
-        ((5, 5), {"num_labels": 5, "ignore_index": 0}, "pass one of the two"),
         ((5, 5), {"num_labels": 5, "average": "binary"}, "for rows of one label each"),
         ((5, 5), {"average": "samples", "num_classes": 2}, "'samples' needs num_labels"),
     ],
