@@ -146,9 +146,8 @@ def _check_output(run: "RunConfig", *, resume: bool) -> None:
 
 def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     from modelops_jax.data import write_atomic
-    from modelops_jax.jobs import fingerprint
     from modelops_jax.models import load
-    from modelops_jax.training import append_history, fit
+    from modelops_jax.training import append_history, fingerprint, fit
 
     described, train, held_out = _inputs(run)
     # By the name that was found, since a substitution was warned about.

@@ -191,9 +191,9 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts and AUROC have one, the same as from `ModelEvaluator.evaluate`; sums would
-                need their rows again (`resamples_rows`). With groups all have the one that they
-                have there.
+                counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
+                would need their rows again (`resamples_rows`). With groups all have the one that
+                they have there.
             seed: of the bootstrap.
 
         Returns:

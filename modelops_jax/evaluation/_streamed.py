@@ -134,16 +134,10 @@ class _Streamed(Evidence):
     ) -> dict[str, numeric.Interval]:
         if confidence is None:
             return {}
-        counted = {name: metric for name, metric in bound.items() if metric.resampling == "cells"}
-        found = numeric.state_intervals(
-            counted, self._report.states, level=confidence.level, seed=confidence.seed
+        ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
+        return numeric.state_intervals(
+            ready, self._report.states, level=confidence.level, seed=confidence.seed
         )
-        for name, metric in bound.items():
-            if metric.resampling == "closed":
-                states = [self._report.states[statistic] for statistic in metric.statistics]
-                low, high, method = metric.interval(states, confidence.level)
-                found[name] = numeric.Interval(low, high, confidence.level, method, 0, None)
-        return found
 
 
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:

@@ -1,7 +1,6 @@
 """Long work that survives its process: fine-tuning jobs, and the evaluation of models."""
 
 from ._answer_settings import Generation as Generation
-from ._environment import fingerprint as fingerprint
 from ._errors import JobError as JobError
 from ._errors import JobNotFoundError as JobNotFoundError
 from ._errors import JobStateError as JobStateError

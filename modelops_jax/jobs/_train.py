@@ -5,9 +5,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from modelops_jax.models import load
-from modelops_jax.training import FitResult, TrainingConfig, config_from_dict, fit
+from modelops_jax.training import (
+    FitResult,
+    TrainingConfig,
+    config_from_dict,
+    fingerprint,
+    fit,
+)
 
-from ._environment import fingerprint
 from ._folder import JobFolder
 
 

@@ -1,9 +1,9 @@
 """Bootstrap intervals that resample statistics instead of rows.
 
 Resampling n rows with replacement and counting cells is one multinomial draw over the cells:
-for metrics of a table of unweighted counts the cost does not depend on n. Everything else that
-is a function of sums takes Poisson(1) weights of the rows, or of groups of rows: all resamples of
-all sums are one matrix product a block.
+for metrics of a table of unweighted counts the cost does not depend on n. Everything else takes
+Poisson(1) weights of the rows, or of groups of rows: all resamples of all sums are one matrix
+product a block, and kept rows are sorted once and summed in that order for each resample.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from ._counts import Counts
 from ._exact import ExactCount
 from ._finalizers import Mean
 from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._kept_draws import resample_kept
 from ._metric import Metric
 from ._row_draws import draw_rows
 from ._row_functions import target
@@ -45,7 +46,10 @@ def bootstrap_intervals(
     """Bootstrap intervals of metrics, rows, or groups of rows, being independent draws.
 
     A metric whose `Metric.resampling` is "closed" gets the interval of its own formula instead:
-    exact AUROC gets DeLong's (`roc_auc_interval`).
+    exact AUROC gets DeLong's (`roc_auc_interval`), where rows are independent and of weight 0 or 1.
+
+    Metrics of kept rows (average precision, medians, ranks, other areas) cost `n_resamples` passes
+    over the sorted rows: of 100,000 rows and 1,000 resamples some seconds a metric.
 
     Args:
         metrics: the metrics under the names their intervals will have.
@@ -67,9 +71,9 @@ def bootstrap_intervals(
         out; nan if it is so in all.
 
     Raises:
-        ValueError: a metric without a bootstrap (`Metric.resampling` is None), a level outside
+        ValueError: a metric without a bootstrap (`Metric.no_interval` says why), a level outside
             (0, 1), another method, too few resamples, groups that are not one id a row, rows that
-            `compute` refuses, or for exact AUROC groups or weights other than 0 and 1.
+            `compute` refuses, or for the sketched AUROC groups or weights other than 0 and 1.
 
     Example:
         >>> from modelops_jax.metrics import bootstrap_intervals, metric
@@ -91,9 +95,11 @@ def bootstrap_intervals(
         for name, metric in metrics.items()
         if metric.resampling == "cells" and not weighted and groups is None
     }
-    closed = {name: metric for name, metric in metrics.items() if metric.resampling == "closed"}
+    alike = groups is None and (weight is None or _is_mask(weight))
+    by_kept = {n: m for n, m in metrics.items() if m.reweighs and not (alike and _closed(m))}
+    closed = {n: m for n, m in metrics.items() if _closed(m) and n not in by_kept}
     by_groups = {name: metric for name, metric in metrics.items() if metric.resampling == "groups"}
-    other = {*by_cells, *closed, *by_groups}
+    other = {*by_cells, *by_kept, *closed, *by_groups}
     by_rows = {name: metric for name, metric in metrics.items() if name not in other}
     found = count_intervals(
         by_cells, states, level=level, method=method, n_resamples=n_resamples, seed=seed
@@ -101,8 +107,12 @@ def bootstrap_intervals(
     for name, metric in closed.items():
         if groups is not None:
             raise ValueError(f"{name}: the interval of {metric.name} is for independent rows")
-        *ends, formula = metric.interval([states[s] for s in metric.statistics], level)
-        found[name] = make_interval((ends[0], ends[1]), level, formula)
+        found[name] = closed_interval(metric, states, level)
+    if by_kept:
+        found |= kept_intervals(
+            by_kept, states, groups=groups, level=level, method=method,
+            n_resamples=n_resamples, seed=seed,
+        )  # fmt: skip
     for name, metric in by_groups.items():
         values, share = metric.of_groups([states[s] for s in metric.statistics])
         of_values = {"level": level, "method": method, "n_resamples": n_resamples, "seed": seed}
@@ -189,6 +199,44 @@ def count_intervals(
     return found
 
 
+def kept_intervals(
+    metrics: Mapping[str, Metric],
+    states: Mapping[Statistic, State],
+    *,
+    groups: Vector | None = None,
+    level: float,
+    method: str,
+    n_resamples: int,
+    seed: int,
+) -> dict[str, Interval]:
+    """Bootstrap intervals of metrics that `reweighs` says are of kept rows, from their states."""
+    bca = method == "bca"
+    resampled = resample_kept(
+        metrics, states, groups=groups, n_resamples=n_resamples, jackknife=bca, seed=seed
+    )
+    written = f"{'Poisson' if groups is None else 'Poisson of groups'} {_NAMES[method]}"
+    return {
+        name: make_interval(drawn.ends(level, bca), level, written, n_resamples, seed)
+        for name, drawn in resampled.items()
+    }
+
+
+def closed_interval(metric: Metric, states: Mapping[Statistic, State], level: float) -> Interval:
+    """The interval of a metric whose `resampling` is "closed"."""
+    low, high, formula = metric.interval([states[s] for s in metric.statistics], level)
+    return make_interval((low, high), level, formula)
+
+
+def _closed(metric: Metric) -> bool:
+    return metric.resampling == "closed"
+
+
+def _is_mask(weight: Vector) -> bool:
+    """Whether weights only say which rows count."""
+    given = np.asarray(numbers(weight, "weight"))
+    return given.dtype == bool or bool(np.isin(given, (0, 1)).all())
+
+
 def check_bootstrap(
     metrics: Mapping[str, Metric], level: float, method: str, n_resamples: int
 ) -> None:
@@ -202,5 +250,5 @@ def check_bootstrap(
     if method not in get_args(Ends):
         raise ValueError(f"method must be one of {get_args(Ends)}, not {method!r}")
     for name, metric in metrics.items():
-        if metric.resampling is None:
-            raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
+        if metric.no_interval is not None:
+            raise ValueError(f"{name}: {metric.name} has no interval: {metric.no_interval}")

@@ -16,6 +16,7 @@ from ._exact import ExactCount
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
+from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
 from ._scores import Scores, pair_area, pair_area_on_host
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
 
@@ -126,15 +127,56 @@ class ClassAreas:
             values, undefined = values.reshape(-1, 2).mean(axis=1), undefined[::2]
             first, second = np.array(pairs, np.int32).T
             rows = rows[first] + rows[second]
+        return Outcome(self._mean(xp, values, undefined, rows), undefined.sum())
+
+    def reweighed(self, state: ClassScores) -> Reweighed:
+        """The value as a function of how often each row counts."""
+        measure = reweighed_area if self.of == "area" else reweighed_precision
+        label, score = np.asarray(state.label), np.asarray(state.score)
+        weight = np.asarray(state.weight, np.float64)
+        rows, classes = score.shape
+        members = label[:, None] == np.arange(classes)
+        if self.average == "micro":
+            flat = Scores(score.reshape(-1), members.reshape(-1), weight, state.invalid)
+            return measure(flat, np.repeat(np.arange(rows), classes))
+        every = np.arange(rows)
+        wanted = [(k, every) for k in range(classes)]
+        pairs = np.array(list(itertools.combinations(range(classes), 2)))
+        if self.against == "ovo":
+            of_pairs = [np.flatnonzero(members[:, pair].any(axis=1)) for pair in pairs]
+            wanted = [
+                (k, own) for pair, own in zip(pairs, of_pairs, strict=True) for k in pair.tolist()
+            ]
+        measures = [
+            measure(Scores(score[own, k], members[own, k], weight, state.invalid), own)
+            for k, own in wanted
+        ]
+
+        def values(counts: np.ndarray) -> np.ndarray:
+            found = np.stack([measure(counts) for measure in measures], axis=1)
+            sizes = (counts * weight) @ members
+            if self.against == "ovo":
+                found = found.reshape(len(counts), -1, 2).mean(axis=2)
+                sizes = sizes[:, pairs[:, 0]] + sizes[:, pairs[:, 1]]
+            return self._mean(np, found, np.isnan(found), sizes)
+
+        return values
+
+    def exchangeable(self, state: ClassScores) -> ClassScores:
+        """The rows with ranks for scores, of each class or, where they are ranked so, of all."""
+        return by_rank(state, together=self.average == "micro")
+
+    def _mean(self, xp: Any, values: Any, undefined: Any, rows: Any) -> Any:
+        """The average over the last axis, classes or pairs of so many rows."""
         if self.average is None:
-            return Outcome(values, undefined.sum())
+            return values
         weight = rows.astype(values.dtype) if self.average == "weighted" else xp.ones_like(values)
         if self.absent == "skip":
             weight = xp.where(undefined, xp.zeros_like(weight), weight)
             values = xp.where(undefined, xp.zeros_like(values), values)
-        total = weight.sum()
-        mean = (values * weight).sum() / xp.where(total > 0, total, xp.ones_like(total))
-        return Outcome(xp.where(total > 0, mean, float("nan")), undefined.sum())
+        total = weight.sum(axis=-1)
+        mean = (values * weight).sum(axis=-1) / xp.where(total > 0, total, xp.ones_like(total))
+        return xp.where(total > 0, mean, float("nan"))
 
     def _values(self, xp: Any, scored: list[Scores]) -> tuple[Any, Any]:
         if xp is np:

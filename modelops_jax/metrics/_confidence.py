@@ -1,9 +1,17 @@
 """The interval that fits each metric."""
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from ._bootstrap import Ends, bootstrap_intervals, count_intervals
+import numpy as np
+
+from ._bootstrap import (
+    Ends,
+    bootstrap_intervals,
+    closed_interval,
+    count_intervals,
+    kept_intervals,
+)
 from ._compute import compute, numbers
 from ._exact import ExactCount
 from ._interval import Interval, check_level, check_resamples
@@ -30,7 +38,8 @@ def confidence_intervals(
     """Confidence intervals of metrics, by the method that fits each.
 
     "auto" takes Wilson's interval for a metric that is a share of unweighted, independent rows,
-    or rises with one, DeLong's for exact AUROC, and the percentile bootstrap for the rest. Shares
+    or rises with one, DeLong's for exact AUROC of such rows, and the percentile bootstrap for the
+    rest. Shares
     are accuracy, the losses that are 1 minus it, top-k accuracy, micro-averages, and the
     precision, recall, specificity, Jaccard index and F1 of a class. A bootstrap of 100 rows that
     are all right would say [1, 1]; Wilson's interval has a width there.
@@ -95,10 +104,10 @@ def state_intervals(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The same intervals of count metrics from their concrete states alone.
+    """The same intervals of metrics of counts, or of kept rows, from their concrete states alone.
 
     Args:
-        metrics: metrics whose `resampling` is "cells".
+        metrics: metrics whose `resampling` is "cells", "kept" or "closed".
         states: the concrete state of each of their statistics, as in `Report.states`.
         level: nominal coverage, in (0, 1).
         method: as in `confidence_intervals`.
@@ -130,10 +139,24 @@ def state_intervals(
         found = _of_shares(counted, states, level, method)
     rest = _without(metrics, found, method)
     ends = "percentile" if method == "auto" else method
-    found |= count_intervals(
-        rest, states, level=level, method=ends, n_resamples=n_resamples, seed=seed
-    )
+    closed = {n: m for n, m in rest.items() if m.resampling == "closed" and _alike(m, states)}
+    found |= {name: closed_interval(metric, states, level) for name, metric in closed.items()}
+    kept = {n: metric for n, metric in rest.items() if metric.reweighs and n not in closed}
+    drawn = {"level": level, "method": ends, "n_resamples": n_resamples, "seed": seed}
+    found |= kept_intervals(kept, states, **drawn)
+    counted = {n: metric for n, metric in rest.items() if n not in kept and n not in closed}
+    found |= count_intervals(counted, states, **drawn)
     return {name: found[name] for name in metrics}
+
+
+def _alike(metric: Metric, states: Mapping[Statistic, State]) -> bool:
+    """Whether every row of the state counts once or not at all."""
+    weights = [np.asarray(w) for s in metric.statistics if (w := _weight(states[s])) is not None]
+    return all(weight.dtype == bool or np.isin(weight, (0, 1)).all() for weight in weights)
+
+
+def _weight(state: State) -> Any:
+    return getattr(state, "weight", None)
 
 
 def _check(method: str, level: float, n_resamples: int) -> None:

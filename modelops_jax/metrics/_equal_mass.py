@@ -13,6 +13,7 @@ from ._exact import ExactCount
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
+from ._reweighed import Reweighed, reweighed_gap
 from ._scores import Scores
 from ._statistic import Rows, count_true, float_type
 
@@ -65,6 +66,10 @@ class EqualMassGap:
             value, none = self._gap(jnp, *(lax.stop_gradient(c) for c in _columns(state)))
             value = value.astype(float_type(state.score))
         return Outcome(value, none)
+
+    def reweighed(self, state: Scores) -> Reweighed:
+        """The distance as a function of how often each row counts."""
+        return reweighed_gap(state, self.bins)
 
     def _gap(self, xp: Any, confidence: Any, right: Any, weight: Any) -> tuple[Any, Any]:
         confidence, weight = confidence.astype(np.float64), weight.astype(np.float64)

@@ -6,14 +6,24 @@ axes. The degenerate cases of every metric are decided here and, for tables of c
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ._average_precision import average_precision, average_precision_on_host
 from ._covariance import JointMoments
 from ._delong import area_estimate
 from ._largest import Largest
 from ._metric import Outcome, Proportion
-from ._partial_area import partial_area, partial_area_on_host
+from ._partial_area import partial_area, partial_area_on_host, reweighed_partial_area
+from ._reweighed import (
+    Reweighed,
+    by_rank,
+    reweighed_area,
+    reweighed_median,
+    reweighed_precision,
+    reweighed_rank_moments,
+)
 from ._rowwise import Moments, RowSum
 from ._scores import Scores, pair_area, pair_area_on_host
 from ._values import Values, median_error, rank_moments
@@ -77,6 +87,10 @@ class R2:
 class LargestValue:
     """A maximum; nan of no rows."""
 
+    no_bootstrap: ClassVar[str] = (
+        "the largest of the rows has no valid bootstrap: no resample holds a larger one"
+    )
+
     def __call__(self, xp: Any, state: Largest) -> Outcome:
         none = state.rows.value() == 0
         largest = xp.where(none, xp.zeros_like(state.largest), state.largest)
@@ -131,6 +145,14 @@ class PairArea:
         found = area_estimate(scores, level)
         return found.low, found.high, found.method
 
+    def reweighed(self, scores: Scores) -> Reweighed:
+        """The area as a function of how often each row counts."""
+        return reweighed_area(scores)
+
+    def exchangeable(self, scores: Scores) -> Scores:
+        """The rows with ranks for scores."""
+        return by_rank(scores)
+
 
 @dataclass(frozen=True)
 class PartialArea:
@@ -142,6 +164,14 @@ class PartialArea:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(partial_area_on_host if on_host else partial_area)(scores, self.max_fpr))
 
+    def reweighed(self, scores: Scores) -> Reweighed:
+        """The area as a function of how often each row counts."""
+        return reweighed_partial_area(scores, self.max_fpr)
+
+    def exchangeable(self, scores: Scores) -> Scores:
+        """The rows with ranks for scores."""
+        return by_rank(scores)
+
 
 @dataclass(frozen=True)
 class MedianError:
@@ -149,6 +179,10 @@ class MedianError:
 
     def __call__(self, xp: Any, state: Values) -> Outcome:
         return Outcome(*median_error(xp, state))
+
+    def reweighed(self, state: Values) -> Reweighed:
+        """The median as a function of how often each row counts."""
+        return reweighed_median(state)
 
 
 @dataclass(frozen=True)
@@ -158,6 +192,15 @@ class RankCorrelation:
     def __call__(self, xp: Any, state: Values) -> Outcome:
         return correlation(xp, *rank_moments(xp, state))
 
+    def reweighed(self, state: Values) -> Reweighed:
+        """The correlation as a function of how often each row counts."""
+        moments = reweighed_rank_moments(state)
+        return lambda counts: correlation(np, *moments(counts)).value
+
+    def exchangeable(self, state: Values) -> Values:
+        """The rows with ranks for predictions."""
+        return by_rank(state, "pred")
+
 
 @dataclass(frozen=True)
 class AveragePrecision:
@@ -166,3 +209,11 @@ class AveragePrecision:
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(average_precision_on_host if on_host else average_precision)(scores))
+
+    def reweighed(self, scores: Scores) -> Reweighed:
+        """The precision as a function of how often each row counts."""
+        return reweighed_precision(scores)
+
+    def exchangeable(self, scores: Scores) -> Scores:
+        """The rows with ranks for scores."""
+        return by_rank(scores)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._counts import CellStatistic
+from ._reweighed import Reweighed
 from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
 
 
@@ -122,13 +123,37 @@ class Metric:
         return finalizer.interval(*states, level)
 
     @property
+    def reweighs(self) -> bool:
+        """Whether it is of kept rows, and can be measured as often as resamples are drawn."""
+        return getattr(self.finalizer, "reweighed", None) is not None
+
+    def reweighed(self, states: Sequence[Any]) -> Reweighed:
+        """Of a metric that `reweighs`: the values as a function of how often each row counts."""
+        finalizer: Any = self.finalizer
+        return finalizer.reweighed(*states)
+
+    def exchangeable(self, state: Any) -> Any:
+        """The kept rows of one model in a form whose rows can be swapped with another model's."""
+        exchange = getattr(self.finalizer, "exchangeable", None)
+        return state if exchange is None else exchange(state)
+
+    @property
+    def no_interval(self) -> str | None:
+        """Why it has no interval; None: it has one."""
+        if self.resampling is not None:
+            return None
+        inner = getattr(self.finalizer, "inner", self.finalizer)
+        return getattr(inner, "no_bootstrap", "its statistic has no bootstrap")
+
+    @property
     def resampling(self) -> str | None:
         """How an interval resamples this metric's statistics.
 
         "groups": by the values of its groups, which are drawn whole;
         "closed": not at all, its ends follow from the state of unweighted rows;
         "cells": multinomial draws over a table of counts; "rows": resampling weights times
-        per-row values; None: this statistic has no bootstrap.
+        per-row values; "kept": the metric of the rows it keeps, each counted as often as it was
+        drawn; None: this statistic has no bootstrap.
         """
         if hasattr(self.finalizer, "of_groups"):
             return "groups"
@@ -138,7 +163,7 @@ class Metric:
             return "cells"
         if all(isinstance(statistic, SummedStatistic) for statistic in self.statistics):
             return "rows"
-        return None
+        return "kept" if self.reweighs else None
 
 
 def raise_invalid(

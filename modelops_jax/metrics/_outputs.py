@@ -1,14 +1,17 @@
 """Several outputs a row: y_true and y_pred of shape (n, outputs), and one value of them all."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._finalizers import R2
 from ._metric import Finalizer, Metric, Outcome
+from ._reweighed import Reweighed
 from ._rowwise import Prepared, RowStatistic, prepared
 from ._statistic import Rows, Statistic, SummedStatistic, count_true, float_type
 from ._values import ValueRows, Values
@@ -153,6 +156,29 @@ class OverOutputs:
         # Infinity times no weight is nan, as in scikit-learn.
         values = xp.where(xp.isinf(values) & (share == 0), float("nan"), values)
         return Outcome((share * values).sum(axis=-1), undefined)
+
+    @property
+    def reweighed(self) -> Callable[[Values], Reweighed] | None:
+        """Of kept rows: the value as a function of how often each row counts."""
+        return self._reweighed if hasattr(self.inner, "reweighed") else None
+
+    def _reweighed(self, state: Values) -> Reweighed:
+        inner: Any = self.inner
+        outputs = [
+            inner.reweighed(dataclasses.replace(state, true=true, pred=pred))
+            for true, pred in zip(state.true.T, state.pred.T, strict=True)
+        ]
+
+        def values(counts: np.ndarray) -> np.ndarray:
+            found = np.stack([of_output(counts) for of_output in outputs], axis=1)
+            return found if self.multioutput == "raw_values" else found.mean(axis=1)
+
+        return values
+
+    def exchangeable(self, state: Values) -> Values:
+        """The rows as the metric of one output would swap them between models."""
+        exchange = getattr(self.inner, "exchangeable", None)
+        return state if exchange is None else exchange(state)
 
     def _of_kept(self, xp: Any, state: Values) -> Outcome:
         outputs = [

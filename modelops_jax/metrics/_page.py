@@ -20,6 +20,7 @@ _INTERVALS = {
     "rows": "resampled rows",
     "closed": "closed formula",
     "groups": "resampled groups",
+    "kept": "resampled rows, sorted once",
     None: "none",
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from ._bootstrap import MEAN_OF_TRUE, check_bootstrap
 from ._compute import compute
 from ._interval import Interval, Resampled, make_interval
+from ._kept_draws import KeptDraws, measured, swapped_values
 from ._metric import Metric
 from ._row_draws import RowSums, draw_rows
 from ._statistic import SummedStatistic
@@ -52,7 +53,9 @@ def paired_differences(
     The interval is the percentile bootstrap of the difference, every resample the same rows for
     all models. The test swaps the two models' predictions of a row, or of a group of rows, with
     chance 1/2 (for means that is a random sign of each row's difference): its two-sided p-value is
-    (1 + swaps whose difference is at least as large) / (1 + swaps).
+    (1 + swaps whose difference is at least as large) / (1 + swaps). Of metrics of which only the
+    order of the scores counts (areas, average precision, Spearman's correlation) a row's ranks
+    among the model's own scores are swapped: two models' scores may be on different scales.
 
     Args:
         metrics: the metrics under the names their differences will have.
@@ -88,11 +91,13 @@ def paired_differences(
         (0.29, True, True)
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 15;
-    Yeh, "More accurate tests for the statistical significance of result differences", 2000.
+    Yeh, "More accurate tests for the statistical significance of result differences", 2000;
+    Venkatraman and Begg, "A distribution-free procedure for comparing receiver operating
+    characteristic curves from a paired experiment", Biometrika 83, 1996 (swapped ranks).
     """
     check_bootstrap(metrics, level, "percentile", n_resamples)
     for name, metric in metrics.items():
-        if metric.resampling == "closed":
+        if metric.resampling == "closed" and not metric.reweighs:
             raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
     names = list(y_preds)
     if len(names) < 2:
@@ -124,9 +129,51 @@ def paired_differences(
                 {name: MEAN_OF_TRUE}, values, values, pairs=wanted, weight=parts[0][1],
                 groups=np.arange(len(parts[0][0])), level=level, n_resamples=n_resamples, seed=seed,
             )[name]  # fmt: skip
+    method = (
+        "paired Poisson percentile" if groups is None else "paired Poisson of groups percentile"
+    )
+
+    def difference(
+        metric: str, pair: tuple[str, str], resampled: np.ndarray, swapped: np.ndarray
+    ) -> Difference:
+        """From the values of either model over resamples, and differences over swaps."""
+        first, second = (names.index(model) for model in pair)
+        value = np.asarray(
+            np.float64(reports[first].values[metric]) - np.float64(reports[second].values[metric])
+        )
+        with np.errstate(invalid="ignore"):
+            drawn = Resampled(value, resampled[:, first] - resampled[:, second])
+        interval = make_interval(drawn.ends(level, bca=False), level, method, n_resamples, seed)
+        p_value = _two_sided(value, swapped)
+        return Difference(
+            float(value) if value.ndim == 0 else value,
+            interval,
+            float(p_value) if p_value.ndim == 0 else p_value,
+        )
+
+    by_kept = {name: metric for name, metric in metrics.items() if metric.reweighs}
+    if by_kept:
+        draws = KeptDraws(len(next(iter(of_model.values()))), groups, seed)
+        own = {
+            name: [[report.states[s] for s in metric.statistics] for report in reports]
+            for name, metric in by_kept.items()
+        }
+        measures = {
+            (name, model): metric.reweighed(own[name][model])
+            for name, metric in by_kept.items()
+            for model in range(len(names))
+        }
+        values_of = measured(measures, draws.resamples(n_resamples))
+        for name, metric in by_kept.items():
+            resampled = np.stack([values_of[name, model] for model in range(len(names))], axis=1)
+            found[name] = {}
+            for pair in wanted:
+                first, second = (own[name][names.index(model)] for model in pair)
+                swapped = swapped_values(metric, first, second, draws, n_resamples)
+                found[name][pair] = difference(name, pair, resampled, swapped)
     by_rows = {name: metric for name, metric in metrics.items() if name not in found}
     if not by_rows:
-        return found
+        return {name: found[name] for name in metrics}
     statistics = dict.fromkeys(s for metric in by_rows.values() for s in metric.statistics)
     sums = draw_rows(
         {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
@@ -138,27 +185,12 @@ def paired_differences(
         signs=n_resamples,
         seed=seed,
     )
-    method = (
-        "paired Poisson percentile" if groups is None else "paired Poisson of groups percentile"
-    )
     for name, metric in by_rows.items():
         resampled = sums.resampled().values(metric)
         found[name] = {}
         for pair in wanted:
-            first, second = (names.index(model) for model in pair)
-            value = np.asarray(
-                np.float64(reports[first].values[name]) - np.float64(reports[second].values[name])
-            )
-            with np.errstate(invalid="ignore"):
-                drawn = Resampled(value, resampled[:, first] - resampled[:, second])
-            interval = make_interval(drawn.ends(level, bca=False), level, method, n_resamples, seed)
-            swapped = _swapped(sums, metric, first, second)
-            p_value = _two_sided(value, swapped)
-            found[name][pair] = Difference(
-                float(value) if value.ndim == 0 else value,
-                interval,
-                float(p_value) if p_value.ndim == 0 else p_value,
-            )
+            swapped = _swapped(sums, metric, *(names.index(model) for model in pair))
+            found[name][pair] = difference(name, pair, resampled, swapped)
     return {name: found[name] for name in metrics}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from ._curves import points
+from ._reweighed import Reweighed, SortedRows
 from ._scores import Scores, ranked
 from ._statistic import float_type
 
@@ -53,6 +54,26 @@ def partial_area(state: Scores, max_fpr: float) -> tuple[jax.Array, jax.Array]:
     return area, undefined
 
 
+def reweighed_partial_area(state: Scores, max_fpr: float) -> Reweighed:
+    """The standardised area as a function of how often each row counts."""
+    sort = SortedRows.by(-np.asarray(state.score), state.weight)
+    positive = np.asarray(state.positive)[sort.order]
+
+    def values(counts: np.ndarray) -> np.ndarray:
+        weight = sort.weights(counts)
+        sides = [sort.tied(weight * side) for side in (positive, ~positive)]
+        now = [np.cumsum(side, axis=1) for side in sides]
+        before = [upto - side for upto, side in zip(now, sides, strict=True)]
+        positives, negatives = (side.sum(axis=1, keepdims=True) for side in sides)
+        cut = max_fpr * negatives
+        whole = (positives * cut)[:, 0]
+        lost = _lost(np, now, before, positives, cut)
+        share = lost / np.where(whole > 0, whole, 1)
+        return np.where(whole > 0, _standardised(share, max_fpr), np.nan)
+
+    return values
+
+
 def _lost(xp: Any, now: Any, before: Any, positives: Any, cut: Any) -> Any:
     """The area above the curve up to so many false positives; a tie is a straight line.
 
@@ -62,7 +83,7 @@ def _lost(xp: Any, now: Any, before: Any, positives: Any, cut: Any) -> Any:
     width = xp.minimum(now[1], cut) - xp.minimum(before[1], cut)
     run = now[1] - before[1]
     slope = (now[0] - before[0]) / xp.where(run > 0, run, xp.ones_like(run))
-    return xp.sum(width * (positives - before[0] - slope * width / 2))
+    return xp.sum(width * (positives - before[0] - slope * width / 2), axis=-1)
 
 
 def _standardised(lost: Any, max_fpr: float) -> Any:

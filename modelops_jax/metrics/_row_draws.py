@@ -23,12 +23,12 @@ from ._statistic import SummedStatistic, check_rows, columns_of, float_type, sha
 from ._types import Column, DType, Matrix, State, Vector
 
 # Units whose draws come from one key, whatever the blocks the rows arrive in.
-_GROUP = 512
+GROUP = 512
 _BLOCK = 4096
 # Numbers in the rows of one block, to bound memory where a row has many.
 _BLOCK_NUMBERS = 1 << 20
 # Parts of the jackknife: with more the noise of the acceleration, 0.65 / parts, hardly falls.
-_PARTS = 512
+PARTS = 512
 _SIGNS_KEY = np.uint32(2**32 - 1)
 
 
@@ -54,12 +54,12 @@ class Draws:
         unit of each row, counted from that group's first; None: each row is a unit.
         """
         # Rows in the order of their units may begin inside a group.
-        more = size // _GROUP + (places is not None)
+        more = size // GROUP + (places is not None)
         groups = first + jnp.arange(more, dtype=jnp.int32)
         sets = [jnp.ones((1, size), jnp.int32)]
         for kind, draw, several in (
             (key, poisson, self.poisson),
-            (jax.random.fold_in(key, _SIGNS_KEY), _signs, self.signs),
+            (jax.random.fold_in(key, _SIGNS_KEY), signs, self.signs),
         ):
             if several:
                 keys = jax.vmap(functools.partial(jax.random.fold_in, kind))(groups)
@@ -68,7 +68,7 @@ class Draws:
                 sets.append(of_units if places is None else of_units[:, places])
         if self.parts:
             place = jnp.arange(size, dtype=jnp.int32) if places is None else places
-            part = (first * _GROUP + place) % self.parts
+            part = (first * GROUP + place) % self.parts
             every = jnp.arange(self.parts, dtype=jnp.int32)
             sets.append((part[None, :] != every[:, None]).astype(jnp.int32))
         return jnp.concatenate(sets)
@@ -158,7 +158,7 @@ def draw_rows(
         weights = None if weights is None else weights[order]
     rows = trues.shape[1]
     found = rows if units is None else int(units[-1]) + 1 if rows else 0
-    draws = Draws(poisson, signs, max(1, min(found, _PARTS)) if jackknife else 0)
+    draws = Draws(poisson, signs, max(1, min(found, PARTS)) if jackknife else 0)
     statistics = tuple(states)
     with computed_now(), precision_scope(trues, preds, weights):
         boolean = weights is None or weights.dtype == bool
@@ -168,11 +168,11 @@ def draw_rows(
         longest = _block_rows(statistics, preds)
         for start in range(0, max(1, rows), longest):
             stop = min(start + longest, rows)
-            size = _GROUP if stop - start <= _GROUP else longest
-            first, places = start // _GROUP, None
+            size = GROUP if stop - start <= GROUP else longest
+            first, places = start // GROUP, None
             if units is not None and rows:
-                first = int(units[start]) // _GROUP
-                places = padded((units[start:stop] - first * _GROUP).astype(np.int32), size)
+                first = int(units[start]) // GROUP
+                places = padded((units[start:stop] - first * GROUP).astype(np.int32), size)
             sums = _add_block(
                 statistics, dtype, draws, tuple(states.values()), sums, key,
                 np.asarray(first, np.int32),
@@ -204,7 +204,7 @@ def group_codes(groups: Vector, rows: int) -> np.ndarray:
 def _block_rows(statistics: Sequence[SummedStatistic], preds: np.ndarray) -> int:
     cells = [math.prod(s.shape) for s in statistics if isinstance(s, TableStatistic)]
     width = preds.shape[0] * max(columns_of(preds[0]), *cells, 1)
-    return max(1, min(_BLOCK, _BLOCK_NUMBERS // width) // _GROUP) * _GROUP
+    return max(1, min(_BLOCK, _BLOCK_NUMBERS // width) // GROUP) * GROUP
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -270,7 +270,7 @@ def poisson(key: jax.Array, count: int) -> jax.Array:
 
     JAX's own sampler loops. Beyond 12 the chance is below one in 2**32.
     """
-    bits = jax.random.bits(key, (count, _GROUP), jnp.uint32)
+    bits = jax.random.bits(key, (count, GROUP), jnp.uint32)
     below = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)])
     draws = jnp.zeros(bits.shape, jnp.int32)
     for quantile in np.floor(below * 2.0**32).astype(np.uint32):
@@ -278,8 +278,8 @@ def poisson(key: jax.Array, count: int) -> jax.Array:
     return draws
 
 
-def _signs(key: jax.Array, count: int) -> jax.Array:
+def signs(key: jax.Array, count: int) -> jax.Array:
     """Draws of 1 and -1, shape (count, group), a random bit each."""
-    bits = jax.random.bits(key, (-(-count // 32), 1, _GROUP), jnp.uint32)
+    bits = jax.random.bits(key, (-(-count // 32), 1, GROUP), jnp.uint32)
     each = (bits >> jnp.arange(32, dtype=jnp.uint32)[None, :, None]) & np.uint32(1)
-    return 2 * each.reshape(-1, _GROUP)[:count].astype(jnp.int32) - 1
+    return 2 * each.reshape(-1, GROUP)[:count].astype(jnp.int32) - 1

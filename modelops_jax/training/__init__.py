@@ -22,6 +22,7 @@ from ._config import config_from_dict as config_from_dict
 from ._config import load_config as load_config
 from ._dpo import DpoLoss as DpoLoss
 from ._dropout import dropout_words as dropout_words
+from ._environment import fingerprint as fingerprint
 from ._estimate import plan as plan
 from ._examples import Examples as Examples
 from ._examples import labels_in as labels_in

@@ -5,6 +5,7 @@ is removed only after that. It holds what a step changes and nothing else: the r
 function of the seed and the step, and frozen weights stay in their own files.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -25,8 +26,13 @@ from modelops_jax.models import CheckpointError
 from ._step import TrainState
 
 ARRAYS, RECORD = "state.safetensors", "state.json"
-_FORMAT = 2
+_FORMAT = 3
+_WITHOUT_RECORD_HASH = 2
 _PREFIX, _ASIDE = "step-", "earlier-"
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A file of a checkpoint is missing, cannot be read, or is not what was written."""
 
 
 class Checkpoint(NamedTuple):
@@ -85,7 +91,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:  # the latter from a disk that is full, too
         shutil.rmtree(temporary, ignore_errors=True)
         raise OSError(f"the checkpoint {final} could not be written: {error}") from error
-    for older in _checkpoints(folder)[:-keep]:
+    for older in checkpoints(folder)[:-keep]:
         at = int(older.name.removeprefix(_PREFIX))
         if at not in keep_steps and (keep_every is None or at % keep_every):
             shutil.rmtree(older)
@@ -101,6 +107,8 @@ def _write(folder: Path, step: int, state: TrainState, facts: Mapping[str, Any])
         "sha256": _checksum(folder / ARRAYS),
         "facts": dict(facts),
     }
+    # As JSON gives it back, which turns every key into a string.
+    record["record_sha256"] = _record_checksum(json.loads(json.dumps(record)))
     (folder / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), "utf-8")
     for path in (*folder.iterdir(), folder):
         _force_to_disk(path)
@@ -117,12 +125,20 @@ def set_aside_checkpoints(folder: str | Path) -> None:
     They are found no more by `latest_checkpoint`, and stay until `remove_set_aside`.
     """
     remove_set_aside(folder)
-    for path in _checkpoints(Path(folder)):
-        path.rename(path.with_name(_ASIDE + path.name))
+    for path in checkpoints(folder):
+        set_aside(path)
+
+
+def set_aside(path: Path) -> None:
+    """Put one checkpoint out of the way."""
+    aside = path.with_name(_ASIDE + path.name)
+    if aside.exists():
+        shutil.rmtree(aside)
+    path.rename(aside)
 
 
 def remove_set_aside(folder: str | Path) -> None:
-    """Remove what `set_aside_checkpoints` left, once the new run has something of its own."""
+    """Remove what was set aside, once the new run has something of its own."""
     for path in Path(folder).glob(f"{_ASIDE}{_PREFIX}*"):
         shutil.rmtree(path)
 
@@ -138,23 +154,12 @@ def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
         The checkpoint.
 
     Raises:
-        CheckpointError: The folder is no checkpoint, is damaged, or its arrays are not those of
-            `like`.
+        DamagedCheckpointError: The folder is no whole checkpoint, or the SHA-256 of its arrays or
+            its record is not the one that was written.
+        CheckpointError: Its format or its arrays are not those of `like`.
     """
     path = Path(path)
-    try:
-        record = json.loads((path / RECORD).read_text("utf-8"))
-        checksum = _checksum(path / ARRAYS)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is no checkpoint: {error.filename} is missing") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path / RECORD} is damaged: {error}") from error
-    if record["format"] != _FORMAT:
-        raise CheckpointError(f"{path}: format {record['format']}, expected {_FORMAT}")
-    if checksum != record["sha256"]:
-        raise CheckpointError(
-            f"{path / ARRAYS} is damaged: its SHA-256 is {checksum}, expected {record['sha256']}"
-        )
+    record = _read_record(path)
     arrays = load_file(path / ARRAYS)
     wanted = _named_leaves(like)
     if arrays.keys() != wanted.keys():
@@ -172,6 +177,38 @@ def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
     return Checkpoint(record["step"], state, record["facts"])
 
 
+def _read_record(path: Path) -> dict[str, Any]:
+    """The record of a checkpoint whose files are those that were written."""
+    try:
+        record = json.loads((path / RECORD).read_text("utf-8"))
+        checksum = _checksum(path / ARRAYS)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise DamagedCheckpointError(
+                f"{path} is no checkpoint: {error.filename} is missing"
+            ) from error
+        if error.errno == errno.EIO:
+            raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
+        raise
+    except ValueError as error:
+        raise DamagedCheckpointError(f"{path / RECORD} is damaged: {error}") from error
+    if not isinstance(record, dict) or "format" not in record:
+        raise DamagedCheckpointError(f"{path / RECORD} is damaged: it has no format")
+    own = record.pop("record_sha256", None)
+    found = _record_checksum(record)
+    if own != found and (own is not None or record["format"] == _FORMAT):
+        raise DamagedCheckpointError(
+            f"{path / RECORD} is damaged: the SHA-256 of what it says is {found}, expected {own}"
+        )
+    if record["format"] not in (_WITHOUT_RECORD_HASH, _FORMAT):
+        raise CheckpointError(f"{path}: format {record['format']}, expected {_FORMAT}")
+    if checksum != record["sha256"]:
+        raise DamagedCheckpointError(
+            f"{path / ARRAYS} is damaged: its SHA-256 is {checksum}, expected {record['sha256']}"
+        )
+    return record
+
+
 def _beside(array: np.ndarray, like: Any) -> jax.Array:
     """The array on the devices of `like`, divided over a mesh as that is."""
     if isinstance(like, jax.Array) and isinstance(like.sharding, NamedSharding):
@@ -181,17 +218,23 @@ def _beside(array: np.ndarray, like: Any) -> jax.Array:
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
     """The newest checkpoint of a run's folder, or None."""
-    found = _checkpoints(Path(folder))
+    found = checkpoints(folder)
     return found[-1] if found else None
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"{_PREFIX}{'[0-9]' * 8}"))
+def checkpoints(folder: str | Path) -> list[Path]:
+    """The checkpoints of a run's folder, the newest last."""
+    return sorted(Path(folder).glob(f"{_PREFIX}{'[0-9]' * 8}"))
 
 
 def _checksum(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record_checksum(record: Mapping[str, Any]) -> str:
+    """Of everything that a record says, however it is laid out."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _force_to_disk(path: Path) -> None:

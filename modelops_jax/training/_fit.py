@@ -83,7 +83,8 @@ def fit(
         folder: Where checkpoints are kept; none are written without it. They are written in the
             background, and an older one is removed only when a newer one is there whole. Those
             of an earlier run are removed once this one has written its first.
-        resume: Go on from the newest checkpoint in `folder`, if there is one.
+        resume: Go on from the newest checkpoint in `folder`, if there is one; from the newest one
+            that is sound, with a warning, if newer ones are damaged.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
         progress: "auto" shows a bar on a terminal and lines elsewhere; "off" shows nothing.
@@ -104,12 +105,19 @@ def fit(
         TypeError: The model, the configuration or a dataset is something else.
         ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
             needs held-out rows or a folder that are not given.
-        CheckpointError: `resume` finds a checkpoint that is damaged, or of another configuration,
-            other rows or another base model, which it knows by the hash of its weights.
+        CheckpointError: `resume` finds only checkpoints that are damaged, or one of another
+            configuration, other rows or another base model, which it knows by the hash of its
+            weights; or of other held-out rows where `config` compares evaluations.
         OSError: A checkpoint could not be written, for want of room say; the run ends at the step
             after, and the checkpoints before it stay and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
+
+    Warns:
+        UserWarning: `resume` leaves a damaged checkpoint aside, or goes on in another environment
+            (versions, processor, devices, XLA_FLAGS) than the checkpoint's, where the run is
+            numerically equal to an uninterrupted one, and not bit for bit; or evaluates on other
+            held-out rows.
     """
     if not isinstance(model, Model):
         raise TypeError(
@@ -140,7 +148,8 @@ def fit(
         trainable = shard_weights(trainable, mesh)
     dtype = activation_dtype(config)
     objective = Objective(model.config, config.lora, dtype, config.remat, loss)
-    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint, model)
+    evaluated = None if held_out is None else held_out.fingerprint
+    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint, evaluated, model)
     history = History(callback)
     with jax.set_mesh(mesh) if mesh else contextlib.nullcontext(), freed_after_compiling():
         plan = Plan(examples.rows, config, model, values=examples.values)

@@ -3,9 +3,8 @@
 import contextlib
 import dataclasses
 import json
-import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,17 @@ from modelops_jax.models import CheckpointError, Model
 from ._background import Background
 from ._checkpoint import (
     Checkpoint,
+    DamagedCheckpointError,
     checkpoint_path,
-    latest_checkpoint,
+    checkpoints,
     load_checkpoint,
     remove_set_aside,
     save_checkpoint,
+    set_aside,
     set_aside_checkpoints,
 )
 from ._config import TrainingConfig
+from ._environment import fingerprint
 from ._model_hash import model_hash
 from ._step import TrainState
 
@@ -38,48 +40,90 @@ class Saver:
         folder: Where they are kept.
         config: Decides which stay, and is written into each.
         rows: Fingerprint of the training rows, written into each.
+        held_out: Fingerprint of the held-out rows, or None, written into each.
         model: The base model, whose hash is written into each.
     """
 
-    def __init__(self, folder: Path | None, config: TrainingConfig, rows: str, model: Model):
-        self._folder, self._config, self._rows = folder, config, rows
+    def __init__(
+        self,
+        folder: Path | None,
+        config: TrainingConfig,
+        rows: str,
+        held_out: str | None,
+        model: Model,
+    ):
+        self._folder, self._config = folder, config
+        self._rows, self._held_out = rows, held_out
         self._model_hash = model_hash(model) if folder else ""
+        self._environment = fingerprint() if folder else {}
         self._saved_step = -1
         self._background = Background()
         self.newest: Path | None = None
 
     def resume(self, like: TrainState) -> Checkpoint | None:
-        """The newest checkpoint of the same run, if there is one.
+        """The newest sound checkpoint of the same run, if there is one.
 
         Raises:
-            CheckpointError: It is damaged, or of another configuration, other rows or another
-                base model.
+            CheckpointError: All are damaged, or it is of another configuration, other rows or
+                another base model.
 
         Warns:
-            UserWarning: It does not say of which base model it is.
+            UserWarning: Newer ones are damaged; it does not say of which base model it is; it was
+                made in another environment, or beside evaluations on other held-out rows.
         """
-        path = latest_checkpoint(self._folder) if self._folder else None
-        if path is None:
-            return None
-        loaded = load_checkpoint(path, like)
-        if loaded.facts["config"] != _as_json(self._config):
+        damaged: dict[Path, DamagedCheckpointError] = {}
+        for path in reversed(checkpoints(self._folder) if self._folder else []):
+            try:
+                loaded = load_checkpoint(path, like)
+            except DamagedCheckpointError as error:
+                damaged[path] = error
+                continue
+            self._check(path, loaded.facts)
+            _leave_out(damaged, path)
+            self.newest, self._saved_step = path, loaded.step
+            return loaded
+        for error in damaged.values():
+            raise error
+        return None
+
+    def _check(self, path: Path, facts: dict[str, Any]) -> None:
+        """Refuse the checkpoint of another run, and say what the same run would not promise."""
+        if facts["config"] != _as_json(self._config):
             raise CheckpointError(f"{path} was made with another training configuration")
-        if loaded.facts["rows"] != self._rows:
+        if facts["rows"] != self._rows:
             raise CheckpointError(f"{path} was made with other training rows")
-        found = loaded.facts.get("base_model")
+        found = facts.get("base_model")
         if found is None:
-            warnings.warn(
+            _warn(
                 f"{path} does not say which base model it was made on, as versions before the hash "
-                "was kept did not; it is taken to be this one",
-                stacklevel=4,
+                "was kept did not; it is taken to be this one"
             )
         elif found != self._model_hash:
             raise CheckpointError(
                 f"{path} was made on another base model: the hash of its weights and architecture "
                 f"is {found}, that of this one is {self._model_hash}"
             )
-        self.newest, self._saved_step = path, loaded.step
-        return loaded
+        if facts.get("held_out", self._held_out) != self._held_out:
+            if self._config.keep_best or self._config.early_stopping_patience:
+                raise CheckpointError(
+                    f"{path} was made with other held-out rows; training.keep_best and "
+                    "early_stopping_patience compare evaluations, which have to be on the same ones"
+                )
+            _warn(
+                f"{path} was made with other held-out rows: the history's evaluations up to there "
+                "are not to be compared with those after it"
+            )
+        environment = facts["environment"]
+        others = [
+            f"{key} was {environment.get(key)!r} and is {here!r}"
+            for key, here in _as_json(self._environment).items()
+            if environment.get(key) != here
+        ]
+        if others:
+            _warn(
+                f"{path} was made in another environment, so the run will equal an uninterrupted "
+                f"one numerically and not bit for bit: {'; '.join(others)}"
+            )
 
     def set_aside(self) -> None:
         """Begin anew: an earlier run's checkpoints go once this one has written its first."""
@@ -102,11 +146,8 @@ class Saver:
             "config": _as_json(self._config),
             "rows": self._rows,
             "base_model": self._model_hash,
-            "environment": {
-                "jax": jax.__version__,
-                "devices": [device.device_kind for device in jax.devices()],
-                "cpu_count": os.cpu_count(),
-            },
+            "held_out": self._held_out,
+            "environment": self._environment,
         }
         self._background.wait()  # two copies of a state would be too many
         # On a CPU these are views; JAX gives no buffer away that has one.
@@ -156,6 +197,20 @@ class Saver:
         return load_checkpoint(checkpoint_path(self._folder, step), like)
 
 
-def _as_json(config: TrainingConfig) -> dict[str, Any]:
-    """The configuration as JSON gives it back, so that both can be compared."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+def _leave_out(damaged: Mapping[Path, CheckpointError], sound: Path) -> None:
+    """Put damaged checkpoints where their steps can be saved again, and say so."""
+    for path, error in damaged.items():
+        set_aside(path)
+        _warn(f"{error}; the run goes on from {sound}, the newest sound checkpoint")
+
+
+def _warn(message: str) -> None:
+    # From here through its caller, `resume`, the run and `fit` to the caller of that.
+    warnings.warn(message, stacklevel=6)
+
+
+def _as_json(value: Any) -> Any:
+    """As JSON gives it back, so that both can be compared."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.loads(json.dumps(value))

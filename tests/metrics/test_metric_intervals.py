@@ -166,11 +166,11 @@ def test_drawn_tables_have_the_rows_of_the_table():
 
 
 def test_what_has_no_bootstrap_is_refused_by_name():
-    """Average precision has none, weighted cells are not drawn, and options have their bounds."""
+    """A maximum has none, weighted cells are not drawn, and options have their bounds."""
     y_true, y_pred = labelled(50, classes=2)
-    assert metric("average_precision_score").resampling is None
-    with pytest.raises(ValueError, match="ap: average_precision_score has no bootstrap"):
-        bootstrap_intervals({"ap": metric("average_precision_score")}, y_true, y_pred)
+    assert metric("max_error").resampling is None
+    with pytest.raises(ValueError, match="worst: max_error has no interval: the largest"):
+        bootstrap_intervals({"worst": metric("max_error")}, y_true, y_pred)
     weighted = compute(MACRO_F1, y_true, y_pred, weight=np.ones(50)).states
     with pytest.raises(ValueError, match="f1: drawing cells needs a table of unweighted counts"):
         count_intervals(MACRO_F1, weighted)

@@ -18,6 +18,7 @@ from modelops_jax.training import (
     TrainingConfig,
     TrainingDiverged,
     TrainState,
+    _saver,
     evaluate_loss,
     fit,
     gradient_sums,
@@ -221,6 +222,69 @@ def test_resume_refuses_other_rows(model, rows, tmp_path):
         fit(model, rows[1:], config=QUICK, folder=tmp_path, resume=True, progress="off")
 
 
+def flip_a_bit(path):
+    """Damage a file as a disk does."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_checkpoint_costs_its_steps_and_not_the_run(model, rows, tmp_path):
+    """The newest sound one is gone on from, to the end of the uninterrupted run."""
+    config = dataclasses.replace(QUICK, checkpoint_every=1, keep_checkpoints=3)
+    seen = []
+    again = {"config": config, "folder": tmp_path, "progress": "off"}
+    fit(model, rows, **again, callback=seen.append, stop=lambda: len(seen) == 4)
+    kept = sorted(tmp_path.iterdir())
+    flip_a_bit(kept[-1] / "state.safetensors")
+    (kept[-2] / "state.json").unlink()
+    with pytest.warns(UserWarning, match="newest sound") as warned:
+        rest = fit(model, rows, **again, resume=True)
+    assert [record["step"] for record in rest.history] == [1, 2, 3, 4, 5, 6]
+    assert len(warned) == 2
+    for warning, bad in zip(warned, reversed(kept[1:]), strict=True):
+        assert str(bad) in str(warning.message)
+        assert f"goes on from {kept[0]}, the newest sound" in str(warning.message)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        f"step-0000000{step}" for step in (4, 5, 6)
+    ]
+    whole = fit(model, rows, config=config, progress="off")
+    assert_equal_trees(rest.model.params, whole.model.params)
+    for path in tmp_path.iterdir():
+        flip_a_bit(path / "state.json")
+    with pytest.raises(CheckpointError, match=r"step-00000006.*damaged"):
+        fit(model, rows, **again, resume=True)
+
+
+def test_another_environment_and_other_held_out_rows_are_told(model, rows, tmp_path, monkeypatch):
+    """What a resumed run does not promise then; and nothing is said where all is the same."""
+    config = dataclasses.replace(QUICK, max_steps=2)
+    again = {"config": config, "folder": tmp_path, "progress": "off", "resume": True}
+    fit(model, rows, **again, eval=rows[:2])
+    fit(model, rows, **again, eval=rows[:2])
+    with pytest.warns(UserWarning, match="step-00000002 was made with other held-out rows"):
+        fit(model, rows, **again, eval=rows[:3])
+    with pytest.warns(UserWarning, match="step-00000002 was made with other held-out rows"):
+        fit(model, rows, **again)
+    here = _saver.fingerprint()
+    elsewhere = here | {"cpu_count": 999, "packages": {"jax": "0.1"}}
+    monkeypatch.setattr(_saver, "fingerprint", lambda: elsewhere)
+    message = (
+        rf"numerically and not bit for bit: cpu_count was {here['cpu_count']} and is 999; pack"
+    )
+    with pytest.warns(UserWarning, match=message):
+        fit(model, rows, **again, eval=rows[:2])
+
+
+def test_evaluations_that_are_compared_have_to_be_on_the_same_rows(model, rows, tmp_path):
+    """The best of losses on other rows would be the best of nothing."""
+    config = dataclasses.replace(QUICK, max_steps=1, keep_best=True)
+    again = {"config": config, "folder": tmp_path, "progress": "off", "resume": True}
+    fit(model, rows, **again, eval=rows[:2])
+    with pytest.raises(CheckpointError, match=r"other held-out rows; training\.keep_best"):
+        fit(model, rows, **again, eval=rows[:3])
+
+
 def test_a_new_run_does_not_continue_an_earlier_one(model, rows, tmp_path):
     """Begun anew in a used folder and killed before its first save, it starts from step 0."""
     earlier = fit(model, rows, config=QUICK, folder=tmp_path, progress="off").checkpoint
@@ -377,6 +441,37 @@ class TestCheckpoint:
             load_checkpoint(path, self.STATE)
         (path / "state.json").write_text('{"format"')
         with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+            load_checkpoint(path, self.STATE)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ('"loss": 1.5', '"loss": 1.6'),
+            ('"step": 5', '"step": 6'),
+            ('"format": 3', '"format": 2'),
+            ('"format": 3,', ""),
+            ('"record_sha256"', '"record_sha257"'),
+            ("nan", "nun"),
+        ],
+    )
+    def test_a_record_that_says_something_else_is_noticed(self, tmp_path, before, after):
+        """Every fact and every field is covered by the record's own hash; its layout is not."""
+        facts = {"history": [{"loss": 1.5}], "by step": {10: (1e-300, "nan"), 9: float("nan")}}
+        path = save_checkpoint(tmp_path, 5, self.STATE, facts)
+        record = path / "state.json"
+        text = record.read_text()
+        record.write_text(text.replace("\n", "\n\n"))
+        assert load_checkpoint(path, self.STATE).facts["history"] == [{"loss": 1.5}]
+        assert before in text
+        record.write_text(text.replace(before, after))
+        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+            load_checkpoint(path, self.STATE)
+
+    def test_a_later_format_is_not_called_damaged(self, tmp_path):
+        """A newer version may have written it."""
+        path = save_checkpoint(tmp_path, 5, self.STATE, {})
+        (path / "state.json").write_text('{"format": 4}')
+        with pytest.raises(CheckpointError, match="format 4, expected 3"):
             load_checkpoint(path, self.STATE)
 
     def test_foreign_arrays_are_named(self, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import jax
 
@@ -17,17 +18,18 @@ def fingerprint() -> dict[str, object]:
     Asks jax for its devices, so it is called in the thread that trains.
 
     Returns:
-        Values that JSON can hold: versions, machine, CPU count (the number of threads changes the
-        last bits of sums), devices and XLA_FLAGS.
+        Values that JSON can hold: versions, machine, processor (the instructions that it has decide
+        how sums are formed), CPU count (so does the number of threads), devices and XLA_FLAGS.
 
     Example:
-        >>> sorted(fingerprint())
-        ['cpu_count', 'devices', 'machine', 'packages', 'platform', 'python', 'xla_flags']
+        >>> print(*fingerprint())
+        python platform machine processor cpu_count devices xla_flags packages
     """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "cpu_count": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
@@ -36,3 +38,13 @@ def fingerprint() -> dict[str, object]:
             **{name: version(name) for name in _DEPENDENCIES},
         },
     }
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

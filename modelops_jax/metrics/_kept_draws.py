@@ -1,0 +1,158 @@
+"""Bootstrap, jackknife and swaps of kept rows: how often each row counts, some sets at a time.
+
+What a row, or a group of rows, draws depends on its place and the seed alone, and every metric
+and model is measured on the same draws. Memory is that of some sets of counts, a byte a row each.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._compute import computed_now
+from ._interval import Resampled
+from ._kept_rows import KeptRows
+from ._metric import Metric
+from ._reweighed import Reweighed
+from ._row_draws import GROUP, PARTS, group_codes, poisson, signs
+from ._statistic import Statistic
+from ._types import State, Vector
+
+# Sets that are drawn from one key.
+_AT_ONCE = 16
+# Units that are drawn in one call: of more the last calls are padded.
+_CALLS = (GROUP, 4 * GROUP, 16 * GROUP, 64 * GROUP)
+# Numbers of one measurement: of more its columns leave the cache, and take three times as long.
+_BLOCK_NUMBERS = 1 << 17
+
+
+class KeptDraws:
+    """The draws of so many rows, each a unit of its own or all rows of a group one."""
+
+    def __init__(self, rows: int, groups: Vector | None, seed: int) -> None:
+        self._codes = None if groups is None else group_codes(groups, rows)
+        self._units = rows if self._codes is None else int(self._codes.max(initial=-1)) + 1
+        self._seed = seed
+
+    def resamples(self, several: int) -> Iterator[np.ndarray]:
+        """Poisson(1) counts, shape (sets, rows), until there are `several` sets."""
+        return self._drawn(several, "poisson")
+
+    def swaps(self, several: int) -> Iterator[np.ndarray]:
+        """0 or 1 with chance 1/2 each, shape (sets, rows)."""
+        return self._drawn(several, "swaps")
+
+    def left_out(self) -> Iterator[np.ndarray]:
+        """The jackknife's: 0 for the rows of one part in turn, of at most 512, and 1 for others."""
+        parts = max(1, min(self._units, PARTS))
+        part = np.arange(self._units) % parts
+        for first in range(0, parts, _AT_ONCE):
+            which = np.arange(first, min(first + _AT_ONCE, parts))
+            yield self._of_rows((part[None, :] != which[:, None]).astype(np.uint8))
+
+    def _drawn(self, several: int, kind: str) -> Iterator[np.ndarray]:
+        with computed_now():
+            key = jax.random.fold_in(jax.random.key(self._seed), 1 + (kind == "swaps"))
+        for place, first in enumerate(range(0, several, _AT_ONCE)):
+            with computed_now():
+                of_sets = jax.random.fold_in(key, place)
+                parts = [
+                    _draw(kind, of_sets, np.asarray(start // GROUP, np.int32), size)
+                    for start, size in self._calls()
+                ]
+            counts = np.concatenate([np.asarray(part) for part in parts], axis=1)
+            yield self._of_rows(counts[: several - first, : self._units])
+
+    def _calls(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, max(1, self._units), _CALLS[-1]):
+            left = min(self._units - start, _CALLS[-1])
+            yield start, next(size for size in _CALLS if size >= left)
+
+    def _of_rows(self, counts: np.ndarray) -> np.ndarray:
+        return counts if self._codes is None else counts[:, self._codes]
+
+
+def resample_kept(
+    metrics: Mapping[str, Metric],
+    states: Mapping[Statistic, State],
+    *,
+    groups: Vector | None,
+    n_resamples: int,
+    jackknife: bool,
+    seed: int,
+) -> dict[str, Resampled]:
+    """The values of metrics of kept rows over resamples of them, from their concrete states.
+
+    Args:
+        metrics: metrics that `Metric.reweighed` can measure.
+        states: the concrete state of each of their statistics.
+        groups: None, or for every row its group, shape (n,): all rows of a group draw alike.
+        n_resamples: how many resamples.
+        jackknife: whether to leave out parts of the rows as well.
+        seed: of the draws.
+    """
+    own = {n: [states[s] for s in metric.statistics] for n, metric in metrics.items()}
+    rows = {len(state.weight) for several in own.values() for state in several}
+    draws = KeptDraws(rows.pop() if rows else 0, groups, seed)
+    measures = {name: metric.reweighed(own[name]) for name, metric in metrics.items()}
+    drawn = measured(measures, draws.resamples(n_resamples))
+    left = measured(measures, draws.left_out()) if jackknife else {}
+    return {
+        name: Resampled(np.asarray(metric.finalize(own[name]).value), drawn[name], left.get(name))
+        for name, metric in metrics.items()
+    }
+
+
+def measured(
+    measures: Mapping[Any, Reweighed], sets: Iterator[np.ndarray]
+) -> dict[Any, np.ndarray]:
+    """Each measure's values on all sets of counts, shape (sets, ...)."""
+    found: dict[Any, list[np.ndarray]] = {name: [] for name in measures}
+    for counts in sets:
+        for name, measure in measures.items():
+            found[name].append(of_sets(measure, counts))
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def of_sets(measure: Reweighed, counts: np.ndarray) -> np.ndarray:
+    """A measure's values on sets of counts, of which as many are taken at once as fit a cache."""
+    several = max(1, _BLOCK_NUMBERS // max(1, counts.shape[1]))
+    parts = [counts[at : at + several] for at in range(0, len(counts), several)]
+    return np.concatenate([measure(part) for part in parts])
+
+
+def swapped_values(
+    metric: Metric, states: Sequence[State], others: Sequence[State], draws: KeptDraws, several: int
+) -> np.ndarray:
+    """The metric's differences where rows of two models have been swapped, shape (swaps, ...).
+
+    The rows of both are sorted together, and a row of either counts or does not. Where only the
+    order of the scores counts, each model's are its ranks before, as their scales may differ.
+    """
+    both = []
+    for statistic, one, other in zip(metric.statistics, states, others, strict=True):
+        assert isinstance(statistic, KeptRows)
+        both.append(statistic.join([metric.exchangeable(one), metric.exchangeable(other)]))
+    measure = metric.reweighed(both)
+
+    def difference(swap: np.ndarray) -> np.ndarray:
+        stay = 1 - swap
+        return measure(np.hstack([stay, swap])) - measure(np.hstack([swap, stay]))
+
+    return measured({"it": difference}, draws.swaps(several))["it"]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _draw(kind: str, key: jax.Array, first: jax.Array, size: int) -> jax.Array:
+    """What so many units from a group's first on draw, uint8 of shape (sets, size)."""
+    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(
+        first + jnp.arange(size // GROUP, dtype=jnp.int32)
+    )
+    draw: Callable[..., jax.Array] = poisson if kind == "poisson" else signs
+    drawn = jax.vmap(functools.partial(draw, count=_AT_ONCE))(keys)
+    if kind != "poisson":
+        drawn = (drawn + 1) // 2
+    return jnp.swapaxes(drawn, 0, 1).reshape(_AT_ONCE, size).astype(jnp.uint8)
