@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax.numpy as jnp
 import pytest
@@ -81,5 +82,5 @@ def test_one_cpu_takes_the_arrays_over(found):
 def test_a_layer_is_written_into_the_array_that_is_there():
     """The stacked array is not copied for each of its layers."""
     array = jnp.zeros((3, 4, 5))
-    lowered = _with_layer.lower(array, 1, jnp.ones((4, 5)), place=None)
+    lowered: Any = _with_layer.lower(array, 1, jnp.ones((4, 5)), place=None)
     assert lowered.compile().memory_analysis().alias_size_in_bytes == array.nbytes
