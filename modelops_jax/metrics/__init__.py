@@ -31,6 +31,7 @@ from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._confidence import IntervalMethod as IntervalMethod
 from ._confidence import confidence_intervals as confidence_intervals
 from ._confidence import state_intervals as state_intervals
 from ._correlation import concordance_corrcoef as concordance_corrcoef
