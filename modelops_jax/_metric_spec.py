@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+_BETWEEN_OPTIONS = re.compile(r",(?![^\[]*\])")  # not the commas of a list
 _SPEC = re.compile(r"(?:(?P<key>[^=:,]+)=)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<options>.+))?")
 
 
@@ -18,7 +19,7 @@ class MetricSpec(NamedTuple):
 def read_metric(text: str) -> MetricSpec:
     """A metric as it is written.
 
-    Values are JSON where they are (`2`, `0.5`, `true`, `null`), else text.
+    Values are JSON where they are (`2`, `0.5`, `true`, `null`, `[0.2,0.8]`), else text.
 
     Raises:
         ValueError: another form.
@@ -28,10 +29,13 @@ def read_metric(text: str) -> MetricSpec:
         MetricSpec(key='f2', name='fbeta_score', options={'beta': 2, 'average': 'micro'})
         >>> read_metric("fbeta_score:beta=2").key
         'fbeta_score:beta=2'
+        >>> read_metric("r2_score:multioutput=[0.2,0.8],force_finite=false").options
+        {'multioutput': [0.2, 0.8], 'force_finite': False}
     """
     found = _SPEC.fullmatch(text)
     options: dict[str, Any] = {}
-    for part in found["options"].split(",") if found and found["options"] else ():
+    written = found["options"] if found else None
+    for part in _BETWEEN_OPTIONS.split(written) if written else ():
         option, equals, value = part.partition("=")
         if not (option.isidentifier() and equals) or option in options:
             found = None

@@ -54,11 +54,11 @@ def tfidf_baseline(train: Dataset, test: Dataset) -> list[str]:
     return fitted.predict(column(test, "prompt")).tolist()
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> list[dict]:
     parser = argparse.ArgumentParser(description="Fine-tune on spam and ham, and report.")
     parser.add_argument("--config", default="configs/lora_spam.toml")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     run = load_config(arguments.config, arguments.overrides)
     if run.data.test is None or run.data.eval_fraction is None:
         parser.error(f"{arguments.config}: this recipe needs data.test and data.eval_fraction")
@@ -66,7 +66,6 @@ def main() -> None:
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
     sample, _ = test.split(0.25, seed=0)  # the base model talks on, which takes time
     model = load(run.model)
-
     said = ask(model, sample, "base model")
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
     answers = ask(result.model, test, "fine-tuned model")
@@ -94,6 +93,7 @@ def main() -> None:
     )
     reports.print_summary(report)
     print(f"Report: {reports.write_html(report, run.output / 'report.html')}")
+    return result.history
 
 
 if __name__ == "__main__":

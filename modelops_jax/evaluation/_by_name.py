@@ -100,7 +100,9 @@ class TableMetric(OnePassMetric):
             if self.reads_scores and ignored is not None and "ignore_index" not in known:
                 raise ValueError(f"{metric} reads y_score, and has no option ignore_index")
         # A mistake in the options shows here, before there are rows.
-        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": 2}
+        each = options.get("multioutput")
+        outputs = 2 if each is None or isinstance(each, str) else len(each)
+        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": outputs}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
         rows = {option: value for option, value in rows.items() if option in self._takes}
         given = {option: v for option, v in options.items() if option != "positive_class"}
@@ -151,8 +153,9 @@ class TableMetric(OnePassMetric):
             if self._ignore_index is not None:
                 given["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **given)
-        if isinstance(pair, ValuePair) and pair.outputs is not None:
-            return numeric.metric(self._metric, **self._options, num_outputs=pair.outputs)
+        if isinstance(pair, ValuePair) or "num_outputs" in self._takes:  # or a stream of such rows
+            of_row = {} if pair.outputs is None else {"num_outputs": pair.outputs}
+            return numeric.metric(self._metric, **self._options, **of_row)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
         options = dict(self._options)
@@ -179,7 +182,7 @@ class TableMetric(OnePassMetric):
     def facts(self, pair: Any) -> Mapping[str, Any]:
         if isinstance(pair, LabelPair):
             return pair.facts()
-        if isinstance(pair, ValuePair | QueryPair):
+        if isinstance(pair, ValuePair | QueryPair) or "num_outputs" in self._takes:
             return pair.facts()
         return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
 
@@ -257,7 +260,8 @@ def _check_options(metric: str, options: Mapping[str, Any]) -> None:
         info = numeric.METRICS[metric]
         if option in _DECIDED and option in info.options and info.inputs != "tokens":
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
-    if options.get("multioutput") == "raw_values":
+    multioutput = options.get("multioutput")
+    if isinstance(multioutput, str) and multioutput == "raw_values":
         raise ValueError(
             f"{metric}: multioutput='raw_values' gives more than one number; pass an average"
         )

@@ -3,7 +3,7 @@
 request.json    base model, resolved model and configuration as they were given
 train.jsonl     the rows; eval.jsonl as well when rows were given for evaluation
 config.json     the configuration in full, and the environment of the latest attempt
-metrics.jsonl   one record per logged step of every attempt
+metrics.jsonl   the records of the run; what an attempt does again stands there once
 traceback.txt   of every attempt that failed
 model/          the trained weights, a Hugging Face folder; there once all of it is there
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops_jax.data import Dataset, RowKind, write_atomic
+from modelops_jax.training import append_history
 
 
 @dataclass(frozen=True)
@@ -94,36 +95,24 @@ class JobFolder:
     def open_metrics(self, attempt: int) -> Iterator[Callable[[dict[str, Any]], None]]:
         """Open the log of training records for appending.
 
+        Steps that an earlier attempt has logged and this one does again are taken out of the file
+        at its first record, and half a line that a kill left.
+
         Args:
             attempt: written into every record, so that a restart can be told from its forerunner.
 
         Returns:
             A function that appends one record and hands it to the operating system at once.
         """
-        with open(self.metrics_path, "ab+") as file:
-            # A killed attempt may have left half a line, which would spoil the next one.
-            file.seek(0)
-            file.truncate(_end_of_last_line(file.read()))
-
-            def append(record: dict[str, Any]) -> None:
-                line = json.dumps({"attempt": attempt, **record}) + "\n"
-                file.write(line.encode())
-                file.flush()
-
-            yield append
+        with append_history(self.metrics_path, resume=True) as append:
+            yield lambda record: append({"attempt": attempt, **record})
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The records of the run, oldest first; steps that an attempt repeated count once."""
+        """The records of the run, oldest first, each step as the last attempt saw it."""
         if not self.metrics_path.exists():
             return []
-        written = self.metrics_path.read_bytes()
-        run: list[dict[str, Any]] = []
-        for line in written[: _end_of_last_line(written)].splitlines():
-            record = json.loads(line)
-            if run and record["attempt"] != run[-1]["attempt"]:
-                run = [earlier for earlier in run if earlier["step"] < record["step"]]
-            run.append(record)
-        return run
+        whole, _, _ = self.metrics_path.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def write_traceback(self, text: str) -> None:
         """Keep the traceback of a failure."""
@@ -150,7 +139,3 @@ class JobFolder:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
-
-
-def _end_of_last_line(written: bytes) -> int:
-    return written.rfind(b"\n") + 1

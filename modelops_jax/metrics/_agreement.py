@@ -5,7 +5,7 @@ from typing import Any, get_args
 from ._call import call
 from ._classification import confusion, label_counts
 from ._count_finalizers import ClassCorrelation, Distance, Kappa, MeanRecall
-from ._label_finalizers import AverageOfLabels, OfLabels, require_average_of_labels
+from ._label_finalizers import AverageOfLabels, OfLabels, refuse_average, require_average_of_labels
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
 
@@ -40,11 +40,7 @@ def _agreement(
         counts = label_counts(num_labels, num_classes, ignore_index)
         require_average_of_labels(average)
         return Metric(name, (counts,), OfLabels(finalizer, average))
-    if average != "macro":
-        raise ValueError(
-            f"average={average!r} is for rows of several labels and needs num_labels; of one "
-            f"label a row {name} is one number of all classes"
-        )
+    refuse_average(name, average)
     statistic = confusion(2 if num_classes is None else num_classes, ignore_index)
     return Metric(name, (statistic,), finalizer)
 

@@ -105,7 +105,7 @@ class ClassAreas:
             member = state.label[:, None] == xp.asarray(np.array([classes], np.int32))
             weight = xp.repeat(state.weight, len(classes))
             flat = Scores(state.score.reshape(-1), member.reshape(-1), weight, state.invalid)
-            values, undefined = self._values(xp, [flat])
+            values, undefined = areas(xp, self.of, [flat])
             return Outcome(values[0], undefined.sum())
         members = [state.label == k for k in classes]
         none = xp.zeros_like(state.weight)
@@ -115,7 +115,7 @@ class ClassAreas:
                 Scores(state.score[:, k], member, state.weight, state.invalid)
                 for k, member in enumerate(members)
             ]
-            values, undefined = self._values(xp, scored)
+            values, undefined = areas(xp, self.of, scored)
         else:
             pairs = list(itertools.combinations(classes, 2))
             scored = []
@@ -123,7 +123,7 @@ class ClassAreas:
                 weight = xp.where(members[one] | members[other], state.weight, none)
                 for k in (one, other):
                     scored.append(Scores(state.score[:, k], members[k], weight, state.invalid))
-            values, undefined = self._values(xp, scored)
+            values, undefined = areas(xp, self.of, scored)
             values, undefined = values.reshape(-1, 2).mean(axis=1), undefined[::2]
             first, second = np.array(pairs, np.int32).T
             rows = rows[first] + rows[second]
@@ -171,17 +171,24 @@ class ClassAreas:
         if self.average is None:
             return values
         weight = rows.astype(values.dtype) if self.average == "weighted" else xp.ones_like(values)
-        if self.absent == "skip":
-            weight = xp.where(undefined, xp.zeros_like(weight), weight)
-            values = xp.where(undefined, xp.zeros_like(values), values)
-        total = weight.sum(axis=-1)
-        mean = (values * weight).sum(axis=-1) / xp.where(total > 0, total, xp.ones_like(total))
-        return xp.where(total > 0, mean, float("nan"))
+        return mean_of_areas(xp, values, undefined, weight, self.absent)
 
-    def _values(self, xp: Any, scored: list[Scores]) -> tuple[Any, Any]:
-        if xp is np:
-            measure = pair_area_on_host if self.of == "area" else average_precision_on_host
-            values, undefined = zip(*(measure(one) for one in scored), strict=True)
-            return np.array(values), np.array(undefined)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *scored)
-        return jax.vmap(pair_area if self.of == "area" else average_precision)(stacked)
+
+def areas(xp: Any, of: str, scored: list[Scores]) -> tuple[Any, Any]:
+    """The area or average precision of each, and where it is undefined."""
+    if xp is np:
+        measure = pair_area_on_host if of == "area" else average_precision_on_host
+        values, undefined = zip(*(measure(one) for one in scored), strict=True)
+        return np.array(values), np.array(undefined)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *scored)
+    return jax.vmap(pair_area if of == "area" else average_precision)(stacked)
+
+
+def mean_of_areas(xp: Any, values: Any, undefined: Any, weight: Any, absent: str) -> Any:
+    """The weighted mean over the last axis, nan with an undefined one unless `absent` skips it."""
+    if absent == "skip":
+        weight = xp.where(undefined, xp.zeros_like(weight), weight)
+        values = xp.where(undefined, xp.zeros_like(values), values)
+    total = weight.sum(axis=-1)
+    mean = (values * weight).sum(axis=-1) / xp.where(total > 0, total, xp.ones_like(total))
+    return xp.where(total > 0, mean, float("nan"))

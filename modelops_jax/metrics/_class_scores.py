@@ -1,5 +1,7 @@
 """Scores (higher is better) and losses (lower is better) of scores or probabilities of classes."""
 
+from typing import Any
+
 from ._call import call
 from ._class_rows import (
     AmongTop,
@@ -9,8 +11,11 @@ from ._class_rows import (
     squared_distance,
     squared_distance_of_logits,
 )
+from ._classification import label_counts
 from ._finalizers import Mean, Share
 from ._ignored import as_ignored
+from ._label_finalizers import AverageOfLabels, refuse_average, require_average_of_labels
+from ._label_scores import LabelMean, LabelScoreSums
 from ._metric import Metric
 from ._row_functions import RowFunction
 from ._types import Matrix, Value, Vector
@@ -26,24 +31,37 @@ def top_k_accuracy_score_metric(*, k: int = 2, ignore_index: int | None = None) 
     return Metric("top_k_accuracy_score", (statistic,), Share())
 
 
-def log_loss_metric(*, from_logits: bool = False, ignore_index: int | None = None) -> Metric:
+def log_loss_metric(*, from_logits: bool = False, **config: Any) -> Metric:
     """The metric of `log_loss`."""
     row = cross_entropy if from_logits else negative_log_probability
-    return _mean_of(row, "log_loss", from_logits, ignore_index)
+    return _mean_of(row, "log_loss", from_logits, **config)
 
 
-def brier_score_loss_metric(
-    *, from_logits: bool = False, ignore_index: int | None = None
-) -> Metric:
+def brier_score_loss_metric(*, from_logits: bool = False, **config: Any) -> Metric:
     """The metric of `brier_score_loss`."""
     row = squared_distance_of_logits if from_logits else squared_distance
-    return _mean_of(row, "brier_score_loss", from_logits, ignore_index)
+    return _mean_of(row, "brier_score_loss", from_logits, **config)
 
 
-def _mean_of(row: RowFunction, name: str, from_logits: bool, ignore_index: int | None) -> Metric:
+def _mean_of(
+    row: RowFunction,
+    name: str,
+    from_logits: bool,
+    /,
+    num_labels: int | None = None,
+    average: str | None = "macro",
+    ignore_index: int | None = None,
+) -> Metric:
     ignored = as_ignored(ignore_index)
-    statistic = ClassRowMean(row, probabilities=not from_logits, ignore_index=ignored)
-    return Metric(name, (statistic,), Mean())
+    if num_labels is None:
+        refuse_average(name, average)
+        statistic = ClassRowMean(row, probabilities=not from_logits, ignore_index=ignored)
+        return Metric(name, (statistic,), Mean())
+    require_average_of_labels(average)
+    labels = label_counts(num_labels).num_labels
+    return Metric(
+        name, (LabelScoreSums(row, labels, not from_logits, ignored),), LabelMean(average)
+    )
 
 
 def top_k_accuracy_score(
@@ -56,6 +74,9 @@ def top_k_accuracy_score(
     axis_name: str | None = None,
 ) -> Value:
     """Top-k accuracy: the weighted share of rows whose label is among the k highest scores.
+
+    Not defined for rows of several labels: how many of a row's labels are among its k highest
+    scores is what `precision_at_k` and `recall_at_k` say, each row being a group.
 
     Args:
         y_true: reference labels, shape (n,), integers in 0 to c - 1.
@@ -87,11 +108,13 @@ def top_k_accuracy_score(
 
 
 def log_loss(
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     from_logits: bool = False,
+    num_labels: int | None = None,
+    average: AverageOfLabels | str | None = "macro",
     ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
@@ -104,12 +127,18 @@ def log_loss(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
             probability. Never guessed.
-        ignore_index: rows with this true label are as good as absent, whatever was predicted.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels): 0 or 1 (booleans) for
+            each of the labels that a row may have, and the probability of each, which need not
+            sum to 1 (the sigmoid of each logit).
+        average: with `num_labels`, "micro" (all entries together), "macro" (mean over labels),
+            "weighted" (by their true rows) or None (one value per label).
+        ignore_index: rows with this true label are as good as absent, whatever was predicted; of
+            rows of several, the labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf], in nats; best 0. inf where a label has probability 0, which is not
-        clipped. nan of no rows.
+        clipped. nan of no rows. Without an average of labels shape (num_labels,).
 
     Raises:
         ValueError: shapes that do not fit; concrete labels outside the classes, and rows that are
@@ -124,16 +153,20 @@ def log_loss(
 
     Source: Good, "Rational decisions", Journal of the Royal Statistical Society B, 1952.
     """
-    metric = log_loss_metric(from_logits=from_logits, ignore_index=ignore_index)
+    metric = log_loss_metric(
+        from_logits=from_logits, num_labels=num_labels, average=average, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def brier_score_loss(
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     from_logits: bool = False,
+    num_labels: int | None = None,
+    average: AverageOfLabels | str | None = "macro",
     ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
@@ -149,11 +182,18 @@ def brier_score_loss(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         from_logits: y_pred holds logits, whose softmax (of shape (n,): sigmoid) is the
             probability. Never guessed.
-        ignore_index: rows with this true label are as good as absent, whatever was predicted.
+        num_labels: if given, y_true and y_pred have shape (n, num_labels): 0 or 1 (booleans) for
+            each of the labels that a row may have, and the probability of each, which need not
+            sum to 1 (the sigmoid of each logit).
+        average: with `num_labels`, "micro" (all entries together), "macro" (mean over labels),
+            "weighted" (by their true rows) or None (one value per label).
+        ignore_index: rows with this true label are as good as absent, whatever was predicted; of
+            rows of several, the labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, 1], of more than two classes in [0, 2]; best 0. nan of no rows.
+        Without an average of labels shape (num_labels,).
 
     Raises:
         ValueError: shapes that do not fit; concrete labels outside the classes, and rows that are
@@ -168,5 +208,7 @@ def brier_score_loss(
 
     Source: Brier, "Verification of forecasts expressed in terms of probability", 1950.
     """
-    metric = brier_score_loss_metric(from_logits=from_logits, ignore_index=ignore_index)
+    metric = brier_score_loss_metric(
+        from_logits=from_logits, num_labels=num_labels, average=average, ignore_index=ignore_index
+    )
     return call(metric, y_true, y_pred, weight, axis_name)

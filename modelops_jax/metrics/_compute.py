@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._groups import check_groups
+from ._groups import check_groups, check_ids
 from ._metric import Metric, raise_invalid
-from ._sharded import row_layout, shared_layout, states_of_shards
+from ._sharded import Layout, only_rows, row_layout, shared_layout, states_of_shards
 from ._statistic import (
     ARGUMENTS,
     Statistic,
@@ -83,11 +83,13 @@ def compute(
         groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
 
     Arrays whose rows are sharded over a mesh are read where they lie: every device counts its own
-    rows, and only states are exchanged (all arguments have to be divided alike). Metrics of kept
-    rows (exact AUROC, medians, ranks) gather the rows on the host.
+    rows, and only states are exchanged (all arguments have to be divided alike). For metrics of
+    kept rows (exact AUROC, medians, ranks) the devices exchange the rows among themselves, so that
+    each holds those of all. Neither reads rows on the host.
 
     Returns:
-        The values, and what was undefined about them. Nothing in it lives on a device.
+        The values, and what was undefined about them. Nothing in it lives on a device, but the
+        states that keep rows of sharded arrays.
 
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;
@@ -131,7 +133,7 @@ def pass_over(
     y_true: Vector | Matrix,
     y_pred: Vector | Matrix,
     weight: Vector | None,
-    segments: np.ndarray | None = None,
+    segments: Column | None = None,
     groups: Vector | None = None,
 ) -> Pass:
     """The concrete states of all statistics over these rows, which may carry segments.
@@ -152,7 +154,13 @@ def pass_over(
     if groups is not None:
         if not any(statistic.reads_groups for statistic in statistics):
             raise ValueError("groups is given, and none of the metrics is of groups of rows")
-    ids = None if groups is None else check_groups(groups, true.shape[0], np)
+    ids: Any = None
+    if groups is not None:
+        if row_layout(groups) is None:
+            ids = check_groups(groups, true.shape[0], np)
+        else:
+            ids = groups
+            check_ids(groups, true.shape[0])
     states, rows = _states(statistics, true, pred, weights, segments, ids)
     for statistic, state in states.items():
         _raise_invalid(statistic, state, (true, pred, weights, segments, ids))
@@ -217,30 +225,34 @@ def _states(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
-    segments: np.ndarray | None,
-    groups: np.ndarray | None,
+    segments: Column | None,
+    groups: Column | None,
 ) -> tuple[dict[Statistic, State], int]:
     """The states, and the rows of positive weight."""
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     streamed = tuple(statistic for statistic in statistics if not statistic.keeps_rows)
     states: dict[Statistic, State] = {}
     columns = (y_true, y_pred, weight, segments)
-    layout = shared_layout({"y_true": y_true, "y_pred": y_pred, "weight": weight})
+    layout = _layout_of((*columns, groups))
     if layout is not None:
-        with precision_scope(y_true, y_pred, weight):
+        with precision_scope(y_true, y_pred, weight, groups):
             dtype = _sum_type(y_true, y_pred, weight)
-            found, count = states_of_shards(streamed, columns, layout, dtype)
-            states.update(zip(streamed, found, strict=True))
-    else:
-        count = y_true.shape[0] if weight is None else int(np.count_nonzero(np.asarray(weight)))
-        if streamed:
-            with computed_now(), precision_scope(y_true, y_pred, weight):
-                states.update(zip(streamed, _stream(streamed, *columns), strict=True))
+            found, count = states_of_shards(statistics, (*columns, groups), layout, dtype)
+            return dict(zip(statistics, found, strict=True)), count
+    count = y_true.shape[0] if weight is None else int(np.count_nonzero(np.asarray(weight)))
+    if streamed:
+        with computed_now(), precision_scope(y_true, y_pred, weight):
+            states.update(zip(streamed, _stream(streamed, *columns), strict=True))
     if kept:
         on_host = (None if c is None else np.asarray(c) for c in columns[:3])
         rows = check_rows(*on_host, axes=shared_axes(statistics), xp=np, groups=groups)
         states.update((statistic, statistic.of_rows(rows)) for statistic in kept)
     return {statistic: states[statistic] for statistic in statistics}, count
+
+
+def _layout_of(columns: tuple[Column | None, ...]) -> Layout | None:
+    names = ("y_true", "y_pred", "weight", "segments", "groups")
+    return shared_layout(dict(zip(names, columns, strict=True)))
 
 
 def _sum_type(y_true: Column, y_pred: Column, weight: Column | None) -> DType:
@@ -256,20 +268,27 @@ def _raise_invalid(
     Found by halving: the state knows how many there are, and only the statistic what they are.
     """
     first: dict[str, int] = {}
+    layout = _layout_of(columns)
+    invalid = jax.device_get(state.invalid).integers()
+    given: list[Any] = list(columns)
+    if layout is None and invalid.any():
+        given = [None if c is None else np.asarray(c) for c in given]
+    true, pred, weight, *rest = given
     for place, argument in enumerate(ARGUMENTS):
-        here = all(not isinstance(c, jax.Array) or c.is_fully_addressable for c in columns)
-        if not here or not state.invalid.integers()[place]:
-            continue  # of rows in other processes nobody has them all
-        true, pred, *rest = (None if c is None else np.asarray(c) for c in columns)
-        assert true is not None
-        assert pred is not None
+        if not invalid[place]:
+            continue
         start, stop = 0, true.shape[0]
         while stop - start > 1:
             middle = (start + stop) // 2
-            of_half = [None if column is None else column[start:middle] for column in rest]
-            half, _ = _states((statistic,), true[start:middle], pred[start:middle], *of_half)
+            part: list[Any]
+            if layout is None:
+                part = [None if c is None else c[start:middle] for c in given]
+            else:
+                only = only_rows(weight, start, middle, true.shape[0], layout)
+                part = [true, pred, only, *rest]
+            half, _ = _states((statistic,), *part)
             (found,) = half.values()
-            if found.invalid.integers()[place]:
+            if jax.device_get(found.invalid).integers()[place]:
                 stop = middle
             else:
                 start = middle
@@ -282,7 +301,7 @@ def _stream(
     y_true: Column,
     y_pred: Column,
     weight: Column | None,
-    segments: np.ndarray | None,
+    segments: Column | None,
 ) -> tuple[State, ...]:
     columns = (y_true, y_pred, weight, segments)
     weighted = weight is not None and weight.dtype != bool

@@ -4,7 +4,7 @@ from ._call import call
 from ._covariance import RowCovariance
 from ._finalizers import R2, Concordance, Correlation, RankCorrelation
 from ._metric import Metric
-from ._outputs import over_outputs
+from ._outputs import Multioutput, over_outputs
 from ._row_functions import difference, target
 from ._rowwise import RowVariance
 from ._types import Matrix, Value, Vector
@@ -15,7 +15,7 @@ def explained_variance_score_metric(
     *,
     force_finite: bool = True,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `explained_variance_score`."""
     one = Metric(
@@ -27,7 +27,7 @@ def explained_variance_score_metric(
 def pearson_corrcoef_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `pearson_corrcoef`."""
     one = Metric("pearson_corrcoef", (RowCovariance(),), Correlation())
@@ -37,7 +37,7 @@ def pearson_corrcoef_metric(
 def concordance_corrcoef_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `concordance_corrcoef`."""
     one = Metric("concordance_corrcoef", (RowCovariance(),), Concordance())
@@ -47,7 +47,7 @@ def concordance_corrcoef_metric(
 def spearman_corrcoef_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `spearman_corrcoef`."""
     one = Metric("spearman_corrcoef", (ValueRows(),), RankCorrelation())
@@ -61,7 +61,7 @@ def explained_variance_score(
     weight: Vector | None = None,
     force_finite: bool = True,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Share of the variance explained: `1 - var(y_true - y_pred) / var(y_true)`.
@@ -77,7 +77,8 @@ def explained_variance_score(
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
         multioutput: of several outputs their mean ("uniform_average"), their mean by the
-            centred squares of their targets ("variance_weighted"), or each ("raw_values").
+            centred squares of their targets ("variance_weighted") or by a weight of each (a
+            sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -107,7 +108,7 @@ def pearson_corrcoef(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Pearson's correlation: `cov(y_true, y_pred) / (std(y_true) std(y_pred))`.
@@ -118,7 +119,8 @@ def pearson_corrcoef(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -146,7 +148,7 @@ def concordance_corrcoef(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Lin's concordance: how close the rows are to the line `y_true = y_pred`.
@@ -160,7 +162,8 @@ def concordance_corrcoef(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -189,7 +192,7 @@ def spearman_corrcoef(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
@@ -203,7 +206,8 @@ def spearman_corrcoef(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

@@ -6,9 +6,10 @@ from ._call import call
 from ._deviances import PowerDeviance, gamma_deviance, poisson_deviance
 from ._finalizers import Mean
 from ._metric import Metric
+from ._outputs import Multioutput, over_outputs
 from ._row_functions import Domain, squared_error
 from ._rowwise import RowMean
-from ._types import Value, Vector
+from ._types import Matrix, Value, Vector
 
 _COUNTS = Domain("non-negative", "positive")
 _SIZES = Domain("positive", "positive")
@@ -26,28 +27,46 @@ def _deviance_of(power: float) -> RowMean:
     return RowMean(PowerDeviance(power), _COUNTS if power < 2 else _SIZES)
 
 
-def mean_poisson_deviance_metric() -> Metric:
+def mean_poisson_deviance_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
+) -> Metric:
     """The metric of `mean_poisson_deviance`."""
-    return Metric("mean_poisson_deviance", (RowMean(poisson_deviance, _COUNTS),), Mean())
+    one = Metric("mean_poisson_deviance", (RowMean(poisson_deviance, _COUNTS),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def mean_gamma_deviance_metric() -> Metric:
+def mean_gamma_deviance_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
+) -> Metric:
     """The metric of `mean_gamma_deviance`."""
-    return Metric("mean_gamma_deviance", (RowMean(gamma_deviance, _SIZES),), Mean())
+    one = Metric("mean_gamma_deviance", (RowMean(gamma_deviance, _SIZES),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
-def mean_tweedie_deviance_metric(*, power: float | int = 0) -> Metric:
+def mean_tweedie_deviance_metric(
+    *,
+    power: float | int = 0,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
+) -> Metric:
     """The metric of `mean_tweedie_deviance`."""
     if not math.isfinite(power) or 0 < power < 1:
         raise ValueError(f"power must be finite and not between 0 and 1, not {power!r}")
-    return Metric("mean_tweedie_deviance", (_deviance_of(float(power)),), Mean())
+    one = Metric("mean_tweedie_deviance", (_deviance_of(float(power)),), Mean())
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def mean_poisson_deviance(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `2 (y_true log(y_true / y_pred) - y_true + y_pred)`.
@@ -56,13 +75,17 @@ def mean_poisson_deviance(
         y_true: reference values, shape (n,), non-negative.
         y_pred: predicted values, shape (n,), positive.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values outside these
+        ValueError: shapes that do not fit; concrete values outside these
             domains (under tracing these give nan).
 
     Example:
@@ -73,14 +96,17 @@ def mean_poisson_deviance(
 
     Source: the definition of `sklearn.metrics.mean_poisson_deviance`.
     """
-    return call(mean_poisson_deviance_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_poisson_deviance_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def mean_gamma_deviance(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `2 (log(y_pred / y_true) + y_true / y_pred - 1)`.
@@ -91,13 +117,17 @@ def mean_gamma_deviance(
         y_true: reference values, shape (n,), positive.
         y_pred: predicted values, shape (n,), positive.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not positive
+        ValueError: shapes that do not fit; concrete values that are not positive
             (under tracing these give nan).
 
     Example:
@@ -108,15 +138,18 @@ def mean_gamma_deviance(
 
     Source: the definition of `sklearn.metrics.mean_gamma_deviance`.
     """
-    return call(mean_gamma_deviance_metric(), y_true, y_pred, weight, axis_name)
+    metric = mean_gamma_deviance_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def mean_tweedie_deviance(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
     power: float | int = 0,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean deviance of Tweedie's family.
@@ -131,13 +164,17 @@ def mean_tweedie_deviance(
         y_pred: predicted values, shape (n,), positive unless power is 0.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         power: the variance is proportional to the mean to this power; not between 0 and 1.
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf); best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values outside these
+        ValueError: shapes that do not fit; concrete values outside these
             domains (under tracing these give nan); a power that is not finite or
             between 0 and 1.
 
@@ -149,4 +186,7 @@ def mean_tweedie_deviance(
 
     Source: the definition of `sklearn.metrics.mean_tweedie_deviance`.
     """
-    return call(mean_tweedie_deviance_metric(power=power), y_true, y_pred, weight, axis_name)
+    metric = mean_tweedie_deviance_metric(
+        power=power, num_outputs=num_outputs, multioutput=multioutput
+    )
+    return call(metric, y_true, y_pred, weight, axis_name)

@@ -5,7 +5,7 @@ The degenerate cases of the metrics of ranked groups are decided here and nowher
 
 import abc
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,11 @@ class GroupMean(abc.ABC):
     Args:
         k: how many ranks count; None: all.
     """
+
+    complaint: ClassVar[str] = (
+        "groups whose rows have different weights; it is the group that has a weight, and rows of "
+        "weight 0 are absent"
+    )
 
     k: int | None = None
 
@@ -58,6 +63,8 @@ class GroupMean(abc.ABC):
             mean = divide(xp, xp.sum(values * weight), total, np.nan)
             mean = xp.where(conflict.any(), np.nan, mean)
             undefined = xp.sum((own > 0) & (weight == 0)) + xp.sum(total == 0)
+            # What raises on the host is an impossible count where it can only be counted.
+            undefined = xp.where(conflict.any(), -1, undefined)
             return Outcome(mean.astype(dtype), undefined)
 
     def of_groups(self, state: GroupedValues) -> tuple[np.ndarray, np.ndarray | None]:
@@ -76,11 +83,7 @@ class GroupMean(abc.ABC):
 
 
 def _refuse(rows: Ranking, conflict: np.ndarray) -> None:
-    groups = np.unique(rows.group[conflict]).size
-    raise ValueError(
-        f"weight: {groups:,} groups whose rows have different weights; it is the group that has "
-        "a weight, and rows of weight 0 are absent"
-    )
+    raise ValueError(f"weight: {np.unique(rows.group[conflict]).size:,} {GroupMean.complaint}")
 
 
 @dataclass(frozen=True)

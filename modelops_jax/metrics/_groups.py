@@ -27,6 +27,27 @@ def check_groups(groups: Any, count: int, xp: Any = jnp) -> Any:
         groups = np.asarray(groups)
         if groups.size == 0 and groups.dtype == np.float64:
             groups = groups.astype(np.int64)  # an empty list
+    check_ids(groups, count)
+    wide = xp is np or jax.dtypes.canonicalize_dtype(np.int64) == np.int64
+    if not isinstance(groups, Tracer) and groups.size:
+        limits = _INT64 if wide else _INT32
+        low, high = int(groups.min()), int(groups.max())
+        if low < limits.min or high > limits.max:
+            raise ValueError(
+                f"groups holds ids from {low} to {high}, which {limits.dtype} cannot hold: number "
+                "them with numpy.unique(groups, return_inverse=True)[1]"
+            )
+    return xp.asarray(groups, dtype=np.int64 if wide else np.int32)
+
+
+def check_ids(groups: Any, count: int) -> None:
+    """Refuse ids for what is known of them without reading them.
+
+    Raises:
+        ValueError: another shape than (count,).
+        TypeError: ids that are not integers, or of a type that under tracing, and on devices, has
+            numbers which the result's type lacks.
+    """
     if groups.shape != (count,):
         raise ValueError(
             f"groups has shape {groups.shape}; expected ({count},), an id for each row"
@@ -36,16 +57,6 @@ def check_groups(groups: Any, count: int, xp: Any = jnp) -> Any:
             f"groups must hold integers, not {groups.dtype}: number other ids first, with "
             "numpy.unique(ids, return_inverse=True)[1]"
         )
-    wide = xp is np or jax.dtypes.canonicalize_dtype(np.int64) == np.int64
-    if isinstance(groups, Tracer):
-        if groups.dtype in (jnp.uint32, jnp.uint64):
-            raise TypeError(f"groups must hold int32 or int64 under tracing, not {groups.dtype}")
-    elif groups.size:
-        limits = _INT64 if wide else _INT32
-        low, high = int(groups.min()), int(groups.max())
-        if low < limits.min or high > limits.max:
-            raise ValueError(
-                f"groups holds ids from {low} to {high}, which {limits.dtype} cannot hold: number "
-                "them with numpy.unique(groups, return_inverse=True)[1]"
-            )
-    return xp.asarray(groups, dtype=np.int64 if wide else np.int32)
+    if isinstance(groups, jax.Array) and groups.dtype in (jnp.uint32, jnp.uint64):
+        where = "under tracing" if isinstance(groups, Tracer) else "on devices"
+        raise TypeError(f"groups must hold int32 or int64 {where}, not {groups.dtype}")

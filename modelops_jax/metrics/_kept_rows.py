@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._sharded import joined_rows
 from ._statistic import Statistic
 from ._types import DType
 
@@ -39,7 +40,9 @@ class KeptRows(Statistic):
         def joined(name: str) -> Any:
             columns = [getattr(state, name) for state in states]
             dtype = _widest([column.dtype for column in columns])
-            return xp.concatenate([column.astype(dtype) for column in columns])
+            columns = [column.astype(dtype) for column in columns]
+            on_devices = joined_rows(columns)
+            return xp.concatenate(columns) if on_devices is None else on_devices
 
         invalid = functools.reduce(operator.add, (state.invalid for state in states))
         columns = {name: joined(name) for name in _columns(states[0])}

@@ -21,6 +21,15 @@ def require_average_of_labels(average: str | None) -> None:
         )
 
 
+def refuse_average(name: str, average: str | None) -> None:
+    """Refuse an average of labels for rows of one label each (ValueError)."""
+    if average != "macro":
+        raise ValueError(
+            f"average={average!r} is for rows of several labels and needs num_labels; of one "
+            f"label a row {name} is one number of all classes"
+        )
+
+
 @dataclass(frozen=True)
 class OfLabels:
     """A value of a table of two classes, for every label's table, for their sum, or the mean.

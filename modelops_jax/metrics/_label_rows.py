@@ -20,7 +20,7 @@ from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
 from ._statistic import Rows, count_true, float_type, require_labels
 from ._types import State
 
-_COMPLAINT = "rows with a label other than 0 and 1"
+LABEL_COMPLAINT = "rows with a label other than 0 and 1"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LabelCounts(TableStatistic):
         _refuse(y_pred, "y_pred", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
-        return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
+        return {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT, **super().complaints()}
 
     def of_rows(self, rows: Rows) -> Counts:
         outcomes, bad_true, bad_pred = self._outcomes(rows)
@@ -106,7 +106,7 @@ class LabelSetMatchCounts(CellStatistic):
         _refuse(y_pred, "y_pred", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
-        return {"y_true": _COMPLAINT, "y_pred": _COMPLAINT, **super().complaints()}
+        return {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT, **super().complaints()}
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
         true, pred, seen, bad_true, bad_pred = _cells(self, y_true, y_pred)
@@ -142,7 +142,7 @@ class LabelRowMean(RowMean):
         _refuse(y_pred, "y_pred", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
-        return super().complaints() | {"y_true": _COMPLAINT, "y_pred": _COMPLAINT}
+        return super().complaints() | {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT}
 
     def prepare(self, rows: Rows) -> Prepared:
         true, pred, seen, bad_true, bad_pred = _cells(self, rows.y_true, rows.y_pred)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ._exact import ExactCount
 from ._row_functions import Domain, RowFunction
-from ._rowwise import prepared_values
+from ._rowwise import Prepared, prepared_values
 from ._statistic import Rows, Statistic, count_true
 
 
@@ -34,14 +34,19 @@ class RowMax(Statistic):
     def complaints(self) -> dict[str, str]:
         return Domain().complaints()
 
+    def prepare(self, rows: Rows) -> Prepared:
+        """The rows as `row` takes them."""
+        return prepared_values(rows, Domain())
+
     def of_rows(self, rows: Rows) -> Largest:
-        part = prepared_values(rows, Domain())
+        part = self.prepare(rows)
         values = part.values(self.row)
-        values = jnp.where(part.keep, values, jnp.full_like(values, -jnp.inf))
+        keep = jnp.broadcast_to(part.keep.reshape(-1, *[1] * (values.ndim - 1)), values.shape)
+        values = jnp.where(keep, values, jnp.full_like(values, -jnp.inf))
         counts = count_true(jnp, part.keep, part.keep, *part.bad)
         return Largest(
             jax.tree.map(lambda limb: limb[0], counts),
-            jnp.max(values, initial=-jnp.inf),
+            jnp.max(values, axis=0, initial=-jnp.inf),
             jax.tree.map(lambda limb: limb[1:], counts),
         )
 

@@ -6,7 +6,7 @@ from ._call import call
 from ._finalizers import LargestValue, Mean, MedianError
 from ._largest import RowMax
 from ._metric import Metric
-from ._outputs import over_outputs
+from ._outputs import Multioutput, over_outputs
 from ._row_functions import Huber, Pinball, absolute_error, log_cosh
 from ._rowwise import RowMean
 from ._types import Matrix, Value, Vector
@@ -16,7 +16,7 @@ from ._values import ValueRows
 def log_cosh_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `log_cosh_error`."""
     one = Metric("log_cosh_error", (RowMean(log_cosh),), Mean())
@@ -27,7 +27,7 @@ def mean_pinball_loss_metric(
     *,
     alpha: float | int = 0.5,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_pinball_loss`."""
     if not 0 <= alpha <= 1:
@@ -40,7 +40,7 @@ def huber_loss_metric(
     *,
     delta: float | int = 1.0,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `huber_loss`."""
     if not 0 < delta < math.inf:
@@ -52,16 +52,21 @@ def huber_loss_metric(
 def median_absolute_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `median_absolute_error`."""
     one = Metric("median_absolute_error", (ValueRows(),), MedianError())
     return over_outputs(one, num_outputs, multioutput)
 
 
-def max_error_metric() -> Metric:
+def max_error_metric(
+    *,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
+) -> Metric:
     """The metric of `max_error`."""
-    return Metric("max_error", (RowMax(absolute_error),), LargestValue())
+    one = Metric("max_error", (RowMax(absolute_error),), LargestValue())
+    return over_outputs(one, num_outputs, multioutput)
 
 
 def log_cosh_error(
@@ -70,7 +75,7 @@ def log_cosh_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `log(cosh(y_true - y_pred))`: half the square of a small error, |error| of a large.
@@ -81,7 +86,8 @@ def log_cosh_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -110,7 +116,7 @@ def mean_pinball_loss(
     weight: Vector | None = None,
     alpha: float | int = 0.5,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean pinball loss of a predicted quantile.
@@ -125,7 +131,8 @@ def mean_pinball_loss(
         alpha: the level of the quantile, in [0, 1].
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -154,7 +161,7 @@ def huber_loss(
     weight: Vector | None = None,
     delta: float | int = 1.0,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean Huber loss: quadratic up to `delta`, linear from there on.
@@ -168,7 +175,8 @@ def huber_loss(
         delta: where the loss turns linear, positive, in the unit of the values.
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -192,10 +200,12 @@ def huber_loss(
 
 
 def max_error(
-    y_true: Vector,
-    y_pred: Vector,
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
     *,
     weight: Vector | None = None,
+    num_outputs: int | None = None,
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """The largest `|y_true - y_pred|` of the rows of positive weight.
@@ -204,13 +214,17 @@ def max_error(
         y_true: reference values, shape (n,), floats or integers.
         y_pred: predicted values, shape (n,).
         weight: None, a boolean mask or non-negative numbers, shape (n,).
+        num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
+            (n, num_outputs) then.
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
         A scalar in [0, inf), in the unit of the values; best 0. nan of no rows.
 
     Raises:
-        ValueError: shapes that differ or are not one axis; concrete values that are not finite
+        ValueError: shapes that do not fit; concrete values that are not finite
             (under tracing these give nan).
 
     Example:
@@ -221,7 +235,8 @@ def max_error(
 
     Source: the definition of `sklearn.metrics.max_error`.
     """
-    return call(max_error_metric(), y_true, y_pred, weight, axis_name)
+    metric = max_error_metric(num_outputs=num_outputs, multioutput=multioutput)
+    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def median_absolute_error(
@@ -230,7 +245,7 @@ def median_absolute_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Weighted median of `|y_true - y_pred|`: half of the weight is on either side.
@@ -244,7 +259,8 @@ def median_absolute_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

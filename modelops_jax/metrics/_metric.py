@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from ._counts import CellStatistic
 from ._reweighed import Reweighed
+from ._sharded import layout_of_states, of_all_rows
 from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
 
 
@@ -97,11 +98,17 @@ class Metric:
             invalid = sum(jnp.sum(state.invalid.value()) for state in states)
             return outcome._replace(value=_poisoned(outcome.value, invalid > 0))
         concrete = tuple(states)
-        if any(isinstance(leaf, jax.Array) for leaf in leaves):
+        layout = layout_of_states(concrete)
+        if layout is None and any(isinstance(leaf, jax.Array) for leaf in leaves):
             concrete = jax.device_get(concrete)
         for statistic, state in zip(self.statistics, concrete, strict=True):
             raise_invalid(statistic, state)
-        value, undefined = self.finalizer(np, *concrete)
+        if layout is None:
+            value, undefined = self.finalizer(np, *concrete)
+        else:
+            value, undefined = of_all_rows(self.finalizer, concrete, layout)
+            if undefined < 0:  # a device cannot raise
+                raise ValueError(f"weight: {getattr(self.finalizer, 'complaint', 'invalid')}")
         return Outcome(np.asarray(value)[()], int(undefined))
 
     def proportion(self, states: Sequence[Any]) -> Proportion | None:
@@ -180,7 +187,8 @@ def raise_invalid(
         ValueError: naming the argument, how many of its rows are invalid, and why.
     """
     complaints = statistic.complaints()
-    counts = zip(ARGUMENTS, state.invalid.integers().tolist(), strict=True)
+    invalid = jax.device_get(state.invalid)
+    counts = zip(ARGUMENTS, invalid.integers().tolist(), strict=True)
     found = []
     for argument, count in counts:
         if count:

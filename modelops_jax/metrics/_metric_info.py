@@ -17,6 +17,7 @@ LAWS = (
     "jit",  # traced and concrete agree
     "vmap",  # a batch gives what a loop gives
     "sharded",  # shards, merged over a mesh axis, give what one device gives
+    "exchange",  # of sharded rows devices exchange states alone, and the host gets nothing else
     "traces",  # one trace per size of bucket and dtypes
     "gradient",  # the derivative is that of finite differences
 )

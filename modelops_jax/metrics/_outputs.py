@@ -1,7 +1,8 @@
 """Several outputs a row: y_true and y_pred of shape (n, outputs), and one value of them all."""
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,13 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._finalizers import R2
+from ._largest import Largest, RowMax
 from ._metric import Finalizer, Metric, Outcome
 from ._reweighed import Reweighed
+from ._row_functions import Domain
 from ._rowwise import Prepared, RowStatistic, prepared
 from ._statistic import Rows, Statistic, SummedStatistic, count_true, float_type
 from ._values import ValueRows, Values
 
-Multioutput = Literal["uniform_average", "raw_values", "variance_weighted"]
+# The name of a mean over outputs, or a weight of each output.
+Multioutput = str | Sequence[float | int] | np.ndarray
+_Named = Literal["uniform_average", "raw_values", "variance_weighted"]
 
 
 @dataclass(frozen=True)
@@ -77,16 +82,21 @@ class OutputSums(SummedStatistic):
         return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, found)
 
     def _prepared(self, rows: Rows) -> Prepared:
-        _check_width(rows, self.outputs)
-        dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
-        true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
-        bad = [jnp.any(flags, axis=1) for flags in self.inner.domain.outside(true, pred)]
-        return prepared(rows, true, pred, *bad, filling=1)
+        return _prepared(rows, self.inner.domain, self.outputs)
 
     def _axes(self, state: Any) -> Any:
         """The axes to map a state over: invalid rows are counted for all outputs together."""
         every = jax.tree.map(lambda leaf: 0, state)
         return dataclasses.replace(every, invalid=jax.tree.map(lambda leaf: None, state.invalid))
+
+
+def _prepared(rows: Rows, domain: Domain, outputs: int) -> Prepared:
+    """Rows of several outputs, each of which counts for all of them or for none."""
+    _check_width(rows, outputs)
+    dtype = float_type(rows.y_true, rows.y_pred, rows.weight)
+    true, pred = rows.y_true.astype(dtype), rows.y_pred.astype(dtype)
+    bad = [jnp.any(flags, axis=1) for flags in domain.outside(true, pred)]
+    return prepared(rows, true, pred, *bad, filling=1)
 
 
 def _check_width(rows: Rows, outputs: int) -> None:
@@ -106,6 +116,28 @@ def _one_output(rows: Rows, part: Prepared, true: Any, pred: Any) -> Rows:
         weight=None if rows.weight is None else part.weight,
         bad_weight=None,
     )
+
+
+@dataclass(frozen=True)
+class OutputMax(RowMax):
+    """The largest `row(y_true, y_pred)` of every output."""
+
+    outputs: int = 1
+
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def true_axes(self) -> int:
+        return 2
+
+    def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Largest:
+        one = super().identity(weighted=weighted, dtype=dtype)
+        return dataclasses.replace(one, largest=jnp.full((self.outputs,), -jnp.inf, dtype))
+
+    def prepare(self, rows: Rows) -> Prepared:
+        return _prepared(rows, Domain(), self.outputs)
 
 
 @dataclass(frozen=True)
@@ -137,7 +169,7 @@ class OverOutputs:
     """A finalizer's value of every output, or their mean."""
 
     inner: Finalizer
-    multioutput: str
+    multioutput: str | tuple[float, ...]
 
     def __call__(self, xp: Any, *states: Any) -> Outcome:
         if isinstance(states[0], Values):
@@ -146,8 +178,8 @@ class OverOutputs:
             values, undefined = self.inner(xp, *states)
         if self.multioutput == "raw_values":
             return Outcome(values, undefined)
-        if self.multioutput == "uniform_average":
-            return Outcome(values.mean(axis=-1), undefined)
+        if self.multioutput != "variance_weighted":
+            return Outcome(self._mean(xp, values), undefined)
         # Outputs whose targets are all equal have no weight, unless all of them are such.
         spread = states[1].squares.value()
         total = spread.sum(axis=-1, keepdims=True)
@@ -156,6 +188,13 @@ class OverOutputs:
         # Infinity times no weight is nan, as in scikit-learn.
         values = xp.where(xp.isinf(values) & (share == 0), float("nan"), values)
         return Outcome((share * values).sum(axis=-1), undefined)
+
+    def _mean(self, xp: Any, values: Any) -> Any:
+        """The mean of the last axis, plain or by the weights of the outputs."""
+        if isinstance(self.multioutput, str):
+            return values.mean(axis=-1)
+        weights = xp.asarray(self.multioutput, dtype=values.dtype)
+        return (values * weights).sum(axis=-1) / weights.sum()
 
     @property
     def reweighed(self) -> Callable[[Values], Reweighed] | None:
@@ -171,7 +210,7 @@ class OverOutputs:
 
         def values(counts: np.ndarray) -> np.ndarray:
             found = np.stack([of_output(counts) for of_output in outputs], axis=1)
-            return found if self.multioutput == "raw_values" else found.mean(axis=1)
+            return found if self.multioutput == "raw_values" else self._mean(np, found)
 
         return values
 
@@ -189,32 +228,52 @@ class OverOutputs:
         return Outcome(values, undefined.sum())
 
 
-def over_outputs(metric: Metric, num_outputs: int | None, multioutput: str) -> Metric:
+def over_outputs(metric: Metric, num_outputs: int | None, multioutput: Multioutput) -> Metric:
     """The metric of rows of several outputs; the metric itself without a number of outputs.
 
     Raises:
-        ValueError: a number of outputs that is no positive integer, another `multioutput`, or
+        ValueError: a number of outputs that is no positive integer, another `multioutput`,
+            weights that are not one finite number from 0 up for each output, not all 0, or
             "variance_weighted" for a metric that is not relative to the targets' variance.
     """
-    if multioutput not in get_args(Multioutput):
-        raise ValueError(f"multioutput must be one of {get_args(Multioutput)}, not {multioutput!r}")
-    if multioutput == "variance_weighted" and not isinstance(metric.finalizer, R2):
+    chosen = multioutput if isinstance(multioutput, str) else _weights(multioutput, num_outputs)
+    if isinstance(chosen, str) and chosen not in get_args(_Named):
+        raise ValueError(
+            f"multioutput must be one of {get_args(_Named)} or a weight of each output, not "
+            f"{chosen!r}"
+        )
+    if chosen == "variance_weighted" and not isinstance(metric.finalizer, R2):
         raise ValueError(
             "multioutput='variance_weighted' is for r2_score and explained_variance_score; "
             f"{metric.name} has 'uniform_average' and 'raw_values'"
         )
     if num_outputs is None:
-        if multioutput != "uniform_average":
-            raise ValueError(f"multioutput={multioutput!r} needs num_outputs")
+        if chosen != "uniform_average":
+            raise ValueError(f"multioutput={chosen!r} needs num_outputs")
         return metric
     if isinstance(num_outputs, bool) or not isinstance(num_outputs, int) or num_outputs < 1:
         raise ValueError(f"num_outputs must be a positive integer or None, not {num_outputs!r}")
     statistics = tuple(_of_outputs(statistic, num_outputs) for statistic in metric.statistics)
-    return Metric(metric.name, statistics, OverOutputs(metric.finalizer, multioutput))
+    return Metric(metric.name, statistics, OverOutputs(metric.finalizer, chosen))
+
+
+def _weights(
+    multioutput: Sequence[float | int] | np.ndarray, outputs: int | None
+) -> tuple[float, ...]:
+    weights = tuple(float(weight) for weight in multioutput)
+    fits = outputs is None or len(weights) == outputs
+    if not (fits and sum(weights) > 0 and all(0 <= weight < math.inf for weight in weights)):
+        raise ValueError(
+            f"multioutput={weights} must be a weight for each output (num_outputs is {outputs}), "
+            "finite numbers from 0 up that are not all 0"
+        )
+    return weights
 
 
 def _of_outputs(statistic: Statistic, outputs: int) -> Statistic:
     if isinstance(statistic, RowStatistic):
         return OutputSums(statistic, outputs)
+    if isinstance(statistic, RowMax):
+        return OutputMax(statistic.row, outputs)
     assert type(statistic) is ValueRows
     return OutputRows(outputs)

@@ -1,11 +1,13 @@
 """Scores of how well numbers rank the rows."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 from ._call import call
 from ._class_areas import AbsentClass, ClassAreas, ClassScoreRows
 from ._finalizers import AveragePrecision, PairArea, PartialArea
-from ._ignored import as_ignored
+from ._ignored import as_ignored, as_integer
+from ._label_areas import AverageOfScoredLabels, label_areas
 from ._metric import Metric
 from ._scores import ScoreRows
 from ._types import Matrix, Value, Vector
@@ -21,10 +23,16 @@ def roc_auc_score_metric(
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
     max_fpr: float | int | None = None,
+    num_labels: int | None = None,
     ignore_index: int | None = None,
 ) -> Metric:
     """The metric of `roc_auc_score`."""
     name, ignored = "roc_auc_score", as_ignored(ignore_index)
+    if num_labels is not None:
+        others = {"num_classes": num_classes, "max_fpr": max_fpr}
+        others["multi_class"] = None if multi_class == "ovr" else multi_class
+        _refuse_with_labels(num_labels, others)
+        return label_areas(name, "area", num_labels, average, absent, ignored)
     if max_fpr is not None and not 0 < max_fpr <= 1:
         raise ValueError(f"max_fpr must be above 0 and at most 1, not {max_fpr!r}")
     if num_classes is not None:
@@ -49,6 +57,17 @@ def _rows_of_classes(num_classes: int, ignored: int | None) -> ClassScoreRows:
     return ClassScoreRows(num_classes, ignored)
 
 
+def _refuse_with_labels(num_labels: int, options: Mapping[str, Any]) -> None:
+    """Refuse what is for rows of one label each (ValueError)."""
+    as_integer(num_labels, "num_labels")
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{option}={value!r} is for rows of one label each and num_labels={num_labels} for "
+                "rows of several: pass one of the two"
+            )
+
+
 def _areas(of: str, against: str, average: str | None, absent: str) -> ClassAreas:
     if average is not None and average not in get_args(AverageOfClasses):
         raise ValueError(
@@ -60,15 +79,16 @@ def _areas(of: str, against: str, average: str | None, absent: str) -> ClassArea
 
 
 def roc_auc_score(
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_score: Vector | Matrix,
     *,
     weight: Vector | None = None,
     num_classes: int | None = None,
     multi_class: MultiClass | str = "ovr",
-    average: AverageOfClasses | str | None = "macro",
+    average: AverageOfClasses | AverageOfScoredLabels | str | None = "macro",
     absent: AbsentClass | str = "nan",
     max_fpr: float | int | None = None,
+    num_labels: int | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
@@ -98,7 +118,12 @@ def roc_auc_score(
             "skip" leaves the area out.
         max_fpr: only the curve up to this false positive rate, in (0, 1], standardised by McClish:
             1 - lost / (2 - max_fpr), where lost is the share of that strip above the curve.
-        ignore_index: rows with this true label are as good as absent, whatever was predicted.
+        num_labels: if given, y_true has shape (n, num_labels), 0 or 1 (booleans) for each of the
+            labels that a row may have, and y_score a score for each: labels stand in the place of
+            classes above. `average` may be "samples", too: the mean over rows of the value that
+            ranks the labels of each.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted; of
+            rows of several, the labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -131,6 +156,7 @@ def roc_auc_score(
         average=average,
         absent=absent,
         max_fpr=max_fpr,
+        num_labels=num_labels,
         ignore_index=ignore_index,
     )
     return call(metric, y_true, y_score, weight, axis_name)
@@ -141,10 +167,14 @@ def average_precision_score_metric(
     num_classes: int | None = None,
     average: AverageOfClasses | str | None = "macro",
     absent: AbsentClass | str = "nan",
+    num_labels: int | None = None,
     ignore_index: int | None = None,
 ) -> Metric:
     """The metric of `average_precision_score`."""
     name, ignored = "average_precision_score", as_ignored(ignore_index)
+    if num_labels is not None:
+        _refuse_with_labels(num_labels, {"num_classes": num_classes})
+        return label_areas(name, "precision", num_labels, average, absent, ignored)
     if num_classes is None:
         return Metric(name, (ScoreRows(ignored),), AveragePrecision())
     rows = _rows_of_classes(num_classes, ignored)
@@ -152,13 +182,14 @@ def average_precision_score_metric(
 
 
 def average_precision_score(
-    y_true: Vector,
+    y_true: Vector | Matrix,
     y_score: Vector | Matrix,
     *,
     weight: Vector | None = None,
     num_classes: int | None = None,
-    average: AverageOfClasses | str | None = "macro",
+    average: AverageOfClasses | AverageOfScoredLabels | str | None = "macro",
     absent: AbsentClass | str = "nan",
+    num_labels: int | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
 ) -> Value:
@@ -179,7 +210,12 @@ def average_precision_score(
             "micro" (all cells of the score matrix ranked together) or None (every class's).
         absent: what a class without rows does to a mean: "nan" makes it nan, "skip" leaves the
             class out.
-        ignore_index: rows with this true label are as good as absent, whatever was predicted.
+        num_labels: if given, y_true has shape (n, num_labels), 0 or 1 (booleans) for each of the
+            labels that a row may have, and y_score a score for each: labels stand in the place of
+            classes above. `average` may be "samples", too: the mean over rows of the value that
+            ranks the labels of each.
+        ignore_index: rows with this true label are as good as absent, whatever was predicted; of
+            rows of several, the labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -200,6 +236,10 @@ def average_precision_score(
     Source: Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
     """
     metric = average_precision_score_metric(
-        num_classes=num_classes, average=average, absent=absent, ignore_index=ignore_index
+        num_classes=num_classes,
+        average=average,
+        absent=absent,
+        num_labels=num_labels,
+        ignore_index=ignore_index,
     )
     return call(metric, y_true, y_score, weight, axis_name)

@@ -3,7 +3,7 @@
 from ._call import call
 from ._finalizers import R2, Mean
 from ._metric import Metric
-from ._outputs import over_outputs
+from ._outputs import Multioutput, over_outputs
 from ._row_functions import absolute_error, relative_length, squared_error, target
 from ._rowwise import RowMean, RowVariance
 from ._types import Matrix, Value, Vector
@@ -12,7 +12,7 @@ from ._types import Matrix, Value, Vector
 def mean_squared_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_squared_error`."""
     one = Metric("mean_squared_error", (RowMean(squared_error),), Mean())
@@ -22,7 +22,7 @@ def mean_squared_error_metric(
 def mean_absolute_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_absolute_error`."""
     one = Metric("mean_absolute_error", (RowMean(absolute_error),), Mean())
@@ -32,7 +32,7 @@ def mean_absolute_error_metric(
 def root_mean_squared_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `root_mean_squared_error`."""
     one = Metric("root_mean_squared_error", (RowMean(squared_error),), Mean(root=True))
@@ -43,7 +43,7 @@ def r2_score_metric(
     *,
     force_finite: bool = True,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `r2_score`."""
     one = Metric("r2_score", (RowMean(squared_error), RowVariance(target)), R2(force_finite))
@@ -61,7 +61,7 @@ def mean_squared_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean squared error: the weighted mean of `(y_true - y_pred) ** 2`.
@@ -72,7 +72,8 @@ def mean_squared_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -99,7 +100,7 @@ def mean_absolute_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean absolute error: the weighted mean of `|y_true - y_pred|`.
@@ -110,7 +111,8 @@ def mean_absolute_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -137,7 +139,7 @@ def root_mean_squared_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Root of the mean squared error.
@@ -148,7 +150,8 @@ def root_mean_squared_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -177,7 +180,7 @@ def r2_score(
     weight: Vector | None = None,
     force_finite: bool = True,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Coefficient of determination: `1 - sum w (y - p)^2 / sum w (y - mean y)^2`.
@@ -191,7 +194,8 @@ def r2_score(
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
         multioutput: of several outputs their mean ("uniform_average"), their mean by the
-            centred squares of their targets ("variance_weighted"), or each ("raw_values").
+            centred squares of their targets ("variance_weighted") or by a weight of each (a
+            sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

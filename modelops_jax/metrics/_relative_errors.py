@@ -3,7 +3,7 @@
 from ._call import call
 from ._finalizers import Mean
 from ._metric import Metric
-from ._outputs import over_outputs
+from ._outputs import Multioutput, over_outputs
 from ._row_functions import (
     Domain,
     percentage_error,
@@ -19,7 +19,7 @@ _AMOUNTS = Domain("non-negative", "non-negative")
 def mean_absolute_percentage_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_absolute_percentage_error`."""
     one = Metric("mean_absolute_percentage_error", (RowMean(percentage_error),), Mean())
@@ -29,7 +29,7 @@ def mean_absolute_percentage_error_metric(
 def symmetric_mean_absolute_percentage_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `symmetric_mean_absolute_percentage_error`."""
     one = Metric(
@@ -41,7 +41,7 @@ def symmetric_mean_absolute_percentage_error_metric(
 def mean_squared_log_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_squared_log_error`."""
     one = Metric("mean_squared_log_error", (RowMean(squared_log_error, _AMOUNTS),), Mean())
@@ -51,7 +51,7 @@ def mean_squared_log_error_metric(
 def root_mean_squared_log_error_metric(
     *,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `root_mean_squared_log_error`."""
     one = Metric(
@@ -66,7 +66,7 @@ def mean_absolute_percentage_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `|y_true - y_pred| / |y_true|`, as a fraction: 1 means 100 %.
@@ -79,7 +79,8 @@ def mean_absolute_percentage_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -107,7 +108,7 @@ def symmetric_mean_absolute_percentage_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `2 |y_true - y_pred| / (|y_true| + |y_pred|)`, as a fraction.
@@ -120,7 +121,8 @@ def symmetric_mean_absolute_percentage_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -151,7 +153,7 @@ def mean_squared_log_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Mean of `log((1 + y_true) / (1 + y_pred)) ** 2`.
@@ -162,7 +164,8 @@ def mean_squared_log_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:
@@ -190,7 +193,7 @@ def root_mean_squared_log_error(
     *,
     weight: Vector | None = None,
     num_outputs: int | None = None,
-    multioutput: str = "uniform_average",
+    multioutput: Multioutput = "uniform_average",
     axis_name: str | None = None,
 ) -> Value:
     """Root of the mean squared logarithmic error.
@@ -201,7 +204,8 @@ def root_mean_squared_log_error(
         weight: None, a boolean mask or non-negative numbers, shape (n,).
         num_outputs: None, or the number of outputs of a row: y_true and y_pred have shape
             (n, num_outputs) then.
-        multioutput: of several outputs their mean ("uniform_average") or each ("raw_values").
+        multioutput: of several outputs their mean ("uniform_average"), their mean by a weight of
+            each (a sequence), or each ("raw_values").
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
 
     Returns:

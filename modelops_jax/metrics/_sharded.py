@@ -1,11 +1,19 @@
-"""Rows that lie on several devices: each counts its own, and only states are exchanged."""
+"""Rows that lie on several devices: each counts its own, and only states are exchanged.
 
+States that are the rows themselves stay where the rows lie. What is made of them all at once, a
+rank above all, every device makes of the rows of all, which the devices exchange among themselves.
+"""
+
+import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -76,37 +84,180 @@ def states_of_shards(
     """The concrete states of rows on several devices, and the rows of positive weight.
 
     Args:
-        statistics: none of them keeping rows.
-        columns: y_true, y_pred, weight and segments; those on the host are divided likewise.
+        statistics: what to count. The states of those that keep rows stay on the devices.
+        columns: y_true, y_pred, weight, segments and groups; those on the host are divided
+            likewise.
         layout: how those on devices are divided.
         dtype: the float type of weights that are numbers.
     """
-    rows = NamedSharding(layout.mesh, PartitionSpec(layout.axes))
-    placed = [
-        column if column is None or isinstance(column, jax.Array) else jax.device_put(column, rows)
-        for column in columns
-    ]
-    program = counting_program(statistics, layout, dtype)
-    states, count = jax.device_get(program(*placed))
+    placed = [None if column is None else placed_alike(column, layout) for column in columns]
+    counted, kept, count = counting_program(statistics, layout, dtype)(*placed)
+    counted, count = jax.device_get((counted, count))
+    rows = iter(kept)
+    states = tuple(
+        dataclasses.replace(next(rows), invalid=state) if statistic.keeps_rows else state
+        for statistic, state in zip(statistics, counted, strict=True)
+    )
     return states, int(count.integers())
+
+
+def placed_alike(column: Column, layout: Layout) -> jax.Array:
+    """The column, divided over the devices; as it is where it is on them already."""
+    if isinstance(column, jax.Array):
+        return column
+    return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
 @functools.lru_cache(maxsize=256)
 def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: DType) -> Any:
     """The program that every device runs on its rows."""
 
-    def count(y_true: Any, y_pred: Any, weight: Any, segments: Any) -> Any:
-        kept = jnp.ones_like(y_true, dtype=bool) if weight is None else weight != 0
+    def count(y_true: Any, y_pred: Any, weight: Any, segments: Any, groups: Any = None) -> Any:
+        rows = y_true.shape[:1]
+        present = jnp.ones_like(y_true, bool, rows) if weight is None else weight != 0
         if weight is not None and weight.dtype != bool:
             weight = weight.astype(dtype)
-        rows = check_rows(y_true, y_pred, weight, shared_axes(statistics))
-        states = block_all(statistics, rows._replace(segments=segments))
-        both = zip(statistics, states, strict=True)
-        merged = tuple(statistic.collect(state, layout.axes) for statistic, state in both)
-        number = ExactCount.of(jnp.sum(kept, dtype=jnp.int32))
-        return merged, number.psum(layout.axes)
+        checked = check_rows(y_true, y_pred, weight, shared_axes(statistics), groups=groups)
+        states = block_all(statistics, checked._replace(segments=segments))
+        merged, kept = [], []
+        for statistic, state in zip(statistics, states, strict=True):
+            if statistic.keeps_rows:
+                merged.append(state.invalid.psum(layout.axes))
+                kept.append(dataclasses.replace(state, invalid=None))
+            else:
+                merged.append(statistic.collect(state, layout.axes))
+        number = ExactCount.of(jnp.sum(present, dtype=jnp.int32))
+        return tuple(merged), tuple(kept), number.psum(layout.axes)
+
+    divided, same = PartitionSpec(layout.axes), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(count, mesh=layout.mesh, in_specs=divided, out_specs=(same, divided, same))
+    )
+
+
+def only_rows(
+    weight: Column | None, start: int, stop: int, count: int, layout: Layout
+) -> jax.Array:
+    """The weight, or a mask, of which all but the rows from `start` to `stop` are 0."""
+    with jax.enable_x64(True):
+        placed = None if weight is None else placed_alike(weight, layout)
+        return _window_program(layout, count)(placed, np.asarray([start, stop], np.int64))
+
+
+def rows_of_id(ids: Column, number: int, weight: Column | None, layout: Layout) -> jax.Array:
+    """The weight, or a mask, of which all but the rows of one id are 0."""
+    with jax.enable_x64(True):
+        own = placed_alike(ids, layout) == number
+        return own if weight is None else jnp.where(own, placed_alike(weight, layout), 0)
+
+
+def rows_by_id(ids: Column, weight: Column | None, size: int, layout: Layout) -> np.ndarray:
+    """How many rows of positive weight each id from 0 to size - 1 has, int64."""
+    with jax.enable_x64(True):
+        placed = None if weight is None else placed_alike(weight, layout)
+        found = _tally_program(layout, size)(placed_alike(ids, layout), placed)
+    return jax.device_get(found).integers()
+
+
+@functools.lru_cache(maxsize=64)
+def _tally_program(layout: Layout, size: int) -> Any:
+    def tally(ids: Any, weight: Any) -> Any:
+        present = jnp.ones_like(ids, bool) if weight is None else weight != 0
+        table = jnp.zeros_like(ids, jnp.int32, (size,)).at[ids].add(present.astype(jnp.int32))
+        return ExactCount.of(table).psum(layout.axes)
 
     divided = PartitionSpec(layout.axes)
     return jax.jit(
-        jax.shard_map(count, mesh=layout.mesh, in_specs=divided, out_specs=PartitionSpec())
+        jax.shard_map(tally, mesh=layout.mesh, in_specs=divided, out_specs=PartitionSpec())
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _window_program(layout: Layout, count: int) -> Any:
+    devices = math.prod(layout.mesh.shape[name] for name in layout.axes)
+
+    def mask(weight: Any, window: Any) -> Any:
+        own = count // devices
+        places = lax.axis_index(layout.axes).astype(window.dtype) * own
+        places = places + jnp.arange(own, dtype=window.dtype)
+        inside = (window[0] <= places) & (places < window[1])
+        return inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
+
+    divided = PartitionSpec(layout.axes)
+    return jax.jit(
+        jax.shard_map(
+            mask, mesh=layout.mesh, in_specs=(divided, PartitionSpec()), out_specs=divided
+        )
+    )
+
+
+def layout_of_states(states: Any) -> Layout | None:
+    """How the rows that states keep are divided over devices; None where there are none."""
+    found = (row_layout(leaf) for leaf in jax.tree.leaves(states) if isinstance(leaf, jax.Array))
+    return next((layout for layout in found if layout is not None), None)
+
+
+def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
+    """What a function makes of states that keep the rows of all devices, in NumPy.
+
+    Every device gets the rows of all and makes the same of them, in float64: only what the
+    function returns leaves the devices.
+
+    Args:
+        function: from an array namespace and states to arrays.
+        states: one for each statistic, rows or not.
+        layout: how their rows are divided.
+    """
+    with jax.enable_x64(True):
+        divided = tuple(row_layout(leaf) is not None for leaf in jax.tree.leaves(states))
+        return jax.device_get(gathering_program(function, divided, layout)(*states))
+
+
+@functools.lru_cache(maxsize=256)
+def gathering_program(function: Any, divided: tuple[bool, ...], layout: Layout) -> Any:
+    """The program of `of_all_rows`; of its leaves some are divided over the devices."""
+
+    def whole(leaf: Any, of_rows: bool) -> Any:
+        every = lax.all_gather(leaf, layout.axes, tiled=True) if of_rows else leaf
+        return every.astype(jnp.float64) if jnp.issubdtype(every.dtype, jnp.floating) else every
+
+    def make(*states: Any) -> Any:
+        leaves, tree = jax.tree.flatten(states)
+        every = map(whole, leaves, divided)
+        return function(jnp, *jax.tree.unflatten(tree, every))
+
+    def program(*states: Any) -> Any:
+        leaves, tree = jax.tree.flatten(states)
+        specs = [PartitionSpec(layout.axes) if rows else PartitionSpec() for rows in divided]
+        # That all devices make the same of the same rows is true, and nothing JAX could see.
+        mapped = jax.shard_map(
+            lambda *leaves: make(*jax.tree.unflatten(tree, leaves)),
+            mesh=layout.mesh,
+            in_specs=tuple(specs),
+            out_specs=PartitionSpec(),
+            check_vma=False,
+        )
+        return mapped(*leaves)
+
+    return jax.jit(program)
+
+
+def joined_rows(columns: Sequence[Any]) -> Any | None:
+    """Columns as one, each device joining its own; None where not all are divided alike."""
+    layouts = {row_layout(column) for column in columns}
+    if None in layouts or len(layouts) > 1:
+        return None
+    (layout,) = layouts
+    assert layout is not None
+    with jax.enable_x64(True):
+        return _joining_program(layout)(*columns)
+
+
+@functools.lru_cache(maxsize=16)
+def _joining_program(layout: Layout) -> Any:
+    divided = PartitionSpec(layout.axes)
+
+    def join(*columns: Any) -> Any:
+        return jnp.concatenate(columns)
+
+    return jax.jit(jax.shard_map(join, mesh=layout.mesh, in_specs=divided, out_specs=divided))

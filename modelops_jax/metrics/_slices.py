@@ -4,12 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from ._compute import Pass, Report, numbers, pass_over, report_of, statistics_of
+from ._compute import (
+    Pass,
+    Report,
+    numbers,
+    pass_over,
+    precision_scope,
+    report_of,
+    statistics_of,
+)
 from ._counts import CellStatistic
 from ._metric import Metric
 from ._segments import segmented, state_of_all, state_of_segment
+from ._sharded import row_layout, rows_by_id, rows_of_id, shared_layout
 from ._statistic import Statistic
 from ._types import Matrix, State, Vector
 
@@ -38,7 +48,8 @@ def compute_slices(
     """Compute many metrics of all rows and of every slice in one pass.
 
     Counts and sums of all slices come from the same reading of the rows. Metrics of kept rows
-    (exact AUROC, medians, ranks) and maxima are computed on the rows sorted by slice.
+    (exact AUROC, medians, ranks) and maxima are computed on the rows sorted by slice. Of rows
+    sharded over a mesh, which stay where they are, those take a pass for each slice.
 
     Args:
         metrics: the metrics under the names their results will have.
@@ -65,6 +76,8 @@ def compute_slices(
     """
     ids = {name: _checked(name, column, np.shape(y_true)[:1]) for name, column in slices.items()}
     numbers_of = {name: int(column.max(initial=-1)) + 1 for name, column in ids.items()}
+    weights = None if weight is None else numbers(weight, "weight")
+    layout = shared_layout({"y_true": y_true, "y_pred": y_pred, "weight": weights} | ids)
     statistics = statistics_of(metrics)
     forms: dict[tuple[str, Statistic], Statistic] = {}
     for key, (name, count) in enumerate(numbers_of.items()):
@@ -73,9 +86,10 @@ def compute_slices(
             form = _segmented(statistic, 1 << max(0, count - 1).bit_length(), key)
             if form is not None:
                 forms[name, statistic] = form
-    columns = np.stack([*ids.values()], axis=1) if ids else None
+    xp = np if all(isinstance(column, np.ndarray) for column in ids.values()) else jnp
+    columns = xp.stack([*ids.values()], axis=1) if ids else None
     # Tables of counts are not counted twice: the whole is the sum of its parts.
-    counted = weight is None or np.asarray(weight).dtype == bool
+    counted = weights is None or weights.dtype == bool
     summed = {
         s: next(form for (_, inner), form in forms.items() if inner == s)
         for s in {inner for _, inner in forms}
@@ -88,15 +102,22 @@ def compute_slices(
     whole = Pass({s: states[s] for s in statistics}, found.rows, found.weighted)
     parts = {}
     for name, column in ids.items():
-        counting = column if weight is None else column[np.asarray(weight) != 0]
-        rows = np.bincount(counting, minlength=numbers_of[name])
         own = {s: found.states[forms[name, s]] for s in statistics if (name, s) in forms}
         rest = tuple(s for s in statistics if s not in own)
-        sorted_rows = _split(column, numbers_of[name]) if rest else []
+        if layout is None:
+            counting = column if weights is None else column[np.asarray(weights) != 0]
+            rows = np.bincount(counting, minlength=numbers_of[name])
+            sorted_rows = _split(column, numbers_of[name]) if rest else []
+        else:
+            rows = rows_by_id(column, weights, numbers_of[name], layout)
+            sorted_rows = []
         reports = []
         for segment in range(numbers_of[name]):
             states = {s: state_of_segment(state, segment) for s, state in own.items()}
-            if rest:
+            if rest and layout is not None:
+                only = rows_of_id(column, segment, weights, layout)
+                states |= pass_over(rest, y_true, y_pred, only).states
+            elif rest:
                 states |= _of_rows(rest, sorted_rows[segment], y_true, y_pred, weight)
             of_segment = Pass(
                 {s: states[s] for s in statistics}, int(rows[segment]), found.weighted
@@ -106,8 +127,13 @@ def compute_slices(
     return SlicedReport(report_of(metrics, whole), parts)
 
 
-def _checked(name: str, column: Any, shape: tuple[int, ...]) -> np.ndarray:
-    ids = np.asarray(column)
+def _checked(name: str, column: Any, shape: tuple[int, ...]) -> Any:
+    ids = column if row_layout(column) is not None else np.asarray(column)
+    with precision_scope(ids):
+        return _as_ids(name, ids, column, shape)
+
+
+def _as_ids(name: str, ids: Any, column: Any, shape: tuple[int, ...]) -> Any:
     if ids.size == 0 and not hasattr(column, "dtype"):
         ids = ids.astype(np.int32)
     if ids.dtype.kind not in "iu":

@@ -150,7 +150,7 @@ class MetricStream:
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The state as JSON and named arrays, for a format of one's own."""
         arrays = {
-            f"{position}{jax.tree_util.keystr(key)}": leaf
+            f"{position}{jax.tree_util.keystr(key)}": np.asarray(leaf)
             for position, state in enumerate(self._collected().values())
             for key, leaf in jax.tree.leaves_with_path(state)
         }

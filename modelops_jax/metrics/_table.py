@@ -28,8 +28,12 @@ _INF = float("inf")
 _COUNTED = {"gradient": "what is counted of texts are whole numbers"}
 _RANKS = {"gradient": "only the order of the scores matters, which small steps leave as it is"}
 
+_KEPT = {
+    "exchange": "all rows matter for the place of one, so devices exchange the rows themselves",
+}
 _BINNED = {"gradient": "the bins of the confidences have edges, where the error jumps"}
-_GROUPS = _RANKS | {
+_KEPT_RANKS = _RANKS | _KEPT
+_GROUPS = _KEPT_RANKS | {
     "repetition": "a number as weight is that of the row's group, and copies of a row would tie",
 }
 
@@ -42,12 +46,12 @@ METRICS: dict[str, MetricInfo] = {
     "adaptive_calibration_error": MetricInfo(
         calibration.adaptive_calibration_error,
         calibration.adaptive_calibration_error_metric,
-        "probabilities", False, 0.0, 1.0, _BINNED,
+        "probabilities", False, 0.0, 1.0, _BINNED | _KEPT,
     ),
     "average_precision_score": MetricInfo(
         ranking.average_precision_score,
         ranking.average_precision_score_metric,
-        "scores", True, 0.0, 1.0, _RANKS,
+        "scores", True, 0.0, 1.0, _KEPT_RANKS,
     ),
     "balanced_accuracy_score": MetricInfo(
         agreement.balanced_accuracy_score,
@@ -212,7 +216,7 @@ METRICS: dict[str, MetricInfo] = {
     "median_absolute_error": MetricInfo(
         losses.median_absolute_error,
         losses.median_absolute_error_metric,
-        "values", False, 0.0, _INF,
+        "values", False, 0.0, _INF, _KEPT,
     ),
     "multilabel_confusion_matrix": MetricInfo(
         label_confusion.multilabel_confusion_matrix,
@@ -265,7 +269,7 @@ METRICS: dict[str, MetricInfo] = {
     "roc_auc_score": MetricInfo(
         ranking.roc_auc_score,
         ranking.roc_auc_score_metric,
-        "scores", True, 0.0, 1.0, _RANKS,
+        "scores", True, 0.0, 1.0, _KEPT_RANKS,
     ),
     "root_mean_squared_error": MetricInfo(
         regression.root_mean_squared_error,
@@ -306,7 +310,7 @@ METRICS: dict[str, MetricInfo] = {
         correlation.spearman_corrcoef,
         correlation.spearman_corrcoef_metric,
         "values", True, -1.0, 1.0,
-        {"gradient": "only the order of the values matters, which small steps leave as it is"},
+        _KEPT_RANKS,
     ),
     "specificity_score": MetricInfo(
         class_ratios.specificity_score,

@@ -153,12 +153,19 @@ def test_ignoring_one_score_a_row_leaves_two_labels():
 def test_a_stream_of_several_outputs_is_the_whole():
     """Values of one and of several outputs a row; not both."""
     true, pred = RNG.normal(size=(2, 60, 2))
-    evaluator = ModelEvaluator("regression").add_metric("mean_pinball_loss")
+    evaluator = ModelEvaluator("regression", metrics=["max_error"])
+    evaluator.add_metric("mean_squared_error", multioutput=[1, 3], name="mse")
     stream = evaluator.stream()
     for part in (slice(0, 20), slice(20, 60)):
         stream.update(true[part], pred[part])
     found, expected = stream.result(), evaluator.evaluate(true, pred)
     assert found.metrics == pytest.approx(expected.metrics, abs=1e-12)
     assert found.metadata == expected.metadata == {"outputs": 2}
+    losses = ((true - pred) ** 2).mean(axis=0)
+    assert expected.metrics["mse"] == pytest.approx((losses[0] + 3 * losses[1]) / 4, abs=1e-12)
+    largest = np.abs(true - pred).max(axis=0).mean()
+    assert expected.metrics["max_error"] == pytest.approx(largest, abs=1e-12)
+    stream = ModelEvaluator("regression", metrics=["max_error"]).stream()
+    stream.update(true, pred)
     with pytest.raises(ValueError, match="have the outputs a row None; the rows before have 2"):
         stream.update(true[:, 0], pred[:, 0])

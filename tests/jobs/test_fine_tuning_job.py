@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,14 @@ import pytest
 from modelops_jax.data import Dataset, DatasetError
 from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
 from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
-from modelops_jax.training import TrainingConfig, config_from_dict, fit, latest_checkpoint
+from modelops_jax.training import (
+    TrainingConfig,
+    _run,
+    config_from_dict,
+    fit,
+    latest_checkpoint,
+    train_step,
+)
 
 HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
 # Far too many steps to end by itself in a test.
@@ -251,6 +260,35 @@ def test_a_job_is_cancelled_at_its_next_step():
         job.run()
 
 
+def test_a_job_is_cancelled_while_its_step_is_compiled(monkeypatch: pytest.MonkeyPatch):
+    """The compilation ends, and with it the one step that it is for; none follows."""
+    begun, compiled = threading.Event(), []
+
+    def step(*arguments: Any) -> Any:
+        begun.set()
+        return train_step(*arguments)
+
+    def note(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append((time.monotonic(), duration_secs))
+
+    monkeypatch.setattr(_run, "train_step", step)
+    # A number that no other test compiles.
+    job = hello(config=dataclasses.replace(ENDLESS, lora=LoraConfig(rank=3, alpha=2.7)))
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        job.run()
+        assert begun.wait(60)
+        job.cancel()
+        asked = time.monotonic()
+        assert job.wait(timeout=60) == "cancelled"
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    assert max(seconds for at, seconds in compiled if at > asked) > 0.1
+    assert [record["step"] for record in job.metrics()] == [1]
+    assert not (job.folder / "model").exists()
+
+
 def test_a_killed_job_is_interrupted_and_goes_on(start_python: Callable):
     """Another process sees it run, then sees it lost, and finishes it from its checkpoint."""
     script = start_python(SCRIPT)
@@ -274,6 +312,8 @@ def test_a_killed_job_is_interrupted_and_goes_on(start_python: Callable):
     # Every step once; the restart began after the last checkpoint, not at the beginning. That is
     # of an earlier step than the last record where it was being written when the process died.
     assert [record["step"] for record in records] == list(range(1, len(records) + 1))
+    lines = (job.folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == records
     first_again = next(record["step"] for record in records if record["attempt"] == 2)
     assert f"step-{first_again - 1:08}" == kept.name
     assert 1 < first_again <= len(before) + 1

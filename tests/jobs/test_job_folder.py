@@ -66,6 +66,9 @@ def test_steps_that_a_restart_repeats_count_once(
     records = folder.read_metrics()
     assert [record["step"] for record in records] == [1, 2, 3]
     assert [record["attempt"] for record in records] == expected
+    # What somebody plots who reads the file.
+    on_file = [json.loads(line) for line in folder.metrics_path.read_text().splitlines()]
+    assert on_file == records
 
 
 def test_weights_replace_those_of_an_attempt_that_died(folder: JobFolder):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from modelops_jax.metrics import METRICS, bootstrap_intervals, compute, metric, paired_differences
+from modelops_jax.metrics import (
+    METRICS,
+    MetricStream,
+    bootstrap_intervals,
+    compute,
+    metric,
+    paired_differences,
+)
 
 # Its inferred types do not know every value that its documentation allows.
 sk: Any = sklearn.metrics
@@ -27,6 +34,14 @@ ORACLES = {
     "explained_variance_score": sk.explained_variance_score,
 }
 OF_VARIANCE = ("r2_score", "explained_variance_score")
+# scikit-learn's take one output.
+OF_ONE_OUTPUT: dict[str, Any] = {
+    "max_error": lambda true, pred, sample_weight: sk.max_error(true, pred),
+    "mean_poisson_deviance": sk.mean_poisson_deviance,
+    "mean_gamma_deviance": sk.mean_gamma_deviance,
+    "mean_tweedie_deviance": functools.partial(sk.mean_tweedie_deviance, power=1.5),
+}
+OUTPUT_WEIGHTS = [0.2, 0.0, 3.0]
 
 
 def rows(seed: int = 0, count: int = 80):
@@ -44,12 +59,14 @@ def same(found, expected):
 def test_every_mean_of_errors_takes_several_outputs():
     """scikit-learn's, and the losses and correlations that it does not have."""
     others = {"symmetric_mean_absolute_percentage_error", "log_cosh_error", "huber_loss"}
-    others |= {"pearson_corrcoef", "concordance_corrcoef", "spearman_corrcoef"}
+    others |= {"pearson_corrcoef", "concordance_corrcoef", "spearman_corrcoef", *OF_ONE_OUTPUT}
     assert set(WITH_OUTPUTS) == ORACLES.keys() | others
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("multioutput", ["uniform_average", "raw_values", "variance_weighted"])
+@pytest.mark.parametrize(
+    "multioutput", ["uniform_average", "raw_values", "variance_weighted", OUTPUT_WEIGHTS]
+)
 def test_values_equal_scikit_learns(multioutput, weighted):
     """All metrics in one pass over rows of three outputs."""
     y_true, y_pred, weight = rows()
@@ -74,6 +91,61 @@ def test_each_output_is_what_it_is_alone():
         one = compute(alone, y_true[:, output], y_pred[:, output], weight=weight).values
         for name in WITH_OUTPUTS:
             same(np.asarray(found[name])[output], one[name])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_maxima_and_deviances_are_scikit_learns_of_each_output(weighted):
+    """One by one, their mean and their mean by weights; in one go, and of two halves."""
+    y_true, y_pred, weight = rows(5)
+    given = weight if weighted else None
+    means = {
+        "raw_values": lambda each: each,
+        "uniform_average": np.mean,
+        "weights": lambda each: np.average(each, weights=OUTPUT_WEIGHTS),
+    }
+    metrics = {
+        (name, mean): metric(
+            name,
+            num_outputs=OUTPUTS,
+            multioutput=OUTPUT_WEIGHTS if mean == "weights" else mean,
+            **({"power": 1.5} if "tweedie" in name else {}),
+        )
+        for name in OF_ONE_OUTPUT
+        for mean in means
+    }
+    keyed = {f"{name} {mean}": one for (name, mean), one in metrics.items()}
+    stream = MetricStream(keyed)
+    for half in (slice(0, 30), slice(30, None)):
+        part = None if given is None else given[half]
+        stream.update(y_true[half], y_pred[half], weight=part)
+    for found in (compute(keyed, y_true, y_pred, weight=given), stream.report()):
+        for name, oracle in OF_ONE_OUTPUT.items():
+            columns = zip(y_true.T, y_pred.T, strict=True)
+            each = [oracle(true, pred, sample_weight=given) for true, pred in columns]
+            for mean, average in means.items():
+                same(found.values[f"{name} {mean}"], average(each))
+
+
+def test_an_interval_of_a_median_weighs_the_outputs():
+    """With all of the weight on one output it is that of the output alone."""
+    y_true, y_pred, _ = rows(7, 40)
+    given = {"it": metric("median_absolute_error", num_outputs=OUTPUTS, multioutput=[0, 2, 0])}
+    found = bootstrap_intervals(given, y_true, y_pred, n_resamples=100)["it"]
+    alone = {"it": metric("median_absolute_error")}
+    expected = bootstrap_intervals(alone, y_true[:, 1], y_pred[:, 1], n_resamples=100)["it"]
+    same([found.low, found.high], [expected.low, expected.high])
+
+
+def test_a_domain_is_that_of_every_output():
+    """A gamma deviance of one target that is 0 has no value for the row."""
+    y_true, y_pred, _ = rows(6, 10)
+    y_true[4, 2] = 0.0
+    given = {"it": metric("mean_gamma_deviance", num_outputs=OUTPUTS)}
+    with pytest.raises(ValueError, match=r"y_true: 1 .* not positive.* at index 4"):
+        compute(given, y_true, y_pred)
+    keep = np.arange(10) != 4
+    expected = compute(given, y_true[keep], y_pred[keep]).values["it"]
+    same(compute(given, y_true, y_pred, weight=keep).values["it"], expected)
 
 
 @pytest.mark.parametrize("force_finite", [True, False])
@@ -131,6 +203,10 @@ def test_a_row_with_one_bad_output_is_refused_and_nan_when_traced():
         ({"num_outputs": 0}, "num_outputs must be a positive integer or None, not 0"),
         ({"num_outputs": 3, "multioutput": "mean"}, "multioutput must be one of .*not 'mean'"),
         ({"multioutput": "raw_values"}, "multioutput='raw_values' needs num_outputs"),
+        ({"num_outputs": 3, "multioutput": [1, 2]}, r"\(1.0, 2.0\) must be a weight for each"),
+        ({"num_outputs": 2, "multioutput": [1, -1]}, "finite numbers from 0 up that are not all"),
+        ({"num_outputs": 2, "multioutput": [0, 0]}, "finite numbers from 0 up that are not all 0"),
+        ({"multioutput": [1, 2]}, r"multioutput=\(1.0, 2.0\) needs num_outputs"),
         (
             {"num_outputs": 3, "multioutput": "variance_weighted"},
             "'variance_weighted' is for r2_score and explained_variance_score; mean_squared_error",

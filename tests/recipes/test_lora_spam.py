@@ -1,14 +1,29 @@
 """The demo's recipe, from its configuration to its report, on a model that needs no download."""
 
 import ast
+import json
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from modelops_jax.training import latest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "training" / "lora_spam.py"
+
+
+# Those of two steps on the rows below; see `test_recipes` on what another CPU changes.
+LOSSES, HELD_OUT_LOSS = [5.567157, 5.45513], 5.378426
+
+
+def load_history(output: Path) -> list[dict]:
+    """The records of a run, as its checkpoint has them."""
+    checkpoint = latest_checkpoint(output)
+    assert checkpoint is not None
+    return json.loads((checkpoint / "state.json").read_text("utf-8"))["facts"]["history"]
 
 
 def test_recipe_runs_to_its_report(
@@ -30,6 +45,9 @@ def test_recipe_runs_to_its_report(
     arguments += [f"{key}={value}" for key, value in settings.items()]
     monkeypatch.setattr(sys, "argv", [str(RECIPE), *arguments])
     runpy.run_path(str(RECIPE), run_name="__main__")
+    history = load_history(tmp_path / "run")
+    np.testing.assert_allclose([record["loss"] for record in history[:2]], LOSSES, rtol=1e-4)
+    assert history[2]["eval_loss"] == pytest.approx(HELD_OUT_LOSS, rel=1e-4)
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     printed = capsys.readouterr().out
     assert printed.strip().endswith(str(tmp_path / "run" / "report.html"))

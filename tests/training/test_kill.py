@@ -8,78 +8,129 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-KILLS = 20
-STEPS = 160
-# A real run: adapters on the preset, a checkpoint a step, a record a step.
-RUN = f"""
-import sys
+# A real run on the preset: a checkpoint a step, a record a step.
+RUN = """
+import json, sys
 from modelops_jax.data import Dataset
-from modelops_jax.models import LoraConfig, load
-from modelops_jax.training import TrainingConfig, fit
+from modelops_jax.models import load
+from modelops_jax.training import config_from_dict, fit
 
-rows = Dataset([{{"prompt": f"Say {{n}}", "completion": "ab" * n}} for n in range(1, 12)])
-config = TrainingConfig(
-    batch_size=4, epochs=1000, max_steps={STEPS}, checkpoint_every=1, lora=LoraConfig(rank=4)
-)
+settings = json.loads(sys.argv[2])
+
+def rows(answer, numbers):
+    if "dpo" in settings:
+        return [{"prompt": f"Say {n}", "chosen": answer * n, "rejected": "c" * n} for n in numbers]
+    return [{"prompt": f"Say {n}", "completion": answer * n} for n in numbers]
+
+# What is learned is wrong for the held-out rows: their loss is best at an early step.
+held_out = Dataset(rows("de", range(1, 3)))
 fit(
-    load("tiny"), rows, config=config, folder=sys.argv[1], resume=True, progress="off",
+    load("tiny"), Dataset(rows("ab", range(1, 10))), config=config_from_dict(settings),
+    eval=held_out, folder=sys.argv[1], resume=True, progress="off",
     callback=lambda record: print(record["step"], flush=True),
 )
 """
+COMMON = {"batch_size": 4, "epochs": 1000, "checkpoint_every": 1}
 
 
-def start(folder: Path, cache: Path) -> subprocess.Popen[str]:
+def start(folder: Path, settings: dict[str, Any], cache: Path) -> subprocess.Popen[str]:
     """A process that trains, or goes on training, in a folder."""
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [sys.executable, "-c", RUN, str(folder)]
+    command = [sys.executable, "-c", RUN, str(folder), json.dumps(settings)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def outcome(folder: Path):
-    """The arrays of the only checkpoint, and its history without the times."""
-    (checkpoint,) = folder.glob("step-*")
-    history = json.loads((checkpoint / "state.json").read_text())["facts"]["history"]
+def outcome(folder: Path) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]]:
+    """Arrays and facts of every checkpoint that is left, without the times."""
     timed = {"seconds", "tokens_per_second"}
-    records = [{key: r[key] for key in sorted(r.keys() - timed)} for r in history]
-    return load_file(checkpoint / "state.safetensors"), records
+    found = {}
+    for checkpoint in sorted(folder.glob("step-*")):
+        facts = json.loads((checkpoint / "state.json").read_text())["facts"]
+        facts["history"] = [
+            {key: record[key] for key in record.keys() - timed} for record in facts["history"]
+        ]
+        found[checkpoint.name] = load_file(checkpoint / "state.safetensors"), facts
+    return found
 
 
 @pytest.mark.faults
-def test_a_run_killed_at_random_moments_equals_one_that_was_not(tmp_path: Path):
-    """Twenty kills; the same bytes and the same history, no step missing or doubled."""
+@pytest.mark.parametrize(
+    ("settings", "steps", "kills"),
+    [
+        pytest.param({"lora": {"rank": 4}}, 160, 20, id="adapters"),
+        pytest.param(
+            {
+                "ema_decay": 0.8,
+                "micro_batch_size": 2,
+                "learning_rate": 3e-3,
+                "eval_every": 3,
+                "keep_best": True,
+            },
+            100,
+            6,
+            id="all weights, averaged and evaluated, the best kept",
+        ),
+        pytest.param(
+            {
+                "lora": {"rank": 4, "dropout": 0.3, "dora": True},
+                "ema_decay": 0.8,
+                "packing": True,
+                "pack_length": 64,
+                "batch_size": 2,
+                "eval_every": 2,
+                "keep_checkpoints": 2,
+            },
+            100,
+            6,
+            id="dropout, averaged and evaluated, packed",
+        ),
+        pytest.param({"lora": {"rank": 4}, "dpo": {"beta": 0.3}}, 100, 6, id="preferences"),
+    ],
+)
+def test_a_run_killed_at_random_moments_equals_one_that_was_not(
+    tmp_path: Path, settings: dict[str, Any], steps: int, kills: int
+):
+    """The same bytes, the same history with no step missing or doubled, the same best one."""
+    settings = COMMON | settings | {"max_steps": steps}
     cache = tmp_path / "cache"
-    with start(tmp_path / "whole", cache) as process:
+    with start(tmp_path / "whole", settings, cache) as process:
         process.communicate()
         assert process.returncode == 0
     moments = random.Random(0)
     killed_in_a_save = 0
     folder = tmp_path / "killed"
-    for _ in range(KILLS):
-        with start(folder, cache) as process:
+    for _ in range(kills):
+        with start(folder, settings, cache) as process:
             assert process.stdout is not None
-            for _ in range(moments.randint(0, 5)):
+            for _ in range(moments.randint(0, 3 * steps // (4 * kills))):
                 process.stdout.readline()
             time.sleep(moments.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL, "it ended before it was killed: more steps"
         killed_in_a_save += any(folder.glob(".tmp-*")) if folder.exists() else 0
-    with start(folder, cache) as process:
+    with start(folder, settings, cache) as process:
         process.communicate()
         assert process.returncode == 0
-    assert killed_in_a_save
-    arrays, history = outcome(folder)
-    expected_arrays, expected_history = outcome(tmp_path / "whole")
-    assert [record["step"] for record in history] == list(range(1, STEPS + 1))
-    assert history == expected_history
-    assert arrays.keys() == expected_arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, expected_arrays[name], strict=True)
+    assert killed_in_a_save or kills < 20
+    found, expected = outcome(folder), outcome(tmp_path / "whole")
+    assert found.keys() == expected.keys()
+    for name, (arrays, facts) in found.items():
+        expected_arrays, expected_facts = expected[name]
+        assert facts == expected_facts
+        trained = [record["step"] for record in facts["history"] if "loss" in record]
+        assert trained == list(range(1, int(name.removeprefix("step-")) + 1))
+        assert arrays.keys() == expected_arrays.keys()
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(array, expected_arrays[key], strict=True)
+    assert f"step-{steps:08d}" in found
+    assert len(found) == 1 + ("keep_best" in settings) + ("keep_checkpoints" in settings)

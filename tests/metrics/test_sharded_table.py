@@ -1,0 +1,228 @@
+"""Rows sharded over eight simulated devices stay there, for every metric of the table."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from modelops_jax.metrics import METRICS
+
+# What every program below has: the cases by the rows they take, a mesh, and a guard.
+START = """
+import contextlib, re, runpy, sys
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+
+from modelops_jax.metrics import METRICS, MetricStream, compute, compute_slices, row_layout
+from modelops_jax.metrics._compute import statistics_of
+from modelops_jax.metrics._sharded import counting_program
+
+given = runpy.run_path(sys.argv[1])
+mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
+placed = NamedSharding(mesh, P("rows"))
+COUNT, GRADES = 8 * int(sys.argv[2]), given["GRADES"]
+
+array = type(jnp.zeros(1))
+convert, value = array.__array__, array._value
+
+@contextlib.contextmanager
+def guard():
+    "An array of many numbers on its way to the host is an error."
+    def check(self):
+        assert self.size < COUNT // 8, f"{self.shape} were gathered on the host"
+    def guarded(self, *args, **kwargs):
+        check(self)
+        return convert(self, *args, **kwargs)
+    def guarded_value(self):
+        check(self)
+        return value.fget(self)
+    array.__array__, array._value = guarded, property(guarded_value)
+    try:
+        with jax.transfer_guard_device_to_host("disallow"):
+            yield
+    finally:
+        array.__array__, array._value = convert, value
+
+def put(*columns):
+    with jax.enable_x64(True):
+        return [None if c is None else jax.device_put(c, placed) for c in columns]
+
+for gather in (np.asarray, jax.device_get, lambda column: column.tolist()):
+    try:
+        with guard():
+            gather(put(np.zeros(COUNT))[0])
+    except AssertionError:
+        pass
+    else:
+        raise RuntimeError("the guard does not see what it should")
+
+def close(found, expected):
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+# Of cases that compile nearly the same, with the slow tests.
+SLOW = {"precision_at_k", "recall_at_k", "hit_rate_at_k", "dcg_score", "mean_reciprocal_rank",
+        "mean_average_precision"}
+
+def keeps(case):
+    return any(statistic.keeps_rows for statistic in case.metric.statistics)
+
+def sets(dtype=np.float32):
+    "Cases that can share a pass, with rows for it."
+    found = {}
+    for case in given["CASES"]:
+        inputs, config = METRICS[case.name].inputs, case.config
+        orders = case.orders if inputs == "overlaps" else None
+        many = inputs == "scores" and "num_classes" in config
+        key = (inputs, orders, many, *map(config.get, ("num_labels", "num_outputs", "from_logits")))
+        found.setdefault(key, []).append(case)
+    for cases in found.values():
+        true, pred = cases[0].rows(COUNT, dtype=dtype)
+        weight = np.random.default_rng(6).random(COUNT).astype(dtype)
+        weight[: COUNT // 8] = 0  # a device with nothing in it
+        groups = None
+        if METRICS[cases[0].name].inputs == "groups":
+            weight = cases[0].weight(true, weight)
+            true, groups = true % GRADES, true // GRADES
+        yield cases, true, pred, weight, groups
+"""
+
+KEPT = """
+quick = sys.argv[3] == "quick"
+for cases, *columns in sets():
+    metrics = {case.id: case.metric for case in cases if keeps(case)
+               if not quick or case.name not in SLOW and not case.config}
+    if not metrics:
+        continue
+    true, pred, weight, groups = columns
+    mask = weight > 0
+    t, p, w, g = on_devices = put(true, pred, mask, groups)
+    expected = compute(metrics, true, pred, weight=mask, groups=groups)
+    stream = MetricStream(metrics)
+    with guard():
+        reports = [compute(metrics, t, p, weight=w, groups=g)]
+        if not quick:
+            for half in (w, ~w):
+                stream.update(t, p, weight=w & half, groups=g)
+            reports.append(stream.report())
+    for found in reports:
+        assert found.rows == expected.rows and found.undefined == expected.undefined
+        for name in metrics:
+            np.testing.assert_allclose(
+                found.values[name], expected.values[name], rtol=1e-12, atol=1e-12)
+print("as on the host")
+"""
+
+
+TABLE = """
+turn = int(sys.argv[3])
+for at, (cases, true, pred, weight, groups) in enumerate(sets()):
+    metrics = {case.id: case.metric for case in cases}
+    weight = weight if (at + turn) % 2 else weight > 0
+    t, p, w, g = put(true, pred, weight, groups)
+    expected = compute(metrics, true, pred, weight=weight, groups=groups)
+    with guard():
+        found = compute(metrics, t, p, weight=w, groups=g)
+    assert found.rows == expected.rows and found.undefined == expected.undefined
+    for name in metrics:
+        close(found.values[name], expected.values[name])
+    # What the devices exchange are states, however many the rows.
+    with jax.enable_x64(True):
+        local = [case for case in cases if "exchange" not in METRICS[case.name].excused]
+        if not local:
+            continue
+        statistics = statistics_of({case.id: case.metric for case in local})
+        none = [s.identity(weighted=weight.dtype != bool) for s in statistics]
+        most = 8 * max((leaf.size for leaf in jax.tree.leaves(none)), default=0)
+        program = counting_program(statistics, row_layout(t), jnp.dtype(jnp.float32))
+        text = program.lower(t, p, w, None, g).compile().as_text()
+    exchanges = [line for line in text.splitlines()
+                 if re.search(r" (all-|collective-|reduce-scatter)[a-z-]*\\(", line)]
+    assert exchanges
+    for line in exchanges:
+        assert " all-reduce" in line, line
+        for shape in re.findall(r"[a-z]+[0-9]+\\[([0-9,]*)\\]", line.split(" all-reduce")[0]):
+            size = np.prod([int(n) for n in shape.split(",") if n], initial=1)
+            assert size <= most < COUNT, (line, most)
+print("as on the host")
+"""
+
+SLICES = """
+metrics = {name: given["metric"](name) for name in (
+    "mean_squared_error", "r2_score", "max_error", "median_absolute_error", "spearman_corrcoef")}
+random = np.random.default_rng(0)
+true, pred = random.normal(size=(2, COUNT)).astype(np.float32)
+weight, ids = random.random(COUNT).astype(np.float32), random.integers(0, 3, COUNT)
+weight[: COUNT // 8] = 0
+t, p, w, i = put(true, pred, weight, ids.astype(np.int32))
+expected = compute_slices(metrics, true, pred, {"a": ids}, weight=weight).slices["a"]
+with guard():
+    found = [compute_slices(metrics, t, p, {"a": a}, weight=w).slices["a"] for a in (ids, i)]
+for parts in found:
+    for part, other in zip(parts, expected, strict=True):
+        assert part.rows == other.rows
+        for name in metrics:
+            close(part.values[name], other.values[name])
+
+def refused(metrics, *columns, weight=None, groups=None):
+    try:
+        with guard():
+            compute(metrics, *columns, weight=weight, groups=groups)
+    except ValueError as error:
+        return str(error)
+    raise AssertionError("nothing was refused")
+
+true[-7], weight[COUNT // 2] = np.nan, -1
+nan, negative = put(true, weight)
+for name in ("mean_squared_error", "median_absolute_error"):
+    one = {name: metrics[name]}
+    assert refused(one, nan, p, weight=w).endswith(f"the first at index {COUNT - 7:,}")
+    assert refused(one, t, p, weight=negative).endswith(f"the first at index {COUNT // 2:,}")
+ndcg = {"ndcg": given["metric"]("ndcg_score")}
+message = refused(ndcg, put(abs(pred))[0], p, weight=w, groups=i)
+assert "groups whose rows have different weights" in message
+print("as on the host")
+"""
+
+
+def run(program: str, *arguments: str) -> str:
+    """What a program says that has eight devices."""
+    conftest = str(pathlib.Path(__file__).with_name("conftest.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", START + program, conftest, *arguments],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("cases", ["quick", pytest.param("all", marks=pytest.mark.model)])
+def test_rows_that_are_kept_stay_on_their_devices(cases: str):
+    """Ranks, medians and rankings by query: the rows of all are exchanged, and none fetched."""
+    assert run(KEPT, "128", cases) == "as on the host"
+
+
+# A turn compiles for a minute of the processor; the other gives a mask to who had weights.
+@pytest.mark.model
+@pytest.mark.parametrize("turn", [0, 1])
+def test_no_metric_fetches_rows_and_devices_exchange_states(turn: int):
+    """Of the whole table; metrics whose devices exchange rows have an excuse that says why."""
+    assert run(TABLE, "4096", str(turn)) == "as on the host"
+
+
+@pytest.mark.model
+def test_slices_and_refusals_read_no_rows():
+    """Kept rows and maxima of slices, and the index of the first invalid row."""
+    assert run(SLICES, "256") == "as on the host"
+
+
+def test_an_excuse_from_exchanging_states_alone_is_that_of_kept_rows(cases):
+    """Who keeps rows is excused, and nobody else."""
+    for case in cases:
+        keeps = any(statistic.keeps_rows for statistic in case.metric.statistics)
+        assert keeps == ("exchange" in METRICS[case.name].excused), case.id
