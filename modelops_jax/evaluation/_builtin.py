@@ -21,6 +21,9 @@ from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
 from ._slicing import Moments, SliceOutcome, Slicing
 
+# Why the interval of a sketch has none for rows in groups.
+NEEDS_ROWS = "its formula is for independent rows, and a sketch keeps none to resample"
+
 
 class Evidence(abc.ABC):
     """What metrics of one reader are computed from: the rows, or what was counted of them."""
@@ -87,7 +90,7 @@ class Evidence(abc.ABC):
         if metric.no_interval is not None:
             return metric.no_interval
         if metric.resampling == "closed":
-            return "its formula is for independent rows, and a sketch keeps none to resample"
+            return NEEDS_ROWS
         return "what was kept of the rows is not what its interval resamples"
 
     @property
