@@ -10,7 +10,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, by_reader
+from ._builtin import BuiltIn, Computed, Confidence, Evidence, by_reader
 from ._call import call_metric
 from ._errors import NoIntervalWarning, UndefinedMetricWarning
 from ._labels import encode_labels, shorten
@@ -153,7 +153,6 @@ def _slices(
         return ()
     outcomes: list[list[dict[str, SliceOutcome]]] = [[{} for _ in s.keys] for s in slicings]
     for group, own in zip(groups, evidence, strict=True):
-        assert isinstance(own, Pair)
         if not own.rows:
             continue
         for parts, more in zip(
