@@ -9,6 +9,8 @@ UserWarning
  └─ NoIntervalWarning         an interval that was asked for and is not there; why
 """
 
+from modelops_jax.metrics import UndefinedMetricWarning as UndefinedMetricWarning
+
 
 class MetricError(RuntimeError):
     """A metric raised while it was being computed.
@@ -32,10 +34,6 @@ class MetricValueError(MetricError, ValueError):
 
 class MetricTypeError(MetricError, TypeError):
     """A metric raised a TypeError."""
-
-
-class UndefinedMetricWarning(UserWarning):
-    """A metric has no definition on this input; the message says which rule gave its value."""
 
 
 class NoIntervalWarning(UserWarning):

@@ -15,7 +15,7 @@ from ._result import ClassResult
 from ._sharded import count_labels, on_devices
 from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,7 @@ def _without_interval(
 
 
 def _read(y_true: Any, y_pred: Any) -> LabelPair:
+    y_true, y_pred = flat_columns(y_true, y_pred)
     if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
         counted = count_labels(y_true, y_pred)
         if counted is not None:

@@ -137,4 +137,5 @@ from ._text_rates import word_error_rate as word_error_rate
 from ._token_accuracy import TokenTotals as TokenTotals
 from ._token_accuracy import token_accuracy_score as token_accuracy_score
 from ._totals import RowTotals as RowTotals
+from ._undefined import UndefinedMetricWarning as UndefinedMetricWarning
 from ._values import ValueRows as ValueRows
