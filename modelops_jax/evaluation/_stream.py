@@ -222,7 +222,14 @@ class EvaluationStream:
         else:
             self._add(other._running, other._rows, other._slices or RunningSlices())
 
-    def result(self, *, confidence: float | int | None = None, seed: int = 0) -> EvaluationResult:
+    def result(
+        self,
+        *,
+        confidence: float | int | None = None,
+        interval: str = "auto",
+        n_resamples: int = 1000,
+        seed: int = 0,
+    ) -> EvaluationResult:
         """Compute the metrics of all rows so far; more rows can follow.
 
         Args:
@@ -230,21 +237,29 @@ class EvaluationStream:
                 counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
                 would need their rows again (`resamples_rows`). With groups all have the one that
                 they have there. The tests of slices are those of `evaluate`.
-            seed: of the bootstrap; of a stream that draws resamples that of the stream.
+            interval: as for `ModelEvaluator.evaluate`; sums that are resampled as rows come in have
+                the percentile interval.
+            n_resamples: of the bootstrap; of a stream that draws them those of the stream.
+            seed: of the bootstrap; the same.
 
         Returns:
             What `ModelEvaluator.evaluate` returns.
 
         Raises:
             ValueError: a confidence outside (0, 1), rows that do not fit the task or a metric, or
-                another seed than that of the stream.
+                other resamples than the stream draws.
             MetricError: a metric of your own raised; the error names it.
 
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows.
+            NoIntervalWarning: intervals were asked for and a metric has none.
         """
-        if self._resamples and seed != self._seed:
-            raise ValueError(f"the seed is {seed}, and the stream draws resamples by {self._seed}")
+        as_drawn = (n_resamples, seed) == (self._resamples, self._seed) and interval != "bca"
+        if self._resamples and confidence is not None and not as_drawn:
+            raise ValueError(
+                f"found n_resamples={n_resamples}, seed={seed} and interval={interval!r}; the "
+                f"stream draws {self._resamples} resamples by the seed {self._seed}, not for 'bca'"
+            )
         if self._grouped is not None:
             rows = self._grouped.columns()
             sliced, asked = rows.pop("slices"), {}
@@ -252,13 +267,13 @@ class EvaluationStream:
                 one = ", ".join(names)
                 asked |= {names: None} if len(names) > 1 else {one: sliced[one]}
             slicings = read_slices(asked, self._rows)
-            wanted = check_confidence(confidence, seed, rows["groups"])
+            wanted = check_confidence(confidence, seed, rows["groups"], interval, n_resamples)
             columns = rows["y_true"], rows["y_pred"]
             groups = read_together(self._metrics, **rows)
             return finish(
                 self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
             )
-        wanted = check_confidence(confidence, seed)
+        wanted = check_confidence(confidence, seed, None, interval, n_resamples)
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
         both = zip(self._members, self._running, strict=False)
         groups = [

@@ -49,7 +49,7 @@ def test_what_would_be_drawn_alike_is_refused(tmp_path):
     stream, other = (evaluator.stream(resamples=2) for _ in range(2))
     with pytest.raises(ValueError, match="streams that draw resamples cannot be merged"):
         stream.merge(other)
-    with pytest.raises(ValueError, match="the seed is 1, and the stream draws resamples by 0"):
+    with pytest.raises(ValueError, match="the stream draws 2 resamples by the seed 0"):
         stream.result(confidence=0.9, seed=1)
     with pytest.raises(ValueError, match="slices or resamples cannot be saved"):
         stream.save(tmp_path / "state")
