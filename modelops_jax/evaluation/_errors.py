@@ -5,7 +5,8 @@ RuntimeError
      ├─ MetricValueError      ... a ValueError, and is one too
      └─ MetricTypeError       ... a TypeError, and is one too
 UserWarning
- └─ UndefinedMetricWarning    a value without a definition on this input; the rule that applied
+ ├─ UndefinedMetricWarning    a value without a definition on this input; the rule that applied
+ └─ NoIntervalWarning         an interval that was asked for and is not there; why
 """
 
 from modelops_jax.metrics import UndefinedMetricWarning as UndefinedMetricWarning
@@ -33,6 +34,10 @@ class MetricValueError(MetricError, ValueError):
 
 class MetricTypeError(MetricError, TypeError):
     """A metric raised a TypeError."""
+
+
+class NoIntervalWarning(UserWarning):
+    """An interval was asked for and a metric has none; the message says why."""
 
 
 def metric_error(metric: str, cause: Exception) -> MetricError:

@@ -31,6 +31,7 @@ from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._confidence import IntervalMethod as IntervalMethod
 from ._confidence import confidence_intervals as confidence_intervals
 from ._confidence import state_intervals as state_intervals
 from ._correlation import concordance_corrcoef as concordance_corrcoef
@@ -110,6 +111,7 @@ from ._relative_errors import root_mean_squared_log_error as root_mean_squared_l
 from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
+from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios
 from ._rowwise import RowMean as RowMean
