@@ -188,7 +188,7 @@ class _Rows:
             for name, column in cells.items():
                 self._cells[name] += column
         else:
-            self.stream.update(**self._arguments(cells, label))
+            self.stream.update(**self._arguments(cells, label), slices=self._slices(cells))
         if self.diagnostics is not None:
             self._draw(cells, label)
 
@@ -214,11 +214,12 @@ class _Rows:
                 confidence=level,
                 **settings,
             )
-        slices: dict[Any, Any] = {name: cells[name] for name in columns.sliced}
-        slices |= {names: None for names in columns.slices if len(names) > 1}
         label = next(iter(cells[columns.true]), None)
         return evaluator.evaluate(
-            **self._arguments(cells, label), confidence=asked.confidence, slices=slices, **settings
+            **self._arguments(cells, label),
+            confidence=asked.confidence,
+            slices=self._slices(cells),
+            **settings,
         )
 
     def _begin(self, label: Any) -> None:
@@ -228,7 +229,7 @@ class _Rows:
         self._evaluator = asked.evaluator(label)
         stream = self._evaluator.stream()
         needs_rows = asked.confidence is not None and stream.resamples_rows
-        if not (columns.slices or columns.group or len(columns.preds) > 1 or needs_rows):
+        if not (columns.group or len(columns.preds) > 1 or needs_rows):
             self.stream = stream
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
         if asked.pictures and drawn and len(columns.preds) == 1:
@@ -243,6 +244,11 @@ class _Rows:
         scores = columns.score(cells, label) if columns.scores else None
         pred = cells.get(columns.preds[0])
         return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
+
+    def _slices(self, cells: Any) -> dict[Any, Any]:
+        columns = self._asked.columns
+        slices: dict[Any, Any] = {name: cells[name] for name in columns.sliced}
+        return slices | {names: None for names in columns.slices if len(names) > 1}
 
     def _draw(self, cells: Any, label: Any) -> None:
         assert self.diagnostics is not None

@@ -19,7 +19,8 @@ import modelops_jax.metrics as numeric
 
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
-from ._slicing import Moments, SliceOutcome, Slicing
+from ._slice_outcomes import slice_outcomes, with_moments
+from ._slicing import SliceOutcome, Slicing
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,21 @@ class Evidence(abc.ABC):
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
         """Give the intervals of the metrics that have one, if asked for."""
+
+    @abc.abstractmethod
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        """Compute metrics on every slice.
+
+        Args:
+            metrics: what `compute` takes.
+            slicings: the slicings, each of which has every row in one of its slices.
+            confidence: which intervals to add.
+
+        Returns:
+            For each slicing and slice the outcome of each metric.
+        """
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -178,42 +194,23 @@ class Pair(Evidence):
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
-        """Compute metrics on every slice.
-
-        Args:
-            metrics: what `compute` takes.
-            slicings: the slicings, each of which has every row in one of its slices.
-            confidence: which intervals to add.
-
-        Returns:
-            For each slicing and slice the outcome of each metric.
-        """
         bound = {name: metric.bind(self) for name, metric in metrics.items()}
         ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
-        independent = confidence is not None and confidence.groups is None
-        spreads = {
-            n: m for n, one in bound.items() if independent and (m := numeric.row_moments(one))
-        }
-        every = bound | {f"{name}, its moments": metric for name, metric in spreads.items()}
+        tested = confidence is not None and confidence.groups is None
+        every = with_moments(bound) if tested else bound
         reports = numeric.compute_slices(every, self.y_true, self.y_pred, ids).slices
         found = []
-        for slicing, parts in zip(slicings, reports.values(), strict=True):
+        for slicing, (*parts,) in zip(slicings, reports.values(), strict=True):
+            if without := len(slicing.keys) - len(parts):
+                # The last ones may have rows that are no rows of this pair.
+                parts += without * [numeric.compute(every, self.y_true[:0], self.y_pred[:0])]
             several = []
             of_groups = self._tests_of_groups(bound, slicing, confidence)
             for place, report in enumerate(parts):
                 intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
+                p_values = {name: values[place] for name, values in of_groups.items()}
                 several.append(
-                    {
-                        name: SliceOutcome(
-                            float(report.values[name]),
-                            report.undefined[name],
-                            intervals.get(name),
-                            _share(metric, report, confidence),
-                            _moments(spreads.get(name), report),
-                            of_groups[name][place] if name in of_groups else None,
-                        )
-                        for name, metric in bound.items()
-                    }
+                    slice_outcomes(bound, every, report, intervals, confidence, p_values)
                 )
             found.append(several)
         return found
@@ -241,14 +238,7 @@ class Pair(Evidence):
             for place in range(len(slicing.keys)):
                 rows = np.flatnonzero(slicing.ids == place)
                 wanted = None if confidence is None else confidence.of(rows)
-                part = self.take(rows).compute(metrics, wanted)
-                several.append(
-                    {
-                        name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
-                        for name, outcome in part.items()
-                        if isinstance(outcome, Computed)
-                    }
-                )
+                several.append(outcomes_of(self.take(rows).compute(metrics, wanted)))
             found.append(several)
         return found
 
@@ -274,21 +264,13 @@ class Pair(Evidence):
         return found
 
 
-def _share(
-    metric: numeric.Metric, report: numeric.Report, confidence: Confidence | None
-) -> tuple[int, int] | None:
-    """Hits and rows behind a value, if intervals of independent rows are asked for."""
-    if confidence is None or confidence.groups is not None:
-        return None
-    share = metric.proportion([report.states[statistic] for statistic in metric.statistics])
-    return None if share is None else (int(share.hits), int(share.rows))
-
-
-def _moments(metric: numeric.Metric | None, report: numeric.Report) -> Moments | None:
-    if metric is None:
-        return None
-    state = report.states[metric.statistics[0]]
-    return int(state.rows.value()), float(state.mean.value()), float(state.squares.value())
+def outcomes_of(computed: Mapping[str, Computed | Exception]) -> dict[str, SliceOutcome]:
+    """The outcome of each metric that was computed on the rows of a slice."""
+    return {
+        name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
+        for name, outcome in computed.items()
+        if isinstance(outcome, Computed)
+    }
 
 
 # Reads (y_true, y_pred); hashable, and equal for metrics that can share what was read.

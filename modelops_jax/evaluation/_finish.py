@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, by_reader
+from ._builtin import BuiltIn, Computed, Confidence, Evidence, by_reader
 from ._call import call_metric
 from ._errors import UndefinedMetricWarning
 from ._labels import encode_labels, shorten
@@ -136,7 +136,6 @@ def _slices(
         return ()
     outcomes: list[list[dict[str, SliceOutcome]]] = [[{} for _ in s.keys] for s in slicings]
     for group, own in zip(groups, evidence, strict=True):
-        assert isinstance(own, Pair)
         if not own.rows:
             continue
         for parts, more in zip(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._running import joined, json_rows, own_copy
 
-_COLUMNS = ("y_true", "y_pred", "y_score", "groups")
+_COLUMNS = ("y_true", "y_pred", "y_score", "groups", "slices")
 
 
 class GroupedRows:
@@ -22,7 +22,7 @@ class GroupedRows:
 
     @classmethod
     def of_batch(cls, **columns: Any) -> "GroupedRows":
-        """The rows of one batch, copied; a column may be None, and `y_score` a dict of columns."""
+        """The rows of one batch, copied; a column may be None, or a dict of columns."""
         given = {name: column for name, column in columns.items() if column is not None}
         return cls(
             {
@@ -46,8 +46,13 @@ class GroupedRows:
             raise ValueError(f"these rows have {another}; the rows before have {one}")
         return GroupedRows(*both)
 
+    @property
+    def in_groups(self) -> bool:
+        """Whether there is the group of each row."""
+        return any("groups" in batch for batch in self._batches)
+
     def columns(self) -> dict[str, Any]:
-        """All rows: `y_true`, `y_pred`, `y_score` and `groups`, None where there is none."""
+        """All rows: each of the columns, None where there is none."""
         if len(self._batches) > 1:
             self._batches = [_joined(self._batches)]
         return dict.fromkeys(_COLUMNS) | dict(self._batches[0] if self._batches else {})

@@ -8,11 +8,12 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Computed, Confidence, Pair
+from ._builtin import Computed, Confidence, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
 from ._sharded import count_labels, on_devices
+from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length
 
@@ -28,6 +29,7 @@ class LabelPair(Pair):
         counts: how many rows each entry stands for, int64; None: one.
         kept: which of the rows as they were given these are; None: all.
         left_out: how many rows as they were given these are not.
+        parts: of counted rows for each slicing the pair of each slice, over the same classes.
     """
 
     labels: CodedLabels
@@ -35,6 +37,7 @@ class LabelPair(Pair):
     counts: np.ndarray | None = None
     kept: np.ndarray | None = None
     left_out: int = 0
+    parts: Any = None
 
     @property
     def ignored(self) -> int:
@@ -117,6 +120,8 @@ class LabelPair(Pair):
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
+        if self.parts is not None:
+            return self._slices_of_counts(metrics, confidence)
         if self.kept is not None:
             confidence = self._own(confidence)
             slicings = [replace(slicing, ids=slicing.ids[self.kept]) for slicing in slicings]
@@ -126,6 +131,27 @@ class LabelPair(Pair):
         if len(self.labels.classes) <= LARGEST_TABLE:
             return Pair.slices(self.tabled, metrics, slicings, confidence)
         return self.slices_one_by_one(metrics, slicings, confidence)
+
+    def _slices_of_counts(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        averaged = any(metric.averages(self) for metric in metrics.values())
+        if averaged and len(self.labels.classes) > LARGEST_TABLE:
+            return [
+                [outcomes_of(part.compute(metrics, confidence)) for part in parts]
+                for parts in self.parts
+            ]
+        whole = self.tabled if averaged else self
+        bound = {name: metric.bind(whole) for name, metric in metrics.items()}
+        found = []
+        for parts in self.parts:
+            several = []
+            for part in parts:
+                report = part.report(bound)
+                intervals = part.intervals(bound, confidence) if report.rows else {}
+                several.append(slice_outcomes(bound, bound, report, intervals, confidence, {}))
+            found.append(several)
+        return found
 
     def _own(self, confidence: Confidence | None) -> Confidence | None:
         """What is asked for, with the groups of these rows alone."""

@@ -5,7 +5,8 @@ merge; classes are any labels, and those that first appear late extend the count
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._ranking import ScorePair, ScoreReader
+from ._slicing import Slicing
 from ._vectors import check_same_length, count_rows
 
 # Rows are counted in a table, rather than sorted, where it has at most so many cells a row.
@@ -43,9 +45,18 @@ class Running(abc.ABC):
         """Those of its metrics whose interval needs rows that are not kept."""
         return ()
 
+    def slices_rows(self) -> bool:
+        """Whether it can have slices: of counts, or because it keeps rows."""
+        return True
+
     @abc.abstractmethod
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
         """The state, of the class of this one, of one batch.
+
+        Args:
+            y_true: the first argument.
+            y_pred: the second one.
+            slicings: the slices of the rows; those that keep rows need none.
 
         Raises:
             TypeError: entries of the wrong kind.
@@ -56,12 +67,21 @@ class Running(abc.ABC):
         """Refuse a state that cannot be merged into this one (TypeError or ValueError)."""
 
     @abc.abstractmethod
-    def merge(self, other: Any) -> None:
-        """Add the rows of another state, which stays as it is."""
+    def merge(self, other: Any, numbers: Sequence[np.ndarray] = ()) -> None:
+        """Add the rows of another state, which stays as it is.
+
+        Args:
+            other: the other state.
+            numbers: for each slicing the number here of each of the other's slices.
+        """
 
     @abc.abstractmethod
-    def evidence(self) -> Evidence:
-        """What metrics are computed from."""
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
+        """What metrics are computed from.
+
+        Args:
+            orders: for each slicing the numbers of its slices in their order.
+        """
 
     @abc.abstractmethod
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
@@ -81,8 +101,9 @@ class LabelCounts(Running):
         self._pairs = np.zeros(0, np.int64)  # sorted
         self._counts = np.zeros(0, np.int64)
         self._ignored = 0
+        self._sliced: list[_SlicedCounts] = []
 
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
         pair = self._read(y_true, y_pred)
         assert isinstance(pair, LabelPair)
         state = LabelCounts(self._read)
@@ -94,28 +115,53 @@ class LabelCounts(Running):
         else:
             true = pair.y_true.astype(np.int64)
             state._pairs, state._counts = (true << _TRUE_BIT) | pair.y_pred, pair.counts
+        for slicing in slicings:
+            assert pair.counts is None
+            ids = slicing.ids if pair.kept is None else slicing.ids[pair.kept]
+            pairs = (pair.y_true.astype(np.int64) << _TRUE_BIT) | pair.y_pred
+            state._sliced.append(_SlicedCounts.of(ids.astype(np.int64), pairs))
         return state
 
     def check(self, other: "LabelCounts") -> None:
         self._classes.check(tuple(other._classes))
 
-    def merge(self, other: "LabelCounts") -> None:
-        numbers = self._classes.add(tuple(other._classes))
-        true, pred = numbers[other._pairs >> _TRUE_BIT], numbers[other._pairs & _PREDICTED]
-        both = np.concatenate([self._pairs, (true << _TRUE_BIT) | pred])
+    def merge(self, other: "LabelCounts", numbers: Sequence[np.ndarray] = ()) -> None:
+        positions = self._classes.add(tuple(other._classes))
+
+        def renumbered(pairs: np.ndarray) -> np.ndarray:
+            true, pred = positions[pairs >> _TRUE_BIT], positions[pairs & _PREDICTED]
+            return (true << _TRUE_BIT) | pred
+
+        both = np.concatenate([self._pairs, renumbered(other._pairs)])
         self._pairs, place = np.unique(both, return_inverse=True)
         counts = np.zeros(len(self._pairs), np.int64)
         np.add.at(counts, place, np.concatenate([self._counts, other._counts]))
         self._counts = counts
         self._ignored += other._ignored
+        new = [
+            _SlicedCounts.of(number[part.ids], renumbered(part.pairs), part.counts)
+            for part, number in zip(other._sliced, numbers, strict=True)
+        ]
+        mine = self._sliced or [_SlicedCounts.of(*np.zeros((2, 0), np.int64)) for _ in new]
+        self._sliced = [one + more for one, more in zip(mine, new, strict=True)]
 
-    def evidence(self) -> LabelPair:
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> LabelPair:
         classes, position = self._classes.sorted()
-        codes = {
-            "y_true": position[self._pairs >> _TRUE_BIT],
-            "y_pred": position[self._pairs & _PREDICTED],
-        }
-        return LabelPair(CodedLabels(classes, codes), counts=self._counts, left_out=self._ignored)
+
+        def pair_of(pairs: np.ndarray, counts: np.ndarray) -> LabelPair:
+            codes = {
+                "y_true": position[pairs >> _TRUE_BIT],
+                "y_pred": position[pairs & _PREDICTED],
+            }
+            return LabelPair(CodedLabels(classes, codes), counts=counts)
+
+        parts = []
+        for one, order in zip(self._sliced, orders, strict=True):
+            ends = (np.searchsorted(one.ids, order, side) for side in ("left", "right"))
+            chosen = [slice(*both) for both in zip(*ends, strict=True)]
+            parts.append([pair_of(one.pairs[rows], one.counts[rows]) for rows in chosen])
+        whole = pair_of(self._pairs, self._counts)
+        return replace(whole, left_out=self._ignored, parts=parts)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
@@ -124,6 +170,36 @@ class LabelCounts(Running):
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
         self._pairs, self._counts = arrays["pairs"], arrays["counts"]
+
+
+@dataclass(frozen=True)
+class _SlicedCounts:
+    """How many rows each pair of classes has in each slice, in the order of the slices."""
+
+    ids: np.ndarray
+    pairs: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(
+        cls, ids: np.ndarray, pairs: np.ndarray, counts: np.ndarray | None = None
+    ) -> "_SlicedCounts":
+        """Of entries that may be of one slice and one pair; None: each is one row."""
+        distinct, place = np.unique(pairs, return_inverse=True)
+        several = max(1, len(distinct))
+        cells, where = np.unique(ids * several + place, return_inverse=True)
+        totals = np.zeros(len(cells), np.int64)
+        np.add.at(totals, where, 1 if counts is None else counts)
+        return cls(cells // several, distinct[cells % several], totals)
+
+    def __add__(self, other: "_SlicedCounts") -> "_SlicedCounts":
+        both = (
+            np.concatenate(columns)
+            for columns in (
+                (self.ids, other.ids), (self.pairs, other.pairs), (self.counts, other.counts)
+            )
+        )  # fmt: skip
+        return _SlicedCounts.of(*both)
 
 
 def _counted(true: np.ndarray, pred: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +221,7 @@ class KeptScores(Running):
         self._classes = GrowingClasses()
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
         labels, scores = encode_labels({"y_true": y_true}), as_values(y_pred, "y_pred")
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
         state = KeptScores(self._read)
@@ -158,11 +234,11 @@ class KeptScores(Running):
         self._classes.check(tuple(other._classes))
         self._read.check_number(tuple(dict.fromkeys([*self._classes, *other._classes])))
 
-    def merge(self, other: "KeptScores") -> None:
-        numbers = self._classes.add(tuple(other._classes)).astype(np.int32)
-        self._parts += [(numbers[codes], scores) for codes, scores in other._parts]
+    def merge(self, other: "KeptScores", numbers: Sequence[np.ndarray] = ()) -> None:
+        positions = self._classes.add(tuple(other._classes)).astype(np.int32)
+        self._parts += [(positions[codes], scores) for codes, scores in other._parts]
 
-    def evidence(self) -> ScorePair:
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> ScorePair:
         codes, scores = self._columns()
         classes, position = self._classes.sorted()
         return self._read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
@@ -192,7 +268,7 @@ class KeptRows(Running):
         self._read = read
         self._parts: list[tuple[Any, Any]] = []
 
-    def of_rows(self, y_true: Any, y_pred: Any) -> Any:
+    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
         count_rows(y_true, y_pred, ("y_true", "y_pred"))
         if self._read is not None:
             self._read(y_true, y_pred)
@@ -200,10 +276,10 @@ class KeptRows(Running):
         state._parts = [(own_copy(y_true), own_copy(y_pred))]
         return state
 
-    def merge(self, other: "KeptRows") -> None:
+    def merge(self, other: "KeptRows", numbers: Sequence[np.ndarray] = ()) -> None:
         self._parts += other._parts
 
-    def evidence(self) -> Evidence:
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         assert self._read is not None
         return self._read(*self.columns())
 

@@ -34,11 +34,12 @@ class SliceOutcome:
 
 @dataclass(frozen=True)
 class Slicing:
-    """A division of the rows: the slice of each, and what each slice is called."""
+    """A division of the rows: the slice of each, what each slice is called, and its rows."""
 
     columns: tuple[str, ...]
     ids: np.ndarray
     keys: tuple[tuple[Hashable, ...], ...]
+    rows: np.ndarray
 
 
 def read_slices(slices: Asked, rows: int) -> list[Slicing]:
@@ -87,7 +88,8 @@ def _crossed(names: tuple[str, ...], columns: list[CodedLabels]) -> Slicing:
         size = len(column.classes)
         both, ids = np.unique(ids * size + column.codes["ids"], return_inverse=True)
         keys = [(*keys[pair // size], column.classes[pair % size]) for pair in both.tolist()]
-    return Slicing(names, ids.astype(np.int32), tuple(keys))
+    rows = np.bincount(ids, minlength=len(keys))
+    return Slicing(names, ids.astype(np.int32), tuple(keys), rows)
 
 
 def slice_results(
@@ -107,7 +109,6 @@ def slice_results(
     judge = next((name for name in order if name in worst_first), None)
     found: list[SliceResult] = []
     for slicing, parts in zip(slicings, outcomes, strict=True):
-        rows = np.bincount(slicing.ids, minlength=len(slicing.keys)).tolist()
         tested = _against_the_rest(parts)
         made = [
             SliceResult(
@@ -119,7 +120,9 @@ def slice_results(
                 p_values={n: tested[n].p_values[place] for n in order if n in tested},
                 tests={name: tested[name].test for name in order if name in tested},
             )
-            for place, (key, count, part) in enumerate(zip(slicing.keys, rows, parts, strict=True))
+            for place, (key, count, part) in enumerate(
+                zip(slicing.keys, slicing.rows.tolist(), parts, strict=True)
+            )
         ]
         if judge is not None:
             sign = 1 if worst_first[judge] else -1

@@ -1,5 +1,6 @@
 """Evaluating rows that come in batches, in several processes, or on several days."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +15,9 @@ from ._label_sets import LabelSetReader
 from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
+from ._running_slices import RunningSlices
+from ._sharded import gathered
+from ._slicing import read_slices
 from ._streamed import running
 from ._task_type import TaskType
 from ._vectors import count_rows
@@ -71,8 +75,8 @@ class EvaluationStream:
     `result` is what `ModelEvaluator.evaluate` gives for all rows together: the values of label
     metrics exactly, those of numbers to 1e-12. Labels are any hashable values, and classes that
     first appear late count from there on. The memory a stream needs does not grow with the rows
-    (of labels: with the pairs of classes that occur), other than for the metrics that
-    `keeps_rows` names. Rows that come with `groups` are all kept.
+    (of labels: with the pairs of classes that occur; with `slices` also with their number),
+    other than for the metrics that `keeps_rows` names. Rows that come with `groups` are all kept.
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
@@ -99,6 +103,7 @@ class EvaluationStream:
         if self._custom:
             self._running.append(KeptRows())
         self._grouped: GroupedRows | None = None
+        self._slices: RunningSlices | None = None
         self._rows = 0
 
     @property
@@ -111,7 +116,8 @@ class EvaluationStream:
         """The metrics for which every row is kept, so that memory grows with them.
 
         Exact AUROC and average precision, medians and ranks, multilabel metrics, and metrics of
-        your own; all metrics of rows that come with their groups.
+        your own; all metrics of rows that come with their groups, or with slices and a metric that
+        has no state of each slice (see `update`).
         """
         if self._grouped is not None:
             return tuple(self._metrics)
@@ -140,6 +146,7 @@ class EvaluationStream:
         *,
         y_score: Any = None,
         groups: Iterable[Any] | None = None,
+        slices: Mapping[str | tuple[str, ...], Any] | None = None,
     ) -> None:
         """Add a batch of rows.
 
@@ -149,24 +156,42 @@ class EvaluationStream:
             y_score: as for `ModelEvaluator.evaluate`.
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
                 group, or of a query, may come in several batches, for which all rows are kept.
+            slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is
+                counted as all rows are; with a metric of maxima, of kept rows of numbers or of
+                scores of classes all rows are kept.
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
-            ValueError: two lengths, entries that no definition covers, or groups with some batches
-                only. After an error the stream is as it was before the call.
+            ValueError: two lengths, entries that no definition covers, or groups or slices with
+                some batches only. After an error the stream is as it was before the call.
         """
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        batch = RunningSlices(slicings := read_slices(slices or {}, rows))
         if rows:
             self._check_grouped("these rows", groups is not None)
-        if groups is not None:
-            self._update_grouped(rows, y_true=y_true, y_pred=y_pred, y_score=y_score, groups=groups)
+            self._check_slices(batch)
+        in_parts = all(state.slices_rows() for state in self._running)
+        if groups is not None or (slicings and not in_parts):
+            columns = {name: one for name, one in (slices or {}).items() if isinstance(name, str)}
+            self._update_grouped(
+                rows,
+                columns or None,
+                y_true=y_true,
+                y_pred=y_pred,
+                y_score=y_score,
+                groups=groups,
+            )
+            self._slices = self._slices or (batch if rows and slicings else None)
             return
+        if slicings:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
         scores = y_pred if y_score is None else y_score
         states = [
-            state.of_rows(y_true, scores if state.reads_scores else y_pred)
+            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
             for state in self._running
         ]
-        self._add(states, rows)
+        if rows or not (slicings or self._slices):
+            self._add(states, rows, batch)
 
     def merge(self, other: "EvaluationStream") -> None:
         """Add the rows of another stream of the same metrics, which stays as it is.
@@ -181,11 +206,13 @@ class EvaluationStream:
             )
         if not other._rows:
             return
-        self._check_grouped("the rows of the other stream", other._grouped is not None)
+        self._check_grouped("the rows of the other stream", other._in_groups)
+        self._check_slices(other._slices or RunningSlices())
         if other._grouped is not None:
             self._add_grouped(other._grouped, other._rows)
+            self._slices = self._slices or other._slices
         else:
-            self._add(other._running, other._rows)
+            self._add(other._running, other._rows, other._slices or RunningSlices())
 
     def result(self, *, confidence: float | int | None = None, seed: int = 0) -> EvaluationResult:
         """Compute the metrics of all rows so far; more rows can follow.
@@ -194,7 +221,7 @@ class EvaluationStream:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
                 counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
                 would need their rows again (`resamples_rows`). With groups all have the one that
-                they have there.
+                they have there. The tests of slices are those of `evaluate`.
             seed: of the bootstrap.
 
         Returns:
@@ -209,16 +236,26 @@ class EvaluationStream:
         """
         if self._grouped is not None:
             rows = self._grouped.columns()
+            sliced, asked = rows.pop("slices"), {}
+            for names in self._slices.columns if self._slices else ():
+                one = ", ".join(names)
+                asked |= {names: None} if len(names) > 1 else {one: sliced[one]}
+            slicings = read_slices(asked, self._rows)
             wanted = check_confidence(confidence, seed, rows["groups"])
             columns = rows["y_true"], rows["y_pred"]
             groups = read_together(self._metrics, **rows)
-            return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, [])
+            return finish(
+                self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
+            )
         wanted = check_confidence(confidence, seed)
+        slicings, orders = self._slices.slicings() if self._slices else ([], [])
         both = zip(self._members, self._running, strict=False)
-        groups = [Group(members, state.evidence) for members, state in both]
+        groups = [
+            Group(members, functools.partial(state.evidence, orders)) for members, state in both
+        ]
         kept = self._running[-1]
         columns = kept.columns() if isinstance(kept, KeptRows) else None
-        return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, [])
+        return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
@@ -226,7 +263,10 @@ class EvaluationStream:
         Raises:
             OSError: the file cannot be written.
             TypeError: labels or kept rows other than numbers, bools and strings.
+            ValueError: a stream with slices, which has no such form.
         """
+        if self._slices is not None:
+            raise ValueError("a stream with slices cannot be saved")
         sections, arrays = [], {}
         for place, state in enumerate(self._running):
             facts, own = state.saved()
@@ -270,30 +310,42 @@ class EvaluationStream:
         """The task and the metrics with their configuration."""
         return {"task": self.task_type.value, **configuration_of(self._metrics)}
 
+    def _check_slices(self, slices: RunningSlices) -> None:
+        if self._rows:
+            (self._slices or RunningSlices()).check(slices)
+
     def _check_grouped(self, what: str, grouped: bool) -> None:
-        if self._rows and grouped != (self._grouped is not None):
+        if self._rows and grouped != self._in_groups:
             given, before = ("", "no ") if grouped else ("no ", "")
             raise ValueError(f"{what} have {given}groups; the rows before have {before}groups")
 
-    def _update_grouped(self, rows: int, **columns: Any) -> None:
-        if not hasattr(columns["groups"], "__array__"):
+    @property
+    def _in_groups(self) -> bool:
+        return self._grouped is not None and self._grouped.in_groups
+
+    def _update_grouped(self, rows: int, slices: Any, **columns: Any) -> None:
+        if columns["groups"] is not None and not hasattr(columns["groups"], "__array__"):
             columns["groups"] = list(columns["groups"])
-        if len(columns["groups"]) != rows:
+        if columns["groups"] is not None and len(columns["groups"]) != rows:
             raise ValueError(f"groups has {len(columns['groups'])} entries and y_true has {rows}")
         for group in read_together(self._metrics, **columns):
             group.evidence()
         if rows:
-            self._add_grouped(GroupedRows.of_batch(**columns), rows)
+            self._add_grouped(GroupedRows.of_batch(**columns, slices=slices), rows)
 
     def _add_grouped(self, batch: GroupedRows, rows: int) -> None:
         self._grouped = batch if self._grouped is None else self._grouped + batch
         self._rows += rows
 
-    def _add(self, states: list[Any], rows: int) -> None:
+    def _add(self, states: list[Any], rows: int, slices: RunningSlices) -> None:
         for mine, new in zip(self._running, states, strict=True):
             mine.check(new)
+        numbers = []
+        if slices.columns:
+            self._slices = self._slices or slices.of_no_rows()
+            numbers = self._slices.merge(slices, keep=any(one.keeps_rows for one in self._running))
         for mine, new in zip(self._running, states, strict=True):
-            mine.merge(new)
+            mine.merge(new, numbers)
         self._rows += rows
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
 """What is kept of rows that are summed, and the state that fits each way of reading."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
+from ._slice_outcomes import slice_outcomes, with_moments
+from ._slicing import SliceOutcome, Slicing
 from ._text_metrics import CountPair
 from ._tokens import TokenPair
 
@@ -29,6 +31,7 @@ class StreamedSums(Running):
         self._shape: Any = None
         self._labels = GrowingClasses()
         self._stream: numeric.MetricStream | None = None
+        self._sliced: list[numeric.SliceStream] = []
 
     @property
     def reads_scores(self) -> bool:
@@ -41,7 +44,11 @@ class StreamedSums(Running):
         bound = self._bound(None).metrics
         return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
 
-    def of_rows(self, y_true: Any, y_pred: Any) -> "StreamedSums":
+    def slices_rows(self) -> bool:
+        every = with_moments(self._bound(None).metrics).values()
+        return all(map(numeric.SliceStream.sliceable, every))
+
+    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> "StreamedSums":
         pair = self._read(y_true, y_pred)
         state = StreamedSums(self._read, self._members)
         state._shape = _shape(pair)
@@ -49,6 +56,10 @@ class StreamedSums(Running):
         state._stream.update(pair.y_true, pair.y_pred)
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
+        for slicing in slicings:
+            sliced = state._no_slices()
+            sliced.update(pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys))
+            state._sliced.append(sliced)
         return state
 
     def check(self, other: "StreamedSums") -> None:
@@ -59,20 +70,27 @@ class StreamedSums(Running):
                 f"these rows have the {what} {other._shape}; the rows before have {self._shape}"
             )
 
-    def merge(self, other: "StreamedSums") -> None:
+    def merge(self, other: "StreamedSums", numbers: Sequence[np.ndarray] = ()) -> None:
         if other._stream is None:
             return
         if self._stream is None:
             self._shape, self._stream = other._shape, self._bound(other._shape)
         self._stream.merge(other._stream)
         self._labels.add(tuple(other._labels))
+        self._sliced = self._sliced or [self._no_slices() for _ in numbers]
+        for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
+            mine.merge(new, number)
 
-    def evidence(self) -> Evidence:
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
             return self._none
         if isinstance(self._read, ClassScoreReader):
             require_positive(self._read.positive_class, tuple(self._labels))
-        return _Streamed(self._stream, self._shape)
+        reports = [
+            [parts[number] for number in order]
+            for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
+        ]
+        return _Streamed(self._stream, self._shape, reports)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
@@ -88,6 +106,11 @@ class StreamedSums(Running):
             self._labels = GrowingClasses(facts["labels"])
             self._stream = self._bound(self._shape)
             self._stream.set_arrays(facts["stream"], arrays)
+
+    def _no_slices(self) -> numeric.SliceStream:
+        """Slices of no rows, for which the whole has rows."""
+        assert self._stream is not None
+        return numeric.SliceStream(with_moments(self._stream.metrics))
 
     def _bound(self, shape: Any) -> numeric.MetricStream:
         """A stream of no rows of this shape."""
@@ -112,8 +135,10 @@ class _Streamed(Evidence):
     To metrics it shows what a pair of such rows would: their classes or outputs.
     """
 
-    def __init__(self, stream: numeric.MetricStream, shape: Any) -> None:
-        self._report = stream.report()
+    def __init__(
+        self, stream: numeric.MetricStream, shape: Any, slices: list[list[numeric.Report]]
+    ) -> None:
+        self._report, self._slices = stream.report(), slices
         self.outputs = shape if isinstance(shape, int) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
 
@@ -132,12 +157,34 @@ class _Streamed(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        if confidence is None:
-            return {}
-        ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
-        return numeric.state_intervals(
-            ready, self._report.states, level=confidence.level, seed=confidence.seed
-        )
+        return _intervals_of(bound, self._report, confidence)
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        bound = {name: metric.bind(self) for name, metric in metrics.items()}
+        every = with_moments(bound)
+        return [
+            [
+                slice_outcomes(
+                    bound, every, one, _intervals_of(bound, one, confidence), confidence, {}
+                )
+                for one in reports
+            ]
+            for reports in self._slices
+        ]
+
+
+def _intervals_of(
+    bound: Mapping[str, numeric.Metric], report: numeric.Report, confidence: Confidence | None
+) -> dict[str, numeric.Interval]:
+    """Those that follow from the states of rows, at least one."""
+    if confidence is None or not report.rows:
+        return {}
+    ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
+    return numeric.state_intervals(
+        ready, report.states, level=confidence.level, seed=confidence.seed
+    )
 
 
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._compute import computed_now
+from ._draws import GROUP, PARTS, poisson, signs
 from ._interval import Resampled
 from ._kept_rows import KeptRows
 from ._metric import Metric
 from ._reweighed import Reweighed
-from ._row_draws import GROUP, PARTS, group_codes, poisson, signs
+from ._row_draws import group_codes
 from ._statistic import Statistic
 from ._types import State, Vector
 

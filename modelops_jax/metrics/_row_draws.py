@@ -1,77 +1,25 @@
 """Sums over rows under many sets of row weights at once: one matrix product a block of rows.
 
 A bootstrap resample weighs rows by Poisson(1) draws, a permutation by signs, a jackknife leaves
-parts of them out. What a row, or a group of rows, draws depends on its key alone, so that neither
-the blocks in which the rows arrive nor other metrics and models in the same pass change it.
+parts of them out.
 """
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ._compute import computed_now, numbers, padded, precision_scope
-from ._counts import TableStatistic
+from ._draws import GROUP, PARTS, Draws, add_block, block_rows
 from ._metric import Metric
 from ._pair import Pair
-from ._statistic import SummedStatistic, check_rows, columns_of, float_type, shared_axes
-from ._types import Column, DType, Matrix, State, Vector
-
-# Units whose draws come from one key, whatever the blocks the rows arrive in.
-GROUP = 512
-_BLOCK = 4096
-# Numbers in the rows of one block, to bound memory where a row has many.
-_BLOCK_NUMBERS = 1 << 20
-# Parts of the jackknife: with more the noise of the acceleration, 0.65 / parts, hardly falls.
-PARTS = 512
-_SIGNS_KEY = np.uint32(2**32 - 1)
-
-
-@dataclass(frozen=True)
-class Draws:
-    """How many sets of weights of each kind; a set of ones, the sample itself, comes first."""
-
-    poisson: int = 0
-    signs: int = 0
-    parts: int = 0
-
-    @property
-    def count(self) -> int:
-        """All sets."""
-        return 1 + self.poisson + self.signs + self.parts
-
-    def of_block(
-        self, key: jax.Array, first: Column, places: Column | None, size: int
-    ) -> jax.Array:
-        """The weights of a block of rows, shape (sets, rows).
-
-        `first` is the number of the group of units that the block begins with, and `places` the
-        unit of each row, counted from that group's first; None: each row is a unit.
-        """
-        # Rows in the order of their units may begin inside a group.
-        more = size // GROUP + (places is not None)
-        groups = first + jnp.arange(more, dtype=jnp.int32)
-        sets = [jnp.ones((1, size), jnp.int32)]
-        for kind, draw, several in (
-            (key, poisson, self.poisson),
-            (jax.random.fold_in(key, _SIGNS_KEY), signs, self.signs),
-        ):
-            if several:
-                keys = jax.vmap(functools.partial(jax.random.fold_in, kind))(groups)
-                drawn = jax.vmap(functools.partial(draw, count=several))(keys)
-                of_units = jnp.swapaxes(drawn, 0, 1).reshape(several, -1)
-                sets.append(of_units if places is None else of_units[:, places])
-        if self.parts:
-            place = jnp.arange(size, dtype=jnp.int32) if places is None else places
-            part = (first * GROUP + place) % self.parts
-            every = jnp.arange(self.parts, dtype=jnp.int32)
-            sets.append((part[None, :] != every[:, None]).astype(jnp.int32))
-        return jnp.concatenate(sets)
+from ._sharded import Layout, group_codes_of_shards, placed_alike, row_layout, shared_layout
+from ._sharded_draws import sums_of_shards
+from ._statistic import SummedStatistic, columns_of, float_type
+from ._types import Column, Matrix, State, Vector
 
 
 @dataclass(frozen=True)
@@ -148,6 +96,17 @@ def draw_rows(
         jackknife: whether to leave out rows, or groups: each alone up to 512 of them.
         seed: of the draws.
     """
+    columns = [
+        *(numbers(true, "y_true") for true in y_trues),
+        *(numbers(pred, "y_pred") for pred in y_preds),
+    ]
+    given: dict[str, Any] = {str(place): column for place, column in enumerate(columns)}
+    given["weight"] = None if weight is None else numbers(weight, "weight")
+    layout = shared_layout(given)
+    if layout is not None:
+        several = Draws(poisson, signs, 1 if jackknife else 0)
+        parts = columns[: len(y_trues)], columns[len(y_trues) :], given["weight"], groups
+        return _of_shards(states, several, *parts, seed, layout)
     trues = np.stack([np.asarray(numbers(true, "y_true")) for true in y_trues])
     preds = np.stack([np.asarray(numbers(pred, "y_pred")) for pred in y_preds])
     weights = None if weight is None else np.asarray(numbers(weight, "weight"))
@@ -165,7 +124,7 @@ def draw_rows(
         dtype = float_type(trues, preds, None if boolean else weights)
         key = jax.random.key(seed)
         sums: tuple[Pair, ...] | None = None
-        longest = _block_rows(statistics, preds)
+        longest = block_rows(statistics, preds.shape[0], columns_of(preds[0]))
         for start in range(0, max(1, rows), longest):
             stop = min(start + longest, rows)
             size = GROUP if stop - start <= GROUP else longest
@@ -173,7 +132,7 @@ def draw_rows(
             if units is not None and rows:
                 first = int(units[start]) // GROUP
                 places = padded((units[start:stop] - first * GROUP).astype(np.int32), size)
-            sums = _add_block(
+            sums = add_block(
                 statistics, dtype, draws, tuple(states.values()), sums, key,
                 np.asarray(first, np.int32),
                 places,
@@ -185,6 +144,44 @@ def draw_rows(
         assert sums is not None
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
     return RowSums(draws, states, dict(zip(statistics, totals, strict=True)))
+
+
+def _of_shards(
+    states: Mapping[SummedStatistic, State],
+    draws: Draws,
+    trues: Sequence[Column],
+    preds: Sequence[Column],
+    weight: Column | None,
+    groups: Vector | None,
+    seed: int,
+    layout: Layout,
+) -> RowSums:
+    """`draw_rows` where the rows lie; `draws.parts` says only whether there is a jackknife."""
+    rows = trues[0].shape[0]
+    with precision_scope(*trues, *preds, weight):
+        codes, units = None, rows
+        if isinstance(groups, jax.Array) and row_layout(groups) is not None:
+            codes, units = group_codes_of_shards(groups, layout)
+        elif groups is not None:
+            on_host = group_codes(groups, rows)
+            codes, units = placed_alike(on_host.astype(np.int32), layout), int(on_host.max()) + 1
+        draws = replace(draws, parts=draws.parts and min(units, PARTS))
+        counted = weight is None or weight.dtype == bool
+        sums = sums_of_shards(
+            tuple(states),
+            float_type(*trues, *preds, None if counted else weight),
+            draws,
+            tuple(states.values()),
+            jax.random.key(seed),
+            [placed_alike(column, layout) for column in trues],
+            [placed_alike(column, layout) for column in preds],
+            None if weight is None else placed_alike(weight, layout),
+            codes,
+            None if codes is None else units,
+            layout,
+        )
+    totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
+    return RowSums(draws, states, dict(zip(states, totals, strict=True)))
 
 
 def group_codes(groups: Vector, rows: int) -> np.ndarray:
@@ -201,55 +198,6 @@ def group_codes(groups: Vector, rows: int) -> np.ndarray:
     return np.unique(array, return_inverse=True)[1].reshape(rows)
 
 
-def _block_rows(statistics: Sequence[SummedStatistic], preds: np.ndarray) -> int:
-    cells = [math.prod(s.shape) for s in statistics if isinstance(s, TableStatistic)]
-    width = preds.shape[0] * max(columns_of(preds[0]), *cells, 1)
-    return max(1, min(_BLOCK, _BLOCK_NUMBERS // width) // GROUP) * GROUP
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _add_block(
-    statistics: tuple[SummedStatistic, ...],
-    dtype: DType,
-    draws: Draws,
-    states: tuple[State, ...],
-    sums: tuple[Pair, ...] | None,
-    key: jax.Array,
-    first: Column,
-    places: Column | None,
-    filled: Column,
-    y_trues: Column,
-    y_preds: Column,
-    weight: Column | None,
-) -> tuple[Pair, ...]:
-    """Add one block's column sums, shape (sets, models, columns), to those so far."""
-    size = y_trues.shape[1]
-    shared = y_trues.shape[0] == 1
-    inside = jnp.arange(size, dtype=jnp.int32) < filled
-    if weight is None or weight.dtype == bool:
-        weight = inside if weight is None else inside & weight
-    else:
-        weight = jnp.where(inside, weight.astype(dtype), jnp.zeros((), dtype))
-    sets = draws.of_block(key, first, places, size).astype(dtype)
-    added = []
-    for statistic, state in zip(statistics, states, strict=True):
-
-        def columns(
-            true: Any, pred: Any, statistic: Any = statistic, state: Any = state
-        ) -> jax.Array:
-            rows = check_rows(true, pred, weight, shared_axes(statistics))
-            return statistic.row_columns(rows, state).astype(dtype)
-
-        of_models = jax.vmap(columns, in_axes=(None if shared else 0, 0), out_axes=1)(
-            y_trues[0] if shared else y_trues, y_preds
-        )
-        flat = of_models.reshape(size, -1)
-        product = jnp.matmul(sets, flat, precision=jax.lax.Precision.HIGHEST)
-        added.append(product.reshape(draws.count, *of_models.shape[1:]))
-    before = [Pair.of(jnp.zeros_like(block)) for block in added] if sums is None else sums
-    return tuple(total + block for total, block in zip(before, added, strict=True))
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _of_sums(
     statistics: tuple[SummedStatistic, ...],
@@ -263,23 +211,3 @@ def _of_sums(
 def _widened(leaf: Any) -> np.ndarray:
     leaf = np.asarray(leaf)
     return leaf.astype(np.float64) if leaf.dtype.kind == "f" else leaf
-
-
-def poisson(key: jax.Array, count: int) -> jax.Array:
-    """Poisson(1) draws, shape (count, group), by comparing random bits with the quantiles.
-
-    JAX's own sampler loops. Beyond 12 the chance is below one in 2**32.
-    """
-    bits = jax.random.bits(key, (count, GROUP), jnp.uint32)
-    below = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)])
-    draws = jnp.zeros(bits.shape, jnp.int32)
-    for quantile in np.floor(below * 2.0**32).astype(np.uint32):
-        draws = draws + (bits >= quantile).astype(jnp.int32)
-    return draws
-
-
-def signs(key: jax.Array, count: int) -> jax.Array:
-    """Draws of 1 and -1, shape (count, group), a random bit each."""
-    bits = jax.random.bits(key, (-(-count // 32), 1, GROUP), jnp.uint32)
-    each = (bits >> jnp.arange(32, dtype=jnp.uint32)[None, :, None]) & np.uint32(1)
-    return 2 * each.reshape(-1, GROUP)[:count].astype(jnp.int32) - 1

@@ -16,7 +16,7 @@ from modelops_jax.metrics import (
     metric,
 )
 from modelops_jax.metrics._cell_draws import draw_tables
-from modelops_jax.metrics._row_draws import poisson
+from modelops_jax.metrics._draws import poisson
 
 MACRO_F1 = {"f1": metric("f1_score", average="macro", num_classes=4)}
 

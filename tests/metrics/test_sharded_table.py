@@ -186,6 +186,41 @@ assert "groups whose rows have different weights" in message
 print("as on the host")
 """
 
+INTERVALS = """
+from modelops_jax.metrics import confidence_intervals, metric
+
+random = np.random.default_rng(0)
+columns = [*random.normal(size=(2, COUNT)).astype(np.float32), random.random(COUNT)]
+labels, ids = random.integers(0, 3, (2, COUNT)).astype(np.int32), random.integers(0, 300, COUNT)
+columns[2] = np.where(np.arange(COUNT) < COUNT // 8, 0, columns[2]).astype(np.float32)
+true, pred, weight, own_labels, other_labels, own_ids = put(*columns, *labels, ids)
+sums = {name: metric(name) for name in ("mean_squared_error", "r2_score")}
+f1 = {"f1": metric("f1_score", average="macro", num_classes=3)}
+
+def check(metrics, columns, placed, *, host=None, method="percentile", **options):
+    given = {"method": method, "n_resamples": 100}
+    expected = confidence_intervals(metrics, *columns, **(host or options), **given)
+    with guard():
+        found = confidence_intervals(metrics, *placed, **options, **given)
+    for name in metrics:
+        one, other = found[name], expected[name]
+        assert one.method == other.method
+        # The same draws for the same row, wherever it lies.
+        close([one.low, one.high], [other.low, other.high])
+
+numbers, codes = (columns[:2], (true, pred)), (labels, (own_labels, other_labels))
+check(sums, *numbers, weight=weight, host={"weight": columns[2]})
+check(sums, *numbers, weight=weight, host={"weight": columns[2]}, method="bca")
+check(sums, *numbers, groups=ids)
+check(sums, *numbers, groups=own_ids, host={"groups": ids}, method="bca")
+check(f1, *codes)
+check(f1, *codes, groups=own_ids, host={"groups": ids})
+kept = {"median": metric("median_absolute_error")}
+found, expected = (confidence_intervals(kept, *both, n_resamples=20) for both in numbers)
+assert found == expected
+print("as on the host")
+"""
+
 
 def run(program: str, *arguments: str) -> str:
     """What a program says that has eight devices."""
@@ -219,6 +254,12 @@ def test_no_metric_fetches_rows_and_devices_exchange_states(turn: int):
 def test_slices_and_refusals_read_no_rows():
     """Kept rows and maxima of slices, and the index of the first invalid row."""
     assert run(SLICES, "256") == "as on the host"
+
+
+@pytest.mark.model
+def test_intervals_of_sums_read_no_rows():
+    """Every resample of rows and of groups, which may lie on several devices, is the host's."""
+    assert run(INTERVALS, "2048") == "as on the host"
 
 
 def test_an_excuse_from_exchanging_states_alone_is_that_of_kept_rows(cases):

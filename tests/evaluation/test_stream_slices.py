@@ -1,0 +1,99 @@
+"""Slices of rows that come in batches are those of all rows together, and keep no row."""
+
+import numpy as np
+import pytest
+
+from modelops_jax.evaluation import ModelEvaluator
+
+RNG = np.random.default_rng(4)
+ROWS = 90
+NAMES = np.array(["ant", "bee", "cat"])
+LABELS = NAMES[RNG.integers(0, 3, (2, ROWS))]
+NUMBERS = RNG.normal(size=(2, ROWS)) + 100
+LANG = np.where(np.arange(ROWS) < 60, NAMES[RNG.integers(0, 2, ROWS)], "late").tolist()
+LONG = (RNG.random(ROWS) > 0.5).tolist()
+ASKED = {"lang": LANG, "long": LONG, ("lang", "long"): None}
+
+
+def batch(columns, start, stop):
+    return {n: None if column is None else column[start:stop] for n, column in columns.items()}
+
+
+def streamed(evaluator, true, pred, asked=ASKED, **options):
+    """In batches, of which the last rows are another stream's."""
+    stream, other = evaluator.stream(), evaluator.stream()
+    for into, start, stop in ((stream, 0, 7), (stream, 7, 50), (other, 50, 80), (other, 80, ROWS)):
+        into.update(true[start:stop], pred[start:stop], slices=batch(asked, start, stop))
+    stream.merge(other)
+    return stream, stream.result(**options)
+
+
+def told(part):
+    """All that a result says of a slice, as numbers."""
+    low = {name: one.low for name, one in part.intervals.items()}
+    high = {name: one.high for name, one in part.intervals.items()}
+    return part.metrics, part.undefined, part.p_values, low, high
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "metrics", "kept", "asked"),
+    [
+        ("classification", LABELS, None, (), ASKED),
+        ("multiclass", LABELS, ["matthews_corrcoef"], (), ASKED),
+        ("regression", NUMBERS, ["mean_absolute_error"], (), {"lang": LANG}),
+        ("ranking", (NUMBERS[0] > 100, NUMBERS[1]), None, ("auc_roc",), ASKED),
+        *(
+            pytest.param(*case, ASKED, marks=pytest.mark.model)
+            for case in (
+                ("regression", NUMBERS, None, ()),
+                ("regression", NUMBERS, ["max_error"], ("max_error",)),
+                ("text_generation", LABELS.tolist(), None, ()),
+            )
+        ),
+    ],
+)
+def test_slices_of_a_stream_are_those_of_all_rows(task, rows, metrics, kept, asked):
+    """One by one and crossed, with intervals and tests; only named metrics keep rows."""
+    evaluator = ModelEvaluator(task, metrics=metrics)
+    stream, found = streamed(evaluator, *rows, asked=asked, confidence=0.9)
+    whole = evaluator.evaluate(*rows, slices=asked, confidence=0.9)
+    assert stream.keeps_rows == kept
+    assert [one.key for one in found.slices] == [one.key for one in whole.slices]
+    assert [one.rows for one in found.slices] == [one.rows for one in whole.slices]
+    assert [one.tests for one in found.slices] == [one.tests for one in whole.slices]
+    resampled = () if kept else stream.resamples_rows
+    for one, expected in zip(found.slices, whole.slices, strict=True):
+        values, ends = told(expected)[:3], told(expected)[3:]
+        without = [{n: v for n, v in end.items() if n not in resampled} for end in ends]
+        for mine, other in zip(told(one), [*values, *without], strict=True):
+            assert mine == pytest.approx(other, rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")
+def test_ignored_rows_are_in_no_slice_and_many_classes_are_no_table():
+    """A slice whose rows are all ignored has no value; of 200 classes each is counted alone."""
+    evaluator = ModelEvaluator("multiclass", ignore_index="late")
+    true = np.where(np.array(LANG) == "late", "late", LABELS[0])
+    _, found = streamed(evaluator, true, LABELS[1])
+    whole = evaluator.evaluate(true, LABELS[1], slices=ASKED)
+    assert [told(one) for one in found.slices] == [told(one) for one in whole.slices]
+    evaluator = ModelEvaluator("multiclass")
+    true, pred = RNG.integers(0, 200, (2, ROWS))
+    _, found = streamed(evaluator, true, np.where(LONG, true, pred))
+    whole = evaluator.evaluate(true, np.where(LONG, true, pred), slices=ASKED)
+    assert [told(one) for one in found.slices] == [told(one) for one in whole.slices]
+
+
+def test_slices_come_with_every_batch_or_with_none(tmp_path):
+    stream = ModelEvaluator("classification").stream()
+    stream.update(["a"], ["a"], slices={"lang": ["de"]})
+    with pytest.raises(ValueError, match="these rows have slices by no column; the rows before by"):
+        stream.update(["a"], ["b"])
+    with pytest.raises(ValueError, match="slices by long; the rows before by lang"):
+        stream.update(["a"], ["b"], slices={"long": [True]})
+    with pytest.raises(TypeError, match="labels of two kinds"):
+        stream.update(["a"], ["b"], slices={"lang": [3]})
+    with pytest.raises(ValueError, match="slices cannot be saved"):
+        stream.save(tmp_path / "state")
+    stream.update([], [])
+    assert [one.rows for one in stream.result().slices] == [1]
