@@ -1,7 +1,6 @@
 """Rows that have any number of labels each, read once for all metrics of them."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +121,7 @@ def as_scores(values: Any, name: str) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, 0))
 
 
-def of_each_label(counts: Sequence[np.ndarray]) -> tuple[ClassResult, ...]:
+def of_each_label(counts: Any) -> tuple[ClassResult, ...]:
     """What there is to say about each label; nothing of more labels than are listed.
 
     Args:

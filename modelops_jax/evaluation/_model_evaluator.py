@@ -247,9 +247,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 counted on their devices; slices, intervals of sums, scores and metrics of your
                 own gather the rows on the host. None if no metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
-                shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape (n, k); of other labels a dict
-                of class -> scores of shape (n,). For the perplexity and the bits per byte of
-                texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
+                shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
+                (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
+                and the bits per byte of texts a dict with `log_likelihood` (nats), and `tokens` or
+                `bytes`, of each row.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
