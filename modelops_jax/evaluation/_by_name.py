@@ -126,7 +126,9 @@ class TableMetric(OnePassMetric):
         if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
             return LikelihoodReader(UNITS.get(self._metric, "tokens"))
         if self._of_sets:
-            return LabelSetReader(self.reads_scores, self._ignore_index)
+            ignored = self._ignore_index
+            assert ignored is None or isinstance(ignored, int)
+            return LabelSetReader(self.reads_scores, ignored)
         if self.reads_scores:
             return ClassScoreReader(self._options.get("positive_class"), self._ignore_index)
         if self._of_labels:

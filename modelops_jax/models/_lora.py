@@ -19,6 +19,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from ._dropout import Noise, drop
+from ._product import multiply
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -170,9 +171,7 @@ def project(
         scale: What B A x is multiplied by.
         noise: Decides the dropout; None for none.
     """
-    outputs = {
-        name: jnp.einsum("nd,od->no", x, linears[name]["weight"].astype(x.dtype)) for name in names
-    }
+    outputs = {name: multiply(x, linears[name]["weight"].astype(x.dtype)) for name in names}
     adapted = [name for name in names if name in low_rank]
     if adapted:
         down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)
