@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Tasks of one label a row.
 LABELLED = ("classification", "binary", "multiclass")
 SCORED = (*LABELLED, "text_generation")
+# Of sums, as many as `ModelEvaluator.evaluate` draws.
+_RESAMPLES = 1000
 # What rankings are measured by where the query of each row is known.
 BY_QUERY = ("ndcg_score", "mean_reciprocal_rank", "mean_average_precision")
 
@@ -43,6 +45,8 @@ class FileEvaluation:
         positive: the label that one score a row is of; None: 1.
         ignore: the true label whose rows are left out; None: no row is.
         confidence: level of the intervals; None: none (of comparisons: 0.95).
+        interval: the method of the intervals.
+        resamples: how many resamples of a bootstrap; None: as many as is usual.
         baseline: of several predictions the one to compare with.
         seed: of the intervals.
         allow_bad_rows: whether bad rows are left out.
@@ -56,6 +60,8 @@ class FileEvaluation:
     positive: str | None
     ignore: str | None
     confidence: float | None
+    interval: str
+    resamples: int | None
     baseline: str | None
     seed: int
     allow_bad_rows: bool
@@ -198,7 +204,9 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         evaluator = self._evaluator or asked.evaluator(None)
-        settings: dict[str, Any] = {"seed": asked.seed}
+        settings: dict[str, Any] = {"seed": asked.seed, "interval": asked.interval}
+        if asked.resamples is not None:
+            settings["n_resamples"] = asked.resamples
         if self.stream is not None:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
@@ -227,10 +235,12 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         self._evaluator = asked.evaluator(label)
-        stream = self._evaluator.stream()
-        needs_rows = asked.confidence is not None and stream.resamples_rows
+        resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
+        # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
+        needs_rows = resampled and (columns.slices or asked.interval == "bca")
         if not (columns.group or len(columns.preds) > 1 or needs_rows):
-            self.stream = stream
+            resamples = (asked.resamples or _RESAMPLES) if resampled else 0
+            self.stream = self._evaluator.stream(resamples=resamples, seed=asked.seed)
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
         if asked.pictures and drawn and len(columns.preds) == 1:
             positive, ignored = (
@@ -277,10 +287,11 @@ def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:
 @contextlib.contextmanager
 def shown_warnings() -> Iterator[None]:
     """Rules for undefined values on standard error, without file and line."""
-    from modelops_jax.evaluation import UndefinedMetricWarning
+    from modelops_jax.evaluation import NoIntervalWarning, UndefinedMetricWarning
 
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UndefinedMetricWarning)
+        for kind in (UndefinedMetricWarning, NoIntervalWarning):
+            warnings.simplefilter("always", kind)
         yield
     for warning in caught:
         print(f"modelops: {warning.message}", file=sys.stderr)

@@ -10,7 +10,7 @@ from ._builtin import Computed, Confidence, Pair
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent.
 IGNORED = -1
@@ -87,6 +87,7 @@ class ClassScoreReader:
         """
         if isinstance(y_score, Mapping):
             return self._by_label(y_true, y_score)
+        y_true, y_score = flat_columns(y_true, y_score)
         if np.ndim(y_score) == 2:
             width = np.shape(y_score)[1]
             columns = np.asarray(y_score).T

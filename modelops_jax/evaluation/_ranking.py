@@ -11,7 +11,7 @@ import modelops_jax.metrics as numeric
 from ._builtin import OnePassMetric, Pair, Reader
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ScoreReader:
             ValueError: two lengths, more than two classes, two classes without the positive one,
                 or scores that are not finite.
         """
+        y_true, y_pred = flat_columns(y_true, y_pred)
         labels = encode_labels({"y_true": y_true})
         scores = as_values(y_pred, "y_pred")
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))

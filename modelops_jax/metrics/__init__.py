@@ -31,6 +31,7 @@ from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._confidence import IntervalMethod as IntervalMethod
 from ._confidence import confidence_intervals as confidence_intervals
 from ._confidence import state_intervals as state_intervals
 from ._correlation import concordance_corrcoef as concordance_corrcoef
@@ -66,6 +67,7 @@ from ._group_rows import GroupRows as GroupRows
 from ._group_tests import grouped_slice_tests as grouped_slice_tests
 from ._interval import Interval as Interval
 from ._label_confusion import multilabel_confusion_matrix as multilabel_confusion_matrix
+from ._label_rows import LabelCounts as LabelCounts
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss
 from ._losses import log_cosh_error as log_cosh_error
@@ -108,6 +110,7 @@ from ._relative_errors import root_mean_squared_log_error as root_mean_squared_l
 from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
+from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios
 from ._rowwise import RowMean as RowMean
@@ -136,4 +139,5 @@ from ._text_rates import word_error_rate as word_error_rate
 from ._token_accuracy import TokenTotals as TokenTotals
 from ._token_accuracy import token_accuracy_score as token_accuracy_score
 from ._totals import RowTotals as RowTotals
+from ._undefined import UndefinedMetricWarning as UndefinedMetricWarning
 from ._values import ValueRows as ValueRows
