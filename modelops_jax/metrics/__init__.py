@@ -67,6 +67,7 @@ from ._group_rows import GroupRows as GroupRows
 from ._group_tests import grouped_slice_tests as grouped_slice_tests
 from ._interval import Interval as Interval
 from ._label_confusion import multilabel_confusion_matrix as multilabel_confusion_matrix
+from ._label_rows import LabelCounts as LabelCounts
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss
 from ._losses import log_cosh_error as log_cosh_error
@@ -79,6 +80,8 @@ from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._metric_info import LAWS as LAWS
 from ._metric_info import MetricInfo as MetricInfo
+from ._nan_policy import NanPolicy as NanPolicy
+from ._nan_policy import check_nan_policy as check_nan_policy
 from ._ngram_scores import bleu_score as bleu_score
 from ._ngram_scores import chrf_score as chrf_score
 from ._overlap_counts import OverlapMean as OverlapMean
