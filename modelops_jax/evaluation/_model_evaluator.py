@@ -23,6 +23,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
+from ._vectors import listed
 
 
 @runtime_checkable
@@ -250,7 +251,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         """Compute all metrics.
 
         Args:
-            y_true: what is right, one entry per row (see the table of the class).
+            y_true: what is right, one entry per row (see the table of the class): a list, tuple,
+                array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
                 counted on their devices; slices, intervals of sums, scores and metrics of your
@@ -299,6 +301,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
+        y_true, y_pred, groups = listed(y_true), listed(y_pred), listed(groups)
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         check_nan_policy(nan_policy)
