@@ -209,6 +209,7 @@ class _Rows:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
         settings["groups"] = cells[columns.group] if columns.group else None
+        settings["weight"] = cells[columns.weight] if columns.weight else None
         if len(columns.preds) > 1:
             predictions = {name: cells[name] for name in columns.preds}
             level = 0.95 if asked.confidence is None else asked.confidence
@@ -235,7 +236,7 @@ class _Rows:
         self._evaluator = asked.evaluator(label)
         stream = self._evaluator.stream()
         needs_rows = asked.confidence is not None and stream.resamples_rows
-        if not (columns.group or len(columns.preds) > 1 or needs_rows):
+        if not (columns.group or columns.weight or len(columns.preds) > 1 or needs_rows):
             self.stream = stream
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
         if asked.pictures and drawn and len(columns.preds) == 1:

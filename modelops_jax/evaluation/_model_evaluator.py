@@ -1,6 +1,8 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from ._builtin import BuiltIn
@@ -17,6 +19,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
+from ._weights import present, read_weight
 
 
 @runtime_checkable
@@ -225,6 +228,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         y_pred: Iterable[Any] | None,
         *,
         y_score: Any = None,
+        weight: Iterable[Any] | None = None,
         confidence: float | int | None = None,
         interval: str = "auto",
         n_resamples: int = 1000,
@@ -244,6 +248,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 shape (n,); of labels 0 to k - 1 an array of shape (n, k); of other labels a dict
                 of class -> scores of shape (n,). For the perplexity and the bits per byte of
                 texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
+            weight: of each row, numbers of at least 0, or bools that say which rows count; of
+                rankings by query that of the query. A weight is that many rows for a value, and
+                none for an interval: weighted rows are resampled as they are, and slices of them
+                are tested in `groups` only. Rows of weight 0 are no part of anything. Metrics of
+                your own take no numbers. None: 1.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,
@@ -281,12 +290,23 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         """
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
-        slicings = read_slices(slices or {}, rows)
-        if slicings or groups is not None:
+        slicings, own = read_slices(slices or {}, rows), None
+        if slicings or groups is not None or weight is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        sections = read_together(self._metrics, y_true, y_pred, y_score, groups)
+        if weight is not None:
+            own = read_weight(weight, rows)
+            rows = int((own > 0).sum())
+            own, y_true, y_pred, y_score, groups, slices = present(
+                own, y_true, y_pred, y_score, groups, slices
+            )
+            slicings = read_slices(slices or {}, rows)
+            wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
+        sections = read_together(self._metrics, y_true, y_pred, y_score, groups, own)
         columns = (y_true, y_pred)
-        return finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
+        found = finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
+        if own is None:
+            return found
+        return replace(found, metadata={**found.metadata, "total_weight": math.fsum(own)})
 
     def stream(self) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.
