@@ -12,9 +12,11 @@ from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
+from ._label_sets import LabelSetPair, of_each_label
 from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
+from ._result import ClassResult
 from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
@@ -32,6 +34,9 @@ class StreamedSums(Running):
         self._labels = GrowingClasses()
         self._stream: numeric.MetricStream | None = None
         self._sliced: list[numeric.SliceStream] = []
+        self._drawing: tuple[int, int] | None = None
+        self._resampled: numeric.ResampleStream | None = None
+        self._batch: Pair | None = None
 
     @property
     def reads_scores(self) -> bool:
@@ -41,8 +46,10 @@ class StreamedSums(Running):
         return self._bound(None).keeps_rows
 
     def resamples_rows(self) -> tuple[str, ...]:
-        bound = self._bound(None).metrics
-        return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
+        return () if self._drawing else tuple(_resampled_of(self._bound(None)))
+
+    def resample(self, n_resamples: int, seed: int) -> None:
+        self._drawing = n_resamples, seed
 
     def slices_rows(self) -> bool:
         every = with_moments(self._bound(None).metrics).values()
@@ -54,6 +61,7 @@ class StreamedSums(Running):
         state._shape = _shape(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred)
+        state._batch = pair if self._drawing else None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         for slicing in slicings:
@@ -66,6 +74,7 @@ class StreamedSums(Running):
         self._labels.check(tuple(other._labels))
         if self._stream and other._stream and self._shape != other._shape:
             what = "classes" if self.reads_scores else "outputs a row"
+            what = "number of labels" if isinstance(self._none, LabelSetPair) else what
             raise ValueError(
                 f"these rows have the {what} {other._shape}; the rows before have {self._shape}"
             )
@@ -76,6 +85,12 @@ class StreamedSums(Running):
         if self._stream is None:
             self._shape, self._stream = other._shape, self._bound(other._shape)
         self._stream.merge(other._stream)
+        if self._drawing is not None and other._batch is not None:
+            if self._resampled is None:
+                count, seed = self._drawing
+                metrics = _resampled_of(self._stream)
+                self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
+            self._resampled.update(other._batch.y_true, other._batch.y_pred)
         self._labels.add(tuple(other._labels))
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
         for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
@@ -90,7 +105,8 @@ class StreamedSums(Running):
             [parts[number] for number in order]
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
-        return _Streamed(self._stream, self._shape, reports)
+        like = self._no_rows(self._shape)
+        return _Streamed(self._stream, self._shape, like, reports, self._resampled)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
@@ -114,32 +130,52 @@ class StreamedSums(Running):
 
     def _bound(self, shape: Any) -> numeric.MetricStream:
         """A stream of no rows of this shape."""
+        pair = self._no_rows(shape)
+        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+
+    def _no_rows(self, shape: Any) -> Pair:
+        """A pair of no rows of this shape."""
         pair = self._none
         if isinstance(pair, ClassScorePair):
-            pair = replace(pair, classes=shape)
-        elif isinstance(pair, ValuePair) and shape is not None:
-            pair = ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
-        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+            return replace(pair, classes=shape)
+        if isinstance(pair, LabelSetPair):
+            return pair.of_labels(shape)
+        if isinstance(pair, ValuePair) and shape is not None:
+            return ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
+        return pair
+
+
+def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
+    """The metrics whose interval is a bootstrap of sums over rows."""
+    return {name: metric for name, metric in stream.metrics.items() if metric.resampling == "rows"}
 
 
 def _shape(pair: Pair) -> Any:
-    """What metrics have to know of rows to be bound: their classes, or outputs; None: no more."""
+    """What metrics have to know of rows: their classes, labels, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
         return pair.classes
+    if isinstance(pair, LabelSetPair):
+        return pair.num_labels
     return pair.outputs if isinstance(pair, ValuePair) else None
 
 
 class _Streamed(Evidence):
     """The report of a stream, of which some metrics may have been refused by the rows.
 
-    To metrics it shows what a pair of such rows would: their classes or outputs.
+    To metrics it shows what a pair of such rows would: their classes, labels or outputs.
     """
 
     def __init__(
-        self, stream: numeric.MetricStream, shape: Any, slices: list[list[numeric.Report]]
+        self,
+        stream: numeric.MetricStream,
+        shape: Any,
+        like: Pair,
+        slices: list[list[numeric.Report]],
+        resampled: numeric.ResampleStream | None,
     ) -> None:
-        self._report, self._slices = stream.report(), slices
-        self.outputs = shape if isinstance(shape, int) else None
+        self._report, self._slices, self._resampled = stream.report(), slices, resampled
+        self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
+        self.outputs = shape if isinstance(like, ValuePair) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
 
     def facts(self) -> dict[str, Any]:
@@ -149,6 +185,14 @@ class _Streamed(Evidence):
     @property
     def rows(self) -> int:
         return self._report.rows
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """Of several labels a row each label, where some metric counts them."""
+        for statistic, state in self._report.states.items():
+            if isinstance(statistic, numeric.LabelCounts):
+                return of_each_label(state.cells.integers())
+        return ()
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         if metric.resampling == "rows":
@@ -165,7 +209,10 @@ class _Streamed(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        return _intervals_of(bound, self._report, confidence)
+        found = _intervals_of(bound, self._report, confidence)
+        if confidence is not None and self._resampled is not None:
+            found |= self._resampled.intervals(confidence.level)
+        return found
 
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
@@ -201,7 +248,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
-    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair | LabelSetPair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
         return StreamedSums(read, one_pass)

@@ -67,6 +67,7 @@ from ._group_rows import GroupRows as GroupRows
 from ._group_tests import grouped_slice_tests as grouped_slice_tests
 from ._interval import Interval as Interval
 from ._label_confusion import multilabel_confusion_matrix as multilabel_confusion_matrix
+from ._label_rows import LabelCounts as LabelCounts
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss
 from ._losses import log_cosh_error as log_cosh_error
@@ -109,6 +110,7 @@ from ._relative_errors import root_mean_squared_log_error as root_mean_squared_l
 from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
+from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios
 from ._rowwise import RowMean as RowMean

@@ -39,7 +39,7 @@ TASKS: dict[str, Any] = {
 }
 
 
-def repeated(column, times=TIMES):
+def repeated(column, times=TIMES) -> Any:
     """Each row as often as it weighs."""
     if column is None:
         return None
@@ -107,8 +107,12 @@ def test_intervals_and_tests_of_weighted_rows():
     kept = weight > 0
     true, pred = (CODES > 0).astype(int)
     groups = np.arange(ROWS) // 2
-    for metrics, asked in ((["f1_score"], {}), (["roc_auc_score"], {"groups": groups})):
-        evaluator = ModelEvaluator("binary", metrics=metrics)
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("f1_score", {}),
+        ("roc_auc_score", {"groups": groups}),
+    )
+    for name, asked in cases:
+        evaluator = ModelEvaluator("binary", metrics=[name])
         of_scores = evaluator.reads_scores
         found = evaluator.evaluate(
             true,
@@ -118,19 +122,20 @@ def test_intervals_and_tests_of_weighted_rows():
             confidence=0.9,
             **asked,
         )
+        own: dict[str, Any] = {option: column[kept] for option, column in asked.items()}
         expected = numeric.confidence_intervals(
-            {name: numeric.metric(name) for name in metrics},
+            {name: numeric.metric(name)},
             true[kept],
             (VALUES[0] if of_scores else pred)[kept],
             weight=weight[kept],
             level=0.9,
-            **{name: column[kept] for name, column in asked.items()},
+            **own,
+        )[name]
+        interval = found.intervals[name]
+        assert interval.method.startswith("Poisson")
+        assert (interval.low, interval.high) == pytest.approx(
+            (expected.low, expected.high), abs=1e-12
         )
-        for name, interval in found.intervals.items():
-            assert interval.method.startswith("Poisson")
-            assert (interval.low, interval.high) == pytest.approx(
-                (expected[name].low, expected[name].high), abs=1e-12
-            )
 
 
 @pytest.mark.model
