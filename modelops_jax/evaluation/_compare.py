@@ -29,7 +29,7 @@ from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
-from ._weights import present, read_weight
+from ._weights import present
 
 
 def compare(
@@ -109,13 +109,16 @@ def compare(
     assert wanted is not None
     said = dict.fromkeys(models) if predictions is None else predictions
     scored = dict.fromkeys(models) if scores is None else scores
-    own = None
-    if weight is not None:
-        truth: Any = y_true
-        own, y_true, said, scored, groups = present(
-            read_weight(weight, len(truth)), truth, said, scored, groups
-        )
-        wanted = replace(wanted, groups=groups)
+    truth: Any = y_true
+    own, _, y_true, said, scored, groups = present(
+        weight,
+        0 if weight is None else len(truth),
+        y_true=truth,
+        predictions=said,
+        scores=scored,
+        groups=groups,
+    )
+    wanted = replace(wanted, groups=groups)
     # Refuses, and warns of, what an evaluation of each model would.
     results = {}
     for name in models:

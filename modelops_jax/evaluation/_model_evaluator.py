@@ -1,15 +1,20 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
 import math
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+from modelops_jax.metrics import NanPolicy, check_nan_policy
+
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
+from ._errors import UndefinedMetricWarning
 from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
+from ._nan_rows import NanRows, rows_of, with_nan
 from ._queries import read_queries
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -19,7 +24,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
-from ._weights import present, read_weight
+from ._weights import present
 
 
 @runtime_checkable
@@ -243,6 +248,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         groups: Iterable[Any] | None = None,
         seed: int = 0,
         slices: Mapping[str | tuple[str, ...], Any] | None = None,
+        nan_policy: NanPolicy | str = "raise",
     ) -> EvaluationResult:
         """Compute all metrics.
 
@@ -281,6 +287,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 combinations that occur. What CLASSIFICATION means is decided by all rows; a mean
                 over classes is over those that occur in the slice. Metrics of your own have no
                 slices.
+            nan_policy: what becomes of rows that hold nan in a column that is read. "raise"
+                refuses them. "omit" leaves them out of everything and counts them in the result's
+                `invalid_count`. "propagate" makes the metrics nan that read such a row (without
+                slices). Infinite numbers and missing labels are refused in any case.
 
         Returns:
             Values, intervals, the number of rows and what was decided on the way.
@@ -297,25 +307,48 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
-        wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
-        slicings, own = read_slices(slices or {}, rows), None
-        if slicings or groups is not None or weight is not None:
+        check_nan_policy(nan_policy)
+        if slices or groups is not None or weight is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        if weight is not None:
-            own = read_weight(weight, rows)
-            rows = int((own > 0).sum())
-            own, y_true, y_pred, y_score, groups, slices = present(
-                own, y_true, y_pred, y_score, groups, slices
-            )
-            slicings = read_slices(slices or {}, rows)
-            wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
-        sections = read_together(self._metrics, y_true, y_pred, y_score, groups, own)
+        own, rows, y_true, y_pred, y_score, groups, slices = present(
+            weight,
+            rows,
+            y_true=y_true,
+            y_pred=y_pred,
+            y_score=y_score,
+            groups=groups,
+            slices=slices,
+        )
+        metrics, gone, nans = self._metrics, 0, {}
+        if nan_policy != "raise":
+            found = NanRows.of(y_true, y_pred, y_score, rows)
+            if nan_policy == "omit" and len(found.kept) < rows:
+                kept, gone = found.kept, rows - len(found.kept)
+                y_true, y_pred, y_score, groups, slices, own = (
+                    rows_of(column, kept)
+                    for column in (y_true, y_pred, y_score, groups, slices, own)
+                )
+                rows = len(kept)
+            if nan_policy == "propagate":
+                if slices:
+                    raise ValueError("nan_policy='propagate' has no slices; 'omit' has")
+                nans = found.in_values_of(metrics, self.reads_scores)
+                metrics = {name: m for name, m in metrics.items() if name not in nans}
+        wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
+        slicings = read_slices(slices or {}, rows)
+        sections = read_together(metrics, y_true, y_pred, y_score, groups, own)
         columns = (y_true, y_pred)
-        found = finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
-        if own is None:
-            return found
-        return replace(found, metadata={**found.metadata, "total_weight": math.fsum(own)})
+        result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
+        if gone:
+            result = replace(result, invalid_count=gone)
+        if own is not None:
+            result = replace(result, metadata={**result.metadata, "total_weight": math.fsum(own)})
+        if nans:
+            result, rules = with_nan(result, nans, self._metrics)
+            for rule in rules.values():
+                warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
+        return result
 
     def stream(self, *, resamples: int = 0, seed: int = 0) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ._nan_rows import rows_of
 from ._vectors import check_concrete
 
 
@@ -32,22 +33,32 @@ def read_weight(weight: Any, rows: int) -> np.ndarray:
     return values
 
 
-def present(weight: np.ndarray, *columns: Any) -> tuple[Any, ...]:
-    """The weights and the columns of the rows of positive weight.
+def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
+    """The weights, the number and the columns of the rows of positive weight.
 
     No weights (None) where they are all 1: such rows are as good as rows without.
+
+    Raises:
+        TypeError: what `read_weight` refuses.
+        ValueError: what `read_weight` refuses, or a column of another length.
     """
-    keep = weight > 0
-    if not keep.all():
-        weight, columns = weight[keep], tuple(_taken(column, keep) for column in columns)
-    return (None if (weight == 1).all() else weight, *columns)
+    if weight is None:
+        return (None, rows, *columns.values())
+    own = read_weight(weight, rows)
+    for name, column in columns.items():
+        _check_length(column, name, rows)
+    if not (own > 0).all():
+        kept = np.flatnonzero(own > 0)
+        own, rows = own[kept], len(kept)
+        columns = {name: rows_of(column, kept) for name, column in columns.items()}
+    return (None if (own == 1).all() else own, rows, *columns.values())
 
 
-def _taken(column: Any, keep: np.ndarray) -> Any:
-    if column is None:
-        return None
+def _check_length(column: Any, name: str, rows: int) -> None:
     if isinstance(column, Mapping):
-        return {name: _taken(part, keep) for name, part in column.items()}
-    if hasattr(column, "__array__"):
-        return np.asarray(column)[keep]
-    return [entry for entry, kept in zip(column, keep, strict=True) if kept]
+        for key, part in column.items():
+            _check_length(part, f"{name}[{key!r}]", rows)
+    elif column is not None and len(column) != rows:
+        raise ValueError(
+            f"{name} has {len(column)} entries and y_true has {rows}; expected one length"
+        )
