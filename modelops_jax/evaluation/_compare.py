@@ -29,6 +29,7 @@ from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
+from ._vectors import listed
 from ._weights import present
 
 
@@ -105,9 +106,14 @@ def compare(
     """
     models = _check(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
+    y_true, groups, weight = listed(y_true), listed(groups), listed(weight)
     wanted = check_confidence(confidence, seed, groups, interval)
     assert wanted is not None
-    said = dict.fromkeys(models) if predictions is None else predictions
+    said = (
+        dict.fromkeys(models)
+        if predictions is None
+        else {model: listed(rows) for model, rows in predictions.items()}
+    )
     scored = dict.fromkeys(models) if scores is None else scores
     truth: Any = y_true
     own, _, y_true, said, scored, groups = present(

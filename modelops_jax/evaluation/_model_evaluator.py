@@ -24,6 +24,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
+from ._vectors import listed
 from ._weights import present
 
 
@@ -253,7 +254,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         """Compute all metrics.
 
         Args:
-            y_true: what is right, one entry per row (see the table of the class).
+            y_true: what is right, one entry per row (see the table of the class): a list, tuple,
+                array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
                 counted on their devices; slices, intervals of sums, scores and metrics of your
@@ -266,8 +268,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             weight: of each row, numbers of at least 0, or bools that say which rows count; of
                 rankings by query that of the query. A weight is that many rows for a value, and
                 none for an interval: weighted rows are resampled as they are, and slices of them
-                are tested in `groups` only. Rows of weight 0 are no part of anything. Metrics of
-                your own take no numbers. None: 1.
+                tested in `groups` only. Metrics of your own take no numbers. None: 1.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,
@@ -307,6 +308,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
+        y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         check_nan_policy(nan_policy)
         if slices or groups is not None or weight is not None:

@@ -12,6 +12,7 @@ import sklearn.metrics
 from modelops_jax.evaluation import (
     AUCROCMetric,
     EvaluationResult,
+    Evaluator,
     F1Metric,
     Interval,
     MetricValueError,
@@ -20,6 +21,7 @@ from modelops_jax.evaluation import (
     NoIntervalWarning,
     TaskType,
     UndefinedMetricWarning,
+    compare,
     create_evaluator,
 )
 
@@ -362,6 +364,28 @@ def test_result_reads_as_a_table():
     interval = Interval(0.7, 0.9, 0.95, "by hand", 10, 0)
     one = EvaluationResult({"m": 1e-9}, TaskType.RANKING, 1, intervals={"m": interval})
     assert str(one) == "ranking, 1 row\n  m  1e-09  [0.7000, 0.9000] 95 % interval"
+
+
+def test_rows_may_come_one_at_a_time():
+    """Iterators of rows give what lists of them give."""
+    true, pred = ["a", "b", "b"], ["a", "b", "a"]
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"])
+    expected = evaluator.evaluate(true, pred)
+    assert evaluator.evaluate(iter(true), map(str, pred)) == expected
+    stream = evaluator.stream()
+    stream.update((label for label in true), iter(pred))
+    assert stream.result().metrics == expected.metrics
+    assert Evaluator().evaluate(iter(pred), iter(true)) == Evaluator().evaluate(pred, true)
+
+
+@pytest.mark.model
+def test_groups_and_predictions_to_compare_may_come_one_at_a_time():
+    true, pred, ids = ["a", "b", "b"], ["a", "b", "a"], ["x", "x", "y"]
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"])
+    both = compare(iter(true), {"one": iter(pred), "two": iter(true)}, task=evaluator)
+    assert both == compare(true, {"one": pred, "two": true}, task=evaluator)
+    found = evaluator.evaluate(true, pred, confidence=0.9, groups=iter(ids))
+    assert found == evaluator.evaluate(true, pred, confidence=0.9, groups=ids)
 
 
 def test_rows_with_nan_are_omitted_and_counted():
