@@ -19,6 +19,7 @@ import modelops_jax.metrics as numeric
 
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
+from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 
@@ -203,7 +204,8 @@ class Pair(Evidence):
         for slicing, (*parts,) in zip(slicings, reports.values(), strict=True):
             if without := len(slicing.keys) - len(parts):
                 # The last ones may have rows that are no rows of this pair.
-                parts += without * [numeric.compute(every, self.y_true[:0], self.y_pred[:0])]
+                none = (np.asarray(side[:0]) for side in (self.y_true, self.y_pred))
+                parts += without * [numeric.compute(every, *none)]
             several = []
             of_groups = self._tests_of_groups(bound, slicing, confidence)
             for place, report in enumerate(parts):
@@ -258,7 +260,18 @@ class Pair(Evidence):
         found = numeric.state_intervals(
             counted, report.states, level=confidence.level, seed=confidence.seed
         )
-        if rest:
+        if rest and on_devices(self.y_true, self.y_pred):
+            # They stay there, and the others are as good as absent.
+            assert independent
+            found |= numeric.confidence_intervals(
+                {name: metric for name, metric in rest.items() if metric.resampling is not None},
+                self.y_true,
+                self.y_pred,
+                weight=rows,
+                level=confidence.level,
+                seed=confidence.seed,
+            )
+        elif rest:
             chosen = np.flatnonzero(rows)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found

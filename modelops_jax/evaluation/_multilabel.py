@@ -7,27 +7,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Pair, Reader
 from ._indicators import as_indicators
+from ._sharded import as_indicators_there, on_devices
 
 
 @dataclass(frozen=True)
 class IndicatorPair(Pair):
     """Two matrices of shape (rows, labels): which labels each row has, and is predicted to have."""
 
-    true: np.ndarray
-    pred: np.ndarray
+    true: np.ndarray | jax.Array
+    pred: np.ndarray | jax.Array
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.true
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.pred
 
     @property
@@ -38,7 +40,9 @@ class IndicatorPair(Pair):
 
 def read_indicators(y_true: Any, y_pred: Any) -> IndicatorPair:
     """Read two matrices of 0 and 1 of one shape."""
-    true, pred = as_indicators(y_true, "y_true"), as_indicators(y_pred, "y_pred")
+    there = on_devices(y_true, y_pred) and y_true.ndim == y_pred.ndim == 2
+    read: Any = as_indicators_there if there else as_indicators
+    true, pred = read(y_true, "y_true"), read(y_pred, "y_pred")
     if true.shape != pred.shape:
         raise ValueError(
             f"y_true has shape {true.shape} and y_pred has shape {pred.shape}; expected one shape"
