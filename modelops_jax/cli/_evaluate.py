@@ -24,6 +24,16 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+class Method(enum.StrEnum):
+    """How intervals are made."""
+
+    AUTO = "auto"
+    PERCENTILE = "percentile"
+    BCA = "bca"
+    WILSON = "wilson"
+    EXACT = "exact"
+
+
 class Task(enum.StrEnum):
     """What the columns hold."""
 
@@ -113,6 +123,17 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="Of several --pred the one to compare all others with.")
     ] = None,
+    interval: Annotated[
+        Method,
+        typer.Option(
+            help="How intervals are made: auto fits each metric; percentile and bca are "
+            "bootstraps, wilson and exact of metrics that are shares of rows."
+        ),
+    ] = Method.AUTO,
+    resamples: Annotated[
+        int | None,
+        typer.Option(help="Resamples of a bootstrap.", show_default="1000, of several --pred 2000"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TABLE,
     output: Annotated[
@@ -187,6 +208,8 @@ def evaluate(
                 folder=folder,
                 generation={"max_new_tokens": max_new_tokens, **sampling},
                 confidence=ci,
+                interval=str(interval),
+                resamples=resamples,
                 slices=crossed,
                 group=group,
                 report=report,
@@ -204,6 +227,8 @@ def evaluate(
         positive=positive,
         ignore=ignore,
         confidence=ci,
+        interval=str(interval),
+        resamples=resamples,
         baseline=baseline,
         seed=seed,
         allow_bad_rows=allow_bad_rows,

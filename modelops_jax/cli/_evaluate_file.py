@@ -43,6 +43,8 @@ class FileEvaluation:
         positive: the label that one score a row is of; None: 1.
         ignore: the true label whose rows are left out; None: no row is.
         confidence: level of the intervals; None: none (of comparisons: 0.95).
+        interval: the method of the intervals.
+        resamples: how many resamples of a bootstrap; None: as many as is usual.
         baseline: of several predictions the one to compare with.
         seed: of the intervals.
         allow_bad_rows: whether bad rows are left out.
@@ -56,6 +58,8 @@ class FileEvaluation:
     positive: str | None
     ignore: str | None
     confidence: float | None
+    interval: str
+    resamples: int | None
     baseline: str | None
     seed: int
     allow_bad_rows: bool
@@ -198,7 +202,9 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         evaluator = self._evaluator or asked.evaluator(None)
-        settings: dict[str, Any] = {"seed": asked.seed}
+        settings: dict[str, Any] = {"seed": asked.seed, "interval": asked.interval}
+        if asked.resamples is not None:
+            settings["n_resamples"] = asked.resamples
         if self.stream is not None:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
@@ -277,10 +283,11 @@ def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:
 @contextlib.contextmanager
 def shown_warnings() -> Iterator[None]:
     """Rules for undefined values on standard error, without file and line."""
-    from modelops_jax.evaluation import UndefinedMetricWarning
+    from modelops_jax.evaluation import NoIntervalWarning, UndefinedMetricWarning
 
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UndefinedMetricWarning)
+        for kind in (UndefinedMetricWarning, NoIntervalWarning):
+            warnings.simplefilter("always", kind)
         yield
     for warning in caught:
         print(f"modelops: {warning.message}", file=sys.stderr)

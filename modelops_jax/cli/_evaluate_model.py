@@ -30,6 +30,8 @@ class ModelQuestions:
         folder: where the answers are kept; None: `evaluations/MODEL-DATASET`.
         generation: fields of `Generation`.
         confidence: level of the intervals; None: none.
+        interval: the method of the intervals.
+        resamples: how many resamples of a bootstrap; None: as many as is usual.
         slices: keys of the rows; several of one entry are crossed.
         group: key of rows that belong together.
         report: where to write the page; None: into the folder.
@@ -43,6 +45,8 @@ class ModelQuestions:
     folder: Path | None
     generation: dict[str, Any]
     confidence: float | None
+    interval: str
+    resamples: int | None
     slices: Sequence[tuple[str, ...]]
     group: str | None
     report: Path | None
@@ -67,6 +71,7 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
         "evaluations", f"{_slug(asked.model)}-{_slug(asked.dataset.stem)}"
     )
     begun = time.monotonic()
+    resamples = {} if asked.resamples is None else {"n_resamples": asked.resamples}
     with shown_warnings():
         found = evaluate_model(
             asked.model,
@@ -75,6 +80,8 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
             folder=folder,
             generation=Generation(**asked.generation),
             confidence=asked.confidence,
+            interval=asked.interval,
+            **resamples,
             slices=[names[0] if len(names) == 1 else names for names in asked.slices],
             group=asked.group,
             allow_bad_rows=asked.allow_bad_rows,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelops_jax.training import FitResult, RunConfig, TokenizedDataset
 
 MODEL, CHECKPOINTS, HISTORY = "model", "checkpoints", "history.jsonl"
-CONFIG, ENVIRONMENT = "run.toml", "environment.json"
+CONFIG, ENVIRONMENT, INPUTS = "run.toml", "environment.json", "inputs.json"
 # As shells say of a process that Ctrl-C ended.
 INTERRUPTED = 130
 
@@ -64,8 +64,9 @@ def finetune(
 
     Paths in the file are relative to the working directory. The output folder gets the model as a
     Hugging Face folder (model), the records of the run (history.jsonl), its configuration in full
-    (run.toml), the environment (environment.json) and the checkpoints (checkpoints). Ctrl-C ends
-    the run after its step and keeps a checkpoint for --resume; a second one ends it at once.
+    (run.toml), the environment of its last part (environment.json), the hashes of the rows and the
+    base model (inputs.json) and the checkpoints (checkpoints). Ctrl-C ends the run after its step
+    and keeps a checkpoint for --resume; a second one ends it at once.
 
     The rows are text to write; with labels in the file, texts with a label; with training.dpo,
     prompts with a chosen and a rejected answer.
@@ -173,6 +174,7 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     lines = (json.dumps(record).encode() + b"\n" for record in result.history)
     # What a loss of power took from the file, the checkpoint has.
     write_atomic(history, lines)
+    write_atomic(run.output / INPUTS, json.dumps(dict(result.inputs), indent=2).encode())
     if not result.stopped:
         result.model.save(run.output / MODEL)
     return result

@@ -22,6 +22,7 @@ from ._diagnostics import ScoreCurves as ScoreCurves
 from ._errors import MetricError as MetricError
 from ._errors import MetricTypeError as MetricTypeError
 from ._errors import MetricValueError as MetricValueError
+from ._errors import NoIntervalWarning as NoIntervalWarning
 from ._errors import UndefinedMetricWarning as UndefinedMetricWarning
 from ._evaluator import Evaluator as Evaluator
 from ._model_evaluator import ModelEvaluator as ModelEvaluator

@@ -9,7 +9,6 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
@@ -17,45 +16,15 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
+from ._computed import Computed, Confidence
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
 from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 
-
-@dataclass(frozen=True)
-class Computed:
-    """The value of one metric, and what must be said with it.
-
-    Args:
-        value: the value; nan where it is undefined and no convention gives a number.
-        rule: the rule that gave the value, where the metric has no definition on the rows.
-        interval: its confidence interval, if one was asked for and there is one.
-        facts: what the metric decided from the rows, for the metadata of a result.
-        undefined: how many entries of the value have no definition.
-    """
-
-    value: float
-    rule: str | None = None
-    interval: numeric.Interval | None = None
-    facts: Mapping[str, Any] | None = None
-    undefined: int = 0
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """Which intervals to compute."""
-
-    level: float
-    seed: int
-    groups: Any = None
-    """For every row the id of the group it is resampled with; None: rows are independent."""
-
-    def of(self, rows: np.ndarray) -> "Confidence":
-        """The same of some of the rows."""
-        groups = None if self.groups is None else np.asarray(self.groups)[rows]
-        return dataclasses.replace(self, groups=groups)
+# Why the interval of a sketch has none for rows in groups.
+NEEDS_ROWS = "its formula is for independent rows, and a sketch keeps none to resample"
 
 
 class Evidence(abc.ABC):
@@ -127,8 +96,19 @@ class Evidence(abc.ABC):
                 interval=intervals.get(name),
                 facts=metric.facts(self),
                 undefined=report.undefined[name],
+                no_interval=self._no_interval(bound[name], confidence)
+                if confidence is not None and name not in intervals
+                else None,
             )
         return outcomes
+
+    def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
+        """Why this metric has none."""
+        if metric.no_interval is not None:
+            return metric.no_interval
+        if metric.resampling == "closed":
+            return NEEDS_ROWS
+        return "what was kept of the rows is not what its interval resamples"
 
     @property
     def per_class(self) -> tuple[ClassResult, ...]:
@@ -171,9 +151,14 @@ class Pair(Evidence):
     ) -> dict[str, numeric.Interval]:
         if confidence is None:
             return {}
-        # A closed formula is for independent rows.
-        without = (None,) if confidence.groups is None else (None, "closed")
-        resampled = {name: m for name, m in bound.items() if m.resampling not in without}
+        # A closed formula is for independent rows; of kept rows there is another way.
+        independent = confidence.groups is None
+        resampled = {
+            name: metric
+            for name, metric in bound.items()
+            if metric.no_interval is None
+            and (independent or metric.resampling != "closed" or metric.reweighs)
+        }
         if not resampled:
             return {}
         return numeric.confidence_intervals(
@@ -181,8 +166,7 @@ class Pair(Evidence):
             self.y_true,
             self.y_pred,
             groups=confidence.groups,
-            level=confidence.level,
-            seed=confidence.seed,
+            **confidence.options,
         )
 
     def take(self, rows: np.ndarray) -> "Pair":
@@ -257,9 +241,7 @@ class Pair(Evidence):
         independent = confidence.groups is None
         counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
-        found = numeric.state_intervals(
-            counted, report.states, level=confidence.level, seed=confidence.seed
-        )
+        found = numeric.state_intervals(counted, report.states, **confidence.options)
         if rest and on_devices(self.y_true, self.y_pred):
             # They stay there, and the others are as good as absent.
             assert independent
@@ -268,8 +250,7 @@ class Pair(Evidence):
                 self.y_true,
                 self.y_pred,
                 weight=rows,
-                level=confidence.level,
-                seed=confidence.seed,
+                **confidence.options,
             )
         elif rest:
             chosen = np.flatnonzero(rows)

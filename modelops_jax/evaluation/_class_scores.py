@@ -12,7 +12,7 @@ from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
 from ._sharded import labels_there
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent.
 IGNORED = -1
@@ -92,6 +92,7 @@ class ClassScoreReader:
         there = labels_there(y_true, y_score)
         if there is not None:
             return self._there(there, y_score)
+        y_true, y_score = flat_columns(y_true, y_score)
         if np.ndim(y_score) == 2:
             width = np.shape(y_score)[1]
             columns = np.asarray(y_score).T

@@ -74,9 +74,12 @@ class _ClassRatio(_LabelMetric):
         *,
         average: Average | str = "binary",
         ignore_index: Hashable | None = None,
+        zero_division: float | int | str = 0.0,
     ) -> None:
         super().__init__(ignore_index=ignore_index)
         hash(positive_class)
+        # Refuses what is none of the choices.
+        numeric.metric(f"{self.quantity}_score", zero_division=zero_division)
         if average not in get_args(Average):
             choices = ", ".join(map(repr, get_args(Average)))
             raise ValueError(f"average is {average!r}; choose one of: {choices}")
@@ -87,6 +90,8 @@ class _ClassRatio(_LabelMetric):
             )
         self.positive_class = positive_class
         self.average = average
+        # The rule is warned of in any case.
+        self.zero_division = 0.0 if zero_division == "warn" else float(zero_division)
 
     @property
     @abc.abstractmethod
@@ -108,21 +113,28 @@ class _ClassRatio(_LabelMetric):
         return self.decided(pair.labels) in ("macro", "weighted")
 
     def bind(self, pair: LabelPair) -> numeric.Metric:
-        average, num_classes = self.decided(pair.labels), pair.num_classes
+        average = self.decided(pair.labels)
+        given = {"zero_division": self.zero_division, "num_classes": pair.num_classes}
         name = f"{self.quantity}_score"
         if average != "binary":
-            return numeric.metric(name, average=average, num_classes=num_classes)
+            return numeric.metric(name, average=average, **given)
         position = pair.labels.position(self.positive_class)
-        if position is None:
-            return numeric.metric(name, positive_class=-1)  # a class that no row has
-        return numeric.metric(name, positive_class=position, num_classes=num_classes)
+        if position is None:  # a class that no row has
+            given, position = given | {"num_classes": None}, -1
+        return numeric.metric(name, positive_class=position, **given)
+
+    def of_no_rows(self) -> float:
+        return self.zero_division
 
     def mean(self, pair: LabelPair, values: np.ndarray) -> float:
         """The mean of one value per class, alike or by the classes' true rows."""
-        if self.decided(pair.labels) == "macro":
-            return math.fsum(values) / len(values)
-        support = pair.rows_by_class(pair.y_true)
-        return math.fsum(support * values) / pair.rows
+        values = np.array(values)
+        values[[pair.labels.index[label] for label in self.missing(pair)]] = self.zero_division
+        macro = self.decided(pair.labels) == "macro"
+        weight = np.ones(len(values)) if macro else pair.rows_by_class(pair.y_true)
+        some = ~np.isnan(values)
+        total = math.fsum(weight[some])
+        return math.fsum((weight * values)[some]) / total if total else self.zero_division
 
     @abc.abstractmethod
     def missing(self, pair: LabelPair) -> tuple[Hashable, ...]:
@@ -136,12 +148,16 @@ class _ClassRatio(_LabelMetric):
     def rule(self, pair: LabelPair) -> str:
         if not self.averages(pair):
             return (
-                f"the class {self.positive_class!r} is {self.missing_because}, so 0/0 counts as 0.0"
+                f"the class {self.positive_class!r} is {self.missing_because}, so 0/0 counts as "
+                f"{self.zero_division}"
             )
         missing, classes = self.missing(pair), pair.labels.classes
+        counts = f"0/0 counts as {self.zero_division} in"
+        if math.isnan(self.zero_division):
+            counts = "they are left out of"
         return (
             f"{len(missing)} of {len(classes)} classes ({shorten(missing)}) "
-            f"are {self.missing_because}, so 0/0 counts as 0.0 in the mean"
+            f"are {self.missing_because}, so {counts} the mean"
         )
 
     def facts(self, pair: LabelPair) -> Mapping[str, Any]:
@@ -150,9 +166,10 @@ class _ClassRatio(_LabelMetric):
         return {**super().facts(pair), "averaging": average, **positive}
 
     def __repr__(self) -> str:
+        other = f", zero_division={self.zero_division}" if self.zero_division != 0 else ""
         return (
             f"{type(self).__name__}(positive_class={self.positive_class!r}, "
-            f"average={self.average!r}{_ignoring(self.ignore_index, ', ')})"
+            f"average={self.average!r}{_ignoring(self.ignore_index, ', ')}{other})"
         )
 
 
@@ -164,7 +181,7 @@ class PrecisionMetric(_ClassRatio):
     """Precision: of the rows predicted as a class, the share that is of it, TP / (TP + FP).
 
     In [0, 1]; best 1. Where nothing is predicted as the class 0/0 counts as 0.0, and no rows at
-    all give 0.0, each with an `UndefinedMetricWarning`.
+    all give 0.0 (`zero_division` says otherwise), each with an `UndefinedMetricWarning`.
 
     Args:
         positive_class: the class of `average="binary"`, any hashable label; all other labels
@@ -174,9 +191,12 @@ class PrecisionMetric(_ClassRatio):
             weighted by the classes' true rows), or `"auto"` (binary with positive class 1 if all
             labels are 0, 1 or bools, else macro).
         ignore_index: rows with this true label are left out, whatever was predicted; None: none.
+        zero_division: what 0/0 counts as: 0, 1 or nan, which is left out of means. "warn" is 0, as
+            a warning is given in any case. What a result says of single classes has 0.0.
 
     Raises:
-        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        ValueError: an unknown average or `zero_division`, or a positive class given to another
+            average than `"binary"`.
         TypeError: `positive_class` is not hashable.
 
     Example:
@@ -209,9 +229,11 @@ class RecallMetric(_ClassRatio):
         positive_class: as in `PrecisionMetric`.
         average: as in `PrecisionMetric`.
         ignore_index: as in `PrecisionMetric`.
+        zero_division: as in `PrecisionMetric`.
 
     Raises:
-        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        ValueError: an unknown average or `zero_division`, or a positive class given to another
+            average than `"binary"`.
         TypeError: `positive_class` is not hashable.
 
     Example:
@@ -244,9 +266,11 @@ class F1Metric(_ClassRatio):
         positive_class: as in `PrecisionMetric`.
         average: as in `PrecisionMetric`.
         ignore_index: as in `PrecisionMetric`.
+        zero_division: as in `PrecisionMetric`.
 
     Raises:
-        ValueError: an unknown average, or a positive class given to another than `"binary"`.
+        ValueError: an unknown average or `zero_division`, or a positive class given to another
+            average than `"binary"`.
         TypeError: `positive_class` is not hashable.
 
     Example:

@@ -1,6 +1,5 @@
 """`compare`: several models on the same rows, and which differences are real."""
 
-import contextlib
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax.metrics import Interval
 
-from ._builtin import BuiltIn, Confidence, OnePassMetric, Pair, by_reader
+from ._builtin import NEEDS_ROWS, BuiltIn, OnePassMetric, Pair, by_reader
 from ._comparison import (
     Comparison,
     MetricComparison,
@@ -22,7 +21,11 @@ from ._comparison import (
     best_first,
     compact_letters,
 )
+from ._computed import Confidence
+from ._errors import NoIntervalWarning
 from ._finish import check_confidence
+from ._label_pair import LabelPair
+from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
@@ -30,12 +33,14 @@ from ._task_type import TaskType
 
 def compare(
     y_true: Iterable[Any],
-    predictions: Mapping[str, Iterable[Any]],
+    predictions: Mapping[str, Iterable[Any]] | None,
     *,
+    scores: Mapping[str, Any] | None = None,
     task: TaskType | str | ModelEvaluator,
     baseline: str | None = None,
     groups: Iterable[Any] | None = None,
     confidence: float = 0.95,
+    interval: str = "auto",
     correction: str = "holm",
     n_resamples: int = 2000,
     seed: int = 0,
@@ -44,14 +49,16 @@ def compare(
 
     What makes a row hard is common to all models, so two models whose own intervals overlap may
     well differ. Each difference has a paired interval and a test: McNemar's (mid-p) for accuracy,
-    exact match and subset accuracy, DeLong's for AUROC, and for the rest the permutation test
-    that swaps the predictions of two models; see `modelops_jax.metrics.paired_differences`.
-    Means over more than 128 classes and added metrics of your own have values but no comparison,
-    and AUROC has none in groups.
+    exact match and subset accuracy, DeLong's for AUROC of two classes, and for the rest, and for
+    all metrics in groups, the permutation test that swaps the predictions of two models; see
+    `modelops_jax.metrics.paired_differences`. Max error, means over more than 128 classes and added
+    metrics of your own have values but no comparison.
 
     Args:
         y_true: what is right, one entry per row.
-        predictions: by model what it predicted, of the same length.
+        predictions: by model what it predicted, of the same length. None if no metric reads it.
+        scores: by model the `y_score` of `ModelEvaluator.evaluate`, for metrics that read it; of
+            several classes the same classes for all models.
         task: the task, its name, or an evaluator whose metrics to compare by.
         baseline: the model to compare all others with; None: all with all.
         groups: an id for every row: rows of one id (of one user, one document) may depend on each
@@ -59,6 +66,8 @@ def compare(
             as the query of each row. None: all rows are independent.
         confidence: the level of the intervals, in (0, 1); a difference is called real if its
             adjusted p-value is at most 1 - this level.
+        interval: the method of the intervals, as for `ModelEvaluator.evaluate`; differences have
+            a bootstrap, "bca" if that is asked for and percentile otherwise.
         correction: how p-values are adjusted for the number of pairs of a metric: "holm" or
             "benjamini-hochberg". Intervals are not adjusted, nor is the number of metrics.
         n_resamples: of the bootstrap, and how many swaps; the least p-value is 1 / (1 + this).
@@ -74,6 +83,7 @@ def compare(
 
     Warns:
         UndefinedMetricWarning: as `ModelEvaluator.evaluate` does, with the model's name.
+        NoIntervalWarning: a metric is not compared; the message says why.
 
     Example:
         >>> from modelops_jax.evaluation import compare
@@ -89,16 +99,20 @@ def compare(
         >>> round(pair.difference, 2), pair.test, pair.p_value < 0.001
         (-0.4, 'McNemar (mid-p)', True)
     """
-    models = _check(predictions, baseline)
+    models = _check(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
-    wanted = check_confidence(confidence, seed, groups)
+    wanted = check_confidence(confidence, seed, groups, interval)
     assert wanted is not None
+    said = dict.fromkeys(models) if predictions is None else predictions
+    scored = dict.fromkeys(models) if scores is None else scores
     # Refuses, and warns of, what an evaluation of each model would.
     results = {}
     for name in models:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            results[name] = evaluator.evaluate(y_true, predictions[name], groups=groups)
+            results[name] = evaluator.evaluate(
+                y_true, said[name], y_score=scored[name], groups=groups
+            )
         for one in caught:
             warnings.warn(f"{name}: {one.message}", one.category, stacklevel=2)
     rows = results[models[0]].sample_count
@@ -109,28 +123,31 @@ def compare(
         pairs = [(model, baseline) for model in models if model != baseline]
     built_in = {m.name: m for m in evaluator.metrics if isinstance(m, OnePassMetric)}
     compared: dict[str, MetricComparison] = {}
+    reasons: dict[str, str] = {}
     for read, members in by_reader(built_in).items():
         # Read together, all models have one set of classes.
-        said: Any = _end_to_end(predictions.values())
+        read_second = said if scores is None or not reads_scores(read) else scored
+        second = _joined([read_second[model] for model in models])
         if read is read_queries:
-            said = ByQuery(said, _end_to_end([groups] * len(models)))
-        joint = read(_end_to_end([y_true] * len(models)), said)
-        bound = _bind(joint.for_all(members), members, groups is not None)
+            second = ByQuery(second, _end_to_end([groups] * len(models)))
+        joint = read(_end_to_end([y_true] * len(models)), second)
+        bound, refused = _bind(joint.for_all(members), members, groups is not None)
+        reasons |= refused
         true, predicted = (
-            np.asarray(column).reshape(len(models), rows, *column.shape[1:])
-            for column in (joint.y_true, joint.y_pred)
+            column.reshape(len(models), len(column) // len(models), *column.shape[1:])
+            for column in (np.asarray(joint.y_true), np.asarray(joint.y_pred))
         )
         sample = _Sample(
             dict(zip(models, true, strict=True)),
             dict(zip(models, predicted, strict=True)),
-            replace(wanted, groups=joint.queries[:rows])
-            if isinstance(joint, QueryPair)
-            else wanted,
+            _of_one_model(joint, wanted, true.shape[1]),
             n_resamples,
         )
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:
         if metric.name not in compared:
+            why = reasons.get(metric.name, "a metric of your own is computed, not resampled")
+            warnings.warn(f"{metric.name} is not compared: {why}", NoIntervalWarning, stacklevel=2)
             own = {m: results[m].metrics[metric.name] for m in models}
             higher = metric.higher_is_better if isinstance(metric, BuiltIn) else None
             compared[metric.name] = MetricComparison(
@@ -142,16 +159,26 @@ def compare(
     )  # fmt: skip
 
 
-def _check(predictions: Any, baseline: str | None) -> list[str]:
-    if not isinstance(predictions, Mapping):
-        raise TypeError(
-            f"predictions is a {type(predictions).__name__}; expected a dict of model -> what it "
-            "predicted"
-        )
-    models = list(predictions)
-    if len(models) < 2:
-        raise ValueError(f"predictions has {models}; expected two models or more")
-    if baseline is not None and baseline not in predictions:
+def _check(predictions: Any, scores: Any, baseline: str | None) -> list[str]:
+    given: dict[str, Any] = {
+        name: columns
+        for name, columns in (("predictions", predictions), ("scores", scores))
+        if columns is not None or (name == "predictions" and scores is None)
+    }
+    for name, columns in given.items():
+        if not isinstance(columns, Mapping):
+            raise TypeError(
+                f"{name} is a {type(columns).__name__}; expected a dict of model -> what it "
+                "predicted"
+            )
+        if len(columns) < 2:
+            raise ValueError(f"{name} has {list(columns)}; expected two models or more")
+    one, *others = given.values()
+    models = list(one)
+    if any(other.keys() != one.keys() for other in others):
+        found = " and ".join(f"{name} has {list(columns)}" for name, columns in given.items())
+        raise ValueError(f"{found}; expected the same models")
+    if baseline is not None and baseline not in one:
         raise ValueError(f"baseline is {baseline!r}; choose one of: {', '.join(map(str, models))}")
     return models
 
@@ -163,15 +190,58 @@ def _end_to_end(parts: Iterable[Any]) -> Any:
     return [entry for part in parts for entry in part]
 
 
-def _bind(joint: Pair, members: Mapping[str, Any], in_groups: bool) -> dict[str, numeric.Metric]:
-    """The numeric metrics that can be compared."""
-    bound = {}
+def _joined(parts: Sequence[Any]) -> Any:
+    """The predictions, or scores, of all models one after the other.
+
+    Raises:
+        ValueError: scores by class of which one model has others than the first.
+    """
+    first = parts[0]
+    if not any(isinstance(part, Mapping) for part in parts):
+        return _end_to_end(parts)
+    for part in parts:
+        if not isinstance(part, Mapping) or part.keys() != first.keys():
+            one, other = (
+                list(columns) if isinstance(columns, Mapping) else type(columns).__name__
+                for columns in (first, part)
+            )
+            raise ValueError(
+                f"scores has the columns {one} of one model and {other} of another; expected the "
+                "same"
+            )
+    return {name: _end_to_end([part[name] for part in parts]) for name in first}
+
+
+def _bind(
+    joint: Pair, members: Mapping[str, Any], in_groups: bool
+) -> tuple[dict[str, numeric.Metric], dict[str, str]]:
+    """The numeric metrics that can be compared, and why the others cannot."""
+    bound, refused = {}, {}
     for name, metric in members.items():
-        # The rows of each model have been evaluated, so too many classes is all it can refuse.
-        with contextlib.suppress(ValueError):
-            bound[name] = metric.bind(joint)
-    without = (None, "closed") if in_groups else (None,)
-    return {name: metric for name, metric in bound.items() if metric.resampling not in without}
+        try:
+            found = metric.bind(joint)
+        except ValueError as error:
+            # The rows of each model have been evaluated: it needs a table of too many classes.
+            refused[name] = str(error)
+            continue
+        if found.no_interval is not None:
+            refused[name] = found.no_interval
+        elif in_groups and found.resampling == "closed" and not found.reweighs:
+            refused[name] = NEEDS_ROWS
+        else:
+            bound[name] = found
+    return bound, refused
+
+
+def _of_one_model(joint: Pair, wanted: Confidence, rows: int) -> Confidence:
+    """What is asked for of the rows of a model, which are as many of all that were read."""
+    if isinstance(joint, QueryPair):
+        return replace(wanted, groups=joint.queries[:rows])
+    kept = joint.kept if isinstance(joint, LabelPair) else None
+    if kept is None or wanted.groups is None:
+        return wanted
+    each = len(kept) * rows // len(joint.y_true)
+    return wanted.of(np.flatnonzero(kept[:each]))
 
 
 @dataclass(frozen=True)
@@ -205,19 +275,24 @@ class _Sample:
         }
         intervals = {
             model: numeric.confidence_intervals(
-                bound, self.true[model], pred, groups=groups, level=level, seed=seed
+                bound,
+                self.true[model],
+                pred,
+                groups=groups,
+                **self.confidence.options,
             )
             for model, pred in self.predicted.items()
         }
         one_true, *others = self.true.values()
         all_alike = all(np.array_equal(one_true, other) for other in others)
         drawn = numeric.paired_differences(
-            {name: metric for name, metric in bound.items() if metric.resampling != "closed"},
+            {n: m for n, m in bound.items() if m.resampling != "closed" or groups is not None},
             one_true if all_alike else self.true,
             self.predicted,
             pairs=pairs,
             groups=groups,
             level=level,
+            method="bca" if self.confidence.method == "bca" else "percentile",
             n_resamples=self.n_resamples,
             seed=seed,
         )
@@ -250,7 +325,8 @@ class _Sample:
         first, second = (self.predicted[model] for model in pair)
         level, true = self.confidence.level, self.true[pair[0]]
         if drawn is None:
-            area = numeric.delong_test(true, first, second)
+            # Rows to ignore have a label of their own.
+            area = numeric.delong_test(np.maximum(true, 0), first, second, weight=true >= 0)
             wide = NormalDist().inv_cdf((1 + level) / 2) * area.standard_error
             low, high = area.difference - wide, area.difference + wide
             interval = Interval(max(low, -1.0), min(high, 1.0), level, "DeLong", 0, None)

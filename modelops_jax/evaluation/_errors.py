@@ -5,8 +5,11 @@ RuntimeError
      ├─ MetricValueError      ... a ValueError, and is one too
      └─ MetricTypeError       ... a TypeError, and is one too
 UserWarning
- └─ UndefinedMetricWarning    a value without a definition on this input; the rule that applied
+ ├─ UndefinedMetricWarning    a value without a definition on this input; the rule that applied
+ └─ NoIntervalWarning         an interval that was asked for and is not there; why
 """
+
+from modelops_jax.metrics import UndefinedMetricWarning as UndefinedMetricWarning
 
 
 class MetricError(RuntimeError):
@@ -33,8 +36,8 @@ class MetricTypeError(MetricError, TypeError):
     """A metric raised a TypeError."""
 
 
-class UndefinedMetricWarning(UserWarning):
-    """A metric has no definition on this input; the message says which rule gave its value."""
+class NoIntervalWarning(UserWarning):
+    """An interval was asked for and a metric has none; the message says why."""
 
 
 def metric_error(metric: str, cause: Exception) -> MetricError:

@@ -4,13 +4,15 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+import modelops_jax.metrics as numeric
+
 from ._builtin import BuiltIn, Computed, Confidence, Evidence, by_reader
 from ._call import call_metric
-from ._errors import UndefinedMetricWarning
+from ._errors import NoIntervalWarning, UndefinedMetricWarning
 from ._labels import encode_labels, shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
@@ -20,18 +22,27 @@ from ._task_type import TaskType
 
 
 def check_confidence(
-    confidence: float | int | None, seed: int, groups: Any = None
+    confidence: float | int | None,
+    seed: int,
+    groups: Any = None,
+    method: str = "auto",
+    n_resamples: int = 1000,
 ) -> Confidence | None:
     """What a caller asks for, if it makes sense.
 
     Raises:
-        ValueError: a level outside (0, 1).
+        ValueError: a level outside (0, 1), an unknown method, or too few resamples.
     """
+    if method not in get_args(numeric.IntervalMethod):
+        choices = ", ".join(map(repr, get_args(numeric.IntervalMethod)))
+        raise ValueError(f"interval is {method!r}; choose one of: {choices}")
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples is {n_resamples!r}; expected at least 2")
     if confidence is None:
         return None
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
-    return Confidence(confidence, seed, groups)
+    return Confidence(confidence, seed, groups, method, n_resamples)
 
 
 def configuration_of(metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -100,13 +111,19 @@ def finish(
     for name, metric in metrics.items():
         if name not in computed:
             assert columns is not None
-            computed[name] = Computed(_custom(name, metric, *columns))
+            why = None if confidence is None else "a metric of your own is computed, not resampled"
+            computed[name] = Computed(_custom(name, metric, *columns), no_interval=why)
     rules = {name: computed[name].rule for name in metrics if computed[name].rule is not None}
     for rule in rules.values():
         # From here through the method to its caller.
         warnings.warn(str(rule), UndefinedMetricWarning, stacklevel=3)
     if rules:
         metadata["undefined"] = rules
+    without = {name: why for name in metrics if (why := computed[name].no_interval) is not None}
+    for name, why in without.items():
+        warnings.warn(f"{name} has no interval: {why}", NoIntervalWarning, stacklevel=3)
+    if without:
+        metadata["without_interval"] = without
     if confidence is not None and confidence.groups is not None:
         metadata["groups"] = len(
             np.unique(encode_labels({"groups": confidence.groups}).codes["groups"])

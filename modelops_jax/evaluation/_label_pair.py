@@ -15,7 +15,7 @@ from ._result import ClassResult
 from ._sharded import CountedLabels, count_labels, on_devices
 from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class LabelPair(Pair):
             rows = RowsThere(self.labels, self.num_classes, there=self.there)
             return rows.intervals(bound, confidence)
         states = self.report(bound).states
-        return numeric.state_intervals(bound, states, level=confidence.level, seed=confidence.seed)
+        return numeric.state_intervals(bound, states, **confidence.options)
 
     def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
         averaged = any(metric.averages(self) for metric in metrics.values())
@@ -91,7 +91,8 @@ class LabelPair(Pair):
         # A table this large is counted, but its cells are too many to be drawn again and again.
         whole = {name: m for name, m in averaged.items() if not m.class_by_class}
         if whole:
-            outcomes.update(Pair.compute(self, whole, None))
+            found = Pair.compute(self, whole, None)
+            outcomes |= {name: _without_interval(one, confidence) for name, one in found.items()}
         averaged = {name: m for name, m in averaged.items() if m.class_by_class}
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
         values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
@@ -99,7 +100,8 @@ class LabelPair(Pair):
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
             missing = len(metric.missing(self))
             rule = f"{name}: {metric.rule(self)}" if missing else None
-            outcomes[name] = Computed(mean, rule, facts=metric.facts(self), undefined=missing)
+            outcome = Computed(mean, rule, facts=metric.facts(self), undefined=missing)
+            outcomes[name] = _without_interval(outcome, confidence)
         return outcomes
 
     def facts(self) -> dict[str, Any]:
@@ -271,7 +273,17 @@ class LabelReader:
         return LabelPair(labels, kept=kept, left_out=int((~kept).sum()))
 
 
+def _without_interval(
+    outcome: Computed | Exception, confidence: Confidence | None
+) -> Computed | Exception:
+    if confidence is None or isinstance(outcome, Exception):
+        return outcome
+    reason = f"a mean over more than {LARGEST_TABLE} classes is not resampled"
+    return replace(outcome, no_interval=reason)
+
+
 def _read(y_true: Any, y_pred: Any) -> LabelPair:
+    y_true, y_pred = flat_columns(y_true, y_pred)
     if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
         counted = count_labels(y_true, y_pred)
         if counted is not None:

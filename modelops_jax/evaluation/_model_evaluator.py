@@ -226,6 +226,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         *,
         y_score: Any = None,
         confidence: float | int | None = None,
+        interval: str = "auto",
+        n_resamples: int = 1000,
         groups: Iterable[Any] | None = None,
         seed: int = 0,
         slices: Mapping[str | tuple[str, ...], Any] | None = None,
@@ -246,11 +248,15 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
-                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Means over
-                more than 128 classes and added metrics of your own have none.
+                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,
+                means over more than 128 classes and added metrics of your own have none.
+            interval: the method of the intervals: "auto" as above; "percentile" or "bca" for a
+                bootstrap of all but AUROC (in groups of AUROC, too); "wilson" or "exact" where all
+                metrics are shares of rows.
+            n_resamples: how many resamples of a bootstrap.
             groups: for the intervals, an id for every row: rows of one id (of one user, one
                 document) may depend on each other, and are resampled together, and slices are
-                tested by them; AUROC has no interval then. Metrics of rankings by query (NDCG,
+                tested by them. Metrics of rankings by query (NDCG,
                 MRR, ...) need it, as the query of each row; in any order, and in a slice the rows
                 of the slice are ranked. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
@@ -272,8 +278,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows; the message, which
                 `metadata["undefined"]` keeps, says which rule gave the value.
+            NoIntervalWarning: intervals were asked for and a metric has none; the message says
+                why, and `metadata["without_interval"]` keeps it.
         """
-        wanted = check_confidence(confidence, seed, groups)
+        wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         slicings = read_slices(slices or {}, rows)
         if groups is not None and (slicings or self.by_query or self._ignore_index is not None):

@@ -52,8 +52,7 @@ class QueryPair(Pair):
             self.relevance,
             self.scores,
             groups=self.queries,
-            level=confidence.level,
-            seed=confidence.seed,
+            **confidence.options,
         )
 
     def slices(

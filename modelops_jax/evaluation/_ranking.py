@@ -12,7 +12,7 @@ from ._builtin import OnePassMetric, Pair, Reader
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
 from ._sharded import labels_there
-from ._vectors import check_same_length
+from ._vectors import check_same_length, flat_columns
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class ScoreReader:
                 or scores that are not finite.
         """
         there = labels_there(y_true, y_pred)
+        if there is None:
+            y_true, y_pred = flat_columns(y_true, y_pred)
         labels = encode_labels({"y_true": y_true}) if there is None else there
         scores = as_values(y_pred, "y_pred") if there is None else y_pred
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))

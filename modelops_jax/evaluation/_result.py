@@ -80,7 +80,7 @@ class EvaluationResult:
             `averaging` ("binary" or "macro") and `positive_class` where there is one; for
             multilabel rows `labels`, their number; `groups`, how many there were to resample;
             `undefined`, the metrics without a definition on these rows with the rule that gave
-            their value.
+            their value; `without_interval`, those of which none was found, and why.
         intervals: name -> confidence interval, for the metrics that have one; empty unless asked
             for.
         undefined: name -> how many entries of the value have no definition on these rows (of a

@@ -213,7 +213,14 @@ class EvaluationStream:
         else:
             self._add(other._running, other._rows, other._slices or RunningSlices())
 
-    def result(self, *, confidence: float | int | None = None, seed: int = 0) -> EvaluationResult:
+    def result(
+        self,
+        *,
+        confidence: float | int | None = None,
+        interval: str = "auto",
+        n_resamples: int = 1000,
+        seed: int = 0,
+    ) -> EvaluationResult:
         """Compute the metrics of all rows so far; more rows can follow.
 
         Args:
@@ -221,6 +228,8 @@ class EvaluationStream:
                 counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
                 would need their rows again (`resamples_rows`). With groups all have the one that
                 they have there. The tests of slices are those of `evaluate`.
+            interval: as for `ModelEvaluator.evaluate`.
+            n_resamples: of the bootstrap.
             seed: of the bootstrap.
 
         Returns:
@@ -232,6 +241,7 @@ class EvaluationStream:
 
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows.
+            NoIntervalWarning: intervals were asked for and a metric has none.
         """
         if self._grouped is not None:
             rows = self._grouped.columns()
@@ -240,13 +250,13 @@ class EvaluationStream:
                 one = ", ".join(names)
                 asked |= {names: None} if len(names) > 1 else {one: sliced[one]}
             slicings = read_slices(asked, self._rows)
-            wanted = check_confidence(confidence, seed, rows["groups"])
+            wanted = check_confidence(confidence, seed, rows["groups"], interval, n_resamples)
             columns = rows["y_true"], rows["y_pred"]
             groups = read_together(self._metrics, **rows)
             return finish(
                 self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
             )
-        wanted = check_confidence(confidence, seed)
+        wanted = check_confidence(confidence, seed, None, interval, n_resamples)
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
         both = zip(self._members, self._running, strict=False)
         groups = [

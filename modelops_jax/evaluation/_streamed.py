@@ -150,6 +150,14 @@ class _Streamed(Evidence):
     def rows(self) -> int:
         return self._report.rows
 
+    def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
+        if metric.resampling == "rows":
+            return (
+                "it resamples rows, which a stream of sums does not keep (`evaluate` has them, and "
+                "a stream of rows with groups)"
+            )
+        return super()._no_interval(metric, confidence)
+
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         assert bound.keys() == self._report.values.keys()
         return self._report
@@ -182,9 +190,7 @@ def _intervals_of(
     if confidence is None or not report.rows:
         return {}
     ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
-    return numeric.state_intervals(
-        ready, report.states, level=confidence.level, seed=confidence.seed
-    )
+    return numeric.state_intervals(ready, report.states, **confidence.options)
 
 
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:

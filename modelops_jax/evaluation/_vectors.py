@@ -60,6 +60,14 @@ def check_same_length(first: Sized, second: Sized, names: tuple[str, str]) -> No
         )
 
 
+def flat_columns(first: Any, second: Any) -> tuple[Any, Any]:
+    """Arrays of shape (n, 1), where both are, as shape (n,); anything else as it is."""
+    shapes = [getattr(values, "shape", ()) for values in (first, second)]
+    if all(len(shape) == 2 and shape[1] == 1 for shape in shapes):
+        return np.asarray(first).reshape(-1), np.asarray(second).reshape(-1)
+    return first, second
+
+
 def count_rows(first: Any, second: Any, names: tuple[str, str]) -> int:
     """Give the number of rows of two arguments whose entries may be anything.
 

@@ -61,6 +61,8 @@ def evaluate_model(
     folder: str | os.PathLike[str] | None = None,
     generation: Generation | None = None,
     confidence: float | None = None,
+    interval: str = "auto",
+    n_resamples: int = 1000,
     slices: Sequence[str | tuple[str, ...]] = (),
     group: str | None = None,
     allow_bad_rows: bool = False,
@@ -85,6 +87,8 @@ def evaluate_model(
         folder: where answers are kept; None: nowhere.
         generation: how the model is asked; None: greedily.
         confidence: level of the intervals, in (0, 1); None: none.
+        interval: the method of the intervals, as for `ModelEvaluator.evaluate`.
+        n_resamples: how many resamples of a bootstrap.
         slices: keys of the rows to compute the metrics by; tuples of keys are crossed.
         group: key of the rows whose equal values mark rows that belong together.
         allow_bad_rows: whether rows of a wrong shape, too long for the model or without a key are
@@ -104,6 +108,7 @@ def evaluate_model(
 
     Warns:
         UndefinedMetricWarning: a metric has no definition on these rows.
+        NoIntervalWarning: intervals were asked for and a metric has none.
 
     Example:
         >>> from modelops_jax import Dataset
@@ -150,6 +155,8 @@ def evaluate_model(
     result = evaluator.evaluate(
         **_columns(evaluator, answers),
         confidence=confidence,
+        interval=interval,
+        n_resamples=n_resamples,
         seed=settings["generation"]["seed"],
         groups=None if group is None else columns[group],
         slices={name: columns[name] for name in columns if name != group or name in slices}

@@ -2,7 +2,8 @@
 
 request.json    base model, resolved model and configuration as they were given
 train.jsonl     the rows; eval.jsonl as well when rows were given for evaluation
-config.json     the configuration in full, and the environment of the latest attempt
+config.json     the configuration in full, the environment of the latest attempt and, of one that
+                came to an end, the hashes of the rows and the base model
 metrics.jsonl   the records of the run; what an attempt does again stands there once
 traceback.txt   of every attempt that failed
 model/          the trained weights, a Hugging Face folder; there once all of it is there
@@ -10,7 +11,7 @@ model/          the trained weights, a Hugging Face folder; there once all of it
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,17 @@ class JobFolder:
             return None
         return Dataset.from_file(self.eval_path, self.read_request().kind)
 
-    def write_config(self, config: dict[str, Any], environment: dict[str, object]) -> None:
-        """Keep the configuration in full, and what it ran in."""
-        write_atomic(self.config_path, _json({"training": config, "environment": environment}))
+    def write_config(
+        self,
+        config: dict[str, Any],
+        environment: dict[str, object],
+        inputs: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Keep the configuration in full, what it ran in, and the hashes of what it ran on."""
+        kept = {"training": config, "environment": environment}
+        if inputs is not None:
+            kept["inputs"] = dict(inputs)
+        write_atomic(self.config_path, _json(kept))
 
     def read_config(self) -> dict[str, Any] | None:
         """The configuration that an earlier attempt kept, if there was one."""

@@ -39,8 +39,9 @@ def train(
     config = TrainingConfig.default_for(model) if fields is None else config_from_dict(fields)
     if request.labels is not None and tuple(request.labels) != model.config.labels:
         model = model.with_labels(request.labels, seed=config.seed)
-    folder.write_config(dataclasses.asdict(config), fingerprint())
-    return fit(
+    decided = dataclasses.asdict(config), fingerprint()
+    folder.write_config(*decided)
+    result = fit(
         model,
         folder.read_train(),
         config=config,
@@ -51,3 +52,5 @@ def train(
         stop=stop,
         progress=progress,
     )
+    folder.write_config(*decided, inputs=result.inputs)
+    return result

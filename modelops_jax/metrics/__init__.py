@@ -31,6 +31,7 @@ from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
+from ._confidence import IntervalMethod as IntervalMethod
 from ._confidence import confidence_intervals as confidence_intervals
 from ._confidence import state_intervals as state_intervals
 from ._correlation import concordance_corrcoef as concordance_corrcoef
@@ -136,4 +137,5 @@ from ._text_rates import word_error_rate as word_error_rate
 from ._token_accuracy import TokenTotals as TokenTotals
 from ._token_accuracy import token_accuracy_score as token_accuracy_score
 from ._totals import RowTotals as RowTotals
+from ._undefined import UndefinedMetricWarning as UndefinedMetricWarning
 from ._values import ValueRows as ValueRows

@@ -28,7 +28,7 @@ from ._types import Matrix, State, Vector
 
 Ends = Literal["percentile", "bca"]
 MEAN_OF_TRUE = Metric("mean", (RowMean(target),), Mean())
-_NAMES: Mapping[str, str] = {"percentile": "percentile", "bca": "BCa"}
+WRITTEN: Mapping[str, str] = {"percentile": "percentile", "bca": "BCa"}
 
 
 def bootstrap_intervals(
@@ -119,7 +119,7 @@ def bootstrap_intervals(
         mean = bootstrap_intervals({name: MEAN_OF_TRUE}, values, values, weight=share, **of_values)[
             name
         ]
-        found[name] = dataclasses.replace(mean, method=f"Poisson of groups {_NAMES[method]}")
+        found[name] = dataclasses.replace(mean, method=f"Poisson of groups {WRITTEN[method]}")
     if by_rows:
         statistics = dict.fromkeys(s for m in by_rows.values() for s in m.statistics)
         sums = draw_rows(
@@ -140,7 +140,7 @@ def bootstrap_intervals(
                 sums.left_out().values(metric)[:, 0] if method == "bca" else None,
             )
             ends = resampled.ends(level, method == "bca")
-            written = f"{kind} {_NAMES[method]}"
+            written = f"{kind} {WRITTEN[method]}"
             found[name] = make_interval(ends, level, written, n_resamples, seed)
     return {name: found[name] for name in metrics}
 
@@ -194,7 +194,7 @@ def count_intervals(
         if statistic not in drawn:
             drawn[statistic] = list(draw_tables(state, n_resamples, seed))
         resampled = resample_cells(metric, state, drawn[statistic], jackknife=bca)
-        written = f"multinomial {_NAMES[method]}"
+        written = f"multinomial {WRITTEN[method]}"
         found[name] = make_interval(resampled.ends(level, bca), level, written, n_resamples, seed)
     return found
 
@@ -214,7 +214,7 @@ def kept_intervals(
     resampled = resample_kept(
         metrics, states, groups=groups, n_resamples=n_resamples, jackknife=bca, seed=seed
     )
-    written = f"{'Poisson' if groups is None else 'Poisson of groups'} {_NAMES[method]}"
+    written = f"{'Poisson' if groups is None else 'Poisson of groups'} {WRITTEN[method]}"
     return {
         name: make_interval(drawn.ends(level, bca), level, written, n_resamples, seed)
         for name, drawn in resampled.items()

@@ -12,6 +12,8 @@ from ._metric import Metric
 from ._ratio import Quantity
 from ._types import Matrix, Value, Vector
 
+ZeroDivision = float | int | str
+
 
 def precision_score_metric(**config: Any) -> Metric:
     """The metric of `precision_score`."""
@@ -36,7 +38,7 @@ def class_ratio(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: str | None = None,
     ignore_index: int | None = None,
 ) -> Metric:
@@ -51,10 +53,7 @@ def class_ratio(
         raise ValueError(f"average must be one of {get_args(Average)} or None, not {average!r}")
     if absent is not None and absent not in get_args(Absent):
         raise ValueError(f"absent must be one of {get_args(Absent)} or None, not {absent!r}")
-    if not (zero_division in (0, 1) or math.isnan(zero_division)):
-        raise ValueError(f"zero_division must be 0, 1 or nan, not {zero_division!r}")
-    # One nan for all, which as the same object is equal to itself in a comparison of metrics.
-    zero_division = math.nan if math.isnan(zero_division) else float(zero_division)
+    zero_division = _number(zero_division)
     positive_class, beta = as_integer(positive_class, "positive_class"), float(beta)
     if num_labels is not None:
         counts = label_counts(num_labels, num_classes, ignore_index)
@@ -82,6 +81,19 @@ def class_ratio(
         )
     finalizer = ClassRatio(quantity, beta, average, positive_class, zero_division, absent)
     return Metric(name, (confusion(num_classes, ignore_index),), finalizer)
+
+
+def _number(zero_division: ZeroDivision) -> float:
+    if isinstance(zero_division, str):
+        if zero_division != "warn":
+            raise ValueError(f"zero_division must be 0, 1, nan or 'warn', not {zero_division!r}")
+        return 0.0
+    # One nan for all, which as the same object is equal to itself in a comparison of metrics.
+    if math.isnan(zero_division):
+        return math.nan
+    if zero_division not in (0, 1):
+        raise ValueError(f"zero_division must be 0, 1, nan or 'warn', not {zero_division!r}")
+    return float(zero_division)
 
 
 def _label_ratio(
@@ -120,7 +132,7 @@ def precision_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -140,7 +152,8 @@ def precision_score(
             where given, other labels are invalid.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -169,7 +182,8 @@ def precision_score(
         "precision", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
         ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)
 
 
 def recall_score(
@@ -181,7 +195,7 @@ def recall_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -196,7 +210,8 @@ def recall_score(
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
         num_labels: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -223,7 +238,8 @@ def recall_score(
         "recall", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
         ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)
 
 
 def specificity_score(
@@ -235,7 +251,7 @@ def specificity_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -252,7 +268,8 @@ def specificity_score(
         average: as in `precision_score`.
         positive_class: the class of "binary".
         num_classes: as in `precision_score`, and needed by "micro" too.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -279,4 +296,5 @@ def specificity_score(
         "specificity", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
         ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)

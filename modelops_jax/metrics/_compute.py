@@ -27,6 +27,7 @@ from ._statistic import (
     check_rows,
     check_shapes,
     columns_of,
+    flattened,
     float_type,
     merge_all,
     shared_axes,
@@ -145,6 +146,7 @@ def pass_over(
     true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
     weights = None if weight is None else numbers(weight, "weight")
     axes = shared_axes(statistics)
+    true, pred = flattened(true, pred, axes)
     check_shapes(true, pred, weights, axes)
     for statistic in statistics:
         statistic.refuse(true, pred)  # what is raised while tracing has notes of JAX's added to it

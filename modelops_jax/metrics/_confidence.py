@@ -143,9 +143,11 @@ def state_intervals(
     found |= {name: closed_interval(metric, states, level) for name, metric in closed.items()}
     kept = {n: metric for n, metric in rest.items() if metric.reweighs and n not in closed}
     drawn = {"level": level, "method": ends, "n_resamples": n_resamples, "seed": seed}
-    found |= kept_intervals(kept, states, **drawn)
+    if kept:
+        found |= kept_intervals(kept, states, **drawn)
     counted = {n: metric for n, metric in rest.items() if n not in kept and n not in closed}
-    found |= count_intervals(counted, states, **drawn)
+    if counted:
+        found |= count_intervals(counted, states, **drawn)
     return {name: found[name] for name in metrics}
 
 

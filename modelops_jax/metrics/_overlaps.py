@@ -3,7 +3,7 @@
 from typing import Any
 
 from ._call import call
-from ._class_ratios import class_ratio
+from ._class_ratios import ZeroDivision, class_ratio
 from ._count_finalizers import Absent, Average
 from ._metric import Metric
 from ._types import Matrix, Value, Vector
@@ -39,7 +39,7 @@ def f1_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -54,7 +54,8 @@ def f1_score(
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
         num_labels: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -81,7 +82,8 @@ def f1_score(
         "f1", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
         ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)
 
 
 def fbeta_score(
@@ -94,7 +96,7 @@ def fbeta_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -112,7 +114,8 @@ def fbeta_score(
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
         num_labels: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -141,7 +144,8 @@ def fbeta_score(
         "fbeta", _checked(beta), average, positive_class, num_classes, num_labels, zero_division,
         absent, ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)
 
 
 def jaccard_score(
@@ -153,7 +157,7 @@ def jaccard_score(
     positive_class: int = 1,
     num_classes: int | None = None,
     num_labels: int | None = None,
-    zero_division: float | int = 0.0,
+    zero_division: ZeroDivision = 0.0,
     absent: Absent | None = None,
     ignore_index: int | None = None,
     axis_name: str | None = None,
@@ -168,7 +172,8 @@ def jaccard_score(
         positive_class: the class of "binary".
         num_classes: as in `precision_score`.
         num_labels: as in `precision_score`.
-        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means.
+        zero_division: the value of 0 / 0: 0, 1 or nan. nan is left out of means. "warn": 0, and
+            of concrete rows an `UndefinedMetricWarning` if there is one.
         absent: whether means "skip" or "count" classes that occur in neither list. None: classes
             are skipped, labels of rows of several counted.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
@@ -195,4 +200,5 @@ def jaccard_score(
         "jaccard", 1.0, average, positive_class, num_classes, num_labels, zero_division, absent,
         ignore_index,
     )  # fmt: skip
-    return call(metric, y_true, y_pred, weight, axis_name)
+    warns = zero_division == "warn"
+    return call(metric, y_true, y_pred, weight, axis_name, warns=warns)

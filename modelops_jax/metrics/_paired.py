@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ._bootstrap import MEAN_OF_TRUE, check_bootstrap
+from ._bootstrap import MEAN_OF_TRUE, WRITTEN, Ends, check_bootstrap
 from ._compute import compute
 from ._interval import Interval, Resampled, make_interval
 from ._kept_draws import KeptDraws, measured, swapped_values
@@ -42,6 +42,7 @@ def paired_differences(
     weight: Vector | None = None,
     groups: Vector | None = None,
     level: float = 0.95,
+    method: Ends | str = "percentile",
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, dict[tuple[str, str], Difference]]:
@@ -69,6 +70,7 @@ def paired_differences(
             and are resampled and swapped together. Metrics of ranked groups need them, as
             integers; a group that has no value with any model is left out.
         level: nominal coverage of the intervals, in (0, 1).
+        method: "percentile" or "bca", as in `bootstrap_intervals`.
         n_resamples: how many resamples, and how many random swaps.
         seed: the same seed gives the same result.
 
@@ -95,7 +97,7 @@ def paired_differences(
     Venkatraman and Begg, "A distribution-free procedure for comparing receiver operating
     characteristic curves from a paired experiment", Biometrika 83, 1996 (swapped ranks).
     """
-    check_bootstrap(metrics, level, "percentile", n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples)
     for name, metric in metrics.items():
         if metric.resampling == "closed" and not metric.reweighs:
             raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
@@ -127,14 +129,19 @@ def paired_differences(
             values = {model: part[0] for model, part in zip(names, parts, strict=True)}
             found[name] = paired_differences(
                 {name: MEAN_OF_TRUE}, values, values, pairs=wanted, weight=parts[0][1],
-                groups=np.arange(len(parts[0][0])), level=level, n_resamples=n_resamples, seed=seed,
+                groups=np.arange(len(parts[0][0])), level=level, method=method,
+                n_resamples=n_resamples, seed=seed,
             )[name]  # fmt: skip
-    method = (
-        "paired Poisson percentile" if groups is None else "paired Poisson of groups percentile"
-    )
+    bca = method == "bca"
+    kind = "paired Poisson" if groups is None else "paired Poisson of groups"
+    written = f"{kind} {WRITTEN[method]}"
 
     def difference(
-        metric: str, pair: tuple[str, str], resampled: np.ndarray, swapped: np.ndarray
+        metric: str,
+        pair: tuple[str, str],
+        resampled: np.ndarray,
+        left_out: np.ndarray | None,
+        swapped: np.ndarray,
     ) -> Difference:
         """From the values of either model over resamples, and differences over swaps."""
         first, second = (names.index(model) for model in pair)
@@ -142,8 +149,9 @@ def paired_differences(
             np.float64(reports[first].values[metric]) - np.float64(reports[second].values[metric])
         )
         with np.errstate(invalid="ignore"):
-            drawn = Resampled(value, resampled[:, first] - resampled[:, second])
-        interval = make_interval(drawn.ends(level, bca=False), level, method, n_resamples, seed)
+            left = None if left_out is None else left_out[:, first] - left_out[:, second]
+            drawn = Resampled(value, resampled[:, first] - resampled[:, second], left)
+        interval = make_interval(drawn.ends(level, bca), level, written, n_resamples, seed)
         p_value = _two_sided(value, swapped)
         return Difference(
             float(value) if value.ndim == 0 else value,
@@ -163,14 +171,20 @@ def paired_differences(
             for name, metric in by_kept.items()
             for model in range(len(names))
         }
-        values_of = measured(measures, draws.resamples(n_resamples))
+        values_of = [measured(measures, draws.resamples(n_resamples))]
+        values_of += [measured(measures, draws.left_out())] if bca else []
         for name, metric in by_kept.items():
-            resampled = np.stack([values_of[name, model] for model in range(len(names))], axis=1)
+            resampled, *left = (
+                np.stack([values[name, model] for model in range(len(names))], axis=1)
+                for values in values_of
+            )
             found[name] = {}
             for pair in wanted:
                 first, second = (own[name][names.index(model)] for model in pair)
                 swapped = swapped_values(metric, first, second, draws, n_resamples)
-                found[name][pair] = difference(name, pair, resampled, swapped)
+                found[name][pair] = difference(
+                    name, pair, resampled, next(iter(left), None), swapped
+                )
     by_rows = {name: metric for name, metric in metrics.items() if name not in found}
     if not by_rows:
         return {name: found[name] for name in metrics}
@@ -183,14 +197,16 @@ def paired_differences(
         groups=groups,
         poisson=n_resamples,
         signs=n_resamples,
+        jackknife=bca,
         seed=seed,
     )
     for name, metric in by_rows.items():
         resampled = sums.resampled().values(metric)
+        left_out = sums.left_out().values(metric) if bca else None
         found[name] = {}
         for pair in wanted:
             swapped = _swapped(sums, metric, *(names.index(model) for model in pair))
-            found[name][pair] = difference(name, pair, resampled, swapped)
+            found[name][pair] = difference(name, pair, resampled, left_out, swapped)
     return {name: found[name] for name in metrics}
 
 

@@ -299,8 +299,8 @@ def check_rows(
         ValueError: an argument of another number of axes, or lengths that differ.
         TypeError: a weight that is neither boolean nor real, or groups that are no integers.
     """
+    y_true, y_pred = flattened(xp.asarray(y_true), xp.asarray(y_pred), axes)
     check_shapes(y_true, y_pred, weight, axes)
-    y_true, y_pred = xp.asarray(y_true), xp.asarray(y_pred)
     group = None if groups is None else check_groups(groups, y_true.shape[0], xp)
     if weight is None:
         return Rows(y_true, y_pred, None, None, None, group=group)
@@ -318,8 +318,16 @@ def check_rows(
     return Rows(y_true, y_pred, keep, weight, bad, group=group)
 
 
+def flattened(y_true: Any, y_pred: Any, axes: Axes) -> tuple[Any, Any]:
+    """Columns of shape (n, 1), where both are and (n,) is taken, as (n,); others as they are."""
+    columns = np.shape(y_true)[1:] == np.shape(y_pred)[1:] == (1,)
+    if columns and axes.true == 1 and 1 in axes.pred:
+        return y_true.reshape(-1), y_pred.reshape(-1)
+    return y_true, y_pred
+
+
 def check_shapes(y_true: Any, y_pred: Any, weight: Any = None, axes: Axes = _VECTORS) -> None:
-    """Refuse other axes and lengths that differ: nothing is ever broadcast or squeezed.
+    """Refuse other axes and lengths that differ: nothing is ever broadcast.
 
     Raises:
         ValueError: naming the arguments and their shapes.

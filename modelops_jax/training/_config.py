@@ -35,11 +35,12 @@ class TrainingConfig:
             other, and the loss is the one of the same rows apart.
         pack_length: Tokens of a packed sequence, what all rows begin with not counted; the
             longest row that is allowed by default. A longer row is overlong.
-        train_on: What the loss is on: "assistant" for the completion or every assistant turn (a
-            message with "weight": 0 is left out), "last" for the last turn alone, "all" for every
-            token but the first. The token that ends a turn counts as its own.
+        train_on: What the loss is on: "assistant" for the completion or every assistant turn,
+            "last" for the last turn alone, "all" for every token but the first. A turn with
+            "weight": 0 is left out of each. The token that ends a turn counts as its own.
         overlong: What to do with a longer row: "error" refuses the data, "drop" leaves it out
-            and says so.
+            and says so. A row that has nothing to train on, every turn's weight being 0 say, is
+            refused with either, since that is a mistake in the data and not a matter of length.
         optimizer: The rule; those without settings here have optax's own. "muon" updates the
             matrices inside the layers and leaves the rest to AdamW; "sgd" has momentum 0.9.
         learning_rate: Peak of the schedule.
@@ -57,7 +58,7 @@ class TrainingConfig:
             count nothing.
         compute_dtype: Type of activations and matrix products; trained weights, norms, softmax
             and the loss are float32. "auto" is bfloat16 on a GPU or TPU and float32 on a CPU.
-        seed: Decides the row order and the adapters' start.
+        seed: Decides the row order and the adapters' start; below 2**32.
         eval_every: Steps between evaluations on the held-out rows; once at the end by default.
         log_every: Steps between records of the history.
         checkpoint_every: Steps between checkpoints; once at the end by default.
@@ -160,6 +161,8 @@ class TrainingConfig:
                 raise ConfigError(
                     f"training.{name} must be 0 or positive, found {getattr(self, name)}"
                 )
+        if self.seed >= 2**32:  # JAX would keep the lower 32 bits
+            raise ConfigError(f"training.seed must be below 2**32, found {self.seed}")
         for name in "adam_b1 adam_b2".split():
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be in [0, 1), found {getattr(self, name)}")

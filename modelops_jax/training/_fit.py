@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -35,7 +35,9 @@ class FitResult:
     `base` is the model that `adapters` are for, or, without adapters, the trained one; `adapters`
     have the head for labels that was trained beside them; `history` has a record for each logged
     step and each evaluation; `checkpoint` is the last one written, or None; `stopped` says that the
-    caller's `stop` ended the run; `step` is the one after which the model had these weights.
+    caller's `stop` ended the run; `step` is the one after which the model had these weights;
+    `inputs` are the SHA-256 of the training `rows`, of those `held_out` and of the `base_model`,
+    None for what there is not; the base model is hashed for a run with a folder alone.
     """
 
     base: Model
@@ -44,6 +46,7 @@ class FitResult:
     stopped: bool
     step: int
     adapters: Adapters | None = None
+    inputs: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def model(self) -> Model:
@@ -173,4 +176,4 @@ def fit(
     whole, adapters = join(trained, frozen, config.lora)
     params = jax.tree.map(lambda leaf, old: leaf.astype(old.dtype), whole, params)
     base = dataclasses.replace(model, params=params)
-    return FitResult(base, history.records, saver.newest, stopped, step, adapters)
+    return FitResult(base, history.records, saver.newest, stopped, step, adapters, saver.inputs)

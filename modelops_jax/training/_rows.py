@@ -1,7 +1,8 @@
 """From a row of text to token ids and the positions that are trained.
 
-The loss is on the completion, or on every assistant turn whose weight is not 0, and on the token
-that ends it; `train_on` can ask for the last turn alone or for every token. The trained positions
+The loss is on the completion, or on every assistant turn, and on the token that ends it; `train_on`
+can ask for the last turn alone or for every token. A turn whose weight is 0 is in no loss, whatever
+`train_on` says: what a row says of itself wins over what is said of all. The trained positions
 are known by construction: each piece of text is tokenised by itself, as what it is, the beginning
 of a text or its continuation, exactly as a prompt is when the model generates, so no token is ever
 looked for by its id. A special token that a row writes out is ordinary text.
@@ -19,7 +20,8 @@ from modelops_jax.models import TextPiece, Tokenizer
 Message = Mapping[str, Any]
 
 TrainOn = Literal["assistant", "last", "all"]
-"""What the loss is on: every assistant turn, the last one, or all tokens but the first."""
+"""What the loss is on: every assistant turn, the last one, or all tokens but the first; less turns
+of weight 0."""
 
 
 class TokenizedRow(NamedTuple):
@@ -126,14 +128,16 @@ def _conversation_texts(
     """The rendered conversation cut into (protected text, whether it is trained)."""
     messages = [{**m, "content": tokenizer.protect(m["content"])} for m in messages]
     whole = tokenizer.render_chat(messages, add_generation_prompt=False)
-    if train_on == "all":
-        return [(whole, True)]
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    texts, end = [], 0
-    for index in turns if train_on == "assistant" else turns[-1:]:
+    left_out = [index for index in turns if messages[index].get("weight", 1) == 0]
+    asked = {
+        "assistant": [index for index in turns if index not in left_out],
+        "last": [index for index in turns[-1:] if index not in left_out],
+        "all": left_out,  # what is told apart is what is not trained
+    }
+    others, texts, end = train_on == "all", [], 0
+    for index in asked[train_on]:
         message = messages[index]
-        if message.get("weight", 1) == 0:
-            continue
         before = tokenizer.render_chat(messages[:index], add_generation_prompt=True)
         through = whole
         if index + 1 < len(messages):
@@ -150,9 +154,9 @@ def _conversation_texts(
         trimmed = len(written.rstrip())
         if written.startswith(message["content"]):
             trimmed = max(trimmed, len(message["content"]))
-        texts += [(whole[end : len(before)], False), (written[:trimmed], True)]
+        texts += [(whole[end : len(before)], others), (written[:trimmed], not others)]
         end = len(before) + trimmed
-    return texts
+    return [*texts, (whole[end:], True)] if others else texts
 
 
 def _join(tokenizer: Tokenizer, texts: Sequence[tuple[str, bool]]) -> RowPieces:

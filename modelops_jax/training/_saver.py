@@ -53,8 +53,9 @@ class Saver:
         model: Model,
     ):
         self._folder, self._config = folder, config
-        self._rows, self._held_out = rows, held_out
-        self._model_hash = model_hash(model) if folder else ""
+        self.inputs = {"rows": rows, "held_out": held_out, "base_model": None}
+        if folder:
+            self.inputs["base_model"] = model_hash(model)
         self._environment = fingerprint() if folder else {}
         self._saved_step = -1
         self._background = Background()
@@ -90,7 +91,7 @@ class Saver:
         """Refuse the checkpoint of another run, and say what the same run would not promise."""
         if facts["config"] != _as_json(self._config):
             raise CheckpointError(f"{path} was made with another training configuration")
-        if facts["rows"] != self._rows:
+        if facts["rows"] != self.inputs["rows"]:
             raise CheckpointError(f"{path} was made with other training rows")
         found = facts.get("base_model")
         if found is None:
@@ -98,12 +99,13 @@ class Saver:
                 f"{path} does not say which base model it was made on, as versions before the hash "
                 "was kept did not; it is taken to be this one"
             )
-        elif found != self._model_hash:
+        elif found != self.inputs["base_model"]:
             raise CheckpointError(
                 f"{path} was made on another base model: the hash of its weights and architecture "
-                f"is {found}, that of this one is {self._model_hash}"
+                f"is {found}, that of this one is {self.inputs['base_model']}"
             )
-        if facts.get("held_out", self._held_out) != self._held_out:
+        held_out = self.inputs["held_out"]
+        if facts.get("held_out", held_out) != held_out:
             if self._config.keep_best or self._config.early_stopping_patience:
                 raise CheckpointError(
                     f"{path} was made with other held-out rows; training.keep_best and "
@@ -142,13 +144,8 @@ class Saver:
         # A stop right after a save or a resume has nothing new to keep.
         if folder is None or step == self._saved_step:
             return
-        facts = facts | {
-            "config": _as_json(self._config),
-            "rows": self._rows,
-            "base_model": self._model_hash,
-            "held_out": self._held_out,
-            "environment": self._environment,
-        }
+        made_with = {"config": _as_json(self._config), "environment": self._environment}
+        facts = facts | made_with | self.inputs
         self._background.wait()  # two copies of a state would be too many
         # On a CPU these are views; JAX gives no buffer away that has one.
         copy = jax.device_get(state)

@@ -58,6 +58,10 @@ def test_a_run_leaves_a_model_and_how_it_was_made(run, capsys):
     assert load_config(output / "run.toml") == load_config(run, ["training.seed=3"])
     environment = json.loads((output / "environment.json").read_text())
     assert environment["packages"]["jax"] == jax.__version__
+    inputs = json.loads((output / "inputs.json").read_text())
+    assert inputs.keys() == {"rows", "held_out", "base_model"}
+    assert all(len(digest) == 64 for digest in inputs.values())
+    assert len(set(inputs.values())) == 3
     assert load(output / "model").generate(["Say 1"], max_new_tokens=1)
     assert main(["finetune", str(run), "--resume"]) == 1
     assert "model is there already; choose another output" in capsys.readouterr().err

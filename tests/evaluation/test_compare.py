@@ -12,6 +12,7 @@ import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import (
     AUCROCMetric,
     ModelEvaluator,
+    NoIntervalWarning,
     TaskType,
     UndefinedMetricWarning,
     compare,
@@ -122,7 +123,7 @@ def test_a_baseline_is_what_the_others_are_compared_with():
 
 
 def test_areas_are_compared_by_delong():
-    """Ranking: DeLong's test and interval; of groups it has none, and no other is made up."""
+    """Ranking: DeLong's test and interval; of rows in groups resampled and swapped groups."""
     random = np.random.default_rng(3)
     labels = random.choice(["ham", "spam"], 200)
     signal = (labels == "spam").astype(float)
@@ -139,10 +140,94 @@ def test_areas_are_compared_by_delong():
         "DeLong",
     )
     assert pair.interval.high - pair.difference == pytest.approx(1.959964 * direct.standard_error)
-    grouped = compare(labels, guess, task=task, groups=np.arange(200) // 4).metrics["auc_roc"]
-    assert not grouped.pairs
-    assert list(grouped.values) == ["a", "b"]
-    assert not grouped.verdicts
+    groups = np.arange(200) // 4
+    grouped = compare(labels, guess, task=task, groups=groups, n_resamples=200)
+    (pair,) = grouped.metrics["auc_roc"].pairs
+    direct = numeric.paired_differences(
+        {"it": numeric.metric("roc_auc_score")},
+        signal.astype(int),
+        guess,
+        groups=groups,
+        n_resamples=200,
+    )["it"]["a", "b"]
+    assert (pair.difference, pair.interval, pair.p_value) == (
+        direct.value,
+        direct.interval,
+        direct.p_value,
+    )
+    assert pair.test == "permutation"
+
+
+def test_scores_of_classes_are_compared():
+    """Log loss and areas of three classes by paired resamples, as the numeric core does it."""
+    random = np.random.default_rng(4)
+    codes = random.integers(0, 3, 150)
+    better, worse = (
+        np.exp(sharp * np.eye(3)[codes] + random.normal(size=(150, 3))) for sharp in (2, 1)
+    )
+    probabilities = {
+        name: odds / odds.sum(axis=1, keepdims=True)
+        for name, odds in (("better", better), ("worse", worse))
+    }
+    task = ModelEvaluator("multiclass", metrics=["log_loss", "roc_auc_score"])
+    asked = {"n_resamples": 200, "interval": "bca"}
+    found = compare(codes, None, scores=probabilities, task=task, **asked)
+    metrics = {
+        "log_loss": numeric.metric("log_loss"),
+        "roc_auc_score": numeric.metric("roc_auc_score", num_classes=3),
+    }
+    direct = numeric.paired_differences(
+        metrics, codes, probabilities, n_resamples=200, method="bca"
+    )
+    for name, one in found.metrics.items():
+        (pair,) = one.pairs
+        expected = direct[name]["better", "worse"]
+        assert pair.difference == pytest.approx(expected.value, abs=1e-12)
+        assert pair.interval.low == pytest.approx(expected.interval.low, abs=1e-12)
+        assert pair.interval.method == "paired Poisson BCa"
+        assert pair.p_value == expected.p_value < 0.05
+        assert one.verdicts == {"better": "best", "worse": "worse than the best"}
+        single = task.evaluate(codes, None, y_score=probabilities["better"], confidence=0.95)
+        assert one.values["better"] == pytest.approx(single.metrics[name], abs=1e-12)
+    by_label = {
+        name: dict(zip("abc", columns.T, strict=True)) for name, columns in probabilities.items()
+    }
+    named = compare(np.array(["a", "b", "c"])[codes], None, scores=by_label, task=task, **asked)
+    assert named.metrics["log_loss"].pairs == found.metrics["log_loss"].pairs
+    by_place = dict(enumerate(probabilities["better"].T))
+    more = by_place | {3: np.zeros(150)}
+    losses = ModelEvaluator("multiclass", metrics=["log_loss"])
+    with pytest.raises(ValueError, match=r"of one model and \[0, 1, 2, 3\] of another; expected"):
+        compare(codes, None, scores={"a": by_place, "b": more}, task=losses)
+    with pytest.raises(
+        ValueError, match=r"scores has \['better', 'worse'\]; expected the same models"
+    ):
+        compare(codes, {"a": codes, "b": codes}, scores=probabilities, task=task)
+
+
+def test_ignored_rows_and_order_statistics_are_compared():
+    """Labels to ignore are in no test; medians and ranks have one; a maximum says it has none."""
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 3, 120)
+    guess = {name: np.where(random.random(120) < 0.7, labels, 1) for name in "ab"}
+    task = ModelEvaluator("multiclass", ignore_index=2)
+    groups = np.arange(120) // 2
+    found = compare(labels, guess, task=task, groups=groups, n_resamples=100)
+    kept = labels != 2
+    few = {name: pred[kept] for name, pred in guess.items()}
+    names = ["accuracy", "precision", "recall", "f1"]
+    expected = compare(labels[kept], few, task="multiclass", groups=groups[kept], n_resamples=100)
+    assert list(found.metrics) == names
+    for name in names:
+        assert found.metrics[name].pairs == expected.metrics[name].pairs
+    value = random.normal(size=120)
+    close = {name: value + s * random.normal(size=120) for name, s in (("a", 0.1), ("b", 1.0))}
+    names = ["median_absolute_error", "spearman_corrcoef", "max_error"]
+    task = ModelEvaluator("regression", metrics=names)
+    with pytest.warns(NoIntervalWarning, match="max_error is not compared: the largest of"):
+        found = compare(value, close, task=task, n_resamples=100)
+    assert [len(one.pairs) for one in found.metrics.values()] == [1, 1, 0]
+    assert found.metrics["median_absolute_error"].pairs[0].p_value < 0.05
 
 
 def test_groups_make_differences_less_certain():

@@ -12,6 +12,7 @@ from modelops_jax.evaluation import (
     AUCROCMetric,
     EvaluationStream,
     ModelEvaluator,
+    NoIntervalWarning,
     UndefinedMetricWarning,
 )
 
@@ -42,14 +43,19 @@ def test_a_stream_gives_what_one_evaluation_gives(task):
     late.save("late.state")
     late = EvaluationStream.load("late.state", evaluator)
     late.merge(early)
-    found, whole = (
-        late.result(confidence=0.9, seed=2),
-        evaluator.evaluate(y_true, y_pred, confidence=0.9, seed=2),
-    )
+    whole = evaluator.evaluate(y_true, y_pred, confidence=0.9, seed=2)
+    if late.resamples_rows:
+        with pytest.warns(NoIntervalWarning, match="has no interval: it resamples rows, which"):
+            found = late.result(confidence=0.9, seed=2)
+        assert tuple(found.metadata["without_interval"]) == late.resamples_rows
+    else:
+        found = late.result(confidence=0.9, seed=2)
     assert list(found.metrics) == list(whole.metrics)
     for name, value in whole.metrics.items():
         assert abs(found.metrics[name] - value) <= 1e-12 * max(1, abs(value))
-    assert found.metadata == whole.metadata
+    assert dict(found.metadata) | {"without_interval": None} == dict(whole.metadata) | {
+        "without_interval": None
+    }
     assert found.sample_count == late.rows == 400
     for name, interval in found.intervals.items():
         other = whole.intervals[name]

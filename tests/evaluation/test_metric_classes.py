@@ -1,6 +1,7 @@
 """The metric classes equal scikit-learn in float64, and exact fractions where it loses digits."""
 
 import math
+import warnings
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from modelops_jax.evaluation import (
     R2Metric,
     RecallMetric,
     RMSEMetric,
+    UndefinedMetricWarning,
 )
 
 PRF = {
@@ -173,3 +175,34 @@ def test_one_more_than_the_largest_table():
             for average in ("macro", "weighted"):
                 found = metric(average=average).compute(y_true, y_pred)
                 assert near(found, oracle(y_true, y_pred, average=average))
+
+
+@pytest.mark.parametrize("zero_division", [0.0, 1.0, math.nan])
+@pytest.mark.parametrize("metric", PRF)
+def test_nothing_over_nothing_is_zero_division(metric, zero_division):
+    """Of one class, in means over few classes and over more than a table has; warned of."""
+    for true, pred, options in (
+        ([0, 1], [0, 0], {"average": "binary"}),
+        ([0, 0], [0, 1], {"average": "binary"}),
+        ([0, 1, 2, 2, 0], [0, 3, 2, 0, 0], {"average": "macro"}),
+        ([0, 1, 2, 2, 0], [0, 3, 2, 0, 0], {"average": "weighted"}),
+        ([*range(140), 0], [*range(139), 0, 150], {"average": "macro"}),
+        ([*range(140), 0], [*range(139), 0, 150], {"average": "weighted"}),
+    ):
+        expected = PRF[metric](true, pred, zero_division=zero_division, **options)
+        own = metric(zero_division=zero_division, **options)
+        if math.isnan(own.of_no_rows()):
+            assert "zero_division=nan" in repr(own)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            assert own.compute(true, pred) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    with pytest.warns(UndefinedMetricWarning, match=f"no rows, so the value is {zero_division}"):
+        metric(zero_division=zero_division).compute([], [])
+
+
+def test_other_values_of_nothing_over_nothing_are_refused():
+    """And "warn" is 0, of which the classes warn as ever."""
+    with pytest.raises(ValueError, match=r"must be 0, 1, nan or 'warn', not 0\.5"):
+        PrecisionMetric(zero_division=0.5)
+    with pytest.warns(UndefinedMetricWarning, match="so 0/0 counts as 0.0"):
+        assert RecallMetric(zero_division="warn").compute([0, 0], [1, 0]) == 0.0

@@ -16,6 +16,7 @@ from modelops_jax.evaluation import (
     MetricValueError,
     ModelEvaluator,
     MSEMetric,
+    NoIntervalWarning,
     TaskType,
     UndefinedMetricWarning,
     create_evaluator,
@@ -154,7 +155,10 @@ def test_many_classes_from_free_text():
     """Predictions that are all different are as many classes, and no obstacle."""
     y_true = ["yes", "no"] * 500
     y_pred = ["yes", "no"] * 400 + [f"answer {i}" for i in range(200)]
-    with pytest.warns(UndefinedMetricWarning, match="200 of 202 classes"):
+    with (
+        pytest.warns(UndefinedMetricWarning, match="200 of 202 classes"),
+        pytest.warns(NoIntervalWarning, match="has no interval: a mean over more than 128"),
+    ):
         result = ModelEvaluator("classification").evaluate(y_true, y_pred, confidence=0.95)
     expected = sk.f1_score(y_true, y_pred, average="macro", zero_division=0)
     assert result.metrics["f1"] == pytest.approx(expected, rel=1e-12)
@@ -288,7 +292,8 @@ def test_added_metrics():
 
     evaluator = create_evaluator("binary").add_metric(Bias()).add_metric(MSEMetric())
     assert [metric.name for metric in evaluator.metrics][-2:] == ["bias", "mse"]
-    result = evaluator.evaluate([0, 0, 1, 1], [1, 1, 1, 1], confidence=0.95)
+    with pytest.warns(NoIntervalWarning, match="bias has no interval: a metric of your own"):
+        result = evaluator.evaluate([0, 0, 1, 1], [1, 1, 1, 1], confidence=0.95)
     assert result.metrics["bias"] == 0.5
     assert result.metrics["mse"] == 0.5
     assert "bias" not in result.intervals

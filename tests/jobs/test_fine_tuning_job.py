@@ -24,8 +24,10 @@ from modelops_jax.training import (
     config_from_dict,
     fit,
     latest_checkpoint,
+    tokenize,
     train_step,
 )
+from modelops_jax.training._model_hash import model_hash
 
 HELLO = [{"prompt": "Hello", "completion": "Hi there!"}]
 # Far too many steps to end by itself in a test.
@@ -140,6 +142,14 @@ def test_the_folder_reproduces_the_run():
     kept = json.loads((job.folder / "config.json").read_text())
     assert config_from_dict(kept["training"]) == config
     assert kept["environment"]["cpu_count"] == os.cpu_count()
+    examples = Dataset.from_file(job.folder / "train.jsonl")
+    base = load(job.record().resolved_model)
+    tokens = tokenize(examples, base.tokenizer, config, context=4096, name="training")
+    assert kept["inputs"] == {
+        "rows": tokens.fingerprint,
+        "held_out": None,
+        "base_model": model_hash(base),
+    }
     again = fit(
         load(job.record().resolved_model),
         Dataset.from_file(job.folder / "train.jsonl"),

@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from modelops_jax.metrics import (
+    UndefinedMetricWarning,
     accuracy_score,
     compute,
     confusion_matrix,
@@ -344,3 +345,15 @@ def test_scikit_learn_warns_of_nothing_we_hide():
         oracle.precision_score(y_true, y_pred)
     report = compute({"p": metric("precision_score")}, y_true, y_pred)
     assert len(caught) == report.undefined["p"] == 1
+
+
+def test_warn_is_zero_and_warns_of_concrete_rows():
+    """scikit-learn's fourth value of `zero_division`; nothing is said where nothing is 0/0."""
+    for function in (precision_score, recall_score, f1_score):
+        with pytest.warns(UndefinedMetricWarning, match="1 of its ratios are 0/0"):
+            assert function([0, 0], [0, 0], zero_division="warn") == 0.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert function([0, 1], [0, 1], zero_division="warn") == 1.0
+    with pytest.raises(ValueError, match="must be 0, 1, nan or 'warn', not 'raise'"):
+        f1_score([0], [0], zero_division="raise")

@@ -98,6 +98,23 @@ def test_columns_are_never_broadcast():
         AccuracyMetric().compute(labels, labels[:, None])
 
 
+def test_two_columns_are_two_vectors():
+    """Shape (n, 1) on both sides is shape (n,): everywhere, traced too; a weight is a vector."""
+    labels, other = np.array([0, 1, 1, 0])[:, None], np.array([0, 1, 0, 0])[:, None]
+    score = np.array([0.2, 0.9, 0.4, 0.1])[:, None]
+    for accuracy in (metrics.accuracy_score, jax.jit(metrics.accuracy_score)):
+        assert float(accuracy(labels, other)) == 0.75
+    assert metrics.log_loss(labels, score) == metrics.log_loss(labels[:, 0], score[:, 0])
+    assert metrics.roc_auc_score(labels, score, weight=np.ones(4)) == 1.0
+    assert metrics.f1_score(labels, other, num_labels=1, average="macro") == pytest.approx(2 / 3)
+    assert AccuracyMetric().compute(labels, other) == 0.75
+    assert ModelEvaluator("ranking").evaluate(labels, score).metrics["auc_roc"] == 1.0
+    evaluator = ModelEvaluator("binary", metrics=["roc_auc_score"])
+    assert evaluator.evaluate(labels, None, y_score=score).metrics["roc_auc_score"] == 1.0
+    with pytest.raises(ValueError, match=r"weight \(4, 1\)"):
+        metrics.accuracy_score(labels, other, weight=np.ones((4, 1)))
+
+
 def test_ranks_of_a_stream_trace_nothing():
     """Spearman's state of metrax grew inside jit: five batches, five traces."""
     y_true, y_pred = np.random.default_rng(2).normal(size=(2, 50))

@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
+import jax.numpy as jnp
 import pytest
+
+from modelops_jax.models._stacked import _with_layer
 
 # In a process of its own: the number of devices is fixed when JAX starts. Prints the largest
 # number of bytes that NumPy and Python held at once while a model was read, by where it went to.
@@ -73,3 +77,10 @@ def test_one_cpu_takes_the_arrays_over(found):
     case = found["one"]
     assert case["same"]
     assert found["whole"] < case["peak"] < found["whole"] + 6 * found["tensor"]
+
+
+def test_a_layer_is_written_into_the_array_that_is_there():
+    """The stacked array is not copied for each of its layers."""
+    array = jnp.zeros((3, 4, 5))
+    lowered: Any = _with_layer.lower(array, 1, jnp.ones((4, 5)), place=None)
+    assert lowered.compile().memory_analysis().alias_size_in_bytes == array.nbytes

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from modelops_jax.training import render_prompt, tokenize_row
+from modelops_jax.data import Dataset
+from modelops_jax.training import TrainingConfig, render_prompt, tokenize, tokenize_row
 
 CONVERSATION = [
     {"role": "system", "content": "Be brief."},
@@ -66,6 +67,23 @@ def test_a_turn_of_weight_0_is_read_and_not_learned(model):
     ended = tokenize_row(model.tokenizer, {"messages": unweighted + muted})
     assert ended.trained[-1]
     assert len(ended.token_ids) < len(plain.token_ids)
+
+
+@pytest.mark.parametrize("train_on", ["assistant", "last"])
+def test_a_row_without_a_turn_to_train_is_refused_and_not_dropped(model, train_on):
+    """Its weights are a mistake in the data, which `overlong` is not about."""
+    ask, muted = (
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b", "weight": 0},
+    )
+    data = Dataset([{"prompt": "a", "completion": "b"}, {"messages": [ask, muted]}])
+    config = TrainingConfig(overlong="drop", train_on=train_on)
+    with pytest.raises(ValueError, match="training dataset, row 1: no token to train on"):
+        tokenize(data, model.tokenizer, config, context=64, name="training")
+    of_all = dataclasses.replace(config, train_on="all")
+    rows = tokenize(data, model.tokenizer, of_all, context=64, name="training")
+    assert rows[1].trained.any()
+    assert not rows[1].trained.all()
 
 
 def test_tokens_of_the_row_are_those_of_the_rendered_text(model):

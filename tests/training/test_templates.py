@@ -181,6 +181,16 @@ def test_a_muted_turn_is_read_and_not_trained(tokenizer: Tokenizer):
     assert text_of(tokenizer, row.token_ids[row.trained]) == written(tokenizer, "Bye")
     whole = tokenizer.render_chat(messages, add_generation_prompt=False)
     assert text_of(tokenizer, row.token_ids) == whole.rstrip("\n")
+    last = [messages[2], messages[3] | {"weight": 0}]
+    assert not tokenize_row(tokenizer, {"messages": last}).trained.any()
+    if tokenizer.chat_template == TEMPLATES["qwen3"][0]:  # rewrites earlier turns
+        with pytest.raises(ValueError, match=r"messages\[1\]: the chat template does not render"):
+            tokenize_row(tokenizer, {"messages": muted}, train_on="all")
+        muted, whole = last, tokenizer.render_chat(last, add_generation_prompt=False)
+    everything = tokenize_row(tokenizer, {"messages": muted}, train_on="all")
+    assert text_of(tokenizer, everything.token_ids) == whole
+    left_out = text_of(tokenizer, everything.token_ids[~everything.trained])
+    assert left_out == written(tokenizer, "Bye" if muted is last else "Hi")
 
 
 def test_a_model_without_a_template_trains_the_completion(backend: tokenizers.Tokenizer):

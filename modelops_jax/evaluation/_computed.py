@@ -1,0 +1,58 @@
+"""What is asked of one metric besides its value, and what it gives."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The value of one metric, and what must be said with it.
+
+    Args:
+        value: the value; nan where it is undefined and no convention gives a number.
+        rule: the rule that gave the value, where the metric has no definition on the rows.
+        interval: its confidence interval, if one was asked for and there is one.
+        facts: what the metric decided from the rows, for the metadata of a result.
+        undefined: how many entries of the value have no definition.
+        no_interval: why it has no interval, where one was asked for.
+    """
+
+    value: float
+    rule: str | None = None
+    interval: numeric.Interval | None = None
+    facts: Mapping[str, Any] | None = None
+    undefined: int = 0
+    no_interval: str | None = None
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Which intervals to compute."""
+
+    level: float
+    seed: int
+    groups: Any = None
+    """For every row the id of the group it is resampled with; None: rows are independent."""
+    method: str = "auto"
+    n_resamples: int = 1000
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What functions of `modelops_jax.metrics` take, but for the groups."""
+        return {
+            "level": self.level,
+            "method": self.method,
+            "n_resamples": self.n_resamples,
+            "seed": self.seed,
+        }
+
+    def of(self, rows: np.ndarray) -> "Confidence":
+        """The same of some of the rows."""
+        groups = None if self.groups is None else np.asarray(self.groups)[rows]
+        return dataclasses.replace(self, groups=groups)
