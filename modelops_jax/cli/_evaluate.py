@@ -177,9 +177,9 @@ def evaluate(
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
     of slices), other than for comparisons, groups, multilabel metrics, exact AUROC and average
-    precision, medians, ranks, a maximum by slice, and intervals of means, which need all rows at
-    once. Bad rows are listed with their lines and fail the command,
-    unless --allow-bad-rows leaves them out.
+    precision, medians, ranks, a maximum by slice, and intervals of means by slice or by BCa, which
+    need all rows at once. Bad rows are listed with their lines and fail the command, unless
+    --allow-bad-rows leaves them out.
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and

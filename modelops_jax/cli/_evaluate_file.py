@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Tasks of one label a row.
 LABELLED = ("classification", "binary", "multiclass")
 SCORED = (*LABELLED, "text_generation")
+# Of sums, as many as `ModelEvaluator.evaluate` draws.
+_RESAMPLES = 1000
 # What rankings are measured by where the query of each row is known.
 BY_QUERY = ("ndcg_score", "mean_reciprocal_rank", "mean_average_precision")
 
@@ -233,10 +235,12 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         self._evaluator = asked.evaluator(label)
-        stream = self._evaluator.stream()
-        needs_rows = asked.confidence is not None and stream.resamples_rows
+        resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
+        # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
+        needs_rows = resampled and (columns.slices or asked.interval == "bca")
         if not (columns.group or len(columns.preds) > 1 or needs_rows):
-            self.stream = stream
+            resamples = (asked.resamples or _RESAMPLES) if resampled else 0
+            self.stream = self._evaluator.stream(resamples=resamples, seed=asked.seed)
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
         if asked.pictures and drawn and len(columns.preds) == 1:
             positive, ignored = (

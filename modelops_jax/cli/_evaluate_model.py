@@ -71,7 +71,7 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
         "evaluations", f"{_slug(asked.model)}-{_slug(asked.dataset.stem)}"
     )
     begun = time.monotonic()
-    resamples = {} if asked.resamples is None else {"n_resamples": asked.resamples}
+    resamples: dict[str, Any] = {} if asked.resamples is None else {"n_resamples": asked.resamples}
     with shown_warnings():
         found = evaluate_model(
             asked.model,

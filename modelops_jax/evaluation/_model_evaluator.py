@@ -290,8 +290,13 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         columns = (y_true, y_pred)
         return finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
 
-    def stream(self) -> EvaluationStream:
+    def stream(self, *, resamples: int = 0, seed: int = 0) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.
+
+        Args:
+            resamples: how many resamples of sums (errors, scores of texts) to draw as rows come in,
+                such as 1000, so that `result` has their intervals: those of `evaluate`. 0: none.
+            seed: of these.
 
         Returns:
             An `EvaluationStream` of the present metrics, without rows.
@@ -304,7 +309,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             >>> stream.result().metrics["mse"]
             3.0
         """
-        return EvaluationStream(self)
+        return EvaluationStream(self, resamples=resamples, seed=seed)
 
     def __repr__(self) -> str:
         return f"ModelEvaluator({self.task_type}, metrics={list(self._metrics)})"

@@ -45,6 +45,9 @@ class Running(abc.ABC):
         """Those of its metrics whose interval needs rows that are not kept."""
         return ()
 
+    def resample(self, n_resamples: int, seed: int) -> None:  # noqa: B027 # most states need not
+        """Draw the resamples of those of its metrics whose interval needs rows as rows come."""
+
     def slices_rows(self) -> bool:
         """Whether it can have slices: of counts, or because it keeps rows."""
         return True

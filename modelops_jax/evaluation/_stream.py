@@ -79,6 +79,8 @@ class EvaluationStream:
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
+        resamples: of sums, drawn as rows come in, for their intervals; 0: sums have none.
+        seed: of these.
 
     Example:
         >>> from modelops_jax.evaluation import ModelEvaluator
@@ -89,7 +91,7 @@ class EvaluationStream:
         (0.6666666666666666, 3)
     """
 
-    def __init__(self, evaluator: EvaluatorLike) -> None:
+    def __init__(self, evaluator: EvaluatorLike, *, resamples: int = 0, seed: int = 0) -> None:
         self.task_type = evaluator.task_type
         self._metrics: dict[str, Any] = {metric.name: metric for metric in evaluator.metrics}
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
@@ -98,6 +100,10 @@ class EvaluationStream:
         for read, members in by_reader(built_in).items():
             self._members.append(members)
             self._running.append(running(read, members))
+        self._resamples, self._seed = resamples, seed
+        if resamples:
+            for state in self._running:
+                state.resample(resamples, seed)
         self._custom = [name for name in self._metrics if name not in built_in]
         if self._custom:
             self._running.append(KeptRows())
@@ -196,13 +202,16 @@ class EvaluationStream:
         """Add the rows of another stream of the same metrics, which stays as it is.
 
         Raises:
-            ValueError: a stream of other metrics.
+            ValueError: a stream of other metrics, or resamples that were drawn as rows came, which
+                would be drawn alike in both.
             TypeError: labels of another kind.
         """
         if other._description() != self._description():
             raise ValueError(
                 f"the other stream is of {other._description()}; expected {self._description()}"
             )
+        if self._resamples or other._resamples:
+            raise ValueError("streams that draw resamples cannot be merged")
         if not other._rows:
             return
         self._check_grouped("the rows of the other stream", other._in_groups)
@@ -228,21 +237,29 @@ class EvaluationStream:
                 counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
                 would need their rows again (`resamples_rows`). With groups all have the one that
                 they have there. The tests of slices are those of `evaluate`.
-            interval: as for `ModelEvaluator.evaluate`.
-            n_resamples: of the bootstrap.
-            seed: of the bootstrap.
+            interval: as for `ModelEvaluator.evaluate`; sums that are resampled as rows come in have
+                the percentile interval.
+            n_resamples: of the bootstrap; of a stream that draws them those of the stream.
+            seed: of the bootstrap; the same.
 
         Returns:
             What `ModelEvaluator.evaluate` returns.
 
         Raises:
-            ValueError: a confidence outside (0, 1), or rows that do not fit the task or a metric.
+            ValueError: a confidence outside (0, 1), rows that do not fit the task or a metric, or
+                other resamples than the stream draws.
             MetricError: a metric of your own raised; the error names it.
 
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows.
             NoIntervalWarning: intervals were asked for and a metric has none.
         """
+        as_drawn = (n_resamples, seed) == (self._resamples, self._seed) and interval != "bca"
+        if self._resamples and confidence is not None and not as_drawn:
+            raise ValueError(
+                f"found n_resamples={n_resamples}, seed={seed} and interval={interval!r}; the "
+                f"stream draws {self._resamples} resamples by the seed {self._seed}, not for 'bca'"
+            )
         if self._grouped is not None:
             rows = self._grouped.columns()
             sliced, asked = rows.pop("slices"), {}
@@ -272,10 +289,10 @@ class EvaluationStream:
         Raises:
             OSError: the file cannot be written.
             TypeError: labels or kept rows other than numbers, bools and strings.
-            ValueError: a stream with slices, which has no such form.
+            ValueError: a stream with slices or resamples, which have no such form.
         """
-        if self._slices is not None:
-            raise ValueError("a stream with slices cannot be saved")
+        if self._slices is not None or self._resamples:
+            raise ValueError("a stream with slices or resamples cannot be saved")
         sections, arrays = [], {}
         for place, state in enumerate(self._running):
             facts, own = state.saved()

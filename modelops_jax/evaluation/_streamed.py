@@ -32,6 +32,9 @@ class StreamedSums(Running):
         self._labels = GrowingClasses()
         self._stream: numeric.MetricStream | None = None
         self._sliced: list[numeric.SliceStream] = []
+        self._drawing: tuple[int, int] | None = None
+        self._resampled: numeric.ResampleStream | None = None
+        self._batch: Pair | None = None
 
     @property
     def reads_scores(self) -> bool:
@@ -41,8 +44,10 @@ class StreamedSums(Running):
         return self._bound(None).keeps_rows
 
     def resamples_rows(self) -> tuple[str, ...]:
-        bound = self._bound(None).metrics
-        return tuple(name for name, metric in bound.items() if metric.resampling == "rows")
+        return () if self._drawing else tuple(_resampled_of(self._bound(None)))
+
+    def resample(self, n_resamples: int, seed: int) -> None:
+        self._drawing = n_resamples, seed
 
     def slices_rows(self) -> bool:
         every = with_moments(self._bound(None).metrics).values()
@@ -54,6 +59,7 @@ class StreamedSums(Running):
         state._shape = _shape(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred)
+        state._batch = pair if self._drawing else None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         for slicing in slicings:
@@ -76,6 +82,12 @@ class StreamedSums(Running):
         if self._stream is None:
             self._shape, self._stream = other._shape, self._bound(other._shape)
         self._stream.merge(other._stream)
+        if self._drawing is not None and other._batch is not None:
+            if self._resampled is None:
+                count, seed = self._drawing
+                metrics = _resampled_of(self._stream)
+                self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
+            self._resampled.update(other._batch.y_true, other._batch.y_pred)
         self._labels.add(tuple(other._labels))
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
         for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
@@ -90,7 +102,7 @@ class StreamedSums(Running):
             [parts[number] for number in order]
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
-        return _Streamed(self._stream, self._shape, reports)
+        return _Streamed(self._stream, self._shape, reports, self._resampled)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
@@ -122,6 +134,11 @@ class StreamedSums(Running):
         return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
 
 
+def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
+    """The metrics whose interval is a bootstrap of sums over rows."""
+    return {name: metric for name, metric in stream.metrics.items() if metric.resampling == "rows"}
+
+
 def _shape(pair: Pair) -> Any:
     """What metrics have to know of rows to be bound: their classes, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
@@ -136,9 +153,13 @@ class _Streamed(Evidence):
     """
 
     def __init__(
-        self, stream: numeric.MetricStream, shape: Any, slices: list[list[numeric.Report]]
+        self,
+        stream: numeric.MetricStream,
+        shape: Any,
+        slices: list[list[numeric.Report]],
+        resampled: numeric.ResampleStream | None,
     ) -> None:
-        self._report, self._slices = stream.report(), slices
+        self._report, self._slices, self._resampled = stream.report(), slices, resampled
         self.outputs = shape if isinstance(shape, int) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
 
@@ -165,7 +186,10 @@ class _Streamed(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        return _intervals_of(bound, self._report, confidence)
+        found = _intervals_of(bound, self._report, confidence)
+        if confidence is not None and self._resampled is not None:
+            found |= self._resampled.intervals(confidence.level)
+        return found
 
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None

@@ -1,0 +1,57 @@
+"""Intervals of sums whose resamples are drawn as rows come in."""
+
+import numpy as np
+import pytest
+
+from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.metrics import ResampleStream, metric
+
+RNG = np.random.default_rng(6)
+ROWS = 6_000  # more than a block of 4,096
+TRUE = RNG.normal(size=ROWS) + 1e6
+PRED = TRUE + RNG.normal(size=ROWS)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return ModelEvaluator("regression", metrics=["r2_score"]).evaluate(
+        TRUE, PRED, confidence=0.9, seed=3
+    )
+
+
+@pytest.mark.parametrize("ends", [(1, 300, 4_700, ROWS), (ROWS,)])
+def test_the_interval_is_that_of_all_rows_together(ends, whole):
+    """Whatever the batches, of which the first has one row; far from zero, about its mean."""
+    stream = ModelEvaluator("regression", metrics=["r2_score"]).stream(resamples=1000, seed=3)
+    assert stream.resamples_rows == ()
+    start = 0
+    for stop in ends:
+        stream.update(TRUE[start:stop], PRED[start:stop])
+        start = stop
+    result = stream.result(confidence=0.9, seed=3)
+    found, expected = result.intervals["r2_score"], whole.intervals["r2_score"]
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.method == expected.method == "Poisson percentile"
+    assert result.signature == whole.signature
+
+
+def test_memory_is_that_of_a_block():
+    """What waits for its block is less than a block, however many rows came."""
+    stream = ResampleStream({"mae": metric("mean_absolute_error")}, n_resamples=2)
+    for _ in range(5):
+        stream.update(TRUE, PRED)
+    assert len(stream._true) < 4_096
+    assert stream._true.base is None
+
+
+def test_what_would_be_drawn_alike_is_refused(tmp_path):
+    evaluator = ModelEvaluator("regression", metrics=["mean_absolute_error"])
+    stream, other = (evaluator.stream(resamples=2) for _ in range(2))
+    with pytest.raises(ValueError, match="streams that draw resamples cannot be merged"):
+        stream.merge(other)
+    with pytest.raises(ValueError, match="the stream draws 2 resamples by the seed 0"):
+        stream.result(confidence=0.9, seed=1)
+    with pytest.raises(ValueError, match="slices or resamples cannot be saved"):
+        stream.save(tmp_path / "state")
+    with pytest.raises(ValueError, match="accuracy_score is no function of sums over rows"):
+        ResampleStream({"accuracy": metric("accuracy_score")})
