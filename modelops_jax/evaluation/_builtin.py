@@ -246,7 +246,7 @@ class Pair(Evidence):
             # They stay there, and the others are as good as absent.
             assert independent
             found |= numeric.confidence_intervals(
-                {name: metric for name, metric in rest.items() if metric.resampling is not None},
+                {name: metric for name, metric in rest.items() if metric.no_interval is None},
                 self.y_true,
                 self.y_pred,
                 weight=rows,
