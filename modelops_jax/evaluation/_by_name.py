@@ -9,8 +9,8 @@ import modelops_jax.metrics as numeric
 from ._builtin import OnePassMetric, Reader
 from ._class_scores import IGNORED, ClassScoreReader
 from ._label_pair import LabelPair, LabelReader
+from ._label_sets import LabelSetReader
 from ._likelihoods import UNITS, LikelihoodReader
-from ._multilabel import IndicatorPair, read_indicators
 from ._queries import QueryPair, read_queries
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
@@ -25,7 +25,7 @@ _INPUTS: Mapping[TaskType, tuple[str, ...]] = {
     TaskType.CLASSIFICATION: ("labels", *_SCORES),
     TaskType.BINARY_CLASSIFICATION: ("labels", *_SCORES),
     TaskType.MULTICLASS_CLASSIFICATION: ("labels", *_SCORES),
-    TaskType.MULTILABEL_CLASSIFICATION: ("labels", "label_sets"),
+    TaskType.MULTILABEL_CLASSIFICATION: ("labels", "label_sets", "scores", "probabilities"),
     TaskType.REGRESSION: ("values", "positive"),
     TaskType.RANKING: ("scores", "probabilities", "groups"),
     # Beside texts, what was measured or counted of them already.
@@ -36,6 +36,7 @@ _SCORED_TASKS = (
     TaskType.CLASSIFICATION,
     TaskType.BINARY_CLASSIFICATION,
     TaskType.MULTICLASS_CLASSIFICATION,
+    TaskType.MULTILABEL_CLASSIFICATION,
     TaskType.TEXT_GENERATION,
 )
 _AVERAGES = {
@@ -102,10 +103,12 @@ class TableMetric(OnePassMetric):
         # A mistake in the options shows here, before there are rows.
         each = options.get("multioutput")
         outputs = 2 if each is None or isinstance(each, str) else len(each)
-        rows = {"num_classes": 2, "num_labels": 2} if self._of_labels else {"num_outputs": outputs}
+        rows = {"num_classes": 2, "num_labels": 2}
+        if not (self._of_labels or self._of_sets):
+            rows = {"num_outputs": outputs}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
         rows = {option: value for option, value in rows.items() if option in self._takes}
-        given = {option: v for option, v in options.items() if option != "positive_class"}
+        given = self._given(options)
         numeric.metric(metric, **self._with_average("macro") | given | rows)
 
     @property
@@ -122,10 +125,12 @@ class TableMetric(OnePassMetric):
     def reader(self) -> Reader:
         if self.reads_scores and self._task_type is TaskType.TEXT_GENERATION:
             return LikelihoodReader(UNITS.get(self._metric, "tokens"))
+        if self._of_sets:
+            ignored = self._ignore_index
+            assert ignored is None or isinstance(ignored, int)
+            return LabelSetReader(self.reads_scores, ignored)
         if self.reads_scores:
             return ClassScoreReader(self._options.get("positive_class"), self._ignore_index)
-        if self._of_sets:
-            return read_indicators
         if self._of_labels:
             return LabelReader(self._ignore_index)
         if numeric.METRICS[self._metric].inputs == "tokens":
@@ -143,11 +148,13 @@ class TableMetric(OnePassMetric):
         return needed or self._average(pair) not in (None, "binary")
 
     def bind(self, pair: Any) -> numeric.Metric:
-        if isinstance(pair, IndicatorPair):
+        if self._of_sets:
             options = self._with_average("macro") | self._options
+            if self._ignore_index is not None:
+                options["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
         if self.reads_scores and not isinstance(pair, ValuePair):
-            given = {o: value for o, value in self._options.items() if o != "positive_class"}
+            given = self._given(self._options)
             if pair.num_classes is not None and "num_classes" in self._takes:
                 given["num_classes"] = pair.num_classes
             if self._ignore_index is not None:
@@ -184,7 +191,7 @@ class TableMetric(OnePassMetric):
             return pair.facts()
         if isinstance(pair, ValuePair | QueryPair) or "num_outputs" in self._takes:
             return pair.facts()
-        return {"labels": pair.num_labels} if isinstance(pair, IndicatorPair) else {}
+        return {"labels": pair.num_labels} if self._of_sets else {}
 
     def __repr__(self) -> str:
         options = "".join(f", {option}={value!r}" for option, value in self._options.items())
@@ -202,6 +209,11 @@ class TableMetric(OnePassMetric):
     @property
     def _of_labels(self) -> bool:
         return "labels" in _INPUTS[self._task_type] and not self.reads_scores
+
+    def _given(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options less the one that the reader of scores takes."""
+        own = () if self._of_sets else ("positive_class",)
+        return {option: value for option, value in options.items() if option not in own}
 
     def _with_average(self, average: str) -> dict[str, Any]:
         return {"average": average} if self._of_labels and "average" in self._takes else {}
@@ -248,6 +260,12 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
         raise ValueError(f"{metric} gives more than one number; {where} is for it")
     if task_type is TaskType.TEXT_GENERATION:
         fitting = sorted({*fitting, *TEXT_METRICS})
+    if task_type is TaskType.MULTILABEL_CLASSIFICATION and metric == "top_k_accuracy_score":
+        raise ValueError(
+            "top_k_accuracy_score is not defined for several labels a row and does not fit the "
+            "task 'multilabel'; precision_at_k and recall_at_k of the task 'ranking' rank the "
+            "labels of each row, its query"
+        )
     if metric not in fitting:
         raise ValueError(
             f"{metric} takes {numeric.METRICS[metric].inputs.replace('_', ' ')} and does not fit "
@@ -258,6 +276,8 @@ def _check_fits(metric: str, task_type: TaskType) -> None:
 def _check_options(metric: str, options: Mapping[str, Any]) -> None:
     for option in options:
         info = numeric.METRICS[metric]
+        if option == "absent" and info.inputs == "scores":
+            continue  # what an undefined area does to a mean is the caller's to say
         if option in _DECIDED and option in info.options and info.inputs != "tokens":
             raise TypeError(f"{metric}: the rows decide {option}; it is no option here")
     multioutput = options.get("multioutput")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from ._builtin import Reader
 from ._class_scores import ClassScoreReader
+from ._label_sets import LabelSetReader
 from ._numbers import as_values
 from ._regression import ValuePair, read_values
 from ._vectors import check_same_length
@@ -47,4 +48,5 @@ class LikelihoodReader:
 
 def reads_scores(read: Reader) -> bool:
     """Whether what a reader reads second is `y_score`."""
-    return isinstance(read, ClassScoreReader | LikelihoodReader)
+    of_labels = isinstance(read, LabelSetReader) and read.scored
+    return of_labels or isinstance(read, ClassScoreReader | LikelihoodReader)

@@ -41,13 +41,13 @@ def _of_labels(average: Average, ignored: Hashable | None) -> list[BuiltIn]:
     ]
 
 
-def _of_label_sets() -> list[BuiltIn]:
+def _of_label_sets(ignored: Any) -> list[BuiltIn]:
     ratios = [
-        LabelRatio(quantity, average)
+        LabelRatio(quantity, average, ignored)
         for average in ("micro", "macro")
         for quantity in ("precision", "recall", "f1")
     ]
-    return [SubsetAccuracy(), *ratios]
+    return [SubsetAccuracy(ignored), *ratios]
 
 
 _LABEL_AVERAGES: Mapping[TaskType, Average] = {
@@ -56,7 +56,6 @@ _LABEL_AVERAGES: Mapping[TaskType, Average] = {
     TaskType.MULTICLASS_CLASSIFICATION: "macro",
 }
 _DEFAULTS: Mapping[TaskType, Callable[[], list[BuiltIn]]] = {
-    TaskType.MULTILABEL_CLASSIFICATION: _of_label_sets,
     TaskType.REGRESSION: lambda: [MSEMetric(), MAEMetric(), RMSEMetric(), R2Metric()],
     TaskType.RANKING: lambda: [AUCROCMetric()],
     TaskType.TEXT_GENERATION: lambda: [TextMetric("exact_match"), TextMetric("length_ratio")],
@@ -72,7 +71,7 @@ class ModelEvaluator:
     | BINARY_CLASSIFICATION | 0/1 (or -1/1), 1 is positive | the same | the same four |
     | MULTICLASS_CLASSIFICATION | labels | labels | the same four, macro-averaged |
     | MULTILABEL_CLASSIFICATION | 0/1 matrix (rows, labels) | the same | subset_accuracy; \
-precision, recall and f1, each `_micro` and `_macro` |
+precision, recall and f1, each `_micro` and `_macro`; each label in `per_class` |
     | REGRESSION | numbers | numbers | mse, mae, rmse, r2 |
     | RANKING | relevance, 0 or 1 | scores | auc_roc of all rows together; by name, of \
 relevance from 0 up, ndcg_score, mean_reciprocal_rank and others, by query (`groups`) |
@@ -83,14 +82,15 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
     binary with positive class 1, else precision, recall and F1 are means over the classes that
     occur in either list; `metadata["averaging"]` says which. All built-in metrics of one kind of
     input are computed in one pass. Metrics of the table that take scores or probabilities can be
-    added to the tasks of one label a row; they read `y_score`.
+    added to the tasks of labels; they read `y_score`, of several labels a row a score for each.
 
     Args:
         task_type: the task, or its name ("binary", "multiclass", "regression", ...).
         metrics: the metrics instead of those of the table above, as `add_metric` takes them: names
             and objects. None: those of the table.
         ignore_index: of tasks of one label a row: rows with this true label are left out of every
-            built-in metric, whatever was predicted and whatever their scores; None: no row is.
+            built-in metric, whatever was predicted and whatever their scores; None: no row is. Of
+            several labels a row, an integer: the entries of y_true that have it are left out.
 
     Raises:
         ValueError: an unknown task (the message names the choices), an `ignore_index` for a task
@@ -115,10 +115,16 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         ignore_index: Hashable | None = None,
     ) -> None:
         self.task_type = TaskType(task_type)
-        if ignore_index is not None and self.task_type not in _LABEL_AVERAGES:
+        of_sets = self.task_type is TaskType.MULTILABEL_CLASSIFICATION
+        if ignore_index is not None and not (of_sets or self.task_type in _LABEL_AVERAGES):
             raise ValueError(
-                f"ignore_index={ignore_index!r} is for tasks of one label a row, not for "
+                f"ignore_index={ignore_index!r} is for tasks of labels, not for "
                 f"{self.task_type.value!r}"
+            )
+        if of_sets and not (ignore_index is None or isinstance(ignore_index, int)):
+            raise TypeError(
+                f"ignore_index is {ignore_index!r}; several labels a row are 0 and 1, beside which "
+                "an integer is expected"
             )
         if isinstance(metrics, str):
             raise TypeError(f"metrics is the string {metrics!r}; expected a list of metrics")
@@ -130,6 +136,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
     def _defaults(self) -> list[BuiltIn]:
         if self.task_type in _LABEL_AVERAGES:
             return _of_labels(_LABEL_AVERAGES[self.task_type], self._ignore_index)
+        if self.task_type is TaskType.MULTILABEL_CLASSIFICATION:
+            return _of_label_sets(self._ignore_index)
         return _DEFAULTS[self.task_type]()
 
     @property
@@ -243,9 +251,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 kept rows and metrics of your own gather the rows on the host. None if no metric
                 reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
-                shape (n,); of labels 0 to k - 1 an array of shape (n, k); of other labels a dict
-                of class -> scores of shape (n,). For the perplexity and the bits per byte of
-                texts a dict with `log_likelihood` (nats), and `tokens` or `bytes`, of each row.
+                shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
+                (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
+                and the bits per byte of texts a dict with `log_likelihood` (nats), and `tokens` or
+                `bytes`, of each row.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,

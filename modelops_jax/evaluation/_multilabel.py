@@ -4,87 +4,66 @@ The labels of a row are not independent of each other, so that intervals resampl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
-
-import jax
-import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import OnePassMetric, Pair, Reader
-from ._indicators import as_indicators
-from ._sharded import as_indicators_there, on_devices
+from ._builtin import OnePassMetric, Reader
+from ._label_sets import IGNORED, LabelSetReader
 
 
-@dataclass(frozen=True)
-class IndicatorPair(Pair):
-    """Two matrices of shape (rows, labels): which labels each row has, and is predicted to have."""
-
-    true: np.ndarray | jax.Array
-    pred: np.ndarray | jax.Array
-
-    @property
-    def y_true(self) -> np.ndarray | jax.Array:
-        return self.true
-
-    @property
-    def y_pred(self) -> np.ndarray | jax.Array:
-        return self.pred
-
-    @property
-    def num_labels(self) -> int:
-        """How many labels a row may have."""
-        return self.true.shape[1]
-
-
-def read_indicators(y_true: Any, y_pred: Any) -> IndicatorPair:
-    """Read two matrices of 0 and 1 of one shape."""
-    there = on_devices(y_true, y_pred) and y_true.ndim == y_pred.ndim == 2
-    read: Any = as_indicators_there if there else as_indicators
-    true, pred = read(y_true, "y_true"), read(y_pred, "y_pred")
-    if true.shape != pred.shape:
-        raise ValueError(
-            f"y_true has shape {true.shape} and y_pred has shape {pred.shape}; expected one shape"
-        )
-    if len(true) and not true.shape[1]:
-        raise ValueError(f"y_true and y_pred have shape {true.shape}; expected at least one label")
-    return IndicatorPair(true, pred)
-
-
-class SubsetAccuracy(OnePassMetric):
-    """The share of rows that are right in all their labels. In [0, 1]; best 1."""
+class _OfLabelSets(OnePassMetric):
+    """A metric of the labels that rows have and are predicted to have."""
 
     value_of_no_rows = 0.0
+
+    def __init__(self, ignore_index: int | None = None) -> None:
+        self.ignore_index = ignore_index
+
+    @property
+    def reader(self) -> Reader:
+        return LabelSetReader(ignore_index=self.ignore_index)
+
+    @property
+    def _ignoring(self) -> dict[str, int]:
+        return {} if self.ignore_index is None else {"ignore_index": IGNORED}
+
+
+class SubsetAccuracy(_OfLabelSets):
+    """The share of rows that are right in all their labels. In [0, 1]; best 1."""
 
     @property
     def name(self) -> str:
         return "subset_accuracy"
 
-    @property
-    def reader(self) -> Reader:
-        return read_indicators
+    def bind(self, pair: Any) -> numeric.Metric:
+        return numeric.metric("accuracy_score", num_labels=pair.num_labels, **self._ignoring)
 
-    def bind(self, pair: IndicatorPair) -> numeric.Metric:
-        return numeric.metric("accuracy_score", num_labels=pair.num_labels)
+    def rule(self, pair: Any) -> str:
+        return "no row has a label that is not ignored, so the value is 0.0"
+
+    def __repr__(self) -> str:
+        ignored = "" if self.ignore_index is None else f"ignore_index={self.ignore_index!r}"
+        return f"SubsetAccuracy({ignored})"
 
 
-class LabelRatio(OnePassMetric):
+class LabelRatio(_OfLabelSets):
     """Precision, recall or F1 over labels. In [0, 1]; best 1.
 
     Args:
         quantity: which of the three.
         average: `"micro"` (of all labels' counts together) or `"macro"` (mean over labels, all
             columns of the matrices; 0/0 counts as 0.0).
+        ignore_index: entries of y_true with this value are left out; None: none is.
     """
-
-    value_of_no_rows = 0.0
 
     def __init__(
         self,
         quantity: Literal["precision", "recall", "f1"],
         average: Literal["micro", "macro"],
+        ignore_index: int | None = None,
     ) -> None:
+        super().__init__(ignore_index)
         self.quantity = quantity
         self.average = average
 
@@ -92,36 +71,37 @@ class LabelRatio(OnePassMetric):
     def name(self) -> str:
         return f"{self.quantity}_{self.average}"
 
-    @property
-    def reader(self) -> Reader:
-        return read_indicators
-
-    def bind(self, pair: IndicatorPair) -> numeric.Metric:
+    def bind(self, pair: Any) -> numeric.Metric:
         return numeric.metric(
-            f"{self.quantity}_score", average=self.average, num_labels=pair.num_labels
+            f"{self.quantity}_score",
+            average=self.average,
+            num_labels=pair.num_labels,
+            **self._ignoring,
         )
 
-    def facts(self, pair: IndicatorPair) -> Mapping[str, Any]:
+    def facts(self, pair: Any) -> Mapping[str, Any]:
         return {"labels": pair.num_labels}
 
     def __repr__(self) -> str:
-        return f"LabelRatio({self.quantity!r}, {self.average!r})"
+        ignored = "" if self.ignore_index is None else f", ignore_index={self.ignore_index!r}"
+        return f"LabelRatio({self.quantity!r}, {self.average!r}{ignored})"
 
-    def missing(self, pair: IndicatorPair) -> int:
-        """The number of labels whose value is 0/0."""
-        sides = {
-            "precision": pair.pred,
-            "recall": pair.true,
-            "f1": pair.true | pair.pred,
-        }
-        return int((~sides[self.quantity].any(axis=0)).sum())
-
-    def rule(self, pair: IndicatorPair) -> str:
+    def rule(self, pair: Any) -> str:
         because = {
             "precision": "predicted for no row",
             "recall": "true of no row",
             "f1": "true of no row and predicted for none",
         }[self.quantity]
-        return (
-            f"{self.missing(pair)} of {pair.num_labels} labels are {because}, so 0/0 counts as 0.0"
-        )
+        return f"{self._missing(pair)} labels are {because}, so 0/0 counts as 0.0"
+
+    def _missing(self, pair: Any) -> str:
+        """How many of how many labels have a value of 0/0."""
+        every = pair.per_class
+        if not every:  # more labels than are listed
+            return f"some of {pair.num_labels}"
+        rows = {
+            "precision": [one.predicted for one in every],
+            "recall": [one.rows for one in every],
+            "f1": [one.predicted + one.rows for one in every],
+        }[self.quantity]
+        return f"{rows.count(0)} of {pair.num_labels}"

@@ -69,12 +69,17 @@ def heading(result: Any) -> str:
 def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
     """The tables after the metrics: title, head, rows, and how many rows are not shown."""
     found = []
-    if len(result.per_class) > 2:
+    # Of two classes of one label a row the second says what the first does.
+    if len(result.per_class) > (1 if "labels" in result.metadata else 2):
         rows = [
             [_name(one.label), *map(written, one.metrics.values()), str(one.rows)]
             for one in result.per_class[:_SHOWN]
         ]
-        head = ["class", *result.per_class[0].metrics, "rows"]
+        head = [
+            "label" if "labels" in result.metadata else "class",
+            *result.per_class[0].metrics,
+            "rows",
+        ]
         found.append(("per class", head, rows, len(result.per_class) - len(rows)))
     columns = dict.fromkeys(tuple(one.key) for one in result.slices)
     for key in columns:

@@ -11,6 +11,7 @@ from ._builtin import BuiltIn, by_reader
 from ._class_scores import ClassScoreReader
 from ._finish import Group, check_confidence, configuration_of, finish, read_together
 from ._grouped_rows import GroupedRows
+from ._label_sets import LabelSetReader
 from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
@@ -58,7 +59,7 @@ def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score:
     needed = [
         name
         for name in scored
-        if y_pred is None or isinstance(metrics[name].reader, ClassScoreReader)
+        if y_pred is None or isinstance(metrics[name].reader, ClassScoreReader | LabelSetReader)
     ]
     for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, needed)):
         if given is None and readers:

@@ -12,9 +12,11 @@ from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
+from ._label_sets import LabelSetPair, of_each_label
 from ._likelihoods import reads_scores
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
+from ._result import ClassResult
 from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
@@ -72,6 +74,7 @@ class StreamedSums(Running):
         self._labels.check(tuple(other._labels))
         if self._stream and other._stream and self._shape != other._shape:
             what = "classes" if self.reads_scores else "outputs a row"
+            what = "number of labels" if isinstance(self._none, LabelSetPair) else what
             raise ValueError(
                 f"these rows have the {what} {other._shape}; the rows before have {self._shape}"
             )
@@ -102,7 +105,8 @@ class StreamedSums(Running):
             [parts[number] for number in order]
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
-        return _Streamed(self._stream, self._shape, reports, self._resampled)
+        like = self._no_rows(self._shape)
+        return _Streamed(self._stream, self._shape, like, reports, self._resampled)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
@@ -126,12 +130,19 @@ class StreamedSums(Running):
 
     def _bound(self, shape: Any) -> numeric.MetricStream:
         """A stream of no rows of this shape."""
+        pair = self._no_rows(shape)
+        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+
+    def _no_rows(self, shape: Any) -> Pair:
+        """A pair of no rows of this shape."""
         pair = self._none
         if isinstance(pair, ClassScorePair):
-            pair = replace(pair, classes=shape)
-        elif isinstance(pair, ValuePair) and shape is not None:
-            pair = ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
-        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+            return replace(pair, classes=shape)
+        if isinstance(pair, LabelSetPair):
+            return pair.of_labels(shape)
+        if isinstance(pair, ValuePair) and shape is not None:
+            return ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
+        return pair
 
 
 def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
@@ -140,27 +151,31 @@ def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
 
 
 def _shape(pair: Pair) -> Any:
-    """What metrics have to know of rows to be bound: their classes, or outputs; None: no more."""
+    """What metrics have to know of rows: their classes, labels, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
         return pair.classes
+    if isinstance(pair, LabelSetPair):
+        return pair.num_labels
     return pair.outputs if isinstance(pair, ValuePair) else None
 
 
 class _Streamed(Evidence):
     """The report of a stream, of which some metrics may have been refused by the rows.
 
-    To metrics it shows what a pair of such rows would: their classes or outputs.
+    To metrics it shows what a pair of such rows would: their classes, labels or outputs.
     """
 
     def __init__(
         self,
         stream: numeric.MetricStream,
         shape: Any,
+        like: Pair,
         slices: list[list[numeric.Report]],
         resampled: numeric.ResampleStream | None,
     ) -> None:
         self._report, self._slices, self._resampled = stream.report(), slices, resampled
-        self.outputs = shape if isinstance(shape, int) else None
+        self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
+        self.outputs = shape if isinstance(like, ValuePair) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
 
     def facts(self) -> dict[str, Any]:
@@ -170,6 +185,14 @@ class _Streamed(Evidence):
     @property
     def rows(self) -> int:
         return self._report.rows
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """Of several labels a row each label, where some metric counts them."""
+        for statistic, state in self._report.states.items():
+            if isinstance(statistic, numeric.LabelCounts):
+                return of_each_label(state.cells.integers())
+        return ()
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         if metric.resampling == "rows":
@@ -225,7 +248,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
-    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair):
+    if isinstance(pair, ValuePair | TokenPair | CountPair | ClassScorePair | LabelSetPair):
         one_pass = {n: m for n, m in members.items() if isinstance(m, OnePassMetric)}
         assert one_pass.keys() == members.keys()
         return StreamedSums(read, one_pass)

@@ -67,6 +67,7 @@ from ._group_rows import GroupRows as GroupRows
 from ._group_tests import grouped_slice_tests as grouped_slice_tests
 from ._interval import Interval as Interval
 from ._label_confusion import multilabel_confusion_matrix as multilabel_confusion_matrix
+from ._label_rows import LabelCounts as LabelCounts
 from ._largest import RowMax as RowMax
 from ._losses import huber_loss as huber_loss
 from ._losses import log_cosh_error as log_cosh_error

@@ -64,7 +64,7 @@ def test_a_stream_gives_what_one_evaluation_gives(task):
             assert interval.high == pytest.approx(other.high, abs=0.02)
         else:
             assert interval == other
-    assert bool(late.keeps_rows) == (task in ("ranking", "multilabel"))
+    assert bool(late.keeps_rows) == (task == "ranking")
     assert (task == "regression") == (not found.intervals)
 
 

@@ -209,7 +209,9 @@ def test_a_binary_task_stays_binary_without_the_ignored_rows():
     evaluator = ModelEvaluator("binary", ignore_index=-1)
     result = evaluator.evaluate([0, 1, -1, 1], [0, 1, 1, 0])
     assert result.metrics["recall"] == 0.5
-    with pytest.raises(ValueError, match="ignore_index=0 is for tasks of one label a row, not for"):
+    with pytest.raises(
+        ValueError, match="ignore_index=0 is for tasks of labels, not for 'regression'"
+    ):
         ModelEvaluator("regression", ignore_index=0)
 
 

@@ -1,0 +1,153 @@
+"""Rows that have any number of labels each, read once for all metrics of them."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from ._builtin import Pair
+from ._indicators import as_indicators, check_rows
+from ._numbers import as_numbers, refuse_not_finite
+from ._per_class import LARGEST_TABLE
+from ._result import ClassResult
+from ._sharded import as_indicators_there, sets_there
+from ._vectors import check_concrete
+
+# What stands in a matrix for an entry that is as good as absent.
+IGNORED = -1
+
+
+@dataclass(frozen=True)
+class LabelSetPair(Pair):
+    """Two matrices of shape (rows, labels).
+
+    Args:
+        true: which labels each row has: bool, or int8 with -1 for what is ignored.
+        other: which it is predicted to have, or the score of each.
+        scored: whether `other` holds scores.
+    """
+
+    true: np.ndarray | jax.Array
+    other: np.ndarray | jax.Array
+    scored: bool = False
+
+    @property
+    def y_true(self) -> np.ndarray | jax.Array:
+        return self.true
+
+    @property
+    def y_pred(self) -> np.ndarray | jax.Array:
+        return self.other
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels a row may have."""
+        return self.true.shape[1]
+
+    def of_labels(self, labels: int | None) -> "LabelSetPair":
+        """A pair of no rows, of so many labels; None: of some number of them."""
+        none = np.zeros((0, labels or 1), bool)
+        return dataclasses.replace(self, true=none, other=none.astype(self.other.dtype))
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        if self.scored:
+            return ()
+        true, seen = self.true == 1, self.true != IGNORED
+        outcomes = (~true & ~self.other, ~true & self.other, true & ~self.other, true & self.other)
+        return of_each_label([(outcome & seen).sum(axis=0) for outcome in outcomes])
+
+
+@dataclass(frozen=True)
+class LabelSetReader:
+    """Reads two matrices of one shape, of 0 and 1; the second of scores if `scored`.
+
+    Args:
+        scored: whether the second is `y_score`.
+        ignore_index: entries of y_true with this value are left out, and those of the second
+            beside them; None: none is.
+    """
+
+    scored: bool = False
+    ignore_index: int | None = None
+
+    def __call__(self, y_true: Any, y_other: Any) -> LabelSetPair:
+        """Read both.
+
+        Raises:
+            TypeError: no lists or arrays, or entries that are no numbers.
+            ValueError: no two axes, two shapes, another entry than 0 and 1, or a score that is
+                not finite.
+        """
+        name = "y_score" if self.scored else "y_pred"
+        if self.ignore_index is None and sets_there(y_true, y_other, scored=self.scored):
+            # What is not finite the metrics refuse.
+            other = y_other if self.scored else as_indicators_there(y_other, name)
+            return LabelSetPair(as_indicators_there(y_true, "y_true"), other, self.scored)
+        true, ignored = as_indicators(y_true, "y_true", self.ignore_index)
+        seen = None if ignored is None else ~ignored
+        if self.scored:
+            other = as_scores(y_other, name)
+        else:
+            other, _ = as_indicators(y_other, name, seen=seen)
+        if true.shape != other.shape:
+            raise ValueError(
+                f"y_true has shape {true.shape} and {name} has shape {other.shape}; expected one "
+                "shape"
+            )
+        if len(true) and not true.shape[1]:
+            raise ValueError(
+                f"y_true and {name} have shape {true.shape}; expected at least one label"
+            )
+        if self.scored:
+            asked = True if seen is None else seen.reshape(-1)
+            refuse_not_finite(other.reshape(-1), f"{name} (flattened)", asked)
+        if ignored is not None:
+            true = np.where(ignored, np.int8(IGNORED), true.astype(np.int8))
+        return LabelSetPair(true, other, self.scored)
+
+
+def as_scores(values: Any, name: str) -> np.ndarray:
+    """Give a score for every label as a float matrix.
+
+    Raises:
+        TypeError: entries that are no real numbers.
+        ValueError: not two axes, or rows of different length.
+    """
+    check_concrete(values, name)
+    if hasattr(values, "__array__"):
+        matrix = np.asarray(values)
+        if matrix.ndim != 2:
+            raise ValueError(f"{name} has shape {matrix.shape}; expected shape (rows, labels)")
+        return as_numbers(matrix.reshape(-1), f"{name} (flattened)").reshape(matrix.shape)
+    check_rows(values, name)
+    rows = [as_numbers(row, f"{name}[{index}]") for index, row in enumerate(values)]
+    return np.stack(rows) if rows else np.zeros((0, 0))
+
+
+def of_each_label(counts: Any) -> tuple[ClassResult, ...]:
+    """What there is to say about each label; nothing of more labels than are listed.
+
+    Args:
+        counts: rows of each label by (is it true, is it predicted), in the order 00 01 10 11.
+    """
+    _, alarms, misses, hits = (np.asarray(outcome, np.float64) for outcome in counts)
+    if not 0 < len(hits) <= LARGEST_TABLE:
+        return ()
+    rows, predicted = misses + hits, alarms + hits
+    ratios = {
+        "precision": hits / np.maximum(predicted, 1),
+        "recall": hits / np.maximum(rows, 1),
+        "f1": 2 * hits / np.maximum(rows + predicted, 1),
+    }
+    return tuple(
+        ClassResult(
+            label,
+            int(rows[label]),
+            int(predicted[label]),
+            {name: float(values[label]) for name, values in ratios.items()},
+        )
+        for label in range(len(hits))
+    )
