@@ -86,7 +86,7 @@ class CountedLabels:
 
 
 def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:
-    """Whether two matrices of label sets, or scores of them, of one shape lie on several devices."""
+    """Whether label sets and others of one shape, or their scores, lie on several devices."""
     if not on_devices(y_true, y_other) or y_true.ndim != 2 or y_true.shape != y_other.shape:
         return False
     return not scored or jnp.issubdtype(y_other.dtype, jnp.floating)
