@@ -30,7 +30,8 @@ from ._memory import (
 from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
-from ._plan import Plan
+from ._plan import Plan, batches_by_length
+from ._reference import lower_reference
 from ._step import gradient_memory, lower_gradients, lower_update, train_step
 from ._tokenized import TokenizedDataset
 from ._training_plan import TrainingPlan
@@ -50,7 +51,7 @@ def plan(
     Memory is what the compiler says of the step's two programs for the run's longest batch - bytes
     of arguments, outputs and temporaries, less those that share their place - and what waits
     beside them: the optimizer's state, frozen weights and, where all weights are trained, the base
-    model's own.
+    model's own. Where preferences are learned, the pass that reads the references counts too.
 
     FLOPs are those the mathematics need, multiplications and additions of real tokens, and not
     what is recomputed or padded. With W weights of the layers' linear maps (adapters included) of
@@ -101,6 +102,7 @@ def plan(
     rows, step = examples.rows, _Step(model, examples, config)
     limit = device_memory() if memory is None else memory
     used = step.bytes_of(step.plan.largest_batch(), accumulates=step.plan.accumulates)
+    used = max(used, step.bytes_of_references())
     largest, is_exact = None, False
     if largest_batch and limit is not None:
         largest, is_exact = largest_that_fits(
@@ -177,6 +179,21 @@ class _Step:
         # Where weights are trained themselves, it is a copy of them: the caller's model stays.
         kept = 0 if self.config.lora else array_bytes(self.params) - array_bytes(self.frozen)
         return used + kept
+
+    def bytes_of_references(self) -> int:
+        """Most bytes while the references of preferences are read; 0 where a step takes more."""
+        # Of as many pairs at once, which the gradients take more for.
+        if self.config.dpo is None or not self.plan.accumulates:
+            return 0
+        only = self.plan.used_sequences()
+        made = batches_by_length(self.rows, self.plan, values=self.values, only=only)
+        largest = max((batch for batch, _ in made), key=lambda batch: batch.places)
+        with self.on_mesh():
+            shapes = batch_shapes(largest, self.mesh)
+            lowered = lower_reference(
+                self.params, shapes, config=self.model.config, dtype=self.objective.dtype
+            )
+        return program_bytes(lowered) + array_bytes(self.state.trainable)
 
     def on_mesh(self) -> contextlib.AbstractContextManager[Any]:
         """Where the step is compiled and runs."""

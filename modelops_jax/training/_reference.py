@@ -26,6 +26,11 @@ def _log_likelihood(
     return score_targets(params, config, states, jnp.asarray(batch.targets)).log_likelihood
 
 
+def lower_reference(params: Params, batch: Batch, *, config: DecoderConfig, dtype: Any) -> Any:
+    """The program of a batch, lowered for these arrays or shapes."""
+    return _log_likelihood.lower(params, batch, config=config, dtype=dtype)
+
+
 def reference_values(
     params: Params,
     config: DecoderConfig,
