@@ -1,6 +1,5 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
-import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -25,7 +24,7 @@ from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
 from ._vectors import listed
-from ._weights import present
+from ._weights import present, with_total
 
 
 @runtime_checkable
@@ -257,9 +256,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             y_true: what is right, one entry per row (see the table of the class): a list, tuple,
                 array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
-                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
-                counted on their devices; slices, intervals of sums, scores and metrics of your
-                own gather the rows on the host. None if no metric reads it.
+                are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
+                tokens and scores are counted on their devices, slices and intervals of sums as
+                well; rankings by query, slices and ignored labels of rows in `groups`, intervals of
+                kept rows and metrics of your own gather the rows on the host. None if no metric
+                reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
@@ -311,7 +312,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         check_nan_policy(nan_policy)
-        if slices or groups is not None or weight is not None:
+        if weight is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         own, rows, y_true, y_pred, y_score, groups, slices = present(
             weight,
@@ -339,13 +340,14 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 metrics = {name: m for name, m in metrics.items() if name not in nans}
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         slicings = read_slices(slices or {}, rows)
+        if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
         sections = read_together(metrics, y_true, y_pred, y_score, groups, own)
         columns = (y_true, y_pred)
         result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
         if gone:
             result = replace(result, invalid_count=gone)
-        if own is not None:
-            result = replace(result, metadata={**result.metadata, "total_weight": math.fsum(own)})
+        result = with_total(result, own)
         if nans:
             result, rules = with_nan(result, nans, self._metrics)
             for rule in rules.values():

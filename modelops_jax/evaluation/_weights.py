@@ -1,11 +1,14 @@
 """Weights of rows as a person passes them."""
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ._nan_rows import rows_of
+from ._result import EvaluationResult
 from ._vectors import check_concrete
 
 
@@ -52,6 +55,14 @@ def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
         own, rows = own[kept], len(kept)
         columns = {name: rows_of(column, kept) for name, column in columns.items()}
     return (None if (own == 1).all() else own, rows, *columns.values())
+
+
+def with_total(result: EvaluationResult, weight: np.ndarray | None) -> EvaluationResult:
+    """The result with the weight of all rows, if they have weights."""
+    if weight is None:
+        return result
+    total = {"total_weight": math.fsum(weight)}
+    return dataclasses.replace(result, metadata={**result.metadata, **total})
 
 
 def _check_length(column: Any, name: str, rows: int) -> None:
