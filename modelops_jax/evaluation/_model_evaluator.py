@@ -254,9 +254,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             y_true: what is right, one entry per row (see the table of the class): a list, tuple,
                 array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
-                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
-                counted on their devices; slices, intervals of sums, scores and metrics of your
-                own gather the rows on the host. None if no metric reads it.
+                are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
+                tokens and scores are counted on their devices, slices and intervals of sums as
+                well; rankings by query, slices and ignored labels of rows in `groups`, intervals of
+                kept rows and metrics of your own gather the rows on the host. None if no metric
+                reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
@@ -320,7 +322,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 nans = found.in_values_of(metrics, self.reads_scores)
                 metrics = {name: m for name, m in metrics.items() if name not in nans}
         slicings = read_slices(slices or {}, rows)
-        if slicings or groups is not None:
+        if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
             y_true, y_pred = gathered(y_true), gathered(y_pred)
         sections = read_together(metrics, y_true, y_pred, y_score, groups)
         columns = (y_true, y_pred)
