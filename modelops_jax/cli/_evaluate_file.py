@@ -282,6 +282,7 @@ def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:
         for chunk in read_table(file, kinds):
             yield chunk
             bar.update(work, completed=chunk.done)
+        bar.update(work, completed=1.0)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import modelops_jax.metrics as numeric
 from ._computed import Computed, Confidence
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
+from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 
@@ -187,7 +188,8 @@ class Pair(Evidence):
         for slicing, (*parts,) in zip(slicings, reports.values(), strict=True):
             if without := len(slicing.keys) - len(parts):
                 # The last ones may have rows that are no rows of this pair.
-                parts += without * [numeric.compute(every, self.y_true[:0], self.y_pred[:0])]
+                none = (np.asarray(side[:0]) for side in (self.y_true, self.y_pred))
+                parts += without * [numeric.compute(every, *none)]
             several = []
             of_groups = self._tests_of_groups(bound, slicing, confidence)
             for place, report in enumerate(parts):
@@ -240,7 +242,17 @@ class Pair(Evidence):
         counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(counted, report.states, **confidence.options)
-        if rest:
+        if rest and on_devices(self.y_true, self.y_pred):
+            # They stay there, and the others are as good as absent.
+            assert independent
+            found |= numeric.confidence_intervals(
+                {name: metric for name, metric in rest.items() if metric.no_interval is None},
+                self.y_true,
+                self.y_pred,
+                weight=rows,
+                **confidence.options,
+            )
+        elif rest:
             chosen = np.flatnonzero(rows)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found

@@ -29,6 +29,7 @@ from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
+from ._vectors import listed
 
 
 def compare(
@@ -101,9 +102,14 @@ def compare(
     """
     models = _check(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
+    y_true, groups = listed(y_true), listed(groups)
     wanted = check_confidence(confidence, seed, groups, interval)
     assert wanted is not None
-    said = dict.fromkeys(models) if predictions is None else predictions
+    said = (
+        dict.fromkeys(models)
+        if predictions is None
+        else {model: listed(rows) for model, rows in predictions.items()}
+    )
     scored = dict.fromkeys(models) if scores is None else scores
     # Refuses, and warns of, what an evaluation of each model would.
     results = {}

@@ -13,7 +13,7 @@ from ._builtin import BuiltIn, Computed, compute_together
 from ._call import call_metric
 from ._errors import MetricError, UndefinedMetricWarning, metric_error
 from ._text_functions import exact_match_metric, length_ratio_metric
-from ._vectors import count_rows
+from ._vectors import count_rows, listed
 
 
 class Evaluator:
@@ -67,7 +67,7 @@ class Evaluator:
         """Compute every metric.
 
         Args:
-            predictions: what was predicted, one entry per row: a list, tuple or array.
+            predictions: what was predicted, one entry per row: a list, tuple, array or iterator.
             references: what is right, of the same length. Metrics of texts that take several right
                 texts (BLEU, chrF, ROUGE, SQuAD's) take a list of them as an entry.
 
@@ -84,6 +84,7 @@ class Evaluator:
             UndefinedMetricWarning: a metric has no definition on these rows; the message says
                 which rule gave the value.
         """
+        predictions, references = listed(predictions), listed(references)
         count_rows(predictions, references, ("predictions", "references"))
         built_in = {name: m for name, m in self.metrics.items() if isinstance(m, BuiltIn)}
         outcomes = compute_together(built_in, references, predictions)

@@ -12,7 +12,7 @@ from ._builtin import Computed, Confidence, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
-from ._sharded import count_labels, on_devices
+from ._sharded import CountedLabels, count_labels, on_devices
 from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length, flat_columns
@@ -30,6 +30,7 @@ class LabelPair(Pair):
         kept: which of the rows as they were given these are; None: all.
         left_out: how many rows as they were given these are not.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
+        there: of counted rows that lie on several devices, where they are.
     """
 
     labels: CodedLabels
@@ -38,6 +39,7 @@ class LabelPair(Pair):
     kept: np.ndarray | None = None
     left_out: int = 0
     parts: Any = None
+    there: CountedLabels | None = None
 
     @property
     def ignored(self) -> int:
@@ -65,6 +67,9 @@ class LabelPair(Pair):
     ) -> dict[str, numeric.Interval]:
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
+        if confidence.groups is not None and self.there is not None:
+            rows = RowsThere(self.labels, self.num_classes, there=self.there)
+            return rows.intervals(bound, confidence)
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, **confidence.options)
 
@@ -122,6 +127,10 @@ class LabelPair(Pair):
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
+        if self.there is not None:
+            assert confidence is None or confidence.groups is None
+            parts = [self._parts_there(slicing) for slicing in slicings]
+            return replace(self, there=None, parts=parts).slices(metrics, [], confidence)
         if self.parts is not None:
             return self._slices_of_counts(metrics, confidence)
         if self.kept is not None:
@@ -133,6 +142,27 @@ class LabelPair(Pair):
         if len(self.labels.classes) <= LARGEST_TABLE:
             return Pair.slices(self.tabled, metrics, slicings, confidence)
         return self.slices_one_by_one(metrics, slicings, confidence)
+
+    def _parts_there(self, slicing: Slicing) -> list["LabelPair"]:
+        """The pair of each slice, counted where the rows lie."""
+        assert self.there is not None
+        classes = self.there.labels.classes
+        size = max(2, 1 << (len(classes) - 1).bit_length())
+        table = {"table": numeric.metric("confusion_matrix", num_classes=size)}
+        reports = numeric.compute_slices(table, *self.there.rows, {"": slicing.ids}).slices[""]
+        places = np.array([self.labels.index.get(label, -1) for label in classes], np.int32)
+        found = []
+        for report in reports:
+            counts = np.array(report.values["table"])[: len(classes), : len(classes)]
+            if self.there.ignored is not None:
+                counts[self.there.ignored] = 0
+            true, pred = np.nonzero(counts)
+            codes = {"y_true": places[true], "y_pred": places[pred]}
+            part = LabelPair(CodedLabels(self.labels.classes, codes), counts=counts[true, pred])
+            found.append(part)
+        none = CodedLabels(self.labels.classes, dict.fromkeys(("y_true", "y_pred"), places[:0]))
+        empty = LabelPair(none, counts=np.zeros(0, np.int64))
+        return found + (len(slicing.keys) - len(found)) * [empty]
 
     def _slices_of_counts(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -198,6 +228,21 @@ class LabelPair(Pair):
 
 
 @dataclass(frozen=True)
+class RowsThere(LabelPair):
+    """The rows themselves of a pair that was counted on several devices."""
+
+    @property
+    def y_true(self) -> Any:
+        assert self.there is not None
+        return self.there.rows[0]
+
+    @property
+    def y_pred(self) -> Any:
+        assert self.there is not None
+        return self.there.rows[1]
+
+
+@dataclass(frozen=True)
 class LabelReader:
     """Reads two vectors of labels of one kind and one length.
 
@@ -222,7 +267,9 @@ class LabelReader:
         labels = pair.labels.of_rows(kept)
         if pair.counts is not None:
             left_out = int(pair.counts[~kept].sum())
-            return LabelPair(labels, counts=pair.counts[kept], left_out=left_out)
+            there = None if pair.there is None else replace(pair.there, ignored=ignored)
+            counts = pair.counts[kept]
+            return LabelPair(labels, counts=counts, left_out=left_out, there=there)
         return LabelPair(labels, kept=kept, left_out=int((~kept).sum()))
 
 
@@ -240,8 +287,7 @@ def _read(y_true: Any, y_pred: Any) -> LabelPair:
     if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
         counted = count_labels(y_true, y_pred)
         if counted is not None:
-            labels, counts = counted
-            return LabelPair(labels, counts=counts)
+            return LabelPair(counted.labels, counts=counted.counts, there=counted)
     labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
     check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
     return LabelPair(labels)

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from ._builtin import Pair
@@ -11,6 +12,7 @@ from ._indicators import as_indicators, check_rows
 from ._numbers import as_numbers, refuse_not_finite
 from ._per_class import LARGEST_TABLE
 from ._result import ClassResult
+from ._sharded import as_indicators_there, sets_there
 from ._vectors import check_concrete
 
 # What stands in a matrix for an entry that is as good as absent.
@@ -27,16 +29,16 @@ class LabelSetPair(Pair):
         scored: whether `other` holds scores.
     """
 
-    true: np.ndarray
-    other: np.ndarray
+    true: np.ndarray | jax.Array
+    other: np.ndarray | jax.Array
     scored: bool = False
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.true
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.other
 
     @property
@@ -80,6 +82,10 @@ class LabelSetReader:
                 not finite.
         """
         name = "y_score" if self.scored else "y_pred"
+        if self.ignore_index is None and sets_there(y_true, y_other, scored=self.scored):
+            # What is not finite the metrics refuse.
+            other = y_other if self.scored else as_indicators_there(y_other, name)
+            return LabelSetPair(as_indicators_there(y_true, "y_true"), other, self.scored)
         true, ignored = as_indicators(y_true, "y_true", self.ignore_index)
         seen = None if ignored is None else ~ignored
         if self.scored:

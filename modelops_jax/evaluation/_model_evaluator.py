@@ -1,13 +1,19 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
+
+from modelops_jax.metrics import NanPolicy, check_nan_policy
 
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
+from ._errors import UndefinedMetricWarning
 from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
+from ._nan_rows import NanRows, rows_of, with_nan
 from ._queries import read_queries
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -17,6 +23,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
+from ._vectors import listed
 
 
 @runtime_checkable
@@ -239,15 +246,19 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         groups: Iterable[Any] | None = None,
         seed: int = 0,
         slices: Mapping[str | tuple[str, ...], Any] | None = None,
+        nan_policy: NanPolicy | str = "raise",
     ) -> EvaluationResult:
         """Compute all metrics.
 
         Args:
-            y_true: what is right, one entry per row (see the table of the class).
+            y_true: what is right, one entry per row (see the table of the class): a list, tuple,
+                array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
-                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
-                counted on their devices; slices, intervals of sums, scores and metrics of your
-                own gather the rows on the host. None if no metric reads it.
+                are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
+                tokens and scores are counted on their devices, slices and intervals of sums as
+                well; rankings by query, slices and ignored labels of rows in `groups`, intervals of
+                kept rows and metrics of your own gather the rows on the host. None if no metric
+                reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
@@ -272,6 +283,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 combinations that occur. What CLASSIFICATION means is decided by all rows; a mean
                 over classes is over those that occur in the slice. Metrics of your own have no
                 slices.
+            nan_policy: what becomes of rows that hold nan in a column that is read. "raise"
+                refuses them. "omit" leaves them out of everything and counts them in the result's
+                `invalid_count`. "propagate" makes the metrics nan that read such a row (without
+                slices). Infinite numbers and missing labels are refused in any case.
 
         Returns:
             Values, intervals, the number of rows and what was decided on the way.
@@ -288,14 +303,37 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
+        y_true, y_pred, groups = listed(y_true), listed(y_pred), listed(groups)
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        check_nan_policy(nan_policy)
+        metrics, gone, nans = self._metrics, 0, {}
+        if nan_policy != "raise":
+            found = NanRows.of(y_true, y_pred, y_score, rows)
+            if nan_policy == "omit" and len(found.kept) < rows:
+                kept, gone = found.kept, rows - len(found.kept)
+                y_true, y_pred, y_score, groups, slices = (
+                    rows_of(column, kept) for column in (y_true, y_pred, y_score, groups, slices)
+                )
+                wanted, rows = check_confidence(confidence, seed, groups), len(kept)
+            if nan_policy == "propagate":
+                if slices:
+                    raise ValueError("nan_policy='propagate' has no slices; 'omit' has")
+                nans = found.in_values_of(metrics, self.reads_scores)
+                metrics = {name: m for name, m in metrics.items() if name not in nans}
         slicings = read_slices(slices or {}, rows)
-        if slicings or groups is not None:
+        if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        sections = read_together(self._metrics, y_true, y_pred, y_score, groups)
+        sections = read_together(metrics, y_true, y_pred, y_score, groups)
         columns = (y_true, y_pred)
-        return finish(self.task_type, self._metrics, sections, columns, rows, wanted, slicings)
+        result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
+        if gone:
+            result = replace(result, invalid_count=gone)
+        if nans:
+            result, rules = with_nan(result, nans, self._metrics)
+            for rule in rules.values():
+                warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
+        return result
 
     def stream(self, *, resamples: int = 0, seed: int = 0) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.

@@ -20,7 +20,7 @@ from ._sharded import gathered
 from ._slicing import read_slices
 from ._streamed import running
 from ._task_type import TaskType
-from ._vectors import count_rows
+from ._vectors import count_rows, listed
 
 
 @runtime_checkable
@@ -171,6 +171,7 @@ class EvaluationStream:
             ValueError: two lengths, entries that no definition covers, or groups or slices with
                 some batches only. After an error the stream is as it was before the call.
         """
+        y_true, y_pred, groups = listed(y_true), listed(y_pred), listed(groups)
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         batch = RunningSlices(slicings := read_slices(slices or {}, rows))
         if rows:

@@ -1,6 +1,6 @@
 """What every metric asks of its two arguments first: flat, of one length, of known type."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 import jax.core
@@ -66,6 +66,11 @@ def flat_columns(first: Any, second: Any) -> tuple[Any, Any]:
     if all(len(shape) == 2 and shape[1] == 1 for shape in shapes):
         return np.asarray(first).reshape(-1), np.asarray(second).reshape(-1)
     return first, second
+
+
+def listed(rows: Any) -> Any:
+    """The rows, as a list where they come one at a time (a generator, `map`, `zip`)."""
+    return list(rows) if isinstance(rows, Iterator) else rows
 
 
 def count_rows(first: Any, second: Any, names: tuple[str, str]) -> int:

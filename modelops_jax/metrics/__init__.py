@@ -80,6 +80,8 @@ from ._metric import Metric as Metric
 from ._metric import Outcome as Outcome
 from ._metric_info import LAWS as LAWS
 from ._metric_info import MetricInfo as MetricInfo
+from ._nan_policy import NanPolicy as NanPolicy
+from ._nan_policy import check_nan_policy as check_nan_policy
 from ._ngram_scores import bleu_score as bleu_score
 from ._ngram_scores import chrf_score as chrf_score
 from ._overlap_counts import OverlapMean as OverlapMean

@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ._cell_draws import draw_tables, resample_cells
-from ._compute import compute, numbers
+from ._compute import compute
 from ._counts import Counts
 from ._exact import ExactCount
 from ._finalizers import Mean
+from ._host_columns import numbers
 from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
 from ._kept_draws import resample_kept
 from ._metric import Metric

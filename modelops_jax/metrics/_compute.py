@@ -9,16 +9,17 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from ._groups import check_groups, check_ids
+from ._host_columns import computed_now, numbers, precision_scope
 from ._metric import Metric, raise_invalid
+from ._nan_policy import NanPolicy, check_nan_policy, without_nan
 from ._sharded import Layout, only_rows, row_layout, shared_layout, states_of_shards
 from ._statistic import (
     ARGUMENTS,
@@ -59,6 +60,9 @@ class Report:
     states: Mapping[Statistic, State] = field(repr=False)
     """The concrete state of every statistic, in NumPy."""
 
+    omitted: int = 0
+    """Rows that hold nan and were left out, or made the values nan."""
+
 
 def compute(
     metrics: Mapping[str, Metric],
@@ -67,6 +71,7 @@ def compute(
     *,
     weight: Vector | None = None,
     groups: Vector | None = None,
+    nan_policy: NanPolicy | str = "raise",
 ) -> Report:
     """Compute many metrics in one pass over the rows.
 
@@ -82,6 +87,9 @@ def compute(
         weight: None, a boolean mask or non-negative numbers, shape (n,). A row of weight 0 is as
             good as absent, whatever it holds.
         groups: for metrics of ranked groups, the integer id of each row's group, shape (n,).
+        nan_policy: what becomes of rows in which y_true or y_pred is nan. "raise" refuses them;
+            "omit" leaves them out, as rows of weight 0 are; "propagate" makes every value nan if
+            there is one. The report's `omitted` counts them. Infinite values are no nan.
 
     Arrays whose rows are sharded over a mesh are read where they lie: every device counts its own
     rows, and only states are exchanged (all arguments have to be divided alike). For metrics of
@@ -109,8 +117,19 @@ def compute(
         >>> {name: round(float(value), 4) for name, value in report.values.items()}
         {'accuracy': 0.75, 'f1': 0.7778}
     """
-    statistics = statistics_of(metrics)
-    return report_of(metrics, pass_over(statistics, y_true, y_pred, weight, groups=groups))
+    check_nan_policy(nan_policy)
+    statistics, gone = statistics_of(metrics), 0
+    if nan_policy != "raise":
+        y_true, y_pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
+        weights = None if weight is None else numbers(weight, "weight")
+        check_shapes(*flattened(y_true, y_pred, axes := shared_axes(statistics)), weights, axes)
+        weight, gone = without_nan(y_true, y_pred, weights)
+    found = pass_over(statistics, y_true, y_pred, weight, groups=groups)
+    report = replace(report_of(metrics, found), omitted=gone)
+    if nan_policy == "propagate" and gone:
+        nothing = {name: np.full(np.shape(v), np.nan)[()] for name, v in report.values.items()}
+        return replace(report, values=nothing)
+    return report
 
 
 class Pass(NamedTuple):
@@ -181,45 +200,6 @@ def report_of(metrics: Mapping[str, Metric], found: Pass) -> Report:
         rows=found.rows,
         states=found.states,
     )
-
-
-def numbers(values: Vector | Matrix, name: str) -> Column:
-    """The values in NumPy, or as they are where they live on an accelerator or several devices.
-
-    Raises:
-        TypeError: values that are not numbers or booleans.
-    """
-    stays = isinstance(values, jax.Array) and (
-        row_layout(values) is not None
-        or any(device.platform != "cpu" for device in values.devices())
-    )
-    array: Any = values if stays else np.asarray(values)
-    if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):
-        return array.astype(np.int64)  # an empty list says nothing about what it does not hold
-    kinds = (jnp.floating, jnp.integer, jnp.bool_)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
-        raise TypeError(
-            f"{name} must hold numbers or booleans, not {array.dtype}: encode other labels first"
-        )
-    return array
-
-
-def computed_now() -> contextlib.AbstractContextManager[Any]:
-    """Work on constants inside a user's jitted function is done now, not traced.
-
-    Only there: in this scope each operation of a function that is being traced is compiled too.
-    """
-    traced = isinstance(jax.device_put(np.float32(0)), Tracer)
-    return jax.ensure_compile_time_eval() if traced else contextlib.nullcontext()
-
-
-def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManager[Any]:
-    """64-bit types for the work on these columns, if one of them is an integer or a float64."""
-    wide = any(
-        column is not None and (column.dtype.itemsize == 8 or column.dtype.kind in "iu")
-        for column in columns
-    )
-    return jax.enable_x64(True) if wide else contextlib.nullcontext()
 
 
 def _states(

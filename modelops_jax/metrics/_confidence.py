@@ -12,8 +12,9 @@ from ._bootstrap import (
     count_intervals,
     kept_intervals,
 )
-from ._compute import compute, numbers
+from ._compute import compute
 from ._exact import ExactCount
+from ._host_columns import numbers
 from ._interval import Interval, check_level, check_resamples
 from ._metric import Metric
 from ._proportion import ProportionMethod, interval_of

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.scipy.special import betainc
 
-from ._compute import computed_now, numbers
+from ._host_columns import computed_now, numbers
 from ._row_draws import group_codes
 from ._types import Vector
 

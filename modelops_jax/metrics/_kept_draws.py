@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._compute import computed_now
 from ._draws import GROUP, PARTS, poisson, signs
+from ._host_columns import computed_now
 from ._interval import Resampled
 from ._kept_rows import KeptRows
 from ._metric import Metric

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ._compute import numbers
+from ._host_columns import numbers
 from ._statistic import require_labels
 from ._types import Vector
 

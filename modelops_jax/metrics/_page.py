@@ -15,6 +15,13 @@ and intervals are those of a metric with no other option, and ranges hold with a
 | name | best | range | y_pred | options | statistics | interval | excused |
 |---|---|---|---|---|---|---|---|
 """
+_OF_TEXTS = """
+`modelops_jax.evaluation` counts texts for those of them that take what was counted, and has two
+names more, which are `accuracy_score` of texts: `exact_match` (white space at both ends is left
+aside; one reference a row) and `squad_exact_match` (SQuAD's: also letter case, punctuation and
+articles; any number of references). They are for `ModelEvaluator("text_generation")`,
+`modelops evaluate --task text_generation` and `evaluate_model`.
+"""
 _INTERVALS = {
     "cells": "of its counts",
     "rows": "resampled rows",
@@ -30,7 +37,15 @@ def page() -> str:
     rows = [_row(name, info) for name, info in METRICS.items()]
     reasons = sorted({reason for info in METRICS.values() for reason in info.excused.items()})
     excuses = [f"- {law}: {reason}." for law, reason in reasons]
-    return _HEAD + "\n".join(rows) + "\n\nWhy a metric is excused:\n\n" + "\n".join(excuses) + "\n"
+    return (
+        _HEAD
+        + "\n".join(rows)
+        + "\n"
+        + _OF_TEXTS
+        + "\nWhy a metric is excused:\n\n"
+        + "\n".join(excuses)
+        + "\n"
+    )
 
 
 def _row(name: str, info: MetricInfo) -> str:

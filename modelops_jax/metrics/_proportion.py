@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
 
-from ._compute import computed_now
+from ._host_columns import computed_now
 from ._interval import Interval, check_level, make_interval
 from ._metric import Proportion
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._compute import numbers
+from ._host_columns import numbers
 from ._metric import raise_invalid
 from ._scores import ScoreRows, Scores
 from ._statistic import check_rows

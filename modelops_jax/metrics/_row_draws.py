@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._compute import computed_now, numbers, padded, precision_scope
+from ._compute import padded
 from ._draws import GROUP, PARTS, Draws, add_block, block_rows
+from ._host_columns import computed_now, numbers, precision_scope
 from ._metric import Metric
 from ._pair import Pair
 from ._sharded import Layout, group_codes_of_shards, placed_alike, row_layout, shared_layout

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._compute import computed_now, numbers, padded, precision_scope
+from ._compute import padded
+from ._host_columns import computed_now, numbers, precision_scope
 from ._metric import Metric
 from ._rowwise import RowMean
 from ._slices import compute_slices

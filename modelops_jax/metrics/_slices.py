@@ -7,16 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._compute import (
-    Pass,
-    Report,
-    numbers,
-    pass_over,
-    precision_scope,
-    report_of,
-    statistics_of,
-)
+from ._compute import Pass, Report, pass_over, report_of, statistics_of
 from ._counts import CellStatistic
+from ._host_columns import numbers, precision_scope
 from ._metric import Metric
 from ._segments import segmented, state_of_all, state_of_segment
 from ._sharded import row_layout, rows_by_id, rows_of_id, shared_layout

@@ -12,15 +12,8 @@ import numpy as np
 
 from modelops_jax._state_file import described, read_state, refuse_other, write_state
 
-from ._compute import (
-    Pass,
-    Report,
-    computed_now,
-    identities,
-    pass_over,
-    report_of,
-    statistics_of,
-)
+from ._compute import Pass, Report, identities, pass_over, report_of, statistics_of
+from ._host_columns import computed_now
 from ._kept_rows import KeptRows
 from ._metric import Metric
 from ._statistic import Statistic

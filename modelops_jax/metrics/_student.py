@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax.scipy.special import betainc
 
-from ._compute import computed_now
 from ._finalizers import Mean
+from ._host_columns import computed_now
 from ._metric import Metric, Outcome
 from ._rowwise import Moments, Prepared, RowMean, RowVariance, blocks_of_rows
 from ._statistic import Rows, Statistic

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, Int64, Integer
 
-FORMAT = 1
+# Format 1 marked turns of weight 0 as trained under `train_on = "all"`.
+FORMAT = 2
 TOKENS, TRAINED, OFFSETS, MANIFEST = "tokens.bin", "trained.bin", "offsets.bin", "manifest.json"
 _TYPES = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
 

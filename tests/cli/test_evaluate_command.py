@@ -1,13 +1,16 @@
 """`modelops evaluate`: what it prints where, and with which exit code."""
 
+import functools
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import rich.progress
 from sklearn import metrics as sk
 
+import modelops_jax.data
 from modelops_jax.cli import main
 from modelops_jax.evaluation import ModelEvaluator
 
@@ -196,6 +199,32 @@ def test_several_predictions_are_compared(scored, capsys):
     assert "2 models on 400 rows, all pairs" in capsys.readouterr().out
     assert main(["evaluate", *map(str, asked), "--slice", "p_ham"]) == 1
     assert "--slice needs one --pred" in capsys.readouterr().err
+
+
+def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypatch):
+    """On standard error, up to the whole file; a pipe sees nothing."""
+    path, _, _ = predictions
+    shares = []
+
+    class Watched(rich.progress.Progress):
+        def update(self, task_id, **changes):
+            super().update(task_id, **changes)
+            shares.append(self.tasks[task_id].percentage)
+
+    monkeypatch.setattr("rich.progress.Progress", Watched)
+    assert main(["evaluate", str(path)]) == 0
+    assert path.name not in capsys.readouterr().err
+    shares.clear()
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    in_chunks = functools.partial(modelops_jax.data.read_table, chunk_rows=100)
+    monkeypatch.setattr("modelops_jax.data.read_table", in_chunks)
+    assert main(["evaluate", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert path.name in err
+    assert path.name not in out
+    assert len(shares) == 6
+    assert shares == sorted(shares)
+    assert shares[-1] == 100
 
 
 @pytest.mark.parametrize(

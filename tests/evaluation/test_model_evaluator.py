@@ -1,6 +1,7 @@
 """`ModelEvaluator` and `create_evaluator`: each task's metrics, decisions, intervals, result."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import sklearn.metrics
 from modelops_jax.evaluation import (
     AUCROCMetric,
     EvaluationResult,
+    Evaluator,
     F1Metric,
     Interval,
     MetricValueError,
@@ -19,6 +21,7 @@ from modelops_jax.evaluation import (
     NoIntervalWarning,
     TaskType,
     UndefinedMetricWarning,
+    compare,
     create_evaluator,
 )
 
@@ -361,3 +364,76 @@ def test_result_reads_as_a_table():
     interval = Interval(0.7, 0.9, 0.95, "by hand", 10, 0)
     one = EvaluationResult({"m": 1e-9}, TaskType.RANKING, 1, intervals={"m": interval})
     assert str(one) == "ranking, 1 row\n  m  1e-09  [0.7000, 0.9000] 95 % interval"
+
+
+def test_rows_may_come_one_at_a_time():
+    """Iterators of rows give what lists of them give."""
+    true, pred = ["a", "b", "b"], ["a", "b", "a"]
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"])
+    expected = evaluator.evaluate(true, pred)
+    assert evaluator.evaluate(iter(true), map(str, pred)) == expected
+    stream = evaluator.stream()
+    stream.update((label for label in true), iter(pred))
+    assert stream.result().metrics == expected.metrics
+    assert Evaluator().evaluate(iter(pred), iter(true)) == Evaluator().evaluate(pred, true)
+
+
+@pytest.mark.model
+def test_groups_and_predictions_to_compare_may_come_one_at_a_time():
+    true, pred, ids = ["a", "b", "b"], ["a", "b", "a"], ["x", "x", "y"]
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"])
+    both = compare(iter(true), {"one": iter(pred), "two": iter(true)}, task=evaluator)
+    assert both == compare(true, {"one": pred, "two": true}, task=evaluator)
+    found = evaluator.evaluate(true, pred, confidence=0.9, groups=iter(ids))
+    assert found == evaluator.evaluate(true, pred, confidence=0.9, groups=ids)
+
+
+def test_rows_with_nan_are_omitted_and_counted():
+    """From every column: predictions, scores, slices and groups; the rest is as without them."""
+    random = np.random.default_rng(4)
+    true, score = random.integers(0, 2, 60), random.random(60)
+    pred, half = (score > 0.5).astype(int), np.arange(60) % 2
+    scored = score.copy()
+    scored[[2, 30]] = np.nan
+    keep = ~np.isnan(scored)
+    evaluator = ModelEvaluator("binary", metrics=["accuracy_score", "brier_score_loss"])
+    columns = {"y_true": true, "y_pred": pred, "y_score": scored}
+    given = {**columns, "slices": {"half": half}, "groups": np.arange(60) // 4}
+    with pytest.raises(ValueError, match="y_score has nan at index 2"):
+        evaluator.evaluate(**given)
+    lists = {"y_true": true.tolist(), "y_pred": pred.tolist(), "y_score": scored.tolist()}
+    expected = evaluator.evaluate(
+        true[keep], pred[keep], y_score=score[keep],
+        slices={"half": half[keep]}, groups=given["groups"][keep],
+    )  # fmt: skip
+    for found in (
+        evaluator.evaluate(**given, nan_policy="omit"),
+        evaluator.evaluate(**given | lists, nan_policy="omit"),
+    ):
+        assert (found.sample_count, found.invalid_count) == (58, 2)
+        assert found == replace(expected, invalid_count=2)
+    with pytest.warns(UndefinedMetricWarning, match="brier_score_loss: 2 of its rows hold nan"):
+        found = evaluator.evaluate(**columns, nan_policy="propagate")
+    assert found.metrics["accuracy_score"] == np.mean(true == pred)
+    assert np.isnan(found.metrics["brier_score_loss"])
+    assert found.undefined == {"brier_score_loss": 1}
+    assert list(found.metrics) == ["accuracy_score", "brier_score_loss"]
+    with pytest.raises(ValueError, match="has no slices; 'omit' has"):
+        evaluator.evaluate(**given, nan_policy="propagate")
+    with pytest.raises(ValueError, match="nan_policy must be one of"):
+        evaluator.evaluate(**columns, nan_policy="drop")
+
+
+def test_rows_with_nan_of_several_outputs():
+    """One nan of a row leaves the row out; where all metrics are nan nothing else is computed."""
+    true, pred = np.random.default_rng(5).normal(size=(2, 20, 2))
+    true[4, 1] = np.nan
+    evaluator = ModelEvaluator("regression", metrics=["mean_absolute_error"])
+    found = evaluator.evaluate(true, pred, nan_policy="omit")
+    keep = np.arange(20) != 4
+    error = np.abs(true[keep] - pred[keep]).mean()
+    assert found.metrics["mean_absolute_error"] == pytest.approx(error, abs=1e-12)
+    with pytest.warns(UndefinedMetricWarning, match="1 of its rows hold nan"):
+        found = evaluator.evaluate(true.tolist(), pred.tolist(), nan_policy="propagate")
+    assert np.isnan(found.metrics["mean_absolute_error"])
+    assert found.sample_count == 20

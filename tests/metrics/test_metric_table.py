@@ -103,7 +103,7 @@ def test_unknown_metrics_are_refused_with_the_known_ones():
         ({"average": "macro", "num_classes": 200_000}, "a table of 40,000,000,000 cells"),
         ({"average": "macro"}, "average='macro' needs num_classes"),
         ({"average": None}, "average=None needs num_classes"),
-        ({"zero_division": 0.5}, "zero_division must be 0, 1 or nan, not 0.5"),
+        ({"zero_division": 0.5}, "zero_division must be 0, 1, nan or 'warn', not 0.5"),
         ({"absent": "drop"}, r"absent must be one of .*, not 'drop'"),
         ({"positive_class": 3, "num_classes": 3}, "positive_class must be in 0 to 2"),
         ({"average": "macro", "num_classes": 0}, "num_classes must be at least 1, not 0"),
