@@ -138,9 +138,10 @@ class ResampleStream:
 
 
 def _wide(column: Any) -> np.ndarray:
-    """Floats as float64, in which they are summed whatever they were."""
+    """Floats as float64, in which they are summed whatever they were; booleans as integers."""
     column = np.asarray(column)
-    return column.astype(np.float64) if column.dtype.kind == "f" else column
+    of_kind = {"f": np.float64, "b": np.int8}
+    return column.astype(of_kind.get(column.dtype.kind, column.dtype), copy=False)
 
 
 def _of_rows(state: State, rows: int) -> State:

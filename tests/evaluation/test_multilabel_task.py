@@ -141,6 +141,19 @@ def test_a_stream_keeps_counts_of_labels_and_not_rows(tmp_path):
         stream.update(y_true[:, :3], y_pred[:, :3], y_score=scores[:, :3])
 
 
+def test_a_stream_resamples_labels_as_it_goes():
+    """The intervals of label sets are those of rows drawn again, without a row kept."""
+    y_true, y_pred, _ = scored_rows()
+    stream = ModelEvaluator("multilabel").stream(resamples=1000)
+    stream.update(y_true, y_pred)
+    found = stream.result(confidence=0.9).intervals
+    expected = ModelEvaluator("multilabel").evaluate(y_true, y_pred, confidence=0.9).intervals
+    assert found.keys() == expected.keys()
+    for name, interval in expected.items():
+        assert found[name].low == pytest.approx(interval.low, abs=0.01)
+        assert found[name].high == pytest.approx(interval.high, abs=0.01)
+
+
 def test_ignored_entries_count_nowhere():
     """In counts, scores and streams; beside them anything may be predicted."""
     y_true, y_pred, scores = scored_rows()
