@@ -95,7 +95,9 @@ class LabelPair(Pair):
             outcomes |= {name: _without_interval(one, confidence) for name, one in found.items()}
         averaged = {name: m for name, m in averaged.items() if m.class_by_class}
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
-        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
+        values = values_by_class(
+            sorted(names), self.y_true, self.y_pred, classes, self.counts, self.weight
+        )
         for name, metric in averaged.items():
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
             missing = len(metric.missing(self))
@@ -122,7 +124,13 @@ class LabelPair(Pair):
     def take(self, rows: np.ndarray) -> "LabelPair":
         assert self.counts is None
         codes = {side: column[rows] for side, column in self.labels.codes.items()}
-        return replace(self, labels=CodedLabels(self.labels.classes, codes), kept=None)
+        weight = None if self.weight is None else self.weight[rows]
+        labels = CodedLabels(self.labels.classes, codes)
+        return replace(self, labels=labels, kept=None, weight=weight)
+
+    def weighted(self, weight: np.ndarray) -> "LabelPair":
+        assert self.counts is None
+        return replace(self, weight=weight if self.kept is None else weight[self.kept])
 
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
@@ -199,12 +207,16 @@ class LabelPair(Pair):
         if not 0 < len(classes) <= LARGEST_TABLE:
             return ()
         right = self.y_true == self.y_pred
-        hits = self.rows_by_class(self.y_true[right], right)
+        hits = self.weight_by_class(self.y_true[right], right)
+        true, pred = self.weight_by_class(self.y_true), self.weight_by_class(self.y_pred)
         rows, predicted = self.rows_by_class(self.y_true), self.rows_by_class(self.y_pred)
         ratios = {
-            "precision": hits / np.maximum(predicted, 1),
-            "recall": hits / np.maximum(rows, 1),
-            "f1": 2 * hits / np.maximum(rows + predicted, 1),
+            name: above / np.where(below > 0, below, 1)
+            for name, above, below in (
+                ("precision", hits, pred),
+                ("recall", hits, true),
+                ("f1", 2 * hits, true + pred),
+            )
         }
         return tuple(
             ClassResult(
@@ -220,6 +232,12 @@ class LabelPair(Pair):
         """How many rows each class has among these entries, int64."""
         weights = None if self.counts is None else self.counts[chosen]
         return np.bincount(codes, weights, len(self.labels.classes)).astype(np.int64)
+
+    def weight_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
+        """The weight of the rows that each class has among these entries, float64."""
+        weights = self.counts if self.weight is None else self.weight
+        weights = None if weights is None else weights[chosen]
+        return np.bincount(codes, weights, len(self.labels.classes)).astype(np.float64)
 
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
         """The classes that do not occur in `"y_true"` or `"y_pred"`."""

@@ -57,7 +57,9 @@ class LabelSetPair(Pair):
             return ()
         true, seen = self.true == 1, self.true != IGNORED
         outcomes = (~true & ~self.other, ~true & self.other, true & ~self.other, true & self.other)
-        return of_each_label([(outcome & seen).sum(axis=0) for outcome in outcomes])
+        counted = [outcome & seen for outcome in outcomes]
+        weighed = None if self.weight is None else [self.weight @ outcome for outcome in counted]
+        return of_each_label([outcome.sum(axis=0) for outcome in counted], weighed)
 
 
 @dataclass(frozen=True)
@@ -127,20 +129,27 @@ def as_scores(values: Any, name: str) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, 0))
 
 
-def of_each_label(counts: Any) -> tuple[ClassResult, ...]:
+def of_each_label(counts: Any, weighed: Any = None) -> tuple[ClassResult, ...]:
     """What there is to say about each label; nothing of more labels than are listed.
 
     Args:
         counts: rows of each label by (is it true, is it predicted), in the order 00 01 10 11.
+        weighed: the weight of these rows; None: each counts once.
     """
     _, alarms, misses, hits = (np.asarray(outcome, np.float64) for outcome in counts)
     if not 0 < len(hits) <= LARGEST_TABLE:
         return ()
     rows, predicted = misses + hits, alarms + hits
+    _, alarms, misses, hits = (
+        np.asarray(c, np.float64) for c in (counts if weighed is None else weighed)
+    )
     ratios = {
-        "precision": hits / np.maximum(predicted, 1),
-        "recall": hits / np.maximum(rows, 1),
-        "f1": 2 * hits / np.maximum(rows + predicted, 1),
+        name: above / np.where(below > 0, below, 1)
+        for name, above, below in (
+            ("precision", hits, alarms + hits),
+            ("recall", hits, misses + hits),
+            ("f1", 2 * hits, misses + alarms + 2 * hits),
+        )
     }
     return tuple(
         ClassResult(
