@@ -26,6 +26,7 @@ class Columns:
         scores: `COLUMN`, of the positive class, or a `LABEL=COLUMN` for every class.
         slices: what to compute the metrics by; several names of one entry are crossed.
         group: ids of rows that belong together, of rankings the query of each row.
+        weight: of each row.
     """
 
     true: str
@@ -33,6 +34,7 @@ class Columns:
     scores: Sequence[str] = ()
     slices: Sequence[tuple[str, ...]] = ()
     group: str | None = None
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         by_class = [name for name in self.scores if "=" in name]
@@ -63,6 +65,7 @@ class Columns:
         wanted = [
             *((name, pred) for name in preds),
             *((name, "number") for name in self._score_columns.values()),
+            *((name, "number") for name in ([self.weight] if self.weight else [])),
             *((name, "label") for name in (*self.sliced, *([self.group] if self.group else []))),
         ]
         for name, kind in wanted:

@@ -117,6 +117,12 @@ def evaluate(
             "row belongs to."
         ),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column of the weight of each row, a number of at least 0."
+        ),
+    ] = None,
     ci: Annotated[
         float | None, typer.Option(help="Level of confidence intervals, 0.95 say.")
     ] = None,
@@ -176,10 +182,10 @@ def evaluate(
     """Compute the metrics of a file of predictions, of any size, or of a model's answers.
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
-    of slices), other than for comparisons, groups, multilabel metrics, exact AUROC and average
-    precision, medians, ranks, a maximum by slice, and intervals of means by slice or by BCa, which
-    need all rows at once. Bad rows are listed with their lines and fail the command, unless
-    --allow-bad-rows leaves them out.
+    of slices), other than for comparisons, groups, weights, multilabel metrics, exact AUROC and
+    average precision, medians, ranks, a maximum by slice, and intervals of means by slice or by
+    BCa, which need all rows at once. Bad rows are listed with their lines and fail the command,
+    unless --allow-bad-rows leaves them out.
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and
@@ -194,7 +200,7 @@ def evaluate(
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
-            ("--ignore", ignore), ("--baseline", baseline),
+            ("--ignore", ignore), ("--baseline", baseline), ("--weight", weight),
         ):  # fmt: skip
             if given:
                 raise ValueError(f"{option} is for a file of predictions, not for --model")
@@ -222,7 +228,7 @@ def evaluate(
     asked = FileEvaluation(
         file=file,
         task=str(task or Task.CLASSIFICATION),
-        columns=Columns(true, pred or ["y_pred"], score or [], crossed, group),
+        columns=Columns(true, pred or ["y_pred"], score or [], crossed, group, weight),
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
         ignore=ignore,

@@ -211,6 +211,7 @@ class _Rows:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
         settings["groups"] = cells[columns.group] if columns.group else None
+        settings["weight"] = cells[columns.weight] if columns.weight else None
         if len(columns.preds) > 1:
             predictions = {name: cells[name] for name in columns.preds}
             level = 0.95 if asked.confidence is None else asked.confidence
@@ -238,7 +239,7 @@ class _Rows:
         resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
-        if not (columns.group or len(columns.preds) > 1 or needs_rows):
+        if not (columns.group or columns.weight or len(columns.preds) > 1 or needs_rows):
             resamples = (asked.resamples or _RESAMPLES) if resampled else 0
             self.stream = self._evaluator.stream(resamples=resamples, seed=asked.seed)
         drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)

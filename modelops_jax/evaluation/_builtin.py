@@ -9,6 +9,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import jax
@@ -19,11 +20,14 @@ import modelops_jax.metrics as numeric
 from ._computed import Computed, Confidence
 from ._errors import UndefinedMetricWarning
 from ._result import ClassResult
+from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 
-# Why the interval of a sketch has none for rows in groups.
-NEEDS_ROWS = "its formula is for independent rows, and a sketch keeps none to resample"
+# Why a sketch has no interval of rows in groups or of weighted rows.
+NEEDS_ROWS = (
+    "its formula is for independent rows of one weight, and a sketch keeps none to resample"
+)
 
 
 class Evidence(abc.ABC):
@@ -121,8 +125,12 @@ class Evidence(abc.ABC):
         return Computed(value, rule, facts=metric.facts(self), undefined=1)
 
 
+@dataclass(frozen=True)
 class Pair(Evidence):
     """Both arguments, read and checked, as the numbers a pass takes."""
+
+    weight: np.ndarray | None = field(default=None, kw_only=True)
+    """Of each row, positive; None: each counts once."""
 
     @property
     @abc.abstractmethod
@@ -138,12 +146,16 @@ class Pair(Evidence):
     def rows(self) -> int:
         return len(self.y_true)
 
+    def weighted(self, weight: np.ndarray) -> "Pair":
+        """The same rows with weights, one for each row that was read."""
+        return dataclasses.replace(self, weight=weight)
+
     def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
         """The same rows as these metrics can share them."""
         return self
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
-        return numeric.compute(bound, self.y_true, self.y_pred)
+        return numeric.compute(bound, self.y_true, self.y_pred, weight=self.weight)
 
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
@@ -151,7 +163,7 @@ class Pair(Evidence):
         if confidence is None:
             return {}
         # A closed formula is for independent rows; of kept rows there is another way.
-        independent = confidence.groups is None
+        independent = confidence.groups is None and self.weight is None
         resampled = {
             name: metric
             for name, metric in bound.items()
@@ -164,6 +176,7 @@ class Pair(Evidence):
             resampled,
             self.y_true,
             self.y_pred,
+            weight=self.weight,
             groups=confidence.groups,
             **confidence.options,
         )
@@ -180,21 +193,27 @@ class Pair(Evidence):
     ) -> list[list[dict[str, SliceOutcome]]]:
         bound = {name: metric.bind(self) for name, metric in metrics.items()}
         ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
-        tested = confidence is not None and confidence.groups is None
+        alike = self.weight is None
+        tested = alike and confidence is not None and confidence.groups is None
         every = with_moments(bound) if tested else bound
-        reports = numeric.compute_slices(every, self.y_true, self.y_pred, ids).slices
+        reports = numeric.compute_slices(
+            every, self.y_true, self.y_pred, ids, weight=self.weight
+        ).slices
         found = []
         for slicing, (*parts,) in zip(slicings, reports.values(), strict=True):
             if without := len(slicing.keys) - len(parts):
                 # The last ones may have rows that are no rows of this pair.
-                parts += without * [numeric.compute(every, self.y_true[:0], self.y_pred[:0])]
+                none = (np.asarray(side[:0]) for side in (self.y_true, self.y_pred))
+                parts += without * [numeric.compute(every, *none)]
             several = []
             of_groups = self._tests_of_groups(bound, slicing, confidence)
             for place, report in enumerate(parts):
                 intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
                 p_values = {name: values[place] for name, values in of_groups.items()}
                 several.append(
-                    slice_outcomes(bound, every, report, intervals, confidence, p_values)
+                    slice_outcomes(
+                        bound, every, report, intervals, confidence if alike else None, p_values
+                    )
                 )
             found.append(several)
         return found
@@ -206,8 +225,13 @@ class Pair(Evidence):
         if confidence is None or confidence.groups is None:
             return {}
         ratios = {n: numeric.row_ratios(m, self.y_true, self.y_pred) for n, m in bound.items()}
+        weight = self.weight
         return {
-            name: numeric.grouped_slice_tests(slicing.ids, confidence.groups, *ratio)
+            name: numeric.grouped_slice_tests(
+                slicing.ids,
+                confidence.groups,
+                *(ratio if weight is None else (weight * np.asarray(side) for side in ratio)),
+            )
             for name, ratio in ratios.items()
             if ratio is not None
         }
@@ -236,11 +260,21 @@ class Pair(Evidence):
         """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
-        independent = confidence.groups is None
+        independent = confidence.groups is None and self.weight is None
         counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(counted, report.states, **confidence.options)
-        if rest:
+        if rest and on_devices(self.y_true, self.y_pred):
+            # They stay there, and the others are as good as absent.
+            assert independent
+            found |= numeric.confidence_intervals(
+                {name: metric for name, metric in rest.items() if metric.no_interval is None},
+                self.y_true,
+                self.y_pred,
+                weight=rows,
+                **confidence.options,
+            )
+        elif rest:
             chosen = np.flatnonzero(rows)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found

@@ -4,12 +4,14 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ._builtin import Computed, Confidence, Pair
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
+from ._sharded import labels_there
 from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent.
@@ -45,7 +47,7 @@ class ClassScorePair(Pair):
 
     @property
     def rows(self) -> int:
-        return int(np.count_nonzero(self.true != IGNORED))
+        return int((self.true != IGNORED).sum())
 
     @property
     def present(self) -> "ClassScorePair":
@@ -87,6 +89,9 @@ class ClassScoreReader:
         """
         if isinstance(y_score, Mapping):
             return self._by_label(y_true, y_score)
+        there = labels_there(y_true, y_score)
+        if there is not None:
+            return self._there(there, y_score)
         y_true, y_score = flat_columns(y_true, y_score)
         if np.ndim(y_score) == 2:
             width = np.shape(y_score)[1]
@@ -107,6 +112,32 @@ class ClassScoreReader:
             positive_class=self.positive_class,
         )
 
+    def _there(self, labels: CodedLabels, scores: Any) -> ClassScorePair:
+        """The pair of rows that stay on their devices; what is not finite the metrics refuse."""
+        classes = tuple(label for label in labels.classes if label != self.ignore_index)
+        if self.ignore_index is None:
+            classes = labels.classes
+        check_same_length(labels.codes["y_true"], scores, ("y_true", "y_score"))
+
+        def placed(places: Mapping[Hashable, int]) -> Any:
+            """The position of each row's label, -1 of the one to ignore."""
+            of_code = [places[c] if c in classes else IGNORED for c in labels.classes]
+            return jnp.asarray(np.array(of_code, np.int32))[labels.codes["y_true"]]
+
+        if scores.ndim == 2:
+            columns = tuple(range(scores.shape[1]))
+            _refuse_missing(classes, columns)
+            of_column = {label: columns.index(label) for label in classes}
+            return ClassScorePair(placed(of_column), scores, columns, classes)
+        own = placed({label: place for place, label in enumerate(classes)})
+        read = CodedLabels(classes, {"y_true": own})
+        if self.positive_class is None:
+            positive = ScoreReader(None).pair(read, scores).positive
+        else:
+            positive = own == read.index.get(self.positive_class, len(classes))
+        true: Any = jnp.where(own == IGNORED, jnp.int32(IGNORED), positive.astype(jnp.int32))
+        return ClassScorePair(true, scores, None, classes, self.positive_class)
+
     def _read_labels(self, y_true: Any) -> tuple[CodedLabels, np.ndarray]:
         """The labels of the rows that are not to be ignored, and which rows these are."""
         labels = encode_labels({"y_true": y_true})
@@ -119,13 +150,7 @@ class ClassScoreReader:
     def _by_label(self, y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:
         labels, present = self._read_labels(y_true)
         places = {label: place for place, label in enumerate(y_score)}
-        missing = tuple(label for label in labels.classes if label not in places)
-        if missing:
-            raise ValueError(
-                f"y_score has scores of the classes {shorten(tuple(places))}, and y_true has "
-                f"{shorten(missing)} as well; expected scores of every class (of names: a dict of "
-                "class -> scores)"
-            )
+        _refuse_missing(labels.classes, tuple(places))
         columns = []
         for label, column in y_score.items():
             name = f"y_score[{label!r}]"
@@ -145,6 +170,17 @@ def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ..
     """
     if positive_class is not None:
         CodedLabels(labels, {}).position(positive_class)
+
+
+def _refuse_missing(labels: tuple[Hashable, ...], columns: tuple[Hashable, ...]) -> None:
+    """Refuse labels that have no scores (ValueError)."""
+    missing = tuple(label for label in labels if label not in columns)
+    if missing:
+        raise ValueError(
+            f"y_score has scores of the classes {shorten(columns)}, and y_true has "
+            f"{shorten(missing)} as well; expected scores of every class (of names: a dict of "
+            "class -> scores)"
+        )
 
 
 def _placed(codes: np.ndarray, present: np.ndarray) -> np.ndarray:

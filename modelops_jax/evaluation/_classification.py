@@ -131,7 +131,7 @@ class _ClassRatio(_LabelMetric):
         values = np.array(values)
         values[[pair.labels.index[label] for label in self.missing(pair)]] = self.zero_division
         macro = self.decided(pair.labels) == "macro"
-        weight = np.ones(len(values)) if macro else pair.rows_by_class(pair.y_true)
+        weight = np.ones(len(values)) if macro else pair.weight_by_class(pair.y_true)
         some = ~np.isnan(values)
         total = math.fsum(weight[some])
         return math.fsum((weight * values)[some]) / total if total else self.zero_division

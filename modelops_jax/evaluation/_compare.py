@@ -30,6 +30,7 @@ from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
 from ._task_type import TaskType
 from ._vectors import listed
+from ._weights import present
 
 
 def compare(
@@ -37,6 +38,7 @@ def compare(
     predictions: Mapping[str, Iterable[Any]] | None,
     *,
     scores: Mapping[str, Any] | None = None,
+    weight: Iterable[Any] | None = None,
     task: TaskType | str | ModelEvaluator,
     baseline: str | None = None,
     groups: Iterable[Any] | None = None,
@@ -60,6 +62,8 @@ def compare(
         predictions: by model what it predicted, of the same length. None if no metric reads it.
         scores: by model the `y_score` of `ModelEvaluator.evaluate`, for metrics that read it; of
             several classes the same classes for all models.
+        weight: of each row, as for `ModelEvaluator.evaluate`; weighted rows are resampled and
+            swapped as they are.
         task: the task, its name, or an evaluator whose metrics to compare by.
         baseline: the model to compare all others with; None: all with all.
         groups: an id for every row: rows of one id (of one user, one document) may depend on each
@@ -102,7 +106,7 @@ def compare(
     """
     models = _check(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
-    y_true, groups = listed(y_true), listed(groups)
+    y_true, groups, weight = listed(y_true), listed(groups), listed(weight)
     wanted = check_confidence(confidence, seed, groups, interval)
     assert wanted is not None
     said = (
@@ -111,13 +115,23 @@ def compare(
         else {model: listed(rows) for model, rows in predictions.items()}
     )
     scored = dict.fromkeys(models) if scores is None else scores
+    truth: Any = y_true
+    own, _, y_true, said, scored, groups = present(
+        weight,
+        0 if weight is None else len(truth),
+        y_true=truth,
+        predictions=said,
+        scores=scored,
+        groups=groups,
+    )
+    wanted = replace(wanted, groups=groups)
     # Refuses, and warns of, what an evaluation of each model would.
     results = {}
     for name in models:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             results[name] = evaluator.evaluate(
-                y_true, said[name], y_score=scored[name], groups=groups
+                y_true, said[name], y_score=scored[name], weight=own, groups=groups
             )
         for one in caught:
             warnings.warn(f"{name}: {one.message}", one.category, stacklevel=2)
@@ -137,7 +151,8 @@ def compare(
         if read is read_queries:
             second = ByQuery(second, _end_to_end([groups] * len(models)))
         joint = read(_end_to_end([y_true] * len(models)), second)
-        bound, refused = _bind(joint.for_all(members), members, groups is not None)
+        unlike = groups is not None or own is not None
+        bound, refused = _bind(joint.for_all(members), members, unlike)
         reasons |= refused
         true, predicted = (
             column.reshape(len(models), len(column) // len(models), *column.shape[1:])
@@ -148,6 +163,7 @@ def compare(
             dict(zip(models, predicted, strict=True)),
             _of_one_model(joint, wanted, true.shape[1]),
             n_resamples,
+            _first_weights(joint, own, len(models), true.shape[1]),
         )
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:
@@ -250,6 +266,17 @@ def _of_one_model(joint: Pair, wanted: Confidence, rows: int) -> Confidence:
     return wanted.of(np.flatnonzero(kept[:each]))
 
 
+def _first_weights(
+    joint: Pair, weight: np.ndarray | None, models: int, rows: int
+) -> np.ndarray | None:
+    """The weights of the rows of a model."""
+    if weight is None:
+        return None
+    of_all = joint.weighted(np.tile(weight, models)).weight
+    assert of_all is not None
+    return of_all[:rows]
+
+
 @dataclass(frozen=True)
 class _Sample:
     """What all models saw, and what each said, as numbers.
@@ -261,6 +288,7 @@ class _Sample:
     predicted: Mapping[str, np.ndarray]
     confidence: Confidence
     n_resamples: int
+    weight: np.ndarray | None
 
     def compare(
         self,
@@ -276,7 +304,9 @@ class _Sample:
         ranked = any(metric.resampling == "groups" for metric in bound.values())
         queries = groups if ranked else None
         values = {
-            model: numeric.compute(bound, self.true[model], pred, groups=queries).values
+            model: numeric.compute(
+                bound, self.true[model], pred, weight=self.weight, groups=queries
+            ).values
             for model, pred in self.predicted.items()
         }
         intervals = {
@@ -284,6 +314,7 @@ class _Sample:
                 bound,
                 self.true[model],
                 pred,
+                weight=self.weight,
                 groups=groups,
                 **self.confidence.options,
             )
@@ -292,10 +323,11 @@ class _Sample:
         one_true, *others = self.true.values()
         all_alike = all(np.array_equal(one_true, other) for other in others)
         drawn = numeric.paired_differences(
-            {n: m for n, m in bound.items() if m.resampling != "closed" or groups is not None},
+            {n: m for n, m in bound.items() if m.resampling != "closed" or not self._alike},
             one_true if all_alike else self.true,
             self.predicted,
             pairs=pairs,
+            weight=self.weight,
             groups=groups,
             level=level,
             method="bca" if self.confidence.method == "bca" else "percentile",
@@ -324,6 +356,11 @@ class _Sample:
             )
         return found
 
+    @property
+    def _alike(self) -> bool:
+        """Whether rows are independent, and count once each."""
+        return self.confidence.groups is None and self.weight is None
+
     def _test(
         self, metric: numeric.Metric, pair: tuple[str, str], drawn: numeric.Difference | None
     ) -> PairComparison:
@@ -340,7 +377,7 @@ class _Sample:
                 *pair, area.difference, interval, area.p_value, math.nan, "DeLong", False
             )
         p_value, test = float(drawn.p_value), "permutation"
-        if metric.name == "accuracy_score" and self.confidence.groups is None:
+        if metric.name == "accuracy_score" and self._alike:
             right = [_right(true, predicted) for predicted in (first, second)]
             p_value = numeric.mcnemar_test(np.ones(len(true), bool), *right).p_value
             test = "McNemar (mid-p)"

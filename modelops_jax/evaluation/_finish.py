@@ -10,7 +10,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Computed, Confidence, Evidence, by_reader
+from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, Reader, by_reader
 from ._call import call_metric
 from ._errors import NoIntervalWarning, UndefinedMetricWarning
 from ._labels import encode_labels, shorten
@@ -62,9 +62,21 @@ class Group:
 
 
 def read_together(
-    metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score: Any, groups: Any
+    metrics: Mapping[str, Any],
+    y_true: Any,
+    y_pred: Any,
+    y_score: Any,
+    groups: Any,
+    weight: np.ndarray | None = None,
 ) -> list[Group]:
-    """The built-in ones among these metrics, by what they read of the rows."""
+    """The built-in ones among these metrics, by what they read of the rows.
+
+    Raises:
+        ValueError: weights for metrics of a caller's own.
+    """
+    own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
+    if weight is not None and own:
+        raise ValueError(f"{', '.join(own)}: metrics of your own take no weight other than 0 and 1")
     built_in = {name: m for name, m in metrics.items() if isinstance(m, BuiltIn)}
     scores = y_pred if y_score is None else y_score
     found = []
@@ -72,8 +84,13 @@ def read_together(
         second = scores if reads_scores(read) else y_pred
         if read is read_queries:
             second = ByQuery(y_pred, groups)
-        found.append(Group(members, functools.partial(read, y_true, second)))
+        found.append(Group(members, functools.partial(_read, read, y_true, second, weight)))
     return found
+
+
+def _read(read: Reader, y_true: Any, second: Any, weight: np.ndarray | None) -> Pair:
+    pair = read(y_true, second)
+    return pair if weight is None else pair.weighted(weight)
 
 
 def finish(

@@ -12,7 +12,7 @@ from ._builtin import Computed, Confidence, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
-from ._sharded import count_labels, on_devices
+from ._sharded import CountedLabels, count_labels, on_devices
 from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length, flat_columns
@@ -30,6 +30,7 @@ class LabelPair(Pair):
         kept: which of the rows as they were given these are; None: all.
         left_out: how many rows as they were given these are not.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
+        there: of counted rows that lie on several devices, where they are.
     """
 
     labels: CodedLabels
@@ -38,6 +39,7 @@ class LabelPair(Pair):
     kept: np.ndarray | None = None
     left_out: int = 0
     parts: Any = None
+    there: CountedLabels | None = None
 
     @property
     def ignored(self) -> int:
@@ -65,6 +67,9 @@ class LabelPair(Pair):
     ) -> dict[str, numeric.Interval]:
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
+        if confidence.groups is not None and self.there is not None:
+            rows = RowsThere(self.labels, self.num_classes, there=self.there)
+            return rows.intervals(bound, confidence)
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, **confidence.options)
 
@@ -90,7 +95,9 @@ class LabelPair(Pair):
             outcomes |= {name: _without_interval(one, confidence) for name, one in found.items()}
         averaged = {name: m for name, m in averaged.items() if m.class_by_class}
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
-        values = values_by_class(sorted(names), self.y_true, self.y_pred, classes, self.counts)
+        values = values_by_class(
+            sorted(names), self.y_true, self.y_pred, classes, self.counts, self.weight
+        )
         for name, metric in averaged.items():
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
             missing = len(metric.missing(self))
@@ -117,11 +124,21 @@ class LabelPair(Pair):
     def take(self, rows: np.ndarray) -> "LabelPair":
         assert self.counts is None
         codes = {side: column[rows] for side, column in self.labels.codes.items()}
-        return replace(self, labels=CodedLabels(self.labels.classes, codes), kept=None)
+        weight = None if self.weight is None else self.weight[rows]
+        labels = CodedLabels(self.labels.classes, codes)
+        return replace(self, labels=labels, kept=None, weight=weight)
+
+    def weighted(self, weight: np.ndarray) -> "LabelPair":
+        assert self.counts is None
+        return replace(self, weight=weight if self.kept is None else weight[self.kept])
 
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
+        if self.there is not None:
+            assert confidence is None or confidence.groups is None
+            parts = [self._parts_there(slicing) for slicing in slicings]
+            return replace(self, there=None, parts=parts).slices(metrics, [], confidence)
         if self.parts is not None:
             return self._slices_of_counts(metrics, confidence)
         if self.kept is not None:
@@ -133,6 +150,27 @@ class LabelPair(Pair):
         if len(self.labels.classes) <= LARGEST_TABLE:
             return Pair.slices(self.tabled, metrics, slicings, confidence)
         return self.slices_one_by_one(metrics, slicings, confidence)
+
+    def _parts_there(self, slicing: Slicing) -> list["LabelPair"]:
+        """The pair of each slice, counted where the rows lie."""
+        assert self.there is not None
+        classes = self.there.labels.classes
+        size = max(2, 1 << (len(classes) - 1).bit_length())
+        table = {"table": numeric.metric("confusion_matrix", num_classes=size)}
+        reports = numeric.compute_slices(table, *self.there.rows, {"": slicing.ids}).slices[""]
+        places = np.array([self.labels.index.get(label, -1) for label in classes], np.int32)
+        found = []
+        for report in reports:
+            counts = np.array(report.values["table"])[: len(classes), : len(classes)]
+            if self.there.ignored is not None:
+                counts[self.there.ignored] = 0
+            true, pred = np.nonzero(counts)
+            codes = {"y_true": places[true], "y_pred": places[pred]}
+            part = LabelPair(CodedLabels(self.labels.classes, codes), counts=counts[true, pred])
+            found.append(part)
+        none = CodedLabels(self.labels.classes, dict.fromkeys(("y_true", "y_pred"), places[:0]))
+        empty = LabelPair(none, counts=np.zeros(0, np.int64))
+        return found + (len(slicing.keys) - len(found)) * [empty]
 
     def _slices_of_counts(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -169,12 +207,16 @@ class LabelPair(Pair):
         if not 0 < len(classes) <= LARGEST_TABLE:
             return ()
         right = self.y_true == self.y_pred
-        hits = self.rows_by_class(self.y_true[right], right)
+        hits = self.weight_by_class(self.y_true[right], right)
+        true, pred = self.weight_by_class(self.y_true), self.weight_by_class(self.y_pred)
         rows, predicted = self.rows_by_class(self.y_true), self.rows_by_class(self.y_pred)
         ratios = {
-            "precision": hits / np.maximum(predicted, 1),
-            "recall": hits / np.maximum(rows, 1),
-            "f1": 2 * hits / np.maximum(rows + predicted, 1),
+            name: above / np.where(below > 0, below, 1)
+            for name, above, below in (
+                ("precision", hits, pred),
+                ("recall", hits, true),
+                ("f1", 2 * hits, true + pred),
+            )
         }
         return tuple(
             ClassResult(
@@ -191,10 +233,31 @@ class LabelPair(Pair):
         weights = None if self.counts is None else self.counts[chosen]
         return np.bincount(codes, weights, len(self.labels.classes)).astype(np.int64)
 
+    def weight_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
+        """The weight of the rows that each class has among these entries, float64."""
+        weights = self.counts if self.weight is None else self.weight
+        weights = None if weights is None else weights[chosen]
+        return np.bincount(codes, weights, len(self.labels.classes)).astype(np.float64)
+
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
         """The classes that do not occur in `"y_true"` or `"y_pred"`."""
         rows = self.rows_by_class(self.labels.codes[side])
         return tuple(self.labels.classes[place] for place in np.flatnonzero(rows == 0))
+
+
+@dataclass(frozen=True)
+class RowsThere(LabelPair):
+    """The rows themselves of a pair that was counted on several devices."""
+
+    @property
+    def y_true(self) -> Any:
+        assert self.there is not None
+        return self.there.rows[0]
+
+    @property
+    def y_pred(self) -> Any:
+        assert self.there is not None
+        return self.there.rows[1]
 
 
 @dataclass(frozen=True)
@@ -222,7 +285,9 @@ class LabelReader:
         labels = pair.labels.of_rows(kept)
         if pair.counts is not None:
             left_out = int(pair.counts[~kept].sum())
-            return LabelPair(labels, counts=pair.counts[kept], left_out=left_out)
+            there = None if pair.there is None else replace(pair.there, ignored=ignored)
+            counts = pair.counts[kept]
+            return LabelPair(labels, counts=counts, left_out=left_out, there=there)
         return LabelPair(labels, kept=kept, left_out=int((~kept).sum()))
 
 
@@ -240,8 +305,7 @@ def _read(y_true: Any, y_pred: Any) -> LabelPair:
     if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
         counted = count_labels(y_true, y_pred)
         if counted is not None:
-            labels, counts = counted
-            return LabelPair(labels, counts=counts)
+            return LabelPair(counted.labels, counts=counted.counts, there=counted)
     labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
     check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
     return LabelPair(labels)

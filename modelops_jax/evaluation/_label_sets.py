@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from ._builtin import Pair
@@ -11,6 +12,7 @@ from ._indicators import as_indicators, check_rows
 from ._numbers import as_numbers, refuse_not_finite
 from ._per_class import LARGEST_TABLE
 from ._result import ClassResult
+from ._sharded import as_indicators_there, sets_there
 from ._vectors import check_concrete
 
 # What stands in a matrix for an entry that is as good as absent.
@@ -27,16 +29,16 @@ class LabelSetPair(Pair):
         scored: whether `other` holds scores.
     """
 
-    true: np.ndarray
-    other: np.ndarray
+    true: np.ndarray | jax.Array
+    other: np.ndarray | jax.Array
     scored: bool = False
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.true
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.other
 
     @property
@@ -55,7 +57,9 @@ class LabelSetPair(Pair):
             return ()
         true, seen = self.true == 1, self.true != IGNORED
         outcomes = (~true & ~self.other, ~true & self.other, true & ~self.other, true & self.other)
-        return of_each_label([(outcome & seen).sum(axis=0) for outcome in outcomes])
+        counted = [outcome & seen for outcome in outcomes]
+        weighed = None if self.weight is None else [self.weight @ outcome for outcome in counted]
+        return of_each_label([outcome.sum(axis=0) for outcome in counted], weighed)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,10 @@ class LabelSetReader:
                 not finite.
         """
         name = "y_score" if self.scored else "y_pred"
+        if self.ignore_index is None and sets_there(y_true, y_other, scored=self.scored):
+            # What is not finite the metrics refuse.
+            other = y_other if self.scored else as_indicators_there(y_other, name)
+            return LabelSetPair(as_indicators_there(y_true, "y_true"), other, self.scored)
         true, ignored = as_indicators(y_true, "y_true", self.ignore_index)
         seen = None if ignored is None else ~ignored
         if self.scored:
@@ -121,20 +129,27 @@ def as_scores(values: Any, name: str) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, 0))
 
 
-def of_each_label(counts: Any) -> tuple[ClassResult, ...]:
+def of_each_label(counts: Any, weighed: Any = None) -> tuple[ClassResult, ...]:
     """What there is to say about each label; nothing of more labels than are listed.
 
     Args:
         counts: rows of each label by (is it true, is it predicted), in the order 00 01 10 11.
+        weighed: the weight of these rows; None: each counts once.
     """
     _, alarms, misses, hits = (np.asarray(outcome, np.float64) for outcome in counts)
     if not 0 < len(hits) <= LARGEST_TABLE:
         return ()
     rows, predicted = misses + hits, alarms + hits
+    _, alarms, misses, hits = (
+        np.asarray(c, np.float64) for c in (counts if weighed is None else weighed)
+    )
     ratios = {
-        "precision": hits / np.maximum(predicted, 1),
-        "recall": hits / np.maximum(rows, 1),
-        "f1": 2 * hits / np.maximum(rows + predicted, 1),
+        name: above / np.where(below > 0, below, 1)
+        for name, above, below in (
+            ("precision", hits, alarms + hits),
+            ("recall", hits, misses + hits),
+            ("f1", 2 * hits, misses + alarms + 2 * hits),
+        )
     }
     return tuple(
         ClassResult(

@@ -24,6 +24,7 @@ from ._stream import EvaluationStream, check_columns, names_of_scored
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
 from ._vectors import listed
+from ._weights import present, with_total
 
 
 @runtime_checkable
@@ -240,6 +241,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         y_pred: Iterable[Any] | None,
         *,
         y_score: Any = None,
+        weight: Iterable[Any] | None = None,
         confidence: float | int | None = None,
         interval: str = "auto",
         n_resamples: int = 1000,
@@ -254,14 +256,20 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             y_true: what is right, one entry per row (see the table of the class): a list, tuple,
                 array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
-                are sharded over a mesh, integer labels (up to 4,096 apart) and numbers are
-                counted on their devices; slices, intervals of sums, scores and metrics of your
-                own gather the rows on the host. None if no metric reads it.
+                are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
+                tokens and scores are counted on their devices, slices and intervals of sums as
+                well; rankings by query, slices and ignored labels of rows in `groups`, intervals of
+                kept rows and metrics of your own gather the rows on the host. None if no metric
+                reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity
                 and the bits per byte of texts a dict with `log_likelihood` (nats), and `tokens` or
                 `bytes`, of each row.
+            weight: of each row, numbers of at least 0, or bools that say which rows count; of
+                rankings by query that of the query. A weight is that many rows for a value, and
+                none for an interval: weighted rows are resampled as they are, and slices of them
+                tested in `groups` only. Metrics of your own take no numbers. None: 1.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
                 Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,
@@ -301,32 +309,45 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
-        y_true, y_pred, groups = listed(y_true), listed(y_pred), listed(groups)
-        wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
+        y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
         check_nan_policy(nan_policy)
+        if weight is not None:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
+        own, rows, y_true, y_pred, y_score, groups, slices = present(
+            weight,
+            rows,
+            y_true=y_true,
+            y_pred=y_pred,
+            y_score=y_score,
+            groups=groups,
+            slices=slices,
+        )
         metrics, gone, nans = self._metrics, 0, {}
         if nan_policy != "raise":
             found = NanRows.of(y_true, y_pred, y_score, rows)
             if nan_policy == "omit" and len(found.kept) < rows:
                 kept, gone = found.kept, rows - len(found.kept)
-                y_true, y_pred, y_score, groups, slices = (
-                    rows_of(column, kept) for column in (y_true, y_pred, y_score, groups, slices)
+                y_true, y_pred, y_score, groups, slices, own = (
+                    rows_of(column, kept)
+                    for column in (y_true, y_pred, y_score, groups, slices, own)
                 )
-                wanted, rows = check_confidence(confidence, seed, groups), len(kept)
+                rows = len(kept)
             if nan_policy == "propagate":
                 if slices:
                     raise ValueError("nan_policy='propagate' has no slices; 'omit' has")
                 nans = found.in_values_of(metrics, self.reads_scores)
                 metrics = {name: m for name, m in metrics.items() if name not in nans}
+        wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
         slicings = read_slices(slices or {}, rows)
-        if slicings or groups is not None:
+        if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        sections = read_together(metrics, y_true, y_pred, y_score, groups)
+        sections = read_together(metrics, y_true, y_pred, y_score, groups, own)
         columns = (y_true, y_pred)
         result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
         if gone:
             result = replace(result, invalid_count=gone)
+        result = with_total(result, own)
         if nans:
             result, rules = with_nan(result, nans, self._metrics)
             for rule in rules.values():

@@ -17,6 +17,7 @@ def values_by_class(
     y_pred: np.ndarray,
     classes: int,
     counts: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Give metrics of `modelops_jax.metrics` that have one value per class.
 
@@ -29,6 +30,7 @@ def values_by_class(
         y_pred: the same.
         classes: how many classes have a value.
         counts: how many rows each entry stands for; None: one.
+        weight: of each row, where an entry is one; None: 1.
 
     Returns:
         By name the values of class 0, 1, ..., shape (classes,); 0.0 where there are no rows.
@@ -40,7 +42,8 @@ def values_by_class(
         true, pred = (_within(codes, start, group) for codes in (y_true, y_pred))
         rows = (true < group) | (pred < group)
         if counts is None:
-            report = numeric.compute(metrics, true[rows], pred[rows])
+            own = None if weight is None else weight[rows]
+            report = numeric.compute(metrics, true[rows], pred[rows], weight=own)
         else:
             report = numeric.compute_counts(metrics, true[rows], pred[rows], counts[rows])
         for name in metrics:

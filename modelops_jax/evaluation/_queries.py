@@ -40,7 +40,9 @@ class QueryPair(Pair):
         return self.scores
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
-        return numeric.compute(bound, self.relevance, self.scores, groups=self.queries)
+        return numeric.compute(
+            bound, self.relevance, self.scores, weight=self.weight, groups=self.queries
+        )
 
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
@@ -51,6 +53,7 @@ class QueryPair(Pair):
             bound,
             self.relevance,
             self.scores,
+            weight=self.weight,
             groups=self.queries,
             **confidence.options,
         )

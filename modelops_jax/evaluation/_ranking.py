@@ -11,6 +11,7 @@ import modelops_jax.metrics as numeric
 from ._builtin import OnePassMetric, Pair, Reader
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
+from ._sharded import labels_there
 from ._vectors import check_same_length, flat_columns
 
 
@@ -45,13 +46,15 @@ class ScoreReader:
             ValueError: two lengths, more than two classes, two classes without the positive one,
                 or scores that are not finite.
         """
-        y_true, y_pred = flat_columns(y_true, y_pred)
-        labels = encode_labels({"y_true": y_true})
-        scores = as_values(y_pred, "y_pred")
+        there = labels_there(y_true, y_pred)
+        if there is None:
+            y_true, y_pred = flat_columns(y_true, y_pred)
+        labels = encode_labels({"y_true": y_true}) if there is None else there
+        scores = as_values(y_pred, "y_pred") if there is None else y_pred
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
         return self.pair(labels, scores)
 
-    def pair(self, labels: CodedLabels, scores: np.ndarray) -> ScorePair:
+    def pair(self, labels: CodedLabels, scores: Any) -> ScorePair:
         """The pair of labels and scores that have been read.
 
         Raises:
@@ -67,7 +70,9 @@ class ScoreReader:
                 f"positive_class={self.positive_class!r} is not one of the two labels "
                 f"{shorten(labels.classes)}; pass positive_class=<the label to count as positive>"
             )
-        return ScorePair(labels, labels.codes["y_true"] == position, scores)
+        no_row = -1
+        codes = labels.codes["y_true"]
+        return ScorePair(labels, codes == (no_row if position is None else position), scores)
 
     def check_number(self, classes: tuple[Hashable, ...]) -> None:
         """Refuse more than two classes (ValueError)."""

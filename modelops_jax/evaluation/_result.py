@@ -12,7 +12,7 @@ from ._result_view import html_page, text_table
 from ._task_type import TaskType
 
 # What a signature says of what was decided on the way.
-_DECIDED = ("averaging", "groups")
+_DECIDED = ("averaging", "groups", "total_weight")
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class EvaluationResult:
         metadata: what was decided on the way: for labels `num_classes`, `classes` (up to 128),
             `averaging` ("binary" or "macro") and `positive_class` where there is one; for
             multilabel rows `labels`, their number; `groups`, how many there were to resample;
+            `total_weight`, of weighted rows;
             `undefined`, the metrics without a definition on these rows with the rule that gave
             their value; `without_interval`, those of which none was found, and why.
         intervals: name -> confidence interval, for the metrics that have one; empty unless asked
@@ -90,7 +91,8 @@ class EvaluationResult:
         ignored_count: rows that an `ignore_index` left out; `sample_count` has them.
         invalid_count: rows that could not be read and are in no value. An evaluator refuses
             such rows; who leaves them out before says so here.
-        per_class: for tasks of labels, each class in order; up to 128.
+        per_class: for tasks of labels, each class in order, or each of several labels a row by its
+            column; up to 128. (A stream counts the latter if one of its metrics does.)
         slices: each slice that was asked for; of one key column the worst first, by the first
             metric that has a direction.
         version: the version of the package that made the result.

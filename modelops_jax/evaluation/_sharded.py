@@ -1,5 +1,6 @@
 """Arguments whose rows lie on several devices, and stay there."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -24,12 +25,11 @@ def gathered(column: Any) -> Any:
     return np.asarray(column) if on_devices(column) else column
 
 
-def count_labels(y_true: jax.Array, y_pred: jax.Array) -> tuple[CodedLabels, np.ndarray] | None:
+def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None":
     """Count the pairs of labels that occur, where the rows lie.
 
     Returns:
-        The pairs as coded labels and the rows of each, or None for labels that are no integers
-        or too far apart for a table.
+        None for labels that are no integers or too far apart for a table.
     """
     sides = (y_true, y_pred)
     if any(side.dtype == jnp.uint32 or side.dtype.kind not in "biu" for side in sides):
@@ -51,4 +51,65 @@ def count_labels(y_true: jax.Array, y_pred: jax.Array) -> tuple[CodedLabels, np.
         "y_true": np.searchsorted(present, true).astype(np.int32),
         "y_pred": np.searchsorted(present, pred).astype(np.int32),
     }
-    return CodedLabels(classes, places), table[true, pred]
+    place = np.zeros(size, np.int32)
+    place[present] = np.arange(len(present))
+    rows = (jnp.asarray(place)[codes[0]], jnp.asarray(place)[codes[1]])
+    return CountedLabels(CodedLabels(classes, places), table[true, pred], rows)
+
+
+def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
+    """The labels of rows that lie on several devices, coded there; None of rows elsewhere."""
+    if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
+        return None
+    counted = count_labels(y_true, y_true) if y_true.ndim == 1 else None
+    if counted is None:
+        return None
+    rows: Any = counted.rows[0]
+    return CodedLabels(counted.labels.classes, {"y_true": rows})
+
+
+@dataclass(frozen=True)
+class CountedLabels:
+    """Labels of rows on several devices.
+
+    Args:
+        labels: the pairs that occur.
+        counts: how many rows each has, int64.
+        rows: both sides of all rows as positions among the classes, on the devices.
+        ignored: the position of the true label whose rows count nowhere; None: there is none.
+    """
+
+    labels: CodedLabels
+    counts: np.ndarray
+    rows: tuple[jax.Array, jax.Array]
+    ignored: int | None = None
+
+
+def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:
+    """Whether label sets and others of one shape, or their scores, lie on several devices."""
+    if not on_devices(y_true, y_other) or y_true.ndim != 2 or y_true.shape != y_other.shape:
+        return False
+    return not scored or jnp.issubdtype(y_other.dtype, jnp.floating)
+
+
+def as_indicators_there(matrix: jax.Array, name: str) -> jax.Array:
+    """0, 1, False and True as booleans, where the rows lie.
+
+    Raises:
+        TypeError: entries that are no numbers.
+        ValueError: an entry other than 0 and 1.
+    """
+    if matrix.dtype == bool:
+        return matrix
+    if matrix.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has dtype {matrix.dtype}; expected 0 and 1, or bools")
+    with jax.enable_x64(True):
+        ones = matrix == 1
+        wrong = ~(ones | (matrix == 0))
+        if bool(jnp.any(wrong)):
+            row = int(jnp.argmax(jnp.any(wrong, axis=1)))
+            label = int(jnp.argmax(wrong[row]))
+            raise ValueError(
+                f"{name} has {matrix[row, label]} in row {row}, label {label}; expected 0 or 1"
+            )
+    return ones

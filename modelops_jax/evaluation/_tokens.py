@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from ._builtin import Pair
+from ._sharded import on_devices
 from ._vectors import check_concrete
 
 
@@ -13,15 +15,15 @@ from ._vectors import check_concrete
 class TokenPair(Pair):
     """Right and predicted ids, shape (n, length)."""
 
-    right: np.ndarray
-    predicted: np.ndarray
+    right: np.ndarray | jax.Array
+    predicted: np.ndarray | jax.Array
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.right
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.predicted
 
 
@@ -40,9 +42,9 @@ def read_tokens(y_true: Any, y_pred: Any) -> TokenPair:
     return TokenPair(right, predicted)
 
 
-def _ids(values: Any, name: str) -> np.ndarray:
+def _ids(values: Any, name: str) -> Any:
     check_concrete(values, name)
-    ids = np.asarray(values)
+    ids = values if on_devices(values) else np.asarray(values)
     if ids.size == 0 and ids.ndim == 1:
         return ids.astype(np.int64).reshape(0, 0)
     if ids.ndim != 2:

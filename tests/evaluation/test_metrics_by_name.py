@@ -13,6 +13,7 @@ from modelops_jax.evaluation import (
     ConfusionMatrix,
     F1Metric,
     ModelEvaluator,
+    NoIntervalWarning,
     UndefinedMetricWarning,
 )
 
@@ -106,7 +107,8 @@ def test_many_classes_have_a_value_and_no_interval():
     """A table of 200 classes is counted, not resampled."""
     y_true, y_pred = pairs(2000, 200)
     evaluator = ModelEvaluator("multiclass").add_metric("matthews_corrcoef")
-    result = evaluator.evaluate(y_true, y_pred, confidence=0.95)
+    with pytest.warns(NoIntervalWarning, match="more than 128 classes"):
+        result = evaluator.evaluate(y_true, y_pred, confidence=0.95)
     expected = sk.matthews_corrcoef(y_true, y_pred)
     assert result.metrics["matthews_corrcoef"] == pytest.approx(expected, abs=1e-12)
     assert result.metrics["f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro"))

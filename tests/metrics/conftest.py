@@ -27,6 +27,12 @@ class Case:
         return "-".join([self.name, *(f"{k}={v}" for k, v in self.config.items())])
 
     @property
+    def slow(self) -> bool:
+        """Whether its traced laws are for the slow tests: another case compiles much the same."""
+        scored = METRICS[self.name].inputs in ("scores", "probabilities")
+        return self.name in SAME_PROGRAM or (scored and "num_labels" in self.config)
+
+    @property
     def metric(self) -> Metric:
         """The metric with its configuration bound."""
         return metric(self.name, **self.config)
@@ -79,6 +85,9 @@ class Case:
         if "num_labels" in self.config:
             y_true, other = random.integers(0, 2, (2, count, CLASSES)).astype(np.int32)
             y_true[:, 0] |= ~y_true.any(axis=1)  # perfect predictions of no label are 0/0
+            if inputs in ("scores", "probabilities"):
+                score = 0.5 * y_true + np.round(0.5 * random.random((count, CLASSES)), 1)
+                return y_true, np.clip(score, 0.01, 0.99).astype(dtype)
             return y_true, np.where(random.random((count, CLASSES)) < 0.5, y_true, other)
         if inputs == "labels":
             y_true = random.integers(0, CLASSES, count)
@@ -160,6 +169,8 @@ CASES = [
     Case("sketched_roc_auc_bound", {"bits": 10}),
     Case("sketched_roc_auc_score", {"bits": 10}),
     Case("roc_auc_score", {"max_fpr": 0.3}),
+    Case("roc_auc_score", {"num_labels": CLASSES}),
+    Case("log_loss", {"num_labels": CLASSES, "average": "weighted"}),
     Case("roc_auc_score", {"num_classes": CLASSES, "multi_class": "ovo", "average": None}),
     Case("top_k_accuracy_score"),
     Case("log_loss", {"from_logits": True}),
@@ -214,8 +225,8 @@ CASES = [
 
 
 # These compile what `ndcg_score`, `mean_reciprocal_rank`, `mean_average_precision`, `rouge_1_score`
-# and `perplexity` compile, but for a quotient, at up to a second each: of the traced laws the
-# sharded one alone takes them.
+# and `perplexity` compile, but for a quotient, at up to a second each: the sharded law takes them
+# at once, the other traced ones with the slow tests.
 SAME_PROGRAM = (
     *("dcg_score", "precision_at_k", "recall_at_k", "hit_rate_at_k"),
     *("rouge_2_score", "rouge_l_score", "squad_f1_score"),
@@ -243,9 +254,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         assert marker is None, "a test over the table takes no parameters of its own"
         law = getattr(metafunc.function, "law", None)
         cases = [case for case in CASES if law not in METRICS[case.name].excused]
-        if law in ("zero_weight", "jit", "vmap"):
-            cases = [case for case in cases if case.name not in SAME_PROGRAM]
-        metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+        traced = getattr(metafunc.function, "traced", False)
+        found = [
+            pytest.param(case, id=case.id, marks=pytest.mark.model if traced and case.slow else ())
+            for case in cases
+        ]
+        metafunc.parametrize("case", found)
 
 
 @pytest.fixture(scope="session")

@@ -21,13 +21,18 @@ from modelops_jax.metrics import LAWS, METRICS, compute
 pytestmark = pytest.mark.usefixtures("strict_flags")
 
 COUNT = 97
+# Of rows in groups: relevance and group are one label, as in conftest.py.
+GRADES = 4
 
 
-def holds(law: str) -> Callable[[Any], Any]:
-    """Mark a test as the one of a law, so that excused metrics are left out."""
+def holds(law: str, *, traced: bool = False) -> Callable[[Any], Any]:
+    """Mark a test as the one of a law, so that excused metrics are left out.
+
+    `traced`: it compiles, and cases that compile much the same are for the slow tests.
+    """
 
     def mark(test: Any) -> Any:
-        test.law = law
+        test.law, test.traced = law, traced
         return test
 
     return mark
@@ -65,16 +70,27 @@ def test_an_integer_weight_is_that_many_copies(case):
 @holds("zero_weight")
 def test_a_row_of_weight_zero_is_absent_whatever_it_holds(case):
     """nan, infinity and unknown labels do no harm in rows that a mask or a 0 leaves out."""
+    spoiled, keep, expected = spoiled_rows(case)
+    close(case(*spoiled, keep), expected)
+    close(case(*spoiled, keep.astype(np.float64)), expected)
+
+
+@holds("zero_weight", traced=True)
+def test_a_traced_row_of_weight_zero_is_absent_whatever_it_holds(case):
+    """Inside a user's jit, too."""
+    spoiled, keep, expected = spoiled_rows(case)
+    traced = jax.jit(lambda *rows: case(*rows))
+    close(traced(*map(narrow, spoiled), keep), expected, 1e-6)
+
+
+def spoiled_rows(case: Any) -> tuple[Any, np.ndarray, Any]:
+    """Rows of which a mask leaves out what nobody can read, the mask, and the value of the rest."""
     y_true, y_pred = case.rows(COUNT)
     keep = np.random.default_rng(3).random(COUNT) < 0.7
     spoiled = (np.array(y_true), np.array(y_pred))
     for column in spoiled:
         column[~keep] = np.nan if column.dtype.kind == "f" else -7
-    expected = case(y_true[keep], y_pred[keep])
-    close(case(*spoiled, keep), expected)
-    close(case(*spoiled, keep.astype(np.float64)), expected)
-    traced = jax.jit(lambda *rows: case(*rows))
-    close(traced(*map(narrow, spoiled), keep), expected, 1e-6)
+    return spoiled, keep, case(y_true[keep], y_pred[keep])
 
 
 @holds("merge")
@@ -107,7 +123,7 @@ def test_rows_added_with_weight_zero_change_nothing(case):
     np.testing.assert_array_equal(case(*padded, mask), case(y_true, y_pred))
 
 
-@holds("jit")
+@holds("jit", traced=True)
 def test_traced_and_concrete_agree(case):
     """Inside a user's jit the value is that of the host path, in the user's precision.
 
@@ -131,7 +147,7 @@ def test_the_standard_flags_give_the_same_program(case):
         assert program() == strict
 
 
-@holds("vmap")
+@holds("vmap", traced=True)
 def test_a_batch_gives_what_a_loop_gives(case):
     """vmap over a leading axis is the loop over it."""
     batches = [case.rows(COUNT, seed) for seed in range(3)]
@@ -142,17 +158,23 @@ def test_a_batch_gives_what_a_loop_gives(case):
 
 @holds("traces")
 def test_one_trace_for_every_size_of_a_bucket(case):
-    """Sizes that share a bucket share a program."""
-    if any(statistic.keeps_rows for statistic in case.metric.statistics):
-        return  # nothing is traced: NumPy ranks concrete scores
+    """Sizes that share a bucket share a program; of kept rows there is none."""
     y_true, y_pred = case.rows(512)
-    compute({"it": case.metric}, y_true[:1], y_pred[:1])
+    of_groups = METRICS[case.name].inputs == "groups"
+
+    def measure(count: int) -> None:
+        true, pred = y_true[:count], y_pred[:count]
+        groups = true // GRADES if of_groups else None
+        compute({"it": case.metric}, true % GRADES if of_groups else true, pred, groups=groups)
+
+    if not any(statistic.keeps_rows for statistic in case.metric.statistics):
+        measure(1)  # NumPy ranks concrete scores, and never traces
     with jax.no_tracing():
         for count in range(0, 513, 64):
-            compute({"it": case.metric}, y_true[:count], y_pred[:count])
+            measure(count)
 
 
-@holds("gradient")
+@holds("gradient", traced=True)
 def test_the_derivative_is_that_of_finite_differences(case):
     """The gradient by y_pred agrees with central differences, masked nan rows and all."""
     y_true, y_pred = case.rows(9, dtype=np.float64)

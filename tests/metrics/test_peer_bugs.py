@@ -15,7 +15,13 @@ import pytest
 import sklearn.metrics
 
 from modelops_jax import metrics
-from modelops_jax.evaluation import AccuracyMetric, ModelEvaluator, UndefinedMetricWarning
+from modelops_jax.evaluation import (
+    AccuracyMetric,
+    ModelEvaluator,
+    UndefinedMetricWarning,
+    bleu_metric,
+    word_error_rate_metric,
+)
 from modelops_jax.metrics import MetricStream, compute, metric
 
 # Its inferred types do not know every value that its documentation allows.
@@ -304,3 +310,55 @@ def test_zero_has_no_sign():
     worst = metrics.roc_auc_score([1, 0], [0.1, 0.9])
     assert worst == 0.0
     assert not np.signbit(worst)
+
+
+def test_two_sentences_are_no_two_tokens():
+    """metrax's word error rate of them was 1/2: one of six words is wrong."""
+    assert word_error_rate_metric(["a b c", "d e x"], ["a b c", "d e f"]) == pytest.approx(1 / 6)
+
+
+def test_a_word_error_rate_is_counted_inside_jit():
+    """metrax's is not: of lengths and errors it is a ratio of sums."""
+    traced = jax.jit(metrics.word_error_rate)
+    assert float(traced(jnp.array([3.0, 3.0]), jnp.array([0.0, 1.0]))) == pytest.approx(1 / 6)
+
+
+def test_the_reference_length_of_bleu_is_the_closest():
+    """metrax took the shortest: four words beside references of two and five are too few."""
+    found = bleu_metric(["a b c d"], [["a b", "a b c d e"]], max_ngram_order=1)
+    assert found == pytest.approx(100 * math.exp(1 - 5 / 4), rel=1e-12)
+
+
+def test_ranks_of_rows_on_several_devices_are_those_of_one():
+    """metrax's Spearman raised TypeError where two devices were reduced."""
+    y_true, y_pred = np.random.default_rng(3).normal(size=(2, 64)).astype(np.float32).round(1)
+    mesh = jax.make_mesh((len(jax.devices()),), ("rows",))
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
+    there = [jax.device_put(column, place) for column in (y_true, y_pred)]
+    found = compute({"rho": metric("spearman_corrcoef")}, *there).values["rho"]
+    assert found == pytest.approx(float(metrics.spearman_corrcoef(y_true, y_pred)), abs=1e-6)
+
+
+def test_a_mask_is_never_broadcast_over_rows():
+    """flax 5588: a mask of one entry counted as one row, and its sum as that of all."""
+    for mask in ([True], [[True]] * 4, True):
+        with pytest.raises(ValueError, match=r"y_true \(4,\), y_pred \(4,\), weight "):
+            metrics.mean_squared_error([1.0, 2.0, 3.0, 4.0], [1.0] * 4, weight=np.array(mask))
+
+
+@pytest.mark.model
+def test_tensors_and_series_are_columns():
+    """torch and pandas, as labels and as values; a type that NumPy lacks is an error."""
+    import pandas
+    import torch
+
+    labels, other = [0, 1, 1, 0], [0, 1, 0, 0]
+    for kind in (torch.tensor, pandas.Series, lambda c: pandas.Series(c, dtype="Int64")):
+        assert AccuracyMetric().compute(kind(labels), kind(other)) == 0.75
+        assert ModelEvaluator("binary").evaluate(kind(labels), kind(other)).metrics["recall"] == 0.5
+    names = pandas.Series(["a", "b", "b", "a"], dtype="category")
+    assert AccuracyMetric().compute(names, pandas.Series(["a", "b", "a", "a"])) == 0.75
+    values = torch.tensor([1.0, 2.0])
+    assert ModelEvaluator("regression").evaluate(values, values + 1).metrics["mse"] == 1.0
+    with pytest.raises(TypeError):
+        ModelEvaluator("regression").evaluate(values, values.to(torch.bfloat16))

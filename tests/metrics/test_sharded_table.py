@@ -29,9 +29,9 @@ convert, value = array.__array__, array._value
 
 @contextlib.contextmanager
 def guard():
-    "An array of many numbers on its way to the host is an error."
+    "An array with an axis as long as the rows of a device, on its way to the host, is an error."
     def check(self):
-        assert self.size < COUNT // 8, f"{self.shape} were gathered on the host"
+        assert max(self.shape, default=0) < COUNT // 8, f"{self.shape} gathered on the host"
     def guarded(self, *args, **kwargs):
         check(self)
         return convert(self, *args, **kwargs)
@@ -221,6 +221,80 @@ assert found == expected
 print("as on the host")
 """
 
+EVALUATORS = """
+import warnings
+from modelops_jax.evaluation import ModelEvaluator
+
+warnings.simplefilter("ignore")
+random = np.random.default_rng(0)
+labels = random.integers(0, 3, (2, COUNT)).astype(np.int32)
+sets = random.integers(0, 2, (2, COUNT, 4)).astype(np.int32)
+values = random.normal(size=(2, COUNT)).astype(np.float32)
+table = random.random((COUNT, 3)).astype(np.float32)
+table /= table.sum(axis=1, keepdims=True)
+positive = labels[0] == 1
+ids = random.integers(0, 200, COUNT)
+slices = {"even": np.arange(COUNT) % 2}
+
+def like(found, expected):
+    assert found.keys() == expected.keys()
+    for name, number in expected.items():
+        close(found[name], number)
+
+def ends(intervals):
+    return {name: (i.low, i.high) for name, i in intervals.items()}
+
+def check(evaluator, *columns, draws=True, kept=False, **options):
+    "A list in `columns` or `options` is put on the devices."
+    host = [np.asarray(c) for c in columns]
+    placed = put(*host)
+    of_host = {k: v for k, v in options.items()}
+    if "y_score" in options:
+        options["y_score"] = put(options["y_score"])[0]
+    with contextlib.nullcontext() if kept else guard():
+        found = evaluator.evaluate(*placed, **options)
+    expected = evaluator.evaluate(*host, **of_host)
+    assert found.sample_count == expected.sample_count
+    assert found.undefined == expected.undefined and found.per_class == expected.per_class
+    like(found.metrics, expected.metrics)
+    assert ends(found.intervals).keys() == ends(expected.intervals).keys()
+    if draws:
+        like(ends(found.intervals), ends(expected.intervals))
+    assert len(found.slices) == len(expected.slices)
+    for one, other in zip(found.slices, expected.slices, strict=True):
+        assert (one.key, one.rows, one.undefined) == (other.key, other.rows, other.undefined)
+        like(one.metrics, other.metrics)
+        assert one.intervals.keys() == other.intervals.keys()
+    return found
+
+every = {"confidence": 0.9, "slices": slices}
+for ignored in (None, 2):
+    check(ModelEvaluator("multiclass", ignore_index=ignored), *labels, **every)
+check(ModelEvaluator("multiclass"), *labels, confidence=0.9, groups=ids)
+check(ModelEvaluator("multilabel"), *sets, **every)
+check(ModelEvaluator("regression"), *values, **every)
+check(ModelEvaluator("regression"), *values, confidence=0.9, groups=ids)
+scored = ModelEvaluator("multiclass", metrics=["log_loss", "top_k_accuracy_score"])
+check(scored, *labels, y_score=table, **every)
+scored = ModelEvaluator("multiclass", metrics=["log_loss"], ignore_index=2)
+check(scored, *labels, y_score=table)
+scored = ModelEvaluator("binary").add_metric("brier_score_loss")
+check(scored, positive, labels[1] == 1, y_score=table[:, 1], **every)
+check(ModelEvaluator("ranking"), positive.astype(np.int32), values[0])
+check(ModelEvaluator("ranking"), positive.astype(np.int32), values[0], confidence=0.9, kept=True)
+tokens = ModelEvaluator("text_generation", metrics=["token_accuracy_score"])
+check(tokens, *sets)
+try:
+    with guard():
+        ModelEvaluator("multilabel").evaluate(*put(sets[0] * 2, sets[1]))
+except ValueError as error:
+    first = np.argwhere(sets[0] == 1)[0]
+    assert f"y_true has 2 in row {first[0]}, label {first[1]}" in str(error)
+else:
+    raise AssertionError("2 is no indicator")
+print("as on the host")
+"""
+
 
 def run(program: str, *arguments: str) -> str:
     """What a program says that has eight devices."""
@@ -260,6 +334,12 @@ def test_slices_and_refusals_read_no_rows():
 def test_intervals_of_sums_read_no_rows():
     """Every resample of rows and of groups, which may lie on several devices, is the host's."""
     assert run(INTERVALS, "2048") == "as on the host"
+
+
+@pytest.mark.model
+def test_evaluators_read_no_rows():
+    """Labels, label sets, numbers, scores and tokens, with intervals and slices."""
+    assert run(EVALUATORS, "1024") == "as on the host"
 
 
 def test_an_excuse_from_exchanging_states_alone_is_that_of_kept_rows(cases):

@@ -1,0 +1,75 @@
+"""Weights of rows as a person passes them."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ._nan_rows import rows_of
+from ._result import EvaluationResult
+from ._vectors import check_concrete
+
+
+def read_weight(weight: Any, rows: int) -> np.ndarray:
+    """Give weights as float64, shape (rows,); a mask as 0 and 1.
+
+    Raises:
+        TypeError: weights that are no numbers or bools.
+        ValueError: not one for each row; weights that are negative or not finite, naming the first.
+    """
+    check_concrete(weight, "weight")
+    given = np.asarray(weight)
+    if given.shape != (rows,):
+        raise ValueError(f"weight has shape {given.shape}; expected ({rows},), one for each row")
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"weight holds {given.dtype}; expected numbers of at least 0, or bools")
+    values = given.astype(np.float64)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        index = int(np.argmax(bad))
+        raise ValueError(
+            f"weight has {values[index]} at index {index} ({int(bad.sum())} such entries in all); "
+            "expected finite numbers of at least 0"
+        )
+    return values
+
+
+def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
+    """The weights, the number and the columns of the rows of positive weight.
+
+    No weights (None) where they are all 1: such rows are as good as rows without.
+
+    Raises:
+        TypeError: what `read_weight` refuses.
+        ValueError: what `read_weight` refuses, or a column of another length.
+    """
+    if weight is None:
+        return (None, rows, *columns.values())
+    own = read_weight(weight, rows)
+    for name, column in columns.items():
+        _check_length(column, name, rows)
+    if not (own > 0).all():
+        kept = np.flatnonzero(own > 0)
+        own, rows = own[kept], len(kept)
+        columns = {name: rows_of(column, kept) for name, column in columns.items()}
+    return (None if (own == 1).all() else own, rows, *columns.values())
+
+
+def with_total(result: EvaluationResult, weight: np.ndarray | None) -> EvaluationResult:
+    """The result with the weight of all rows, if they have weights."""
+    if weight is None:
+        return result
+    total = {"total_weight": math.fsum(weight)}
+    return dataclasses.replace(result, metadata={**result.metadata, **total})
+
+
+def _check_length(column: Any, name: str, rows: int) -> None:
+    if isinstance(column, Mapping):
+        for key, part in column.items():
+            _check_length(part, f"{name}[{key!r}]", rows)
+    elif column is not None and len(column) != rows:
+        raise ValueError(
+            f"{name} has {len(column)} entries and y_true has {rows}; expected one length"
+        )

@@ -1,0 +1,218 @@
+"""Weights of rows: that many rows for a value, fewer for an interval, and none at all for 0."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import modelops_jax.metrics as numeric
+from modelops_jax.cli import main
+from modelops_jax.evaluation import F1Metric, ModelEvaluator, compare
+
+RNG = np.random.default_rng(0)
+ROWS = 80
+TIMES = RNG.integers(0, 4, ROWS)
+NAMES = np.array(["ant", "bee", "cat"])
+CODES = RNG.integers(0, 3, (2, ROWS))
+SURE = RNG.dirichlet([1, 1, 1], ROWS)
+VALUES = RNG.normal(size=(2, ROWS))
+QUERY = np.arange(ROWS) // 5
+# By task its metrics (None: its own), what is right, what was predicted, and scores.
+TASKS: dict[str, Any] = {
+    "classification": (None, NAMES[CODES[0]], NAMES[CODES[1]], None),
+    "binary": (None, CODES[0] > 1, CODES[1] > 1, None),
+    "multiclass": (
+        ["accuracy_score", "f1_score", "log_loss", "roc_auc_score", "top_k_accuracy_score"],
+        *CODES,
+        SURE,
+    ),
+    "multilabel": (None, *RNG.integers(0, 2, (2, ROWS, 3)), None),
+    "regression": (["mean_squared_error", "r2_score", "median_absolute_error"], *VALUES, None),
+    "ranking": (None, CODES[0] > 0, VALUES[1], None),
+    "text_generation": (
+        ["exact_match", "bleu_score", "rouge_l_score"],
+        [f"the {name} eats" for name in NAMES[CODES[0]]],
+        [f"the {name} eats" for name in NAMES[CODES[1]]],
+        None,
+    ),
+}
+
+
+def repeated(column, times=TIMES) -> Any:
+    """Each row as often as it weighs."""
+    if column is None:
+        return None
+    if isinstance(column, list):
+        return [entry for entry, many in zip(column, times, strict=True) for _ in range(many)]
+    return np.repeat(column, times, axis=0)
+
+
+# The others compile as much again.
+COMMON = ("classification", "ranking")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(t, marks=() if t in COMMON else pytest.mark.model) for t in TASKS],
+)
+def test_a_weight_is_that_many_rows_for_a_value(task):
+    """Of all rows, of classes and of slices; a mask is the rows that it keeps, and is exact."""
+    metrics, true, pred, score = TASKS[task]
+    evaluator = ModelEvaluator(task, metrics=metrics)
+    half = np.arange(ROWS) % 2
+    found = evaluator.evaluate(true, pred, y_score=score, weight=TIMES, slices={"half": half})
+    many = evaluator.evaluate(
+        *(repeated(column) for column in (true, pred)),
+        y_score=repeated(score),
+        slices={"half": repeated(half)},
+    )
+    assert found.metrics == pytest.approx(many.metrics, rel=1e-12, abs=1e-12)
+    assert found.sample_count == int((TIMES > 0).sum())
+    assert found.metadata["total_weight"] == many.sample_count
+    assert f"total_weight:{float(many.sample_count)}" in found.signature
+    for one, other in zip(found.per_class, many.per_class, strict=True):
+        assert one.metrics == pytest.approx(other.metrics, rel=1e-12)
+    for one, other in zip(found.slices, many.slices, strict=True):
+        assert one.key == other.key
+        assert one.metrics == pytest.approx(other.metrics, rel=1e-12, abs=1e-12)
+    keep = TIMES > 1
+    masked = evaluator.evaluate(true, pred, y_score=score, weight=keep)
+    few = (repeated(column, keep.astype(int)) for column in (true, pred, score))
+    true, pred, score = few
+    assert masked == evaluator.evaluate(true, pred, y_score=score)
+
+
+def test_many_classes_and_queries_are_weighted():
+    """150 classes, whose mean is made class by class; queries whose weight all their rows have."""
+    codes = np.concatenate([np.arange(150), RNG.integers(0, 150, (200,))])
+    other = np.where(RNG.random(350) < 0.5, codes, RNG.integers(0, 150, 350))
+    times = RNG.integers(1, 4, 350)
+    for average in ("macro", "weighted"):
+        evaluator = ModelEvaluator("multiclass", metrics=[F1Metric(average=average)])
+        found = evaluator.evaluate(codes, other, weight=times).metrics
+        many = evaluator.evaluate(np.repeat(codes, times), np.repeat(other, times)).metrics
+        assert found == pytest.approx(many, rel=1e-12)
+    ndcg = ModelEvaluator("ranking", metrics=["ndcg_score"])
+    relevance = (RNG.random(ROWS) < 0.5).astype(float)
+    of_query = 1.0 + QUERY % 3
+    found = ndcg.evaluate(relevance, VALUES[0], groups=QUERY, weight=of_query)
+    expected = numeric.ndcg_score(relevance, VALUES[0], groups=QUERY, weight=of_query)
+    assert found.metrics["ndcg_score"] == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_intervals_and_tests_of_weighted_rows():
+    """Those of the numeric core with its weights: rows are resampled, no counts and no formula."""
+    weight = RNG.exponential(size=ROWS) * (RNG.random(ROWS) < 0.9)
+    kept = weight > 0
+    true, pred = (CODES > 0).astype(int)
+    groups = np.arange(ROWS) // 2
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("f1_score", {}),
+        ("roc_auc_score", {"groups": groups}),
+    )
+    for name, asked in cases:
+        evaluator = ModelEvaluator("binary", metrics=[name])
+        of_scores = evaluator.reads_scores
+        found = evaluator.evaluate(
+            true,
+            None if of_scores else pred,
+            y_score=VALUES[0] if of_scores else None,
+            weight=weight,
+            confidence=0.9,
+            **asked,
+        )
+        own: dict[str, Any] = {option: column[kept] for option, column in asked.items()}
+        expected = numeric.confidence_intervals(
+            {name: numeric.metric(name)},
+            true[kept],
+            (VALUES[0] if of_scores else pred)[kept],
+            weight=weight[kept],
+            level=0.9,
+            **own,
+        )[name]
+        interval = found.intervals[name]
+        assert interval.method.startswith("Poisson")
+        assert (interval.low, interval.high) == pytest.approx(
+            (expected.low, expected.high), abs=1e-12
+        )
+
+
+@pytest.mark.model
+def test_slices_of_weighted_rows_are_tested_in_groups():
+    """Student of groups; without groups they are not tested at all."""
+    weight = RNG.exponential(size=ROWS)
+    true, pred = (CODES > 0).astype(int)
+    groups = np.arange(ROWS) // 2
+    sliced = ModelEvaluator("binary").evaluate(
+        true, pred, weight=weight, confidence=0.9, slices={"q": groups % 2}, groups=groups
+    )
+    assert {one.tests["accuracy"] for one in sliced.slices} == {"Student of groups"}
+    assert all(
+        one.intervals["f1"].method == "Poisson of groups percentile" for one in sliced.slices
+    )
+
+
+def test_weighted_models_are_compared():
+    """The difference is that of repeated rows, its interval and test those of the core."""
+    models = {"a": CODES[1] > 0, "b": VALUES[0] > 0}
+    true, weight = CODES[0] > 0, TIMES.astype(float)
+    found = compare(true, models, task="binary", weight=weight, n_resamples=100)
+    many = compare(
+        repeated(true), {n: repeated(p) for n, p in models.items()}, task="binary", n_resamples=100
+    )
+    keep = TIMES > 0
+    direct = numeric.paired_differences(
+        {"it": numeric.metric("accuracy_score")},
+        true[keep].astype(int),
+        {name: pred[keep].astype(int) for name, pred in models.items()},
+        weight=weight[keep],
+        n_resamples=100,
+    )["it"]["a", "b"]
+    for name, one in found.metrics.items():
+        (pair,), (other,) = one.pairs, many.metrics[name].pairs
+        assert pair.difference == pytest.approx(other.difference, abs=1e-12)
+        assert pair.test == "permutation"
+    (pair,) = found.metrics["accuracy"].pairs
+    assert (pair.p_value, pair.interval.low) == pytest.approx(
+        (direct.p_value, direct.interval.low), abs=1e-12
+    )
+
+
+def test_weights_that_are_none_are_refused():
+    """Each with what was found; an own metric takes a mask."""
+
+    class Own:
+        name = "own"
+
+        def compute(self, y_true, y_pred):
+            return float(len(y_true))
+
+    evaluator = ModelEvaluator("binary").add_metric(Own())
+    true = [1, 0, 1]
+    assert evaluator.evaluate(true, true, weight=[True, False, True]).metrics["own"] == 2.0
+    with pytest.raises(ValueError, match="own: metrics of your own take no weight"):
+        evaluator.evaluate(true, true, weight=[1.0, 2.0, 1.0])
+    with pytest.raises(ValueError, match=r"weight has shape \(2,\); expected \(3,\)"):
+        evaluator.evaluate(true, true, weight=[1, 2])
+    with pytest.raises(ValueError, match=r"weight has -1\.0 at index 1 \(1 such entries in all\)"):
+        evaluator.evaluate(true, true, weight=[1, -1, 1])
+    with pytest.raises(TypeError, match="expected numbers of at least 0"):
+        evaluator.evaluate(true, true, weight=["a", "b", "c"])
+
+
+def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
+    """Of one model and of two; a weight that is no number is a bad row."""
+    rows = zip(CODES[0].tolist(), CODES[1].tolist(), TIMES.tolist(), strict=True)
+    lines = [{"y_true": t, "y_pred": p, "other": (t + 1) % 3, "w": w} for t, p, w in rows]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    asked = ["evaluate", str(path), "--task", "multiclass", "--weight", "w", "--format", "json"]
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)["metrics"]
+    expected = ModelEvaluator("multiclass").evaluate(*(repeated(c) for c in CODES)).metrics
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert main([*asked, "--pred", "y_pred", "--pred", "other", "--resamples", "50"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]
+    assert accuracy["values"]["y_pred"] == pytest.approx(expected["accuracy"], abs=1e-12)
+    assert accuracy["pairs"][0]["test"] == "permutation"
