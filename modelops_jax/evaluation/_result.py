@@ -91,7 +91,8 @@ class EvaluationResult:
         ignored_count: rows that an `ignore_index` left out; `sample_count` has them.
         invalid_count: rows that could not be read and are in no value. An evaluator refuses
             such rows; who leaves them out before says so here.
-        per_class: for tasks of labels, each class in order; up to 128.
+        per_class: for tasks of labels, each class in order, or each of several labels a row by its
+            column; up to 128. (A stream counts the latter if one of its metrics does.)
         slices: each slice that was asked for; of one key column the worst first, by the first
             metric that has a direction.
         version: the version of the package that made the result.

@@ -18,6 +18,8 @@ from ._score import Score
 MOST_ROWS = 50
 # Metrics that have a tile of their own.
 _TILES = 4
+# Labels that a picture shows.
+_LABELS = 12
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,17 @@ def _tests_of(one: SliceResult) -> str:
         "Student of groups": "Student's t test of groups of rows",
     }
     return ", ".join(dict.fromkeys(known[test] for test in one.tests.values()))
+
+
+def scores_of_labels(evaluation: EvaluationResult | None) -> list[Score]:
+    """F1 of the labels of rows that have several, worst first; none of other evaluations."""
+    if evaluation is None or "labels" not in evaluation.metadata:
+        return []
+    worst = sorted(evaluation.per_class, key=lambda one: one.metrics["f1"])
+    return [
+        Score(name=f"label {one.label}", value=one.metrics["f1"], rows=evaluation.sample_count)
+        for one in worst[:_LABELS]
+    ]
 
 
 def scores_of(comparison: MetricComparison, rows: int) -> list[Score]:

@@ -12,7 +12,7 @@ from modelops_jax.data import write_atomic
 from modelops_jax.evaluation import ConfusionMatrix, MetricComparison
 
 from ._curve_plots import precision_recall_plot, reliability_plot, roc_plot
-from ._evaluation import MOST_ROWS, EvaluationReport, scores_of
+from ._evaluation import MOST_ROWS, EvaluationReport, scores_of, scores_of_labels
 from ._plots import curve, loss_plot, score_plot
 from ._report import FineTuningReport, sentence_case
 from ._text import number, printable, readable
@@ -103,6 +103,11 @@ def _evaluation_parts(report: EvaluationReport) -> dict[str, Any]:
     if bins:
         below = "On the dots the confidence is the share that is right; below, rows by confidence."
         drawn += [("Calibration", reliability_plot(bins), below)]
+    labels = scores_of_labels(report.evaluation)
+    if labels:
+        picture = score_plot(labels, metric="f1", highlight=0, name="labels")
+        below = "The labels of the lowest F1, worst first; the filled circle is the worst."
+        drawn += [("F1 by label", picture, below)]
     metrics = report.comparison.metrics.values() if report.comparison else ()
     return dict(
         most_rows=MOST_ROWS,

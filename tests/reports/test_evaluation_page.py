@@ -1,5 +1,6 @@
 """The page of an evaluation: every number on it, pictures of the right lines, nothing loaded."""
 
+import html
 import re
 import warnings
 
@@ -52,7 +53,7 @@ def test_the_page_holds_every_number_and_loads_nothing(tmp_path):
     for count in sk.confusion_matrix(TRUE, PRED).ravel():
         assert f"<b>{count}</b>" in page
     assert "and 6 more" in page
-    assert result.signature in page
+    assert result.signature in html.unescape(page)
     assert page.count("<svg") == 3
     assert not re.search(r"<script|https?:|@import|url\((?!#)|\son\w+=", page)
     assert "&lt;script&gt;alert(1)" in page
@@ -129,3 +130,20 @@ def test_every_class_has_its_curve():
         assert areas(one)[0] == pytest.approx(expected, abs=2e-3)
     assert Diagnostics().curves() == ()
     assert Diagnostics().confusion() is None
+
+
+def test_several_labels_a_row_have_a_picture_of_each(tmp_path):
+    """F1 of each label is drawn, the worst first; the table has all of precision, recall and F1."""
+    y_true = RNG.integers(0, 2, (80, 3))
+    wrong = RNG.random((80, 3)) < np.array([0.05, 0.4, 0.2])
+    y_pred = np.where(wrong, 1 - y_true, y_true)
+    result = ModelEvaluator("multilabel").evaluate(y_true, y_pred)
+    report = EvaluationReport(title="Label sets", result=result)
+    page = write_html(report, tmp_path / "page.html").read_text("utf-8")
+    expected = sk.f1_score(y_true, y_pred, average=None)
+    order = np.argsort(expected)
+    described = "; ".join(f"label {label} {expected[label]:.3f} (80 rows)" for label in order)
+    assert page.count("<svg") == 1
+    assert f"f1 from 0 to 1, higher is better: {described}." in page
+    for value in (*expected, *sk.recall_score(y_true, y_pred, average=None)):
+        assert f">{value:.4f}<" in page
