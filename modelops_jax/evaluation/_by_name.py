@@ -162,7 +162,10 @@ class TableMetric(OnePassMetric):
             return numeric.metric(self._metric, **given)
         if isinstance(pair, ValuePair) or "num_outputs" in self._takes:  # or a stream of such rows
             of_row = {} if pair.outputs is None else {"num_outputs": pair.outputs}
-            return numeric.metric(self._metric, **self._options, **of_row)
+            options = dict(self._options)
+            if not pair.rows and pair.outputs is None:  # how many outputs the rows will tell
+                options.pop("multioutput", None)
+            return numeric.metric(self._metric, **options, **of_row)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
         options = dict(self._options)

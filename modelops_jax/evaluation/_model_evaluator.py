@@ -314,14 +314,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         check_nan_policy(nan_policy)
         if weight is not None:
             y_true, y_pred = gathered(y_true), gathered(y_pred)
+        given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "groups": groups}
         own, rows, y_true, y_pred, y_score, groups, slices = present(
-            weight,
-            rows,
-            y_true=y_true,
-            y_pred=y_pred,
-            y_score=y_score,
-            groups=groups,
-            slices=slices,
+            weight, rows, **given, slices=slices
         )
         metrics, gone, nans = self._metrics, 0, {}
         if nan_policy != "raise":
