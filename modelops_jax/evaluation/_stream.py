@@ -121,8 +121,9 @@ class EvaluationStream:
     def keeps_rows(self) -> tuple[str, ...]:
         """The metrics for which every row is kept, so that memory grows with them.
 
-        Exact AUROC and average precision, medians and ranks, and metrics of your own; all metrics of rows that come with their groups, or with slices and a metric that
-        has no state of each slice (see `update`).
+        Exact AUROC and average precision, medians and ranks, and metrics of your own; all metrics
+        of rows that come with their groups, or with slices and a metric that has no state of each
+        slice (see `update`).
         """
         if self._grouped is not None:
             return tuple(self._metrics)
