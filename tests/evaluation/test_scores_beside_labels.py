@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from modelops_jax.evaluation import EvaluationStream, ModelEvaluator, compare
+from modelops_jax.evaluation import (
+    EvaluationStream,
+    ModelEvaluator,
+    NoIntervalWarning,
+    compare,
+)
 
 sk: Any = sklearn.metrics
 RNG = np.random.default_rng(21)
@@ -44,7 +49,12 @@ def test_values_are_scikit_learns_and_a_streams_are_the_same(evaluator, tmp_path
         stream.update(labels[part], predicted[part], y_score=SCORE[part])
     stream.save(tmp_path / "state")
     again = EvaluationStream.load(tmp_path / "state", evaluator)
-    for found in (stream.result(confidence=0.9), again.result(confidence=0.9)):
+    for either in (stream, again):
+        with pytest.warns(
+            NoIntervalWarning, match="it resamples rows, which a stream of sums"
+        ) as w:
+            found = either.result(confidence=0.9)
+        assert [str(one.message).split()[0] for one in w] == ["log_loss", "brier_score_loss"]
         assert found.metrics == pytest.approx(expected, rel=0, abs=1e-12)
         for name in ("accuracy_score", "roc_auc_score", "average_precision_score"):
             assert found.intervals[name] == result.intervals[name]
