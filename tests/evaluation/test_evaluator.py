@@ -193,7 +193,7 @@ def test_anything_else_is_no_score(returned):
         (["a"], b"a", TypeError, "references is one bytes"),
         ({"a": 1}, ["a"], TypeError, "predictions is a dict"),
         ({"a"}, ["a"], TypeError, "predictions is a set"),
-        (iter("a"), ["a"], TypeError, "predictions is a str_ascii_iterator"),
+        (iter("ab"), ["a"], ValueError, "predictions has 2 entries and references has 1"),
         (np.zeros(()), [1], TypeError, "predictions is a ndarray"),
     ],
 )

@@ -3,11 +3,12 @@
 import math
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sklearn.metrics as sk
+import sklearn.metrics
 
 from modelops_jax.evaluation import (
     AccuracyMetric,
@@ -22,6 +23,7 @@ from modelops_jax.evaluation import (
     UndefinedMetricWarning,
 )
 
+sk: Any = sklearn.metrics
 PRF = {
     PrecisionMetric: sk.precision_score,
     RecallMetric: sk.recall_score,

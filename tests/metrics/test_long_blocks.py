@@ -116,7 +116,7 @@ def test_values_that_are_not_finite_are_counted(argument: str, names: tuple[str,
     rows = {"y_true": true, "y_pred": pred}
     rows[argument][[7, LONG - 3]] = np.nan, np.inf
     with pytest.raises(ValueError, match=rf"{argument}: 2 values that are not finite"):
-        compute({name: _METRICS[name] for name in names}, **rows)
+        compute({name: _METRICS[name] for name in names}, rows["y_true"], rows["y_pred"])
 
 
 def test_a_sum_that_overflows_is_not_an_invalid_row() -> None:

@@ -3,15 +3,17 @@
 import html
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import metrics as sk
+import sklearn.metrics
 
 from modelops_jax.evaluation import Diagnostics, ModelEvaluator, compare
 from modelops_jax.evaluation import _diagnostics as diagnostics_module
 from modelops_jax.reports import EvaluationReport, write_html
 
+sk: Any = sklearn.metrics
 RNG = np.random.default_rng(4)
 TRUE = RNG.integers(0, 2, 600)
 SCORE = np.clip(0.25 * TRUE + 0.75 * RNG.random(600), 0, 1)
