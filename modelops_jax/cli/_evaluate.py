@@ -10,6 +10,7 @@ import typer
 from ._columns import Columns
 from ._evaluate_file import FileEvaluation, read_file
 from ._evaluate_model import ModelQuestions, ask_model
+from ._imports import import_modules
 from ._metric_option import read_metric_option
 from ._page import write_page
 
@@ -67,6 +68,15 @@ def evaluate(
             metavar="[KEY=]NAME[:OPTION=VALUE,...]",
             help="A metric in place of the task's, such as f1_score or fbeta_score:beta=2; "
             "KEY=NAME names its value. Repeatable. The names are in docs/metrics.md.",
+        ),
+    ] = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            help="A module to import first, such as a file of this folder (without .py) that "
+            "registers metrics of your own for --metric. Repeatable.",
         ),
     ] = None,
     true: Annotated[
@@ -196,6 +206,7 @@ def evaluate(
     reciprocal rank and mean average precision, unless --metric names others. The rows of a query
     may lie anywhere in the file.
     """
+    import_modules(modules or [])
     crossed = [tuple(name.split(",")) for name in slice or []]
     if model is not None:
         for option, given in (

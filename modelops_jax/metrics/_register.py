@@ -27,8 +27,9 @@ def register_metric(
     """Add a metric of your own to `METRICS`, from where everything finds it by its name.
 
     `metric`, `compute`, streams, slices, weights, intervals, `ModelEvaluator(metrics=[name])` and
-    `compare` take it as they take the others. `check_laws` says whether it keeps what those rely
-    on. A name can be given once in a process; to define it anew, `del METRICS[name]` first.
+    `compare` take it as they take the others, and so does `modelops evaluate --import MODULE
+    --metric name`, with the module that registers it. `check_laws` says whether it keeps what those
+    rely on. A name can be given once in a process; to define it anew, `del METRICS[name]` first.
 
     Args:
         name: an identifier that is not in the table.

@@ -261,3 +261,43 @@ def test_help_imports_neither_jax_nor_numpy():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "evaluate" in done.stdout
+
+
+_OWN_METRIC = """
+import jax.numpy as jnp
+from modelops_jax.metrics import Mean, Metric, RowMean, register_metric
+
+def far_off(y_true, y_pred):
+    return (jnp.abs(y_true - y_pred) > 1).astype(y_true.dtype)
+
+register_metric(
+    "share_far_off", Metric("share_far_off", (RowMean(far_off),), Mean()),
+    inputs="values", higher_is_better=False, low=0, high=1,
+)
+"""
+
+
+def test_a_metric_of_ones_own_is_imported(tmp_path):
+    """In a process of its own, whose table alone has it, with slices and an interval."""
+    (tmp_path / "own_metrics.py").write_text(_OWN_METRIC)
+    rows = [f"{t},{t + (t % 4 == 0) * 3},{t % 2}" for t in range(80)]
+    (tmp_path / "rows.csv").write_text("\n".join(["y_true,y_pred,odd", *rows]))
+    script = "import sys; from modelops_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "evaluate", "rows.csv", "--task", "regression"]
+    own = ["--import", "own_metrics", "--metric", "share_far_off"]
+    options = ["--ci", "0.9", "--slice", "odd", "--format", "json"]
+    done = subprocess.run(
+        [*command, *own, *options], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["metrics"] == {"share_far_off": 0.25}
+    interval = found["intervals"]["share_far_off"]
+    assert 0 < interval["low"] < 0.25 < interval["high"] < 1
+    assert [one["metrics"]["share_far_off"] for one in found["slices"]] == [0.5, 0.0]
+
+
+def test_a_module_that_is_missing_is_named(predictions, capsys):
+    path, _, _ = predictions
+    assert main(["evaluate", str(path), "--import", "no_such_module"]) == 2
+    assert "no_such_module" in capsys.readouterr().err
