@@ -101,9 +101,11 @@ def run_layer(
     gemma = config.traits.gemma
     batch, tokens, _ = view.mask.shape
     prefix = view.prefix_mask.shape[-1]
+    appends = bool(past) and tokens == 1
 
     def linear(x: Array, block: str, *names: str) -> list[Array]:
-        return project(x, layer[block], names, low_rank.get(block, {}), scale, noise)
+        adapters = low_rank.get(block, {})
+        return project(x, layer[block], names, adapters, scale, noise, appends=appends)
 
     def heads(x: Array, norm: str | None) -> tuple[Array, Array]:
         """Split into heads, and into (1, prefix, heads, size) and (batch, tokens, heads, size).

@@ -155,6 +155,8 @@ def project(
     low_rank: Mapping[str, Any],
     scale: float,
     noise: Noise | None = None,
+    *,
+    appends: bool = False,
 ) -> list[Float[Array, "tokens _"]]:
     """The named linear maps of one input, W x + b, with their adapters.
 
@@ -170,8 +172,12 @@ def project(
         low_rank: One layer's adapters by name; maps may be missing.
         scale: What B A x is multiplied by.
         noise: Decides the dropout; None for none.
+        appends: See `multiply`.
     """
-    outputs = {name: multiply(x, linears[name]["weight"].astype(x.dtype)) for name in names}
+    outputs = {
+        name: multiply(x, linears[name]["weight"].astype(x.dtype), appends=appends)
+        for name in names
+    }
     adapted = [name for name in names if name in low_rank]
     if adapted:
         down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)

@@ -9,14 +9,21 @@ _MOST_ROWS = 32
 
 
 def multiply(
-    x: Float[Array, "rows in"], weight: Float[Array, "out in"]
+    x: Float[Array, "rows in"], weight: Float[Array, "out in"], *, appends: bool = False
 ) -> Float[Array, "rows out"]:
     """W x of every row.
 
     For every product XLA's CPU backend packs what stands on its right, which takes longer than the
     product where that is a weight for a few rows. A single row needs no packing.
+
+    Args:
+        x: The rows.
+        weight: W.
+        appends: Whether the rows are one more token of each sequence: few, and nothing is
+            differentiated. Elsewhere all numbers of rows are multiplied alike.
     """
-    if jax.default_backend() != "cpu" or not 2 <= len(x) <= _MOST_ROWS:
+    few = appends and 2 <= len(x) <= _MOST_ROWS
+    if not few or jax.default_backend() != "cpu":
         return jnp.einsum("nd,od->no", x, weight)
     # Without the barriers the compiler would turn it around again.
     columns = jax.lax.optimization_barrier(x.T)

@@ -101,6 +101,7 @@ def test_many_classes_and_queries_are_weighted():
     assert found.metrics["ndcg_score"] == pytest.approx(float(expected), abs=1e-12)
 
 
+@pytest.mark.model
 def test_intervals_and_tests_of_weighted_rows():
     """Those of the numeric core with its weights: rows are resampled, no counts and no formula."""
     weight = RNG.exponential(size=ROWS) * (RNG.random(ROWS) < 0.9)
@@ -153,6 +154,7 @@ def test_slices_of_weighted_rows_are_tested_in_groups():
     )
 
 
+@pytest.mark.model
 def test_weighted_models_are_compared():
     """The difference is that of repeated rows, its interval and test those of the core."""
     models = {"a": CODES[1] > 0, "b": VALUES[0] > 0}

@@ -115,7 +115,7 @@ def probabilities(count: int = 90):
     return y_true, y_pred, random.random(count)
 
 
-@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("wide", [True, pytest.param(False, marks=pytest.mark.model)])
 def test_every_metric_of_scores_drops_the_rows(wide):
     """Of a score for every class, and of one; in one go, and in a stream of two batches."""
     y_true, y_pred, weight = probabilities()
