@@ -157,7 +157,7 @@ def test_lengths_that_differ_are_refused_with_both():
 
 
 def test_a_column_is_not_a_vector():
-    """(4,) against (4, 1) is an error, eager and traced, never an accuracy of 2; two columns fit."""
+    """(4,) against (4, 1) is an error, eager and traced, never an accuracy of 2; two fit."""
     row, column = jnp.ones(4, int), jnp.ones((4, 1), int)
     for function in (accuracy_score, jax.jit(accuracy_score)):
         with pytest.raises(ValueError, match=r"one axis, shape \(n,\); found .*\(4, 1\)"):
