@@ -75,7 +75,8 @@ def make_steps(
     steps = []
     for _ in range(count):
         lengths = random.integers(length // 16, length // 2, 8 * sequences)
-        packed = list(pack_rows(lengths, length))[:sequences]
+        whole = pack_rows(lengths, length)
+        packed = [whole[at] for at in range(min(sequences, len(whole)))]
         rows = [
             [
                 TokenizedRow(

@@ -13,7 +13,8 @@ from modelops_jax.models._product import multiply
 @pytest.mark.parametrize("rows", [1, 2, 32, 33])
 def test_every_number_of_rows_has_the_same_product(rows):
     random = np.random.default_rng(rows)
-    x, weight = np.float32(random.normal(size=(rows, 24))), np.float32(random.normal(size=(40, 24)))
+    x = random.normal(size=(rows, 24)).astype(np.float32)
+    weight = random.normal(size=(40, 24)).astype(np.float32)
     found = multiply(jnp.asarray(x), jnp.asarray(weight), appends=True)
     np.testing.assert_allclose(found, x @ weight.T, rtol=1e-4, atol=1e-4)
 
