@@ -116,7 +116,7 @@ def main() -> None:
         f"# Generation beside transformers\n\n{today}, {platform.machine()}, {os.cpu_count()} x "
         f"cpu, {versions}. {options.model}, float32, greedy, {PROMPT_TOKENS} prompt and "
         f"{options.tokens} new tokens a row, best of {options.rounds} rounds in turn.\n\n{table}\n\n"
-        "What was profiled, and tried where a bar is not reached: `benchmarks/training_notes.md`.\n"
+        "What was profiled, and tried where a bar is missed: `benchmarks/training_notes.md`.\n"
     )
     print(text)
     if options.report:
