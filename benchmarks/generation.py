@@ -115,8 +115,8 @@ def main() -> None:
     text = (
         f"# Generation beside transformers\n\n{today}, {platform.machine()}, {os.cpu_count()} x "
         f"cpu, {versions}. {options.model}, float32, greedy, {PROMPT_TOKENS} prompt and "
-        f"{options.tokens} new tokens a row, best of {options.rounds} rounds in turn.\n\n{table}\n\n"
-        "What was profiled, and tried where a bar is missed: `benchmarks/training_notes.md`.\n"
+        f"{options.tokens} new tokens a row, best of {options.rounds} rounds in turn.\n\n{table}\n"
+        "\nWhat was profiled, and tried where a bar is missed: `benchmarks/training_notes.md`.\n"
     )
     print(text)
     if options.report:
