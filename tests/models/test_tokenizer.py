@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers, processors
 
@@ -40,6 +40,7 @@ def _words(tokenizer: Tokenizer, text: str) -> list[str]:
 @given(TEXT)
 def test_bytes_round_trip(text: str):
     """Decoding what was encoded gives the text back, and ids below 256 are its UTF-8 bytes."""
+    assume("<|" not in text)  # such as <|im_end|>, which is a token of its own
     tokenizer = byte_tokenizer()
     ids = tokenizer.encode(text)
     assert ids == list(text.encode())
