@@ -13,9 +13,8 @@ from jax import lax
 
 from ._class_areas import AbsentClass, areas, mean_of_areas
 from ._exact import ExactCount
-from ._ignored import is_ignored
 from ._kept_rows import KeptRows
-from ._label_rows import LABEL_COMPLAINT, indicators
+from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._metric import Metric, Outcome
 from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
 from ._scores import Scores
@@ -38,23 +37,12 @@ class LabelScores:
 
 
 @dataclass(frozen=True)
-class LabelScoreRows(KeptRows):
+class LabelScoreRows(ScoredLabels, KeptRows):
     """Every row's labels, their scores and its weight."""
 
     num_labels: int
     ignore_index: int | None = None
     """Entries of y_true with this value are left out, and with them those of y_pred."""
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
-
-    def refuse(self, y_true: Any, y_pred: Any) -> None:
-        indicators(y_true, "y_true", self.num_labels)
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> LabelScores:
         return LabelScores(
@@ -74,17 +62,9 @@ class LabelScoreRows(KeptRows):
     def of_rows(self, rows: Rows) -> LabelScores:
         xp = np if isinstance(rows.y_true, np.ndarray) else jnp
         score = rows.y_pred
-        true, other = indicators(rows.y_true, "y_true", self.num_labels)
         if not jnp.issubdtype(score.dtype, jnp.floating):
             score = score.astype(float_type(score) if xp is jnp else np.float64)
-        seen = xp.ones_like(true)
-        if self.ignore_index is not None:
-            seen = ~is_ignored(rows.y_true, self.ignore_index)
-        asked = xp.ones_like(seen[:, 0]) if rows.keep is None else rows.keep
-        bad_label = asked & (other & seen).any(axis=1)
-        bad_score = asked & (~xp.isfinite(score) & seen).any(axis=1)
-        keep = asked & ~bad_label & ~bad_score
-        here = seen & keep[:, None]
+        true, here, keep, bad_label, bad_score = self.entries(rows, ~xp.isfinite(score))
         weight = keep if rows.weight is None else xp.where(keep, rows.weight, 0)
         return LabelScores(
             xp.where(here, true.astype(np.int8), np.int8(_IGNORED)),

@@ -14,17 +14,16 @@ import jax.numpy as jnp
 from ._counts import CellStatistic, Counts, TableStatistic
 from ._exact import ExactCount
 from ._ignored import is_ignored
+from ._label_columns import LabelSets, indicators
 from ._pair import sum_rows
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
-from ._statistic import Rows, count_true, float_type, require_labels
+from ._statistic import Rows, count_true, float_type
 from ._types import State
-
-LABEL_COMPLAINT = "rows with a label other than 0 and 1"
 
 
 @dataclass(frozen=True)
-class LabelCounts(TableStatistic):
+class LabelCounts(LabelSets, TableStatistic):
     """Rows by label and by (is it true of the row, is it predicted), in the order 00 01 10 11."""
 
     num_labels: int
@@ -33,21 +32,6 @@ class LabelCounts(TableStatistic):
     @property
     def shape(self) -> tuple[int, ...]:
         return (4, self.num_labels)
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
-
-    def refuse(self, y_true: Any, y_pred: Any) -> None:
-        _refuse(y_true, "y_true", self.num_labels)
-        _refuse(y_pred, "y_pred", self.num_labels)
-
-    def complaints(self) -> dict[str, str]:
-        return {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT, **super().complaints()}
 
     def of_rows(self, rows: Rows) -> Counts:
         outcomes, bad_true, bad_pred = self._outcomes(rows)
@@ -80,7 +64,7 @@ class LabelCounts(TableStatistic):
 
 
 @dataclass(frozen=True)
-class LabelSetMatchCounts(CellStatistic):
+class LabelSetMatchCounts(LabelSets, CellStatistic):
     """Rows by whether all their labels are predicted as they are."""
 
     num_labels: int
@@ -90,23 +74,8 @@ class LabelSetMatchCounts(CellStatistic):
         return (2,)
 
     @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
-
-    @property
     def checks_labels(self) -> bool:
         return True
-
-    def refuse(self, y_true: Any, y_pred: Any) -> None:
-        _refuse(y_true, "y_true", self.num_labels)
-        _refuse(y_pred, "y_pred", self.num_labels)
-
-    def complaints(self) -> dict[str, str]:
-        return {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT, **super().complaints()}
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
         true, pred, seen, bad_true, bad_pred = _cells(self, y_true, y_pred)
@@ -120,7 +89,7 @@ class LabelSetMatchCounts(CellStatistic):
 
 
 @dataclass(frozen=True)
-class LabelRowMean(RowMean):
+class LabelRowMean(LabelSets, RowMean):
     """The weighted mean of a number computed from all labels of a row.
 
     `row` gets floats: what is ignored is -1 in y_true and 0 in y_pred.
@@ -128,21 +97,6 @@ class LabelRowMean(RowMean):
 
     num_labels: int = 0
     ignore_index: int | None = None
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
-
-    def refuse(self, y_true: Any, y_pred: Any) -> None:
-        _refuse(y_true, "y_true", self.num_labels)
-        _refuse(y_pred, "y_pred", self.num_labels)
-
-    def complaints(self) -> dict[str, str]:
-        return super().complaints() | {"y_true": LABEL_COMPLAINT, "y_pred": LABEL_COMPLAINT}
 
     def prepare(self, rows: Rows) -> Prepared:
         true, pred, seen, bad_true, bad_pred = _cells(self, rows.y_true, rows.y_pred)
@@ -214,23 +168,6 @@ def _cells(
         seen = ~is_ignored(y_true, statistic.ignore_index)
         other_true, other_pred = other_true & seen, other_pred & seen
     return Cells(true, pred, seen, jnp.any(other_true, axis=1), jnp.any(other_pred, axis=1))
-
-
-def _refuse(labels: Any, name: str, num_labels: int) -> None:
-    """Refuse what are no labels, or not one for each column."""
-    require_labels(labels, name)
-    if labels.shape[1] != num_labels:
-        raise ValueError(
-            f"{name} has {labels.shape[1]} columns; num_labels={num_labels} expects one per label"
-        )
-
-
-def indicators(labels: Any, name: str, num_labels: int) -> tuple[Any, Any]:
-    """Whether each label is set, and where an entry is neither 0 nor 1."""
-    _refuse(labels, name, num_labels)
-    if labels.dtype == bool:
-        return labels, labels & ~labels
-    return labels == 1, (labels != 0) & (labels != 1)
 
 
 def label_table(table: Any) -> tuple[Any, Any, Any]:

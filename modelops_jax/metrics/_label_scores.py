@@ -12,9 +12,8 @@ import jax.numpy as jnp
 
 from ._exact import ExactCount
 from ._finalizers import divide
-from ._ignored import is_ignored
+from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._label_finalizers import mean_of_labels
-from ._label_rows import LABEL_COMPLAINT, indicators
 from ._metric import Outcome
 from ._pair import Pair, sum_rows
 from ._row_functions import RowFunction
@@ -33,28 +32,14 @@ class LabelSums:
 
 
 @dataclass(frozen=True)
-class LabelScoreSums(SummedStatistic):
-    """For every label the weighted sum over rows of `row(label, number)`.
-
-    A row with one invalid entry that is not ignored is invalid as a whole.
-    """
+class LabelScoreSums(ScoredLabels, SummedStatistic):
+    """For every label the weighted sum over rows of `row(label, number)`."""
 
     row: RowFunction
     num_labels: int
     probabilities: bool = True
     ignore_index: int | None = None
     """Entries of y_true with this value are left out, and with them those of y_pred."""
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
-
-    def refuse(self, y_true: Any, y_pred: Any) -> None:
-        indicators(y_true, "y_true", self.num_labels)
 
     def complaints(self) -> dict[str, str]:
         wrong = "outside 0 to 1" if self.probabilities else "that is not finite"
@@ -95,18 +80,11 @@ class LabelScoreSums(SummedStatistic):
 
     def _columns(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Weights, weights of true labels and weighted losses, side by side; and invalid rows."""
-        true, other = indicators(rows.y_true, "y_true", self.num_labels)
         pred = rows.y_pred.astype(float_type(rows.y_true, rows.y_pred, rows.weight))
         wrong = ~jnp.isfinite(pred)
         if self.probabilities:
             wrong = wrong | (pred < 0) | (pred > 1)
-        seen = jnp.ones_like(true, dtype=bool)
-        if self.ignore_index is not None:
-            seen = ~is_ignored(rows.y_true, self.ignore_index)
-        asked = jnp.ones_like(seen[:, 0]) if rows.keep is None else rows.keep
-        bad_true = asked & jnp.any(other & seen, axis=1)
-        bad_pred = asked & jnp.any(wrong & seen, axis=1)
-        here = seen & (asked & ~bad_true & ~bad_pred)[:, None]
+        true, here, _, bad_true, bad_pred = self.entries(rows, wrong)
         # Replaced before any arithmetic: nan times a weight of 0 is nan.
         pred = jnp.where(here, pred, jnp.full_like(pred, 0.5))
         loss = self.row(true.astype(jnp.int32).reshape(-1), pred.reshape(-1)).reshape(pred.shape)

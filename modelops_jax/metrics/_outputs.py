@@ -16,7 +16,7 @@ from ._metric import Finalizer, Metric, Outcome
 from ._reweighed import Reweighed
 from ._row_functions import Domain
 from ._rowwise import Prepared, RowStatistic, prepared
-from ._statistic import Rows, Statistic, SummedStatistic, count_true, float_type
+from ._statistic import Matrices, Rows, Statistic, SummedStatistic, count_true, float_type
 from ._values import ValueRows, Values
 
 # The name of a mean over outputs, or a weight of each output.
@@ -25,7 +25,7 @@ _Named = Literal["uniform_average", "raw_values", "variance_weighted"]
 
 
 @dataclass(frozen=True)
-class OutputSums(SummedStatistic):
+class OutputSums(Matrices, SummedStatistic):
     """The state of a row statistic for every output, along a leading axis.
 
     A row counts for all outputs or for none.
@@ -33,14 +33,6 @@ class OutputSums(SummedStatistic):
 
     inner: RowStatistic
     outputs: int
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
 
     def complaints(self) -> dict[str, str]:
         return self.inner.complaints()
@@ -119,18 +111,10 @@ def _one_output(rows: Rows, part: Prepared, true: Any, pred: Any) -> Rows:
 
 
 @dataclass(frozen=True)
-class OutputMax(RowMax):
+class OutputMax(Matrices, RowMax):
     """The largest `row(y_true, y_pred)` of every output."""
 
     outputs: int = 1
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Largest:
         one = super().identity(weighted=weighted, dtype=dtype)
@@ -141,18 +125,10 @@ class OutputMax(RowMax):
 
 
 @dataclass(frozen=True)
-class OutputRows(ValueRows):
+class OutputRows(Matrices, ValueRows):
     """Every row's true and predicted values of all outputs, and its weight."""
 
     outputs: int = 1
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
 
     def identity(self, *, weighted: bool = False, dtype: Any = jnp.float32) -> Values:
         one = super().identity(weighted=weighted, dtype=dtype)

@@ -170,6 +170,18 @@ class Statistic(abc.ABC):
         return [statistic.of_rows(rows) for statistic in statistics]
 
 
+class Matrices(Statistic):
+    """For statistics that read y_true and y_pred of shape (n, k); stands before what they sum."""
+
+    @property
+    def pred_axes(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def true_axes(self) -> int:
+        return 2
+
+
 class SummedStatistic(Statistic):
     """A statistic whose state is a function of sums over rows, and can therefore be resampled."""
 

@@ -11,27 +11,19 @@ from ._counts import as_codes
 from ._metric import Metric
 from ._row_functions import both_values
 from ._rowwise import Prepared, blocks_of_rows, prepared
-from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, float_type
+from ._statistic import WEIGHT_COMPLAINT, Matrices, Rows, Statistic, float_type
 from ._text_finalizers import Rate
 from ._totals import RowTotals
 from ._types import Matrix, State, Value, Vector
 
 
 @dataclass(frozen=True)
-class TokenTotals(RowTotals):
+class TokenTotals(Matrices, RowTotals):
     """How many tokens count, and how many of them are predicted right."""
 
     ignore_index: int | None = None
 
     labels = ("y_true", "y_pred")
-
-    @property
-    def pred_axes(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def true_axes(self) -> int:
-        return 2
 
     @classmethod
     def family(cls) -> type[Statistic]:
