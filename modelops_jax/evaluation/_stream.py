@@ -17,7 +17,7 @@ from ._result import EvaluationResult
 from ._running import KeptRows, Running
 from ._running_slices import RunningSlices
 from ._sharded import gathered
-from ._slicing import read_slices
+from ._slicing import Slicing, read_slices
 from ._streamed import running
 from ._task_type import TaskType
 from ._vectors import count_rows, listed
@@ -177,8 +177,8 @@ class EvaluationStream:
         if rows:
             self._check_grouped("these rows", groups is not None)
             self._check_slices(batch)
-        in_parts = all(state.slices_rows() for state in self._running)
-        if groups is not None or (slicings and not in_parts):
+        states = self._in_parts(y_true, y_pred, y_score, slicings) if groups is None else None
+        if states is None:
             columns = {name: one for name, one in (slices or {}).items() if isinstance(name, str)}
             self._update_grouped(
                 rows,
@@ -190,13 +190,6 @@ class EvaluationStream:
             )
             self._slices = self._slices or (batch if rows and slicings else None)
             return
-        if slicings:
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        scores = y_pred if y_score is None else y_score
-        states = [
-            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
-            for state in self._running
-        ]
         if rows or not (slicings or self._slices):
             self._add(states, rows, batch)
 
@@ -218,6 +211,10 @@ class EvaluationStream:
             return
         self._check_grouped("the rows of the other stream", other._in_groups)
         self._check_slices(other._slices or RunningSlices())
+        if self._rows and (self._grouped is None) != (other._grouped is None):
+            raise ValueError(
+                "the rows of the other stream have another number of outputs or classes"
+            )
         if other._grouped is not None:
             self._add_grouped(other._grouped, other._rows)
             self._slices = self._slices or other._slices
@@ -350,6 +347,26 @@ class EvaluationStream:
     @property
     def _in_groups(self) -> bool:
         return self._grouped is not None and self._grouped.in_groups
+
+    def _in_parts(
+        self, y_true: Any, y_pred: Any, y_score: Any, slicings: list[Slicing]
+    ) -> list[Any] | None:
+        """The states of these rows, or None if their slices need all rows to be kept.
+
+        The first rows decide: they tell how many outputs, classes or labels a row has.
+        """
+        sliceable = all(state.slices_rows() for state in self._running)
+        if slicings and (self._grouped is not None or not sliceable):
+            return None
+        if slicings:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
+        scores = y_pred if y_score is None else y_score
+        states = [
+            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
+            for state in self._running
+        ]
+        sliceable = all(state.slices_rows() for state in states)
+        return states if self._rows or sliceable or not slicings else None
 
     def _update_grouped(self, rows: int, slices: Any, **columns: Any) -> None:
         if columns["groups"] is not None and not hasattr(columns["groups"], "__array__"):

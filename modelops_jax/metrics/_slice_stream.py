@@ -27,6 +27,9 @@ class SliceStream:
     Args:
         metrics: the metrics under the names their results will have, all of them `sliceable`.
 
+    Raises:
+        ValueError: a metric that is not.
+
     Example:
         >>> from modelops_jax.metrics import SliceStream, metric
         >>> stream = SliceStream({"mae": metric("mean_absolute_error")})
@@ -37,6 +40,9 @@ class SliceStream:
     """
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        for name, metric in metrics.items():
+            if not self.sliceable(metric):
+                raise ValueError(f"{name}: {metric.name} has no small state of every slice")
         self._metrics = dict(metrics)
         self._statistics = statistics_of(self._metrics)
         self._forms: tuple[Statistic, ...] = ()
