@@ -188,7 +188,7 @@ def paired_differences(
             for pair in wanted
         }
         swapped = measured(differences, draws.swaps(n_resamples))
-        for name, metric in by_kept.items():
+        for name in by_kept:
             resampled, *left = (
                 np.stack([values[name, model] for model in range(len(names))], axis=1)
                 for values in values_of
