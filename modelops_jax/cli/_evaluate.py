@@ -76,7 +76,8 @@ def evaluate(
             "--import",
             metavar="MODULE",
             help="A module to import first, such as a file of this folder (without .py) that "
-            "registers metrics of your own for --metric. Repeatable.",
+            "registers metrics of your own for --metric; one of the environment goes first. "
+            "Repeatable.",
         ),
     ] = None,
     true: Annotated[

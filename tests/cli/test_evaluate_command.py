@@ -264,6 +264,7 @@ def test_help_imports_neither_jax_nor_numpy():
 
 
 _OWN_METRIC = """
+import tabnanny
 import jax.numpy as jnp
 from modelops_jax.metrics import Mean, Metric, RowMean, register_metric
 
@@ -277,20 +278,43 @@ register_metric(
 """
 
 
+# As the console script starts: without the working folder on the path, which `-c` puts there.
+_COMMANDS = """
+import os, sys
+from modelops_jax.cli import main
+for arguments in ARGUMENTS:
+    code = main(arguments)
+    assert os.getcwd() not in sys.path
+    if code:
+        sys.exit(code)
+"""
+
+
 def test_a_metric_of_ones_own_is_imported(tmp_path):
-    """In a process of its own, whose table alone has it, with slices and an interval."""
+    """In a process of its own, whose table alone has it, with slices and an interval.
+
+    Files beside it that are called as modules of the library are not executed in their place.
+    """
     (tmp_path / "own_metrics.py").write_text(_OWN_METRIC)
+    for shadow in ("statistics", "tabnanny"):  # read by the package, and by the metric alone
+        (tmp_path / f"{shadow}.py").write_text("raise SystemExit('a file of the folder was run')")
     rows = [f"{t},{t + (t % 4 == 0) * 3},{t % 2}" for t in range(80)]
     (tmp_path / "rows.csv").write_text("\n".join(["y_true,y_pred,odd", *rows]))
-    script = "import sys; from modelops_jax.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", script, "evaluate", "rows.csv", "--task", "regression"]
-    own = ["--import", "own_metrics", "--metric", "share_far_off"]
-    options = ["--ci", "0.9", "--slice", "odd", "--format", "json"]
+    command = ["evaluate", "rows.csv", "--task", "regression"]
+    mine = ["--import", "own_metrics", "--metric", "share_far_off"]
+    mine += ["--ci", "0.9", "--slice", "odd", "--format", "json"]
+    plain = ["--metric", "max_error", "--output", "plain.json"]
+    script = _COMMANDS.replace("ARGUMENTS", repr([[*command, *plain], [*command, *mine]]))
     done = subprocess.run(
-        [*command, *own, *options], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert json.loads((tmp_path / "plain.json").read_text())["metrics"] == {"max_error": 3.0}
+    found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["metrics"] == {"share_far_off": 0.25}
     interval = found["intervals"]["share_far_off"]
     assert 0 < interval["low"] < 0.25 < interval["high"] < 1
