@@ -220,7 +220,8 @@ def test_no_rows_and_one_class_have_no_ends():
                 precision, columns[0], models, weight=weight, n_resamples=20
             )
             for found in (by_pair["a", "b"] for by_pair in compared.values()):
-                assert np.isnan([found.value, found.interval.low, found.p_value]).all()
+                nothing = np.array([found.value, found.interval.low, found.p_value])
+                assert np.isnan(nothing).all()
 
 
 def test_draws_depend_on_place_and_seed_alone():
