@@ -29,8 +29,7 @@ class Case:
     @property
     def slow(self) -> bool:
         """Whether its traced laws are for the slow tests: another case compiles much the same."""
-        scored = METRICS[self.name].inputs in ("scores", "probabilities")
-        return self.name in SAME_PROGRAM or (scored and "num_labels" in self.config)
+        return self.name in SAME_PROGRAM
 
     @property
     def metric(self) -> Metric:

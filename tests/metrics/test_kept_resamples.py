@@ -119,7 +119,6 @@ LABELS = _random.permuted(np.tile([1, 0, 1, 0, -1], (ROWS, 1)), axis=1)
 LABEL_SCORES = np.round(_random.normal(size=LABELS.shape) + LABELS, 1)
 for _name, _function, _average in (
     ("roc_auc_score", sk.roc_auc_score, "weighted"),
-    ("roc_auc_score", sk.roc_auc_score, "samples"),
     ("average_precision_score", sk.average_precision_score, None),
     ("average_precision_score", sk.average_precision_score, "samples"),
 ):
