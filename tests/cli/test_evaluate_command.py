@@ -228,6 +228,33 @@ def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("method", "of_errors", "of_shares"),
+    [
+        ("auto", "Poisson percentile", "Wilson"),
+        ("percentile", "Poisson percentile", "multinomial percentile"),
+        ("bca", "Poisson BCa", "multinomial BCa"),
+        ("wilson", None, "Wilson"),
+        ("exact", None, "Clopper-Pearson"),
+    ],
+)
+def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of_errors, of_shares):
+    """Of errors, resampled as rows come in, a formula for shares is no method."""
+    path, _, _ = predictions
+    asked = [path, "--ci", "0.9", "--resamples", "100", "--interval", method]
+    found = evaluated(capsys, *asked, "--metric", "accuracy_score")
+    assert found["intervals"]["accuracy_score"]["method"] == of_shares
+    errors = [*asked, "--task", "regression", "--metric", "mean_absolute_error"]
+    if of_errors is None:
+        assert main(["evaluate", *map(str, errors)]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert f"interval is '{method}'; mean_absolute_error: resampled as rows come in" in err
+    else:
+        found = evaluated(capsys, *errors)
+        assert found["intervals"]["mean_absolute_error"]["method"] == of_errors
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["evaluate", "{path}", "--task", "guess"], 2, "'guess' is not one of"),
@@ -242,6 +269,9 @@ def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypa
         (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
         (["evaluate", "{path}", "--task", "regression", "--ignore", "0"], 1, "one label a row"),
         (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),
+        (["evaluate", "{path}", "--ci", "0.9", "--resamples", "0"], 2, "value for '--resamples'"),
+        (["evaluate", "{path}", "--resamples", "9"], 1, "--resamples needs --ci, or several"),
+        (["evaluate", "{path}", "--interval", "bca"], 1, "--interval needs --ci, or several"),
         (["nope"], 2, "No such command 'nope'"),
     ],
 )

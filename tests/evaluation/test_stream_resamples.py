@@ -51,6 +51,9 @@ def test_what_would_be_drawn_alike_is_refused(tmp_path):
         stream.merge(other)
     with pytest.raises(ValueError, match="the stream draws 2 resamples by the seed 0"):
         stream.result(confidence=0.9, seed=1)
+    for method in ("bca", "wilson", "exact"):
+        with pytest.raises(ValueError, match=f"interval is '{method}'; mean_absolute_error: resam"):
+            stream.result(confidence=0.9, interval=method, n_resamples=2)
     with pytest.raises(ValueError, match="slices or resamples cannot be saved"):
         stream.save(tmp_path / "state")
     with pytest.raises(ValueError, match="accuracy_score is no function of sums over rows"):
