@@ -72,6 +72,9 @@ class Columns:
             same = name in preds and (name == self.true or list(preds).count(name) > 1)
             if found.setdefault(name, kind) != kind or same:
                 raise ValueError(f"the column {name!r} cannot serve as two things at once")
+        if self.weight is not None:
+            # What is weighted by its own size, say, is a number and a weight.
+            found[self.weight] = "weight"
         return found
 
     def score(self, cells: Mapping[str, Sequence[Any]], label: Any) -> Any:

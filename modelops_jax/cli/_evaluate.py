@@ -76,7 +76,8 @@ def evaluate(
             "--import",
             metavar="MODULE",
             help="A module to import first, such as a file of this folder (without .py) that "
-            "registers metrics of your own for --metric. Repeatable.",
+            "registers metrics of your own for --metric; one of the environment goes first. "
+            "Repeatable.",
         ),
     ] = None,
     true: Annotated[
@@ -148,7 +149,9 @@ def evaluate(
     ] = Method.AUTO,
     resamples: Annotated[
         int | None,
-        typer.Option(help="Resamples of a bootstrap.", show_default="1000, of several --pred 2000"),
+        typer.Option(
+            min=2, help="Resamples of a bootstrap.", show_default="1000, of several --pred 2000"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.TABLE,
@@ -208,6 +211,12 @@ def evaluate(
     """
     import_modules(modules or [])
     crossed = [tuple(name.split(",")) for name in slice or []]
+    if ci is None and len(pred or []) < 2:
+        for option, given in (
+            ("--interval", interval is not Method.AUTO), ("--resamples", resamples is not None),
+        ):  # fmt: skip
+            if given:
+                raise ValueError(f"{option} needs --ci, or several --pred")
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Tasks of one label a row.
 LABELLED = ("classification", "binary", "multiclass")
 SCORED = (*LABELLED, "text_generation")
+PICTURED = (*LABELLED, "ranking")
 # Of sums, as many as `ModelEvaluator.evaluate` draws.
 _RESAMPLES = 1000
 # What rankings are measured by where the query of each row is known.
@@ -240,9 +241,12 @@ class _Rows:
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
         if not (columns.group or columns.weight or len(columns.preds) > 1 or needs_rows):
-            resamples = (asked.resamples or _RESAMPLES) if resampled else 0
-            self.stream = self._evaluator.stream(resamples=resamples, seed=asked.seed)
-        drawn = asked.task in LABELLED or (asked.task == "ranking" and not self._evaluator.by_query)
+            usual = _RESAMPLES if asked.resamples is None else asked.resamples
+            self.stream = self._evaluator.stream(
+                resamples=usual if resampled else 0, seed=asked.seed
+            )
+        # Pictures are of rows that count once each.
+        drawn = asked.task in PICTURED and not self._evaluator.by_query and columns.weight is None
         if asked.pictures and drawn and len(columns.preds) == 1:
             positive, ignored = (
                 None if text is None else as_label(text, label)

@@ -3,26 +3,41 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import typer
 
 
-def import_modules(names: Iterable[str]) -> None:
-    """Import modules, from the working folder too, as `python -m` does.
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules, of the environment or else of the working folder.
+
+    Only what is named runs: a `jax.py` that lies beside the data is not imported in place of JAX,
+    as `python -m` would.
 
     Raises:
         typer.BadParameter: there is none of that name. What a module itself raises stays as it is.
     """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise
-            raise typer.BadParameter(
-                f"found {name!r}, which is no module of this folder nor of the environment",
-                param_hint="--import",
-            ) from error
+    if not names:
+        return
+    folder = os.getcwd()
+    added = folder not in sys.path
+    if added:
+        sys.path.append(folder)
+    try:
+        for name in names:
+            _import(name)
+    finally:
+        if added and folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise typer.BadParameter(
+            f"found {name!r}, which is no module of this folder nor of the environment",
+            param_hint="--import",
+        ) from error

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._evaluate_file import PICTURED
+
 if TYPE_CHECKING:
     from modelops_jax.evaluation import Diagnostics
 
@@ -26,6 +28,7 @@ def write_page(path: Path, asked: "FileEvaluation", reading: "Reading") -> None:
         "True": columns.true,
         "Predicted": ", ".join(columns.preds),
         "Scores": ", ".join(columns.scores),
+        "Weight": columns.weight,
         "Time": f"{reading.seconds:,.1f} s, {rows / max(reading.seconds, 1e-9):,.0f} rows/s",
     }
     report = EvaluationReport(
@@ -34,13 +37,13 @@ def write_page(path: Path, asked: "FileEvaluation", reading: "Reading") -> None:
         diagnostics=reading.diagnostics,
         bad_rows=[str(problem) for problem in reading.bad.first],
         bad_row_count=reading.bad.count,
-        notes=_notes(reading),
+        notes=_notes(asked, reading),
         facts={name: text for name, text in facts.items() if text} | environment_facts(),
     )
     write_html(report, path)
 
 
-def _notes(reading: "Reading") -> list[str]:
+def _notes(asked: "FileEvaluation", reading: "Reading") -> list[str]:
     held = (
         "All rows were in memory at once, because what was asked for needs them together."
         if reading.held
@@ -51,7 +54,12 @@ def _notes(reading: "Reading") -> list[str]:
             else "."
         )
     )
-    return [held, *(picture_notes(reading.diagnostics) if reading.diagnostics else [])]
+    if reading.diagnostics is not None:
+        return [held, *picture_notes(reading.diagnostics)]
+    weight = asked.columns.weight
+    if weight is None or asked.task not in PICTURED or len(asked.columns.preds) > 1:
+        return [held]
+    return [held, f"No pictures: they would count each row once, and not by its {weight!r}."]
 
 
 def picture_notes(found: "Diagnostics") -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ._json_values import has_lone_surrogate
 from ._rows import describe
 
-CellKind = Literal["label", "number", "text", "texts", "labels", "relevance"]
+CellKind = Literal["label", "number", "text", "texts", "labels", "relevance", "weight"]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _LARGEST = 1 << 63
@@ -37,6 +37,8 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
         return _zeros_and_ones
     if kind == "relevance":
         return _relevance_of_text if from_text else _relevance
+    if kind == "weight":
+        return _weight_of_text if from_text else _weight
     if from_text:
         whole = bool(first) and all(_INTEGER.fullmatch(cell) for cell in first)
         return _integer_of_text if whole else _text
@@ -51,7 +53,8 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
     kinds = set(map(type, cells))
     if read is _number and kinds == {float}:
         return list(cells) if all(map(math.isfinite, cells)) else None
-    if read in (_number_of_text, _relevance_of_text) or (read is _relevance and kinds <= _NUMBERS):
+    of_text = read in (_number_of_text, _relevance_of_text, _weight_of_text)
+    if of_text or (read in (_relevance, _weight) and kinds <= _NUMBERS):
         try:
             values = list(map(float, cells))
         except (ValueError, OverflowError):
@@ -92,14 +95,25 @@ def _number_of_text(cell: str) -> float:
 
 
 def _relevance(cell: Any) -> float:
-    value = float(cell) if isinstance(cell, bool) else _number(cell)
-    if value < 0:
-        raise CellError(f"found {value:g}, expected a relevance of at least 0")
-    return value
+    return _at_least_0(float(cell) if isinstance(cell, bool) else _number(cell), "relevance")
 
 
 def _relevance_of_text(cell: str) -> float:
-    return _relevance(_number_of_text(cell))
+    return _at_least_0(_number_of_text(cell), "relevance")
+
+
+def _weight(cell: Any) -> float:
+    return _at_least_0(_number(cell), "weight")
+
+
+def _weight_of_text(cell: str) -> float:
+    return _at_least_0(_number_of_text(cell), "weight")
+
+
+def _at_least_0(value: float, what: str) -> float:
+    if value < 0:
+        raise CellError(f"found {value:g}, expected a {what} of at least 0")
+    return value
 
 
 def _text(cell: Any) -> str:

@@ -61,8 +61,8 @@ def read_table(
             (`.jsonl.gz`).
         columns: The columns to read, and what their cells are: "label" (a string, an integer or a
             bool, the same in all rows), "number" (finite), "relevance" (a number of at least 0, or
-            a bool), "text", "texts" (a text or a list of some, at least one), or "labels" (a list
-            of 0 and 1).
+            a bool), "weight" (a number of at least 0), "text", "texts" (a text or a list of some,
+            at least one), or "labels" (a list of 0 and 1).
         chunk_rows: Rows in a chunk.
 
     Yields:

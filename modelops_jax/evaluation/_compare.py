@@ -107,7 +107,7 @@ def compare(
     models = _check(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
     y_true, groups, weight = listed(y_true), listed(groups), listed(weight)
-    wanted = check_confidence(confidence, seed, groups, interval)
+    wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
     assert wanted is not None
     said = (
         dict.fromkeys(models)

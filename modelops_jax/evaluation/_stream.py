@@ -102,6 +102,7 @@ class EvaluationStream:
             self._members.append(members)
             self._running.append(running(read, members))
         self._resamples, self._seed = resamples, seed
+        self._drawn = [n for state in self._running for n in state.resamples_rows() if resamples]
         if resamples:
             for state in self._running:
                 state.resample(resamples, seed)
@@ -246,18 +247,18 @@ class EvaluationStream:
 
         Raises:
             ValueError: a confidence outside (0, 1), rows that do not fit the task or a metric, or
-                other resamples than the stream draws.
+                other resamples than the stream draws, or another interval than these give.
             MetricError: a metric of your own raised; the error names it.
 
         Warns:
             UndefinedMetricWarning: a metric has no definition on these rows.
             NoIntervalWarning: intervals were asked for and a metric has none.
         """
-        as_drawn = (n_resamples, seed) == (self._resamples, self._seed) and interval != "bca"
+        as_drawn = (n_resamples, seed) == (self._resamples, self._seed)
         if self._resamples and confidence is not None and not as_drawn:
             raise ValueError(
-                f"found n_resamples={n_resamples}, seed={seed} and interval={interval!r}; the "
-                f"stream draws {self._resamples} resamples by the seed {self._seed}, not for 'bca'"
+                f"found n_resamples={n_resamples} and seed={seed}; the stream draws "
+                f"{self._resamples} resamples by the seed {self._seed}"
             )
         if self._grouped is not None:
             rows = self._grouped.columns()
@@ -273,6 +274,11 @@ class EvaluationStream:
                 self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
             )
         wanted = check_confidence(confidence, seed, None, interval, n_resamples)
+        if wanted is not None and self._drawn and interval not in ("auto", "percentile"):
+            raise ValueError(
+                f"interval is {interval!r}; {', '.join(self._drawn)}: resampled as rows come in, "
+                "which gives percentile intervals alone"
+            )
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
         both = zip(self._members, self._running, strict=False)
         groups = [

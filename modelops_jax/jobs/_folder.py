@@ -121,7 +121,13 @@ class JobFolder:
         if not self.metrics_path.exists():
             return []
         whole, _, _ = self.metrics_path.read_bytes().rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        run: list[dict[str, Any]] = []
+        for record in map(json.loads, whole.splitlines()):
+            # Folders of earlier versions keep what an attempt did again twice.
+            if run and record["attempt"] != run[-1]["attempt"]:
+                run = [earlier for earlier in run if earlier["step"] < record["step"]]
+            run.append(record)
+        return run
 
     def write_traceback(self, text: str) -> None:
         """Keep the traceback of a failure."""

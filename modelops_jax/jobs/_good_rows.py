@@ -14,13 +14,17 @@ class GoodRows:
 
     Args:
         rows: the rows.
-        places: the index of each among all rows that could be read.
-        bad: what is wrong with those that were left out.
+        places: where each was found: its line in the file, or its index in the dataset.
+        of_file: whether they were read from a file.
+        bad: what is wrong with those that were left out, each of which may have several problems.
+        bad_count: how many were left out.
     """
 
     rows: Dataset
     places: Sequence[int]
+    of_file: bool
     bad: tuple[Problem, ...] = ()
+    bad_count: int = 0
 
     def without(self, bad: Sequence[Problem], *, allowed: bool) -> "GoodRows":
         """The rows without those that have a problem, which names its row as it is in `rows`.
@@ -28,25 +32,28 @@ class GoodRows:
         Raises:
             DatasetError: there are problems, which are not allowed; or no row is left.
         """
-        bad = [replace(one, row=self.places[one.row]) for one in bad if one.row is not None]
+        unfit = {one.row for one in bad}
+        bad = [self._found(one) for one in bad]
         if bad and not allowed:
             raise DatasetError.listing("dataset", bad)
-        unfit = {one.row for one in bad}
-        kept = [
-            (row, at) for row, at in zip(self.rows, self.places, strict=True) if at not in unfit
-        ]
+        kept = [at for at in range(len(self.rows)) if at not in unfit]
         every = (*self.bad, *bad)
         if not kept:
             what = "good rows" if every else "rows"
             raise DatasetError(f"dataset: found no {what}, expected at least one")
         if not bad:
             return self
-        return GoodRows(Dataset(row for row, _ in kept), [at for _, at in kept], every)
+        rows = Dataset(self.rows[at] for at in kept)
+        places = [self.places[at] for at in kept]
+        return GoodRows(rows, places, self.of_file, every, self.bad_count + len(unfit))
 
-    @property
-    def bad_count(self) -> int:
-        """How many rows were left out, each of which may have several problems."""
-        return len({one.row if one.line is None else one.line for one in self.bad})
+    def _found(self, problem: Problem) -> Problem:
+        """The problem with the place where its row was found."""
+        assert problem.row is not None, "see `without`"
+        place = self.places[problem.row]
+        if self.of_file:
+            return replace(problem, row=None, line=place)
+        return replace(problem, row=place)
 
 
 def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> GoodRows:
@@ -65,14 +72,14 @@ def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> Goo
     if isinstance(dataset, str | os.PathLike):
         found = _of_file(dataset, allow_bad_rows)
     elif isinstance(dataset, Dataset):
-        found = GoodRows(dataset, range(len(dataset)))
+        found = GoodRows(dataset, range(len(dataset)), of_file=False)
         found = found.without(dataset.problems(), allowed=allow_bad_rows)
     else:
         raise TypeError(
             f"dataset: found {type(dataset).__name__}, expected a Dataset or the path of a file"
         )
     keyless = [
-        Problem("missing_keys", fault, row=index, line=getattr(row, "line", None))
+        Problem("missing_keys", fault, row=index)
         for index, row in enumerate(found.rows)
         if (fault := _missing(row, keys))
     ]
@@ -80,12 +87,13 @@ def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> Goo
 
 
 def _of_file(path: str | os.PathLike[str], allow_bad_rows: bool) -> GoodRows:
-    if not allow_bad_rows:
-        rows = Dataset.from_file(path)
-        return GoodRows(rows, range(len(rows)))
-    lines = [(row, found) for _, row, found in stream_rows(path)]
-    rows = Dataset(row for row, found in lines if not found)
-    return GoodRows(rows, range(len(rows)), tuple(one for _, found in lines for one in found))
+    lines = list(stream_rows(path))
+    bad = tuple(one for _, _, found in lines for one in found)
+    if bad and not allow_bad_rows:
+        raise DatasetError.listing(os.fspath(path), bad)
+    good = [(number, row) for number, row, found in lines if not found]
+    rows, places = Dataset(row for _, row in good), [number for number, _ in good]
+    return GoodRows(rows, places, True, bad, len(lines) - len(good))
 
 
 def _missing(row: Mapping[str, Any], keys: Sequence[str]) -> str | None:

@@ -61,7 +61,7 @@ def read_questions(
                 f"prompt and answer need {question.length + needed:,} tokens or more, the model's "
                 f"context has {context:,}"
             )
-        problems.append(Problem("wrong_value", fault, row=index, line=getattr(row, "line", None)))
+        problems.append(Problem("wrong_value", fault, row=index))
     return found, problems
 
 

@@ -205,7 +205,7 @@ class Batches:
             prefix = shared_prefix(dataset) if size > 1 and dropout_seed is None else 0
             sequences = Sequences.of_single_rows(len(dataset), prefix)
         assert dropout_seed is None or sequences.prefix == 0, "see the arguments"
-        self._dataset, self._pad_id, self._sequences = dataset, pad_id, sequences
+        self._dataset, self._pad_id, self.sequences = dataset, pad_id, sequences
         self._dropout_seed, self.prefix = dropout_seed, sequences.prefix
         self._real = sequences.sums(dataset.lengths)
         self._tokens = sequences.sums(dataset.lengths - self.prefix)
@@ -225,7 +225,7 @@ class Batches:
 
     def make(self, group: Sequence[int], epoch: int = 0) -> Batch:
         """The sequences with these indices in the smallest shape that holds them."""
-        members = [self._sequences[index] for index in group]
+        members = [self.sequences[index] for index in group]
         rows = [[self._dataset[row] for row in sequence] for sequence in members]
         dropout = []
         if (seed := self._dropout_seed) is not None:
@@ -261,6 +261,15 @@ class Batches:
             for shape in self.shapes
             if longest <= shape.tokens and targets <= shape.targets and tokens <= shape.places
         )
+
+    def largest(self, groups: Iterable[Sequence[int]]) -> Batch:
+        """The batch of these that layers work most on; no other is made."""
+
+        def size(group: Sequence[int]) -> tuple[int, int]:
+            shape = self.shape(group)
+            return shape.places, shape.tokens
+
+        return self.make(max(groups, key=size))
 
     def _needed(self, group: Sequence[int]) -> tuple[int, int, int]:
         """Longest sequence, and numbers of trained tokens and of tokens."""

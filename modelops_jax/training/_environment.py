@@ -2,14 +2,20 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from modelops_jax._version import __version__
 
 _DEPENDENCIES = ("jax", "jaxlib", "numpy", "optax", "safetensors", "tokenizers")
+# What else decides how sums are formed and in which order rows come. The rows' own hash covers
+# what tokenizers makes of them.
+_DECIDING = ("machine", "processor", "cpu_count", "devices", "xla_flags")
+_DECIDING_PACKAGES = ("modelops-jax", "jax", "jaxlib", "numpy", "optax")
 
 
 def fingerprint() -> dict[str, object]:
@@ -38,6 +44,34 @@ def fingerprint() -> dict[str, object]:
             **{name: version(name) for name in _DEPENDENCIES},
         },
     }
+
+
+def differences(before: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What decides a run's numbers, is in both records and differs: "NAME was X and is Y" each.
+
+    Args:
+        before: From `fingerprint`, or as checkpoints of format 2 have it: jax's version by the side
+            of the rest, and devices by their kind alone.
+        here: From `fingerprint`.
+
+    Example:
+        >>> differences({"jax": "0.9", "devices": ["cpu"]}, fingerprint() | {"jax": "0.10"})
+        ["jax was '0.9' and is '0.10'"]
+    """
+    found, expected = _deciding(before), _deciding(here)
+    return [
+        f"{name} was {found[name]!r} and is {value!r}"
+        for name, value in expected.items()
+        if name in found and found[name] != value
+    ]
+
+
+def _deciding(record: Mapping[str, Any]) -> dict[str, Any]:
+    packages = {**record.get("packages", {}), **record}
+    values = {name: record[name] for name in _DECIDING if name in record}
+    if "devices" in values:
+        values["devices"] = [device.split(": ")[-1] for device in values["devices"]]
+    return values | {name: packages[name] for name in _DECIDING_PACKAGES if name in packages}
 
 
 def _processor() -> str:

@@ -30,7 +30,7 @@ from ._memory import (
 from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
-from ._plan import Plan, batches_by_length
+from ._plan import Plan, groups_by_length
 from ._reference import lower_reference
 from ._step import gradient_memory, lower_gradients, lower_update, train_step
 from ._tokenized import TokenizedDataset
@@ -101,13 +101,16 @@ def plan(
     examples = read_examples(model, train, config, name="training")
     rows, step = examples.rows, _Step(model, examples, config)
     limit = device_memory() if memory is None else memory
-    used = step.bytes_of(step.plan.largest_batch(), accumulates=step.plan.accumulates)
-    used = max(used, step.bytes_of_references())
+    accumulates = step.plan.accumulates
+    of_step = step.bytes_of(step.plan.largest_batch(), accumulates=accumulates)
     largest, is_exact = None, False
     if largest_batch and limit is not None:
+        size = step.plan.rows
+        known = step.bytes_of_size(size) if accumulates else of_step
         largest, is_exact = largest_that_fits(
-            step.bytes_of_size, limit, known=(step.plan.rows, used), most=len(step.plan.sequences)
+            step.bytes_of_size, limit, known=(size, known), most=len(step.plan.sequences)
         )
+    used = max(of_step, step.bytes_of_references())
     counts = step.plan.token_counts()
     share = step.plan.total_steps / step.plan.epoch_steps
     flops = epoch_flops(
@@ -186,10 +189,9 @@ class _Step:
         if self.config.dpo is None or not self.plan.accumulates:
             return 0
         only = self.plan.used_sequences()
-        made = batches_by_length(self.rows, self.plan, values=self.values, only=only)
-        largest = max((batch for batch, _ in made), key=lambda batch: batch.places)
+        batches, groups = groups_by_length(self.rows, self.plan, only=only)
         with self.on_mesh():
-            shapes = batch_shapes(largest, self.mesh)
+            shapes = batch_shapes(batches.largest(groups), self.mesh)
             lowered = lower_reference(
                 self.params, shapes, config=self.model.config, dtype=self.objective.dtype
             )

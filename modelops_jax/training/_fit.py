@@ -118,10 +118,11 @@ def fit(
 
     Warns:
         UserWarning: `resume` leaves a damaged checkpoint aside, or goes on in another environment
-            (versions, processor, devices, XLA_FLAGS) than the checkpoint's, where the run is
-            numerically equal to an uninterrupted one, and not bit for bit; or evaluates on other
-            held-out rows. On a GPU every process may choose its programs anew and add in another
-            order, unless it has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
+            than the checkpoint's (machine, processor, CPU count, devices, XLA_FLAGS, versions of
+            modelops-jax, jax, jaxlib, numpy and optax, as far as the checkpoint has them), where
+            the run is numerically equal to an uninterrupted one, and not bit for bit; or evaluates
+            on other held-out rows. On a GPU every process may choose its programs anew and add in
+            another order, unless it has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
     """
     if not isinstance(model, Model):
         raise TypeError(

@@ -109,12 +109,7 @@ class Plan:
 
     def largest_batch(self) -> Batch:
         """The largest batch of the run; of its first 2,048 steps if it has more."""
-
-        def size(group: list[int]) -> tuple[int, int]:
-            shape = self._batches.shape(group)
-            return shape.places, shape.tokens
-
-        return self._batches.make(max(self._seen_groups(), key=size))
+        return self._batches.largest(self._seen_groups())
 
     @property
     def sampled_share(self) -> float:
@@ -172,11 +167,24 @@ def batches_by_length(
         values: A number for each target, where the objective has them.
         only: Sequences to read; all by default.
     """
+    batches, groups = groups_by_length(rows, plan, values=values, only=only)
+    sequences = batches.sequences
+    members = [[row for index in group for row in sequences[index]] for group in groups]
+    return list(zip(map(batches.make, groups), members, strict=True))
+
+
+def groups_by_length(
+    rows: TokenizedDataset,
+    plan: Plan,
+    *,
+    values: Float32[np.ndarray, " targets"] | None = None,
+    only: Int[np.ndarray, " sequences"] | None = None,
+) -> tuple[Batches, list[list[int]]]:
+    """What makes the batches of `batches_by_length`, and the sequences of each."""
     sequences = sequences_of(rows, plan.config, plan.context)
     chosen = np.arange(len(sequences)) if only is None else only
     by_length = chosen[np.argsort(sequences.sums(rows.lengths)[chosen], kind="stable")].tolist()
     size = min(plan.config.batch_size, len(by_length))
     groups, size = cut(by_length, size), plan.padded(size)
     batches = Batches(rows, groups, size=size, sequences=sequences, values=values, **plan.batching)
-    members = [[row for index in group for row in sequences[index]] for group in groups]
-    return list(zip(map(batches.make, groups), members, strict=True))
+    return batches, groups

@@ -25,7 +25,7 @@ from ._checkpoint import (
     set_aside_checkpoints,
 )
 from ._config import TrainingConfig
-from ._environment import fingerprint
+from ._environment import differences, fingerprint
 from ._model_hash import model_hash
 from ._step import TrainState
 
@@ -115,13 +115,7 @@ class Saver:
                 f"{path} was made with other held-out rows: the history's evaluations up to there "
                 "are not to be compared with those after it"
             )
-        environment = facts["environment"]
-        others = [
-            f"{key} was {environment.get(key)!r} and is {here!r}"
-            for key, here in _as_json(self._environment).items()
-            if environment.get(key) != here
-        ]
-        if others:
+        if others := differences(facts["environment"], _as_json(self._environment)):
             _warn(
                 f"{path} was made in another environment, so the run will equal an uninterrupted "
                 f"one numerically and not bit for bit: {'; '.join(others)}"

@@ -228,6 +228,33 @@ def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("method", "of_errors", "of_shares"),
+    [
+        ("auto", "Poisson percentile", "Wilson"),
+        ("percentile", "Poisson percentile", "multinomial percentile"),
+        ("bca", "Poisson BCa", "multinomial BCa"),
+        ("wilson", None, "Wilson"),
+        ("exact", None, "Clopper-Pearson"),
+    ],
+)
+def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of_errors, of_shares):
+    """Of errors, resampled as rows come in, a formula for shares is no method."""
+    path, _, _ = predictions
+    asked = [path, "--ci", "0.9", "--resamples", "100", "--interval", method]
+    found = evaluated(capsys, *asked, "--metric", "accuracy_score")
+    assert found["intervals"]["accuracy_score"]["method"] == of_shares
+    errors = [*asked, "--task", "regression", "--metric", "mean_absolute_error"]
+    if of_errors is None:
+        assert main(["evaluate", *map(str, errors)]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert f"interval is '{method}'; mean_absolute_error: resampled as rows come in" in err
+    else:
+        found = evaluated(capsys, *errors)
+        assert found["intervals"]["mean_absolute_error"]["method"] == of_errors
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["evaluate", "{path}", "--task", "guess"], 2, "'guess' is not one of"),
@@ -242,6 +269,9 @@ def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypa
         (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
         (["evaluate", "{path}", "--task", "regression", "--ignore", "0"], 1, "one label a row"),
         (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),
+        (["evaluate", "{path}", "--ci", "0.9", "--resamples", "0"], 2, "value for '--resamples'"),
+        (["evaluate", "{path}", "--resamples", "9"], 1, "--resamples needs --ci, or several"),
+        (["evaluate", "{path}", "--interval", "bca"], 1, "--interval needs --ci, or several"),
         (["nope"], 2, "No such command 'nope'"),
     ],
 )
@@ -264,6 +294,7 @@ def test_help_imports_neither_jax_nor_numpy():
 
 
 _OWN_METRIC = """
+import tabnanny
 import jax.numpy as jnp
 from modelops_jax.metrics import Mean, Metric, RowMean, register_metric
 
@@ -277,20 +308,43 @@ register_metric(
 """
 
 
+# As the console script starts: without the working folder on the path, which `-c` puts there.
+_COMMANDS = """
+import os, sys
+from modelops_jax.cli import main
+for arguments in ARGUMENTS:
+    code = main(arguments)
+    assert os.getcwd() not in sys.path
+    if code:
+        sys.exit(code)
+"""
+
+
 def test_a_metric_of_ones_own_is_imported(tmp_path):
-    """In a process of its own, whose table alone has it, with slices and an interval."""
+    """In a process of its own, whose table alone has it, with slices and an interval.
+
+    Files beside it that are called as modules of the library are not executed in their place.
+    """
     (tmp_path / "own_metrics.py").write_text(_OWN_METRIC)
+    for shadow in ("statistics", "tabnanny"):  # read by the package, and by the metric alone
+        (tmp_path / f"{shadow}.py").write_text("raise SystemExit('a file of the folder was run')")
     rows = [f"{t},{t + (t % 4 == 0) * 3},{t % 2}" for t in range(80)]
     (tmp_path / "rows.csv").write_text("\n".join(["y_true,y_pred,odd", *rows]))
-    script = "import sys; from modelops_jax.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", script, "evaluate", "rows.csv", "--task", "regression"]
-    own = ["--import", "own_metrics", "--metric", "share_far_off"]
-    options = ["--ci", "0.9", "--slice", "odd", "--format", "json"]
+    command = ["evaluate", "rows.csv", "--task", "regression"]
+    mine = ["--import", "own_metrics", "--metric", "share_far_off"]
+    mine += ["--ci", "0.9", "--slice", "odd", "--format", "json"]
+    plain = ["--metric", "max_error", "--output", "plain.json"]
+    script = _COMMANDS.replace("ARGUMENTS", repr([[*command, *plain], [*command, *mine]]))
     done = subprocess.run(
-        [*command, *own, *options], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert json.loads((tmp_path / "plain.json").read_text())["metrics"] == {"max_error": 3.0}
+    found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["metrics"] == {"share_far_off": 0.25}
     interval = found["intervals"]["share_far_off"]
     assert 0 < interval["low"] < 0.25 < interval["high"] < 1

@@ -188,11 +188,12 @@ def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
 
 
 @pytest.mark.parametrize("from_text", [True, False])
-@pytest.mark.parametrize("kind", ["label", "number", "text", "labels"])
+@pytest.mark.parametrize("kind", ["label", "number", "weight", "text", "labels"])
 def test_a_column_read_at_once_is_its_cells_read_one_by_one(kind, from_text):
     """Or it is not read at once: whatever cell would be refused or changed decides that."""
-    good = ["1", "20", "-3"] if from_text else {"number": [0.5, 1.5]}.get(kind, [1, 0, 1])
+    good = ["1", "20", "3"] if from_text else {"number": [0.5, 1.5]}.get(kind, [1, 0, 1])
     columns = [good, ["a", "b"], [*good, "x"], [*good, "1_0"], [*good, "nan"], [*good, ""]]
+    columns += [[*good, "-3"]] if from_text else [[*good, -3], [*good, -0.5]]
     if not from_text:
         columns += [[True, False], [*good, True], [0.5, float("inf")], [1.0, 2.0], [1 << 64, 1]]
         columns += [["a", "\ud800"], [*good, None], [0.5, 1], [[0, 1], [1, 1]]]

@@ -227,7 +227,10 @@ def test_ignored_rows_and_order_statistics_are_compared():
     with pytest.warns(NoIntervalWarning, match="max_error is not compared: the largest of"):
         found = compare(value, close, task=task, n_resamples=100)
     assert [len(one.pairs) for one in found.metrics.values()] == [1, 1, 0]
-    assert found.metrics["median_absolute_error"].pairs[0].p_value < 0.05
+    median = found.metrics["median_absolute_error"]
+    assert median.pairs[0].p_value < 0.05
+    drawn = {pair.interval for pair in median.pairs} | {*median.intervals.values()}
+    assert {interval.n_resamples for interval in drawn} == {100}
 
 
 def test_groups_make_differences_less_certain():

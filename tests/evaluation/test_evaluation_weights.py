@@ -1,6 +1,7 @@
 """Weights of rows: that many rows for a value, fewer for an interval, and none at all for 0."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -204,17 +205,30 @@ def test_weights_that_are_none_are_refused():
 
 
 def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
-    """Of one model and of two; a weight that is no number is a bad row."""
+    """Of one model and of two; a weight that is none is a bad row, and the page has no pictures."""
     rows = zip(CODES[0].tolist(), CODES[1].tolist(), TIMES.tolist(), strict=True)
     lines = [{"y_true": t, "y_pred": p, "other": (t + 1) % 3, "w": w} for t, p, w in rows]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     asked = ["evaluate", str(path), "--task", "multiclass", "--weight", "w", "--format", "json"]
-    assert main(asked) == 0
+    page = tmp_path / "page.html"
+    assert main([*asked, "--report", str(page)]) == 0
     found = json.loads(capsys.readouterr().out)["metrics"]
     expected = ModelEvaluator("multiclass").evaluate(*(repeated(c) for c in CODES)).metrics
     assert found == pytest.approx(expected, abs=1e-12)
+    text = page.read_text("utf-8")
+    assert "<svg" not in text
+    assert "No pictures: they would count each row once" in text
+    assert re.search(r"<dt>Weight</dt><dd[^>]*>w<", text)
     assert main([*asked, "--pred", "y_pred", "--pred", "other", "--resamples", "50"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]
     assert accuracy["values"]["y_pred"] == pytest.approx(expected["accuracy"], abs=1e-12)
     assert accuracy["pairs"][0]["test"] == "permutation"
+    with path.open("a") as file:
+        file.write('{"y_true": 0, "y_pred": 0, "other": 1, "w": -1}\n')
+    assert main(asked) == 1
+    line = len(lines) + 1
+    assert f"line {line}: w: found -1, expected a weight of at least 0" in capsys.readouterr().err
+    assert main([*asked, "--allow-bad-rows"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["metrics"], found["bad_rows"]) == (pytest.approx(expected, abs=1e-12), 1)

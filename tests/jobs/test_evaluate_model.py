@@ -16,6 +16,7 @@ from modelops_jax.evaluation import ModelEvaluator
 from modelops_jax.jobs import Generation, evaluate_model
 from modelops_jax.jobs import _answer_file as answer_file
 from modelops_jax.jobs import _answer_settings as answer_settings
+from modelops_jax.jobs._good_rows import good_rows
 from modelops_jax.models import Model, load
 
 ROWS = Dataset(
@@ -204,6 +205,24 @@ def test_bad_rows_are_left_out_if_that_is_allowed(model, tmp_path, monkeypatch):
     assert found.result.invalid_count == 2
     with pytest.raises(DatasetError, match="found no good rows"):
         evaluate_model(model, rows[:1], allow_bad_rows=True)
+
+
+def test_every_row_that_is_left_out_counts(tmp_path):
+    """In a set of rows from several files and of none, lines are no places."""
+    row, keyless = {"prompt": "a", "completion": "b", "x": 1}, {"prompt": "a", "completion": "b"}
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for file in files:
+        Dataset([keyless]).to_jsonl(file)
+    joined = Dataset([*Dataset.from_file(files[0]), keyless, *Dataset.from_file(files[1]), row])
+    found = good_rows(joined, ["x"], allow_bad_rows=True)
+    assert found.bad_count == 3
+    assert [(one.row, one.line) for one in found.bad] == [(0, None), (1, None), (2, None)]
+    file = tmp_path / "c.jsonl"
+    file.write_text("\n{\n" + json.dumps(keyless) + "\n" + json.dumps(row))
+    found = good_rows(file, ["x"], allow_bad_rows=True)
+    assert found.bad_count == 2
+    assert [(one.row, one.line) for one in found.bad] == [(None, 2), (None, 3)]
+    assert found.rows.data == [row]
 
 
 def test_a_damaged_file_is_named(model, tmp_path):

@@ -71,6 +71,18 @@ def test_steps_that_a_restart_repeats_count_once(
     assert on_file == records
 
 
+def test_steps_that_stand_twice_in_an_earlier_versions_folder_count_once(folder: JobFolder):
+    """Such a log is read by the same rule, and so is what a newer attempt appends to it."""
+    steps = [(1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (2, 3), (2, 4)]
+    lines = [json.dumps({"attempt": attempt, "step": step}) for attempt, step in steps]
+    folder.metrics_path.write_text("\n".join(lines) + "\n")
+    once = [(1, 1), (2, 2), (2, 3), (2, 3), (2, 4)]  # an evaluation has its step's number
+    assert [(one["attempt"], one["step"]) for one in folder.read_metrics()] == once
+    log(folder, 3, range(4, 6))
+    once[-1:] = [(3, 4), (3, 5)]
+    assert [(one["attempt"], one["step"]) for one in folder.read_metrics()] == once
+
+
 def test_weights_replace_those_of_an_attempt_that_died(folder: JobFolder):
     """Leftover weights and checkpoints go, the new weights stand."""
     folder.model_path.mkdir()

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import os
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from modelops_jax.models import CheckpointError, LoraConfig, MeshShape, make_mesh, shard_weights
-from modelops_jax.training import TrainingConfig, fit
+from modelops_jax.training import TrainingConfig, fingerprint, fit
+from modelops_jax.training._environment import differences
 from modelops_jax.training._model_hash import model_hash
 
 ONE_STEP = TrainingConfig(batch_size=4, learning_rate=1e-2, max_steps=1, lora=LoraConfig(rank=2))
@@ -39,17 +41,41 @@ def test_resume_refuses_another_base_model(model, rows, tmp_path, lora):
 
 
 def test_an_older_checkpoint_that_does_not_say_is_taken_with_a_warning(model, rows, tmp_path):
-    """Neither the base model nor the record's own hash can be compared; the run is not lost."""
+    """Neither the base model nor the record's own hash can be compared; the run is not lost.
+
+    Its record of the environment has less, of which nothing differs, so nothing is said of it.
+    """
     again = {"config": ONE_STEP, "folder": tmp_path, "resume": True, "progress": "off"}
     made = fit(model, rows, **again).checkpoint
     assert made is not None
     record = made / "state.json"
     content = json.loads(record.read_text())
     del content["facts"]["base_model"], content["record_sha256"]
+    del content["facts"]["held_out"]
     content["format"] = 2
+    content["facts"]["environment"] = {
+        "jax": jax.__version__,
+        "devices": [device.device_kind for device in jax.devices()],
+        "cpu_count": os.cpu_count(),
+    }
     record.write_text(json.dumps(content))
-    with pytest.warns(UserWarning, match="step-00000001 does not say which base model"):
+    with pytest.warns(UserWarning, match="step-00000001 does not say which base model") as warned:
         fit(model, rows, **again)
+    assert len(warned) == 1
+
+
+def test_only_what_decides_numbers_is_compared():
+    """Not an update of the kernel, of Python or of what only reads and writes files."""
+    here = fingerprint()
+    packages = here["packages"]
+    assert isinstance(packages, dict)
+    updated = {"platform": "Linux-7", "python": "3.11.99"}
+    others = packages | {"safetensors": "9", "tokenizers": "9"}
+    assert differences(here | updated | {"packages": others}, here) == []
+    moved = {"processor": "another", "xla_flags": "--flag", "devices": ["gpu: H100"]}
+    found = differences(here | moved | {"packages": packages | {"optax": "0"}}, here)
+    names = ["processor", "devices", "xla_flags", "optax"]
+    assert [one.partition(" was ")[0] for one in found] == names
 
 
 def test_every_weight_takes_part(model):

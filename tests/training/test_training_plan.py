@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from modelops_jax.data import Dataset
 from modelops_jax.models import (
     DecoderConfig,
     Description,
@@ -18,6 +19,7 @@ from modelops_jax.models import (
 )
 from modelops_jax.training import (
     BatchShape,
+    DpoLoss,
     Objective,
     TokenizedRow,
     TrainingConfig,
@@ -28,6 +30,7 @@ from modelops_jax.training import (
     start_state,
     tokenize,
 )
+from modelops_jax.training._batches import Batch, Batches
 from modelops_jax.training._divide import divide
 from modelops_jax.training._flops import epoch_flops
 from modelops_jax.training._memory import (
@@ -91,6 +94,38 @@ def test_the_largest_batch_is_the_last_that_fits(model, rows, monkeypatch):
         assert found.fits == (memory >= used)
         assert f"largest batch  {largest} in one pass" in str(found)
         assert ("DOES NOT FIT in" in str(found)) == (memory < used)
+
+
+@pytest.mark.parametrize(("memory", "largest"), [(899, 8), (1100, 11), (99, 0)])
+def test_references_count_for_the_memory_and_not_for_the_search(
+    model, rows, monkeypatch, memory, largest
+):
+    """Of 4 pairs at once they take more than a step that adds gradients up pair by pair.
+
+    No batch is made but those that are lowered.
+    """
+
+    def bytes_of(name: str, of_pair: int) -> None:
+        def lower(*args, **settings) -> int:
+            (batch,) = (arg for arg in args if isinstance(arg, Batch))
+            lowered.append(name)
+            return of_pair * len(batch.token_ids) + 50 * settings.get("accumulates", 0)
+
+        monkeypatch.setattr(_estimate, name, lower)
+
+    made, lowered = [], []
+    make = Batches.make
+    monkeypatch.setattr(Batches, "make", lambda *args: made.append(args) or make(*args))
+    monkeypatch.setattr(_estimate, "program_bytes", lambda found: found)
+    monkeypatch.setattr(_estimate, "array_bytes", lambda tree: 0)
+    bytes_of("lower_gradients", 100)
+    bytes_of("lower_update", 0)
+    bytes_of("lower_reference", 1000)
+    pairs = Dataset([{"prompt": "a", "chosen": row["completion"], "rejected": "b"} for row in rows])
+    config = dataclasses.replace(CONFIG, micro_batch_size=1, dpo=DpoLoss())
+    found = plan(model, pairs, config=config, memory=memory)
+    assert (found.memory, found.largest_batch, found.largest_is_exact) == (4000, largest, True)
+    assert len(made) == len(lowered) - lowered.count("lower_update")
 
 
 @pytest.mark.parametrize(
