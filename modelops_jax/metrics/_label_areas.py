@@ -154,7 +154,8 @@ class LabelAreas:
         """The rows with ranks for scores, where what is ranked is not the labels of each row."""
         if self.average == "samples":
             return state
-        return by_rank(state, together=self.average == "micro")
+        seen = np.asarray(state.label) != _IGNORED
+        return by_rank(state, together=self.average == "micro", seen=seen)
 
 
 def rows_by_pairs(xp: Any, of: str, label: Any, score: Any, dtype: Any) -> tuple[Any, Any]:

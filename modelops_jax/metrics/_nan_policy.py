@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._host_columns import precision_scope
 from ._types import Column
 
 NanPolicy = Literal["raise", "propagate", "omit"]
@@ -22,17 +23,18 @@ def without_nan(y_true: Column, y_pred: Column, weight: Column | None) -> tuple[
 
     The weight as it is where there are none. Rows that lie on devices are read there.
     """
-    flags = [_holds_nan(c) for c in (y_true, y_pred) if jnp.issubdtype(c.dtype, jnp.floating)]
-    if not flags:
-        return weight, 0
-    nan = flags[0] if len(flags) == 1 else flags[0] | flags[1]
-    gone = int((nan if weight is None else nan & (weight != 0)).sum())
-    if not gone:
-        return weight, 0
-    if weight is None or weight.dtype == bool:
-        return (~nan if weight is None else weight & ~nan), gone
-    xp: Any = jnp if isinstance(nan, jax.Array) else np
-    return xp.where(nan, xp.zeros_like(weight), weight), gone
+    with precision_scope(y_true, y_pred, weight):
+        flags = [_holds_nan(c) for c in (y_true, y_pred) if jnp.issubdtype(c.dtype, jnp.floating)]
+        if not flags:
+            return weight, 0
+        nan = flags[0] if len(flags) == 1 else flags[0] | flags[1]
+        gone = int((nan if weight is None else nan & (weight != 0)).sum())
+        if not gone:
+            return weight, 0
+        if weight is None or weight.dtype == bool:
+            return (~nan if weight is None else weight & ~nan), gone
+        xp: Any = jnp if isinstance(nan, jax.Array) else np
+        return xp.where(nan, xp.zeros_like(weight), weight), gone
 
 
 def _holds_nan(column: Column) -> Any:

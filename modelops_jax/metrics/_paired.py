@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import jax
 import numpy as np
 
 from ._bootstrap import MEAN_OF_TRUE, WRITTEN, Ends, check_bootstrap
 from ._compute import compute
 from ._interval import Interval, Resampled, make_interval
-from ._kept_draws import KeptDraws, measured, swapped_values
+from ._kept_draws import KeptDraws, measured, swapped_difference
 from ._metric import Metric
 from ._row_draws import RowSums, draw_rows
 from ._statistic import SummedStatistic
@@ -162,8 +163,14 @@ def paired_differences(
     by_kept = {name: metric for name, metric in metrics.items() if metric.reweighs}
     if by_kept:
         draws = KeptDraws(len(next(iter(of_model.values()))), groups, seed)
+        kept = list(dict.fromkeys(s for metric in by_kept.values() for s in metric.statistics))
+        # Of rows that lie on several devices these are read here, once for all metrics.
+        fetched = [
+            dict(zip(kept, jax.device_get([report.states[s] for s in kept]), strict=True))
+            for report in reports
+        ]
         own = {
-            name: [[report.states[s] for s in metric.statistics] for report in reports]
+            name: [[states[s] for s in metric.statistics] for states in fetched]
             for name, metric in by_kept.items()
         }
         measures = {
@@ -173,17 +180,23 @@ def paired_differences(
         }
         values_of = [measured(measures, draws.resamples(n_resamples))]
         values_of += [measured(measures, draws.left_out())] if bca else []
-        for name, metric in by_kept.items():
+        differences = {
+            (name, pair): swapped_difference(
+                metric, *(own[name][names.index(model)] for model in pair)
+            )
+            for name, metric in by_kept.items()
+            for pair in wanted
+        }
+        swapped = measured(differences, draws.swaps(n_resamples))
+        for name in by_kept:
             resampled, *left = (
                 np.stack([values[name, model] for model in range(len(names))], axis=1)
                 for values in values_of
             )
             found[name] = {}
             for pair in wanted:
-                first, second = (own[name][names.index(model)] for model in pair)
-                swapped = swapped_values(metric, first, second, draws, n_resamples)
                 found[name][pair] = difference(
-                    name, pair, resampled, next(iter(left), None), swapped
+                    name, pair, resampled, next(iter(left), None), swapped[name, pair]
                 )
     by_rows = {name: metric for name, metric in metrics.items() if name not in found}
     if not by_rows:

@@ -53,6 +53,20 @@ def _one_against_one(label, scores):
     return np.mean(areas)
 
 
+def _of_entries(function, average):
+    """scikit-learn on the entries of each label, or of each row, that are not to be ignored."""
+
+    def value(labels, scores):
+        columns = zip(*(c if average == "samples" else c.T for c in (labels, scores)), strict=True)
+        found = [function(label[label >= 0], score[label >= 0]) for label, score in columns]
+        if average is None:
+            return found
+        support = (labels == 1).sum(axis=0) if average == "weighted" else None
+        return np.average(found, weights=support)
+
+    return value
+
+
 def _spearman(true, pred):
     return stats.spearmanr(true, pred)[0]
 
@@ -99,6 +113,21 @@ for _name, _function in (
             (CLASS, SCORES),
             _of_classes(_function, _average),
         )
+# Of every row and every label some entries are set, others are not, and some are ignored.
+_random = np.random.default_rng(7)
+LABELS = _random.permuted(np.tile([1, 0, 1, 0, -1], (ROWS, 1)), axis=1)
+LABEL_SCORES = np.round(_random.normal(size=LABELS.shape) + LABELS, 1)
+for _name, _function, _average in (
+    ("roc_auc_score", sk.roc_auc_score, "weighted"),
+    ("average_precision_score", sk.average_precision_score, None),
+    ("average_precision_score", sk.average_precision_score, "samples"),
+):
+    CASES[f"{_name} of labels {_average}"] = (
+        _name,
+        {"num_labels": 5, "average": _average, "ignore_index": -1},
+        (LABELS, LABEL_SCORES),
+        _of_entries(_function, _average),
+    )
 
 
 @pytest.mark.parametrize("kept", CASES)
@@ -181,8 +210,17 @@ def test_no_rows_and_one_class_have_no_ends():
     """nan, as where all resamples are undefined."""
     precision = {"it": metric("average_precision_score"), "ranks": metric("spearman_corrcoef")}
     for rows in (0, 4):
-        found = bootstrap_intervals(precision, np.zeros(rows, int), np.zeros(rows), n_resamples=20)
+        columns = np.zeros(rows, int), np.zeros(rows)
+        found = bootstrap_intervals(precision, *columns, n_resamples=20)
         assert all(np.isnan(i.low) and np.isnan(i.high) for i in found.values())
+        models = {"a": columns[1], "b": columns[1]}
+        for weight in (None, np.zeros(rows)):
+            compared = paired_differences(
+                precision, columns[0], models, weight=weight, n_resamples=20
+            )
+            for found in (by_pair["a", "b"] for by_pair in compared.values()):
+                nothing = np.array([found.value, found.interval.low, found.p_value])
+                assert np.isnan(nothing).all()
 
 
 def test_draws_depend_on_place_and_seed_alone():
@@ -204,7 +242,8 @@ def test_swaps_are_all_swaps_of_rows():
     """Average precision of eight rows: the p-value is that of all 2^8 swaps of ranks."""
     label = np.array([0, 1, 1, 0, 1, 0, 0, 1])
     first = np.arange(8) + 4.0 * label
-    second = np.exp(RNG.permutation(8) / 3 + 0.3 * label)  # on another scale
+    order = np.random.default_rng(8).permutation(8)
+    second = np.exp(order / 3 + 0.3 * label)  # on another scale
     scores = {"a": first, "b": second}
     precision = {"it": metric("average_precision_score")}
     found = paired_differences(precision, label, scores, n_resamples=4000)["it"]["a", "b"]
@@ -221,6 +260,25 @@ def test_swaps_are_all_swaps_of_rows():
     assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 4000))
     scaled = paired_differences(precision, label, scores | {"a": 1e3 * first}, n_resamples=4000)
     assert scaled["it"]["a", "b"] == found
+
+
+def test_entries_to_ignore_have_no_rank():
+    """Behind the rows, where they change no draw, they change nothing: also of scores below 0."""
+    random, more = np.random.default_rng(9), 20
+    label = random.integers(0, 2, 40)
+    scores = {name: random.normal(size=40) + label + shift for name, shift in (("a", 0), ("b", -1))}
+    expected = paired_differences(
+        {"it": metric("average_precision_score")}, label, scores, n_resamples=50
+    )["it"]["a", "b"]
+    labels = np.append(label, np.full(more, -1))[:, None]
+    tables = {name: np.append(score, np.zeros(more))[:, None] for name, score in scores.items()}
+    for average in ("micro", "macro"):
+        options = {"num_labels": 1, "average": average, "ignore_index": -1}
+        found = paired_differences(
+            {"it": metric("average_precision_score", **options)}, labels, tables, n_resamples=50
+        )["it"]["a", "b"]
+        assert found.p_value == expected.p_value
+        assert found.value == pytest.approx(expected.value, abs=1e-12)
 
 
 def held(name, columns, truth, *, groups=None, weight=None, **options):

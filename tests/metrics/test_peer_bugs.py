@@ -329,16 +329,6 @@ def test_the_reference_length_of_bleu_is_the_closest():
     assert found == pytest.approx(100 * math.exp(1 - 5 / 4), rel=1e-12)
 
 
-def test_ranks_of_rows_on_several_devices_are_those_of_one():
-    """metrax's Spearman raised TypeError where two devices were reduced."""
-    y_true, y_pred = np.random.default_rng(3).normal(size=(2, 64)).astype(np.float32).round(1)
-    mesh = jax.make_mesh((len(jax.devices()),), ("rows",))
-    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
-    there = [jax.device_put(column, place) for column in (y_true, y_pred)]
-    found = compute({"rho": metric("spearman_corrcoef")}, *there).values["rho"]
-    assert found == pytest.approx(float(metrics.spearman_corrcoef(y_true, y_pred)), abs=1e-6)
-
-
 def test_a_mask_is_never_broadcast_over_rows():
     """flax 5588: a mask of one entry counted as one row, and its sum as that of all."""
     for mask in ([True], [[True]] * 4, True):

@@ -10,7 +10,7 @@ import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 from modelops_jax.evaluation import ModelEvaluator
-from modelops_jax.metrics import MetricStream, compute, metric, row_layout
+from modelops_jax.metrics import MetricStream, compute, metric, paired_differences, row_layout
 from modelops_jax.metrics._sharded import counting_program
 
 mesh = jax.make_mesh((4, 2), ("data", "more"), axis_types=(AxisType.Auto,) * 2)
@@ -88,6 +88,26 @@ area = {"auc": metric("roc_auc_score")}
 binary = (labels[0] > 1, np.nan_to_num(values[1]))
 on_mesh = [jax.device_put(c, placed) for c in binary]
 assert compute(area, *on_mesh).values == compute(area, *binary).values
+# Rows of two models are swapped on the host, whichever device has them.
+models = {"a": binary[1], "b": scores[:, 0]}
+there = {name: jax.device_put(column, placed) for name, column in models.items()}
+compared = [paired_differences(area, *columns, n_resamples=40)["auc"]["a", "b"]
+            for columns in ((binary[0], models), (on_mesh[0], there))]
+assert compared[0] == compared[1] and 0.1 < compared[0].p_value < 1, compared
+
+# Rows that hold nan are read where they lie, and weights on the host keep their digits.
+mse, weights = {"mse": metric("mean_squared_error")}, 1 + random.random(rows)
+for dtype, given in ((np.float32, None), (np.float64, weights)):
+    with jax.enable_x64(True):
+        narrow = values.astype(dtype)
+        on_mesh = [jax.device_put(side, placed) for side in narrow]
+    array.__array__, array._value = guarded, property(guarded_value)
+    found = compute(mse, *on_mesh, weight=given, nan_policy="omit")
+    array.__array__, array._value = convert, value
+    expected = compute(mse, *narrow, weight=given, nan_policy="omit")
+    assert found.omitted == expected.omitted == 3
+    np.testing.assert_allclose(
+        found.values["mse"], expected.values["mse"], rtol=1e-12 if given is not None else 1e-6)
 
 whole = [side[:true_rows // 8 * 8] for side in labels]
 numbers = [side[:true_rows // 8 * 8] for side in values]

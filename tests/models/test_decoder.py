@@ -50,12 +50,16 @@ def params():
 def adapters(params):
     """Adapters that change something."""
     fresh = init_lora(params, LoraConfig(rank=4, alpha=8.0), 1)
-    leaves, tree = jax.tree.flatten(fresh.weights)
-    keys = jax.random.split(jax.random.key(2), len(leaves))
-    noisy = [
-        0.2 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)
-    ]
-    return Adapters(jax.tree.unflatten(tree, noisy), fresh.config)
+    random = np.random.default_rng(2)
+
+    def noisy(leaf):
+        return jnp.asarray(0.2 * random.standard_normal(leaf.shape), jnp.float32)
+
+    return Adapters(jax.tree.map(noisy, fresh.weights), fresh.config)
+
+
+# Jitted, so that tests with the same shapes compile once.
+RUN = jax.jit(forward, static_argnames=("config",))
 
 
 def tokens(*shape: int) -> jax.Array:
@@ -67,46 +71,50 @@ def test_later_tokens_do_not_move_earlier_states(params):
     """Attention is causal."""
     ids = tokens(2, 12)
     changed = ids.at[:, 8].set((ids[:, 8] + 1) % 53)
-    before, after = forward(params, CONFIG, ids)[0], forward(params, CONFIG, changed)[0]
+    before, after = RUN(params, CONFIG, ids)[0], RUN(params, CONFIG, changed)[0]
     np.testing.assert_array_equal(before[:, :8], after[:, :8])
     assert not np.allclose(before[:, 8:], after[:, 8:])
 
 
+# Two sequences in one row, positions counted anew, and padding.
+PACKED = jnp.asarray([[1] * 7 + [2] * 9 + [0] * 4], jnp.int32)
+IN_SEGMENT = jnp.asarray([[*range(7), *range(9), *range(4)]], jnp.int32)
+
+
 def test_packed_segments_equal_separate_rows(params):
-    """Two sequences in one row, positions counted anew, give what each gives alone."""
-    one, two = tokens(1, 7), tokens(1, 9)
-    packed = jnp.concatenate([one, two, jnp.zeros((1, 4), jnp.int32)], axis=1)
-    segments = jnp.asarray([[1] * 7 + [2] * 9 + [0] * 4], jnp.int32)
-    positions = jnp.asarray([[*range(7), *range(9), *range(4)]], jnp.int32)
-    hidden, _ = forward(params, CONFIG, packed, segment_ids=segments, positions=positions)
-    np.testing.assert_allclose(hidden[:, :7], forward(params, CONFIG, one)[0], atol=2e-5)
-    np.testing.assert_allclose(hidden[:, 7:16], forward(params, CONFIG, two)[0], atol=2e-5)
+    """Each gives what it gives alone."""
+    ids = tokens(2, 12)
+    packed = jnp.concatenate([ids[:1, :7], ids[1:, :9], jnp.zeros((1, 4), jnp.int32)], axis=1)
+    hidden, _ = RUN(params, CONFIG, packed, segment_ids=PACKED, positions=IN_SEGMENT)
+    alone, _ = RUN(params, CONFIG, ids)
+    np.testing.assert_allclose(hidden[0, :7], alone[0, :7], atol=2e-5)
+    np.testing.assert_allclose(hidden[0, 7:16], alone[1, :9], atol=2e-5)
     assert np.isfinite(hidden).all()
 
 
 def test_another_segment_moves_nothing(params):
     """A change in one packed segment leaves the other's states bit for bit as they were."""
-    ids = tokens(1, 16)
-    segments = jnp.asarray([[1] * 7 + [2] * 9], jnp.int32)
-    before, _ = forward(params, CONFIG, ids, segment_ids=segments)
-    after, _ = forward(params, CONFIG, ids.at[0, 2].add(1), segment_ids=segments)
-    np.testing.assert_array_equal(before[:, 7:], after[:, 7:])
+    ids, layout = tokens(1, 20), {"segment_ids": PACKED, "positions": IN_SEGMENT}
+    before, _ = RUN(params, CONFIG, ids, **layout)
+    after, _ = RUN(params, CONFIG, ids.at[0, 2].add(1), **layout)
+    np.testing.assert_array_equal(before[:, 7:16], after[:, 7:16])
+    assert not np.allclose(before[:, 2:7], after[:, 2:7])
 
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_past_equals_one_long_row(params, rows: int):
     """Reading a beginning first, once for all rows or once for each, changes nothing."""
-    head, tail = tokens(rows, 6), tokens(2, 5)
-    _, cache = forward(params, CONFIG, head)
-    hidden, _ = forward(
+    ids = tokens(2, 12).at[:, :6].set(tokens(rows, 6))
+    whole, cache = RUN(params, CONFIG, ids)
+    head = jax.tree.map(lambda leaf: leaf[:, :rows, :6], cache)
+    hidden, _ = RUN(
         params,
         CONFIG,
-        tail,
-        positions=jnp.broadcast_to(jnp.arange(6, 11, dtype=jnp.int32)[None], (2, 5)),
-        past=[Past(cache, jnp.ones((rows, 6), bool), jnp.arange(6)[None])],
+        ids[:, 6:],
+        positions=jnp.broadcast_to(jnp.arange(6, 12, dtype=jnp.int32)[None], (2, 6)),
+        past=[Past(head, jnp.ones((rows, 6), bool), jnp.arange(6)[None])],
     )
-    whole = jnp.concatenate([jnp.broadcast_to(head, (2, 6)), tail], axis=1)
-    np.testing.assert_allclose(hidden, forward(params, CONFIG, whole)[0][:, 6:], atol=2e-5)
+    np.testing.assert_allclose(hidden, whole[:, 6:], atol=2e-5)
 
 
 def test_a_prefix_equals_longer_rows(params, adapters):
@@ -157,7 +165,6 @@ def local_params():
     return init_params(LOCAL, 0, stddev=0.3)
 
 
-RUN = jax.jit(forward, static_argnames=("config",))
 LEARNED = dataclasses.replace(CONFIG, family="gpt2", rope_theta=None, num_kv_heads=4)
 
 
@@ -206,29 +213,29 @@ def test_windows_reach_into_a_prefix(local_params):
 
 def test_invisible_past_counts_for_nothing(params):
     """Slots that a row may not see do not move it, whatever is in them."""
-    ids = tokens(2, 5)
-    garbage = jnp.full((3, 2, 4, 2, 6), 1e4)
-    where = jnp.zeros((2, 4), jnp.int32)
-    past = [Past(KeyValues(garbage, garbage), where == 1, where)]
-    hidden, _ = forward(params, CONFIG, ids, past=past)
-    np.testing.assert_allclose(hidden, forward(params, CONFIG, ids)[0], atol=1e-6)
+    ids, at = tokens(2, 6), jnp.arange(6, dtype=jnp.int32)[None]
+    garbage = jnp.full((3, 2, 6, 2, 6), 1e4)
+    past = [Past(KeyValues(garbage, garbage), jnp.zeros((2, 6), bool), at)]
+    positions = jnp.broadcast_to(at, (2, 6))
+    hidden, _ = RUN(params, CONFIG, ids, positions=positions, past=past)
+    np.testing.assert_allclose(hidden, RUN(params, CONFIG, ids)[0], atol=1e-6)
 
 
 def test_merged_adapters_equal_added_ones(params, adapters):
     """W x + s B (A x) is (W + s B A) x."""
-    ids = tokens(2, 9)
-    added, _ = forward(params, CONFIG, ids, adapters=adapters)
-    merged, _ = forward(merge_lora(params, adapters), CONFIG, ids)
+    ids = tokens(2, 12)
+    added, _ = RUN(params, CONFIG, ids, adapters=adapters)
+    merged, _ = RUN(merge_lora(params, adapters), CONFIG, ids)
     np.testing.assert_allclose(added, merged, atol=5e-5)
-    assert not np.allclose(added, forward(params, CONFIG, ids)[0], atol=0.1)
+    assert not np.allclose(added, RUN(params, CONFIG, ids)[0], atol=0.1)
 
 
-def test_fresh_adapters_change_nothing(params):
+def test_fresh_adapters_change_nothing(params, adapters):
     """B starts at zero."""
-    ids = tokens(1, 9)
-    fresh = init_lora(params, LoraConfig(rank=2), 0)
-    added, _ = forward(params, CONFIG, ids, adapters=fresh)
-    np.testing.assert_array_equal(added, forward(params, CONFIG, ids)[0])
+    ids = tokens(2, 12)
+    fresh = init_lora(params, adapters.config, 0)
+    added, _ = RUN(params, CONFIG, ids, adapters=fresh)
+    np.testing.assert_array_equal(added, RUN(params, CONFIG, ids)[0])
 
 
 def test_the_scale_of_adapters(params):
