@@ -12,6 +12,7 @@ from modelops_jax.metrics import NanPolicy, check_nan_policy
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
+from ._columns import check_columns, names_of_scored
 from ._errors import UndefinedMetricWarning
 from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
@@ -22,7 +23,7 @@ from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
 from ._sharded import gathered
 from ._slicing import read_slices
-from ._stream import EvaluationStream, check_columns, names_of_scored
+from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
 from ._vectors import listed
@@ -189,11 +190,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         Args:
             metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
                 pass as the others (`register_metric` adds your own). Or an object with a `name`
-                and `compute(y_true, y_pred)`, which gets both as they were given and returns one
-                number.
+                and `compute(y_true, y_pred)`, which gets both as given and returns one number.
             name: the key of the value in a result, for a metric by name; None: that name.
-            options: of a metric by name, the options of its function, such as `beta`. Labels are
-                encoded and counted, and the average is the task's unless given (of multilabel
+            options: of a metric by name those of its function, such as `beta`. Labels are encoded
+                and counted, and the average is the task's unless given (of multilabel
                 rows: macro). A metric of scores takes `positive_class`, the label that has the
                 high scores: unless given it is 1. A metric of texts takes those of the function
                 that counts them, such as `tokenize` of `bleu_metric`.

@@ -199,10 +199,15 @@ class _Streamed(Evidence):
     @property
     def per_class(self) -> tuple[ClassResult, ...]:
         """Of several labels a row each label, where some metric counts them."""
+        return () if self.cells is None else of_each_label(self.cells)
+
+    @property
+    def cells(self) -> np.ndarray | None:
+        """Of several labels a row what `LabelSetPair.cells` is, where some metric counts them."""
         for statistic, state in self._report.states.items():
             if isinstance(statistic, numeric.LabelCounts):
-                return of_each_label(state.cells.integers())
-        return ()
+                return state.cells.integers()
+        return None
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         if metric.resampling == "rows":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.metrics import SliceStream, metric
 
 RNG = np.random.default_rng(4)
 ROWS = 90
