@@ -57,8 +57,9 @@ def test_multilabel_without_a_label():
     assert nothing.metrics["precision_micro"] == 0.0
     assert str(caught[0].message).startswith("precision_micro: 3 of 3 labels are predicted for no")
     several = np.tile(np.arange(200) < 7, (120, 1))  # more labels than are listed
-    with pytest.warns(UndefinedMetricWarning, match="recall_macro: 193 of 200 labels are true of"):
+    with pytest.warns(UndefinedMetricWarning) as caught:
         create_evaluator("multilabel").evaluate(several, several)
+    assert str(caught[1].message).startswith("recall_macro: 193 of 200 labels are true of no row")
 
 
 @pytest.mark.parametrize(
