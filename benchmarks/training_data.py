@@ -211,7 +211,7 @@ def main() -> None:
             f"{options.rounds} rounds in turn\n",
             *preparation(options),
             "\nThe numbers of tokens and of trained tokens are the same for all, but for one a row",
-            "in TRL's: the newline that the template writes after a turn's end is kept and trained.\n",
+            "in TRL's: the newline that the template writes after a turn is kept and trained.\n",
         ]
     )
     print(text)

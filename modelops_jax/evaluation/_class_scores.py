@@ -14,7 +14,7 @@ from ._ranking import ScoreReader
 from ._sharded import labels_there
 from ._vectors import check_same_length, flat_columns
 
-# The position among the classes of rows that are as good as absent.
+# The position among the classes of rows that are as good as absent; of label sets, such an entry.
 IGNORED = -1
 
 

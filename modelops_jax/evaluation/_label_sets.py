@@ -8,15 +8,13 @@ import jax
 import numpy as np
 
 from ._builtin import Pair
+from ._class_scores import IGNORED
 from ._indicators import as_indicators, check_rows
 from ._numbers import as_numbers, refuse_not_finite
 from ._per_class import LARGEST_TABLE
 from ._result import ClassResult
 from ._sharded import as_indicators_there, sets_there
 from ._vectors import check_concrete
-
-# What stands in a matrix for an entry that is as good as absent.
-IGNORED = -1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
-from ._label_sets import IGNORED, LabelSetReader
+from ._class_scores import IGNORED
+from ._label_sets import LabelSetReader
 
 
 class _OfLabelSets(OnePassMetric):

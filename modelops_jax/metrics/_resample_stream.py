@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._compute import compute, computed_now, numbers, padded, precision_scope
+from ._compute import padded, pass_over
 from ._draws import GROUP, Draws, add_block, block_rows
 from ._exact import ExactCount
+from ._host_columns import computed_now, numbers, precision_scope
 from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
 from ._metric import Metric
 from ._pair import Pair
 from ._row_draws import RowSums
-from ._statistic import SummedStatistic, columns_of
+from ._statistic import SummedStatistic, columns_of, flattened, shared_axes
 from ._types import Matrix, State, Vector
 
 
@@ -68,14 +69,22 @@ class ResampleStream:
             y_pred: predicted values, shape (n,) or (n, k).
 
         Raises:
-            ValueError: what `compute` refuses of the first batch; others have to be of its kind.
+            ValueError: what `compute` refuses, or rows of another shape than those before; the
+                stream is then as it was before the call.
         """
         true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
+        true, pred = flattened(true, pred, shared_axes(self._statistics))
         if not len(true):
             return
+        for name, now, before in (("y_true", true, self._true), ("y_pred", pred, self._pred)):
+            if self._centres is not None and now.shape[1:] != before.shape[1:]:
+                raise ValueError(
+                    f"{name} has rows of shape {now.shape[1:]}; the rows before have "
+                    f"{before.shape[1:]}"
+                )
+        states = pass_over(self._statistics, true, pred, None).states
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
-            states = compute(self._metrics, true, pred).states
             self._centres = tuple(states[statistic] for statistic in self._statistics)
             self._true, self._pred = true[:0], pred[:0]
         true = np.concatenate([self._true, true])

@@ -11,6 +11,7 @@ from ._compute import Pass, Report, pass_over, report_of, statistics_of
 from ._counts import CellStatistic
 from ._metric import Metric
 from ._segments import segmented, state_of_segment
+from ._slices import as_ids
 from ._statistic import Statistic
 from ._stream import merged
 from ._types import Matrix, State, Vector
@@ -27,6 +28,9 @@ class SliceStream:
     Args:
         metrics: the metrics under the names their results will have, all of them `sliceable`.
 
+    Raises:
+        ValueError: a metric that is not `sliceable`.
+
     Example:
         >>> from modelops_jax.metrics import SliceStream, metric
         >>> stream = SliceStream({"mae": metric("mean_absolute_error")})
@@ -37,9 +41,11 @@ class SliceStream:
     """
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        for name, metric in metrics.items():
+            if not self.sliceable(metric):
+                raise ValueError(f"{name}: {metric.name} has no small state for every slice")
         self._metrics = dict(metrics)
         self._statistics = statistics_of(self._metrics)
-        self._forms: tuple[Statistic, ...] = ()
         self._states: list[State] = []
         self._rows = np.zeros(0, np.int64)
 
@@ -64,9 +70,13 @@ class SliceStream:
             count: how many slices there are in the batch: numbers are below it.
 
         Raises:
-            ValueError: what `compute` refuses; the stream is then as it was before the call.
+            ValueError: numbers of slices that are not one for each row or outside 0 to count - 1,
+                and what `compute` refuses; the stream is then as it was before the call.
+            TypeError: numbers of slices that are not integers.
         """
-        ids = np.asarray(slices, np.int32)
+        ids = as_ids("slices", np.asarray(slices), slices, np.shape(y_true)[:1])
+        if ids.max(initial=-1) >= count:
+            raise ValueError(f"slices has the number {ids.max()}; expected less than count={count}")
         forms = self._segmented(count)
         found = pass_over(forms, y_true, y_pred, None, ids[:, None])
         states = [found.states[form] for form in forms]
@@ -99,13 +109,12 @@ class SliceStream:
 
     def _add(self, states: list[State], rows: np.ndarray, numbers: np.ndarray) -> None:
         count = max(len(self._rows), int(numbers.max(initial=-1)) + 1)
-        self._forms = self._segmented(count)
         size = _capacity(count)
         new = [_placed(state, numbers, size) for state in states]
         if self._states:
             before = np.arange(len(self._rows))
             mine = [_placed(state, before, size) for state in self._states]
-            new = list(merged(self._forms, mine, new))
+            new = list(merged(self._segmented(count), mine, new))
         self._states = new
         total = np.zeros(count, np.int64)
         total[: len(self._rows)] = self._rows

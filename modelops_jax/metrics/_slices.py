@@ -123,22 +123,26 @@ def compute_slices(
 def _checked(name: str, column: Any, shape: tuple[int, ...]) -> Any:
     ids = column if row_layout(column) is not None else np.asarray(column)
     with precision_scope(ids):
-        return _as_ids(name, ids, column, shape)
+        return as_ids(f"slices[{name!r}]", ids, column, shape)
 
 
-def _as_ids(name: str, ids: Any, column: Any, shape: tuple[int, ...]) -> Any:
+def as_ids(name: str, ids: Any, column: Any, shape: tuple[int, ...]) -> Any:
+    """The numbers of slices in an argument of this name, int32.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: not one for each row, or negative ones.
+    """
     if ids.size == 0 and not hasattr(column, "dtype"):
         ids = ids.astype(np.int32)
     if ids.dtype.kind not in "iu":
-        raise TypeError(f"slices[{name!r}] must hold integers, not {ids.dtype}")
+        raise TypeError(f"{name} must hold integers, not {ids.dtype}")
     if ids.shape != shape:
         raise ValueError(
-            f"slices[{name!r}] has shape {ids.shape} and y_true {shape}; expected one number a row"
+            f"{name} has shape {ids.shape} and y_true {shape}; expected one number a row"
         )
     if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < np.iinfo(np.int32).max:
-        raise ValueError(
-            f"slices[{name!r}] has numbers from {ids.min()} to {ids.max()}; expected 0 and up"
-        )
+        raise ValueError(f"{name} has numbers from {ids.min()} to {ids.max()}; expected 0 and up")
     return ids.astype(np.int32)
 
 

@@ -44,6 +44,25 @@ def test_memory_is_that_of_a_block():
     assert stream._true.base is None
 
 
+def test_every_batch_is_checked():
+    """As the first is: a refused one leaves the stream as it was, and (n, 1) is (n,)."""
+    stream = ResampleStream({"mae": metric("mean_absolute_error")}, n_resamples=2)
+    stream.update(TRUE[:4], PRED[:4])
+    before = stream.intervals()["mae"]
+    with pytest.raises(ValueError, match="y_pred: 1 values that are not finite, the first at inde"):
+        stream.update([1.0, 2.0], [1.0, np.nan])
+    assert stream.intervals()["mae"] == before
+    other = ResampleStream({"mae": metric("mean_absolute_error")}, n_resamples=2)
+    other.update(TRUE[:4, None], PRED[:4, None])
+    assert other.intervals()["mae"] == before
+    scores = ResampleStream({"loss": metric("log_loss")}, n_resamples=2)
+    scores.update([0, 1], [[0.5, 0.5], [0.5, 0.5]])
+    with pytest.raises(
+        ValueError, match=r"y_pred has rows of shape \(\); the rows before have \(2,"
+    ):
+        scores.update([0, 1], [0.5, 0.5])
+
+
 def test_what_would_be_drawn_alike_is_refused(tmp_path):
     evaluator = ModelEvaluator("regression", metrics=["mean_absolute_error"])
     stream, other = (evaluator.stream(resamples=2) for _ in range(2))

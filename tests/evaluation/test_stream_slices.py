@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.metrics import SliceStream, metric
 
 RNG = np.random.default_rng(4)
 ROWS = 90
@@ -83,6 +84,23 @@ def test_ignored_rows_are_in_no_slice_and_many_classes_are_no_table():
     _, found = streamed(evaluator, true, np.where(LONG, true, pred))
     whole = evaluator.evaluate(true, np.where(LONG, true, pred), slices=ASKED)
     assert [told(one) for one in found.slices] == [told(one) for one in whole.slices]
+
+
+def test_numbers_of_slices_are_refused_that_are_none():
+    """Nothing is rounded, dropped or counted elsewhere; nor are metrics without small states."""
+    stream = SliceStream({"mae": metric("mean_absolute_error")})
+    stream.update([1.0], [2.0], [0], 1)
+    for ids, error, said in (
+        ([0.9, 1.2], TypeError, "slices must hold integers, not float64"),
+        ([0, -1], ValueError, "slices has numbers from -1 to 0"),
+        ([0, 2], ValueError, "slices has the number 2; expected less than count=2"),
+        ([0], ValueError, r"slices has shape \(1,\) and y_true \(2,\)"),
+    ):
+        with pytest.raises(error, match=said):
+            stream.update([1.0, 1.0], [1.0, 1.0], ids, 2)
+    assert [float(one.values["mae"]) for one in stream.reports()] == [1.0]
+    with pytest.raises(ValueError, match="worst: max_error has no small state for every slice"):
+        SliceStream({"worst": metric("max_error")})
 
 
 def test_slices_come_with_every_batch_or_with_none(tmp_path):

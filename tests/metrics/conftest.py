@@ -29,8 +29,12 @@ class Case:
     @property
     def slow(self) -> bool:
         """Whether its traced laws are for the slow tests: another case compiles much the same."""
-        scored = METRICS[self.name].inputs in ("scores", "probabilities")
-        return self.name in SAME_PROGRAM or (scored and "num_labels" in self.config)
+        return self.name in SAME_PROGRAM
+
+    @property
+    def kind(self) -> tuple[type, ...]:
+        """What computes it: a batch of rows is their affair, and not that of their settings."""
+        return (*map(type, self.metric.statistics), type(self.metric.finalizer))
 
     @property
     def metric(self) -> Metric:
@@ -255,8 +259,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         law = getattr(metafunc.function, "law", None)
         cases = [case for case in CASES if law not in METRICS[case.name].excused]
         traced = getattr(metafunc.function, "traced", False)
+        slow = {case.id for case in cases if traced and case.slow}
+        if getattr(metafunc.function, "one_a_kind", False):
+            first = {case.kind: case.id for case in reversed(cases) if not case.slow}
+            slow |= {case.id for case in cases} - set(first.values())
         found = [
-            pytest.param(case, id=case.id, marks=pytest.mark.model if traced and case.slow else ())
+            pytest.param(case, id=case.id, marks=pytest.mark.model if case.id in slow else ())
             for case in cases
         ]
         metafunc.parametrize("case", found)

@@ -1,4 +1,4 @@
-"""Laws that every metric of the table obeys, under JAX's strict flags.
+"""Laws that every metric of the table obeys, and its range, under JAX's strict flags.
 
 Users have the standard ones: a law of its own says that these give the same programs.
 """
@@ -25,14 +25,15 @@ COUNT = 97
 GRADES = 4
 
 
-def holds(law: str, *, traced: bool = False) -> Callable[[Any], Any]:
+def holds(law: str, *, traced: bool = False, one_a_kind: bool = False) -> Callable[[Any], Any]:
     """Mark a test as the one of a law, so that excused metrics are left out.
 
     `traced`: it compiles, and cases that compile much the same are for the slow tests.
+    `one_a_kind`: so are all cases but the first of a kind of statistics and finalizer.
     """
 
     def mark(test: Any) -> Any:
-        test.law, test.traced = law, traced
+        test.law, test.traced, test.one_a_kind = law, traced, one_a_kind
         return test
 
     return mark
@@ -147,7 +148,7 @@ def test_the_standard_flags_give_the_same_program(case):
         assert program() == strict
 
 
-@holds("vmap", traced=True)
+@holds("vmap", traced=True, one_a_kind=True)
 def test_a_batch_gives_what_a_loop_gives(case):
     """vmap over a leading axis is the loop over it."""
     batches = [case.rows(COUNT, seed) for seed in range(3)]
@@ -194,6 +195,30 @@ def test_the_derivative_is_that_of_finite_differences(case):
         found.append(np.sum(slopes * direction))
         expected.append(rise / (2 * step))
     close(found, expected, 1e-8)
+
+
+def test_values_stay_in_the_range(case):
+    """The stated range holds for good, bad and random predictions."""
+    info = METRICS[case.name]
+    for seed in range(3):
+        y_true, y_pred = case.rows(60, seed)
+        for pred in (y_pred, case.perfect(y_true, y_pred), y_pred[::-1]):
+            value = case(y_true, pred)
+            assert np.all((value >= info.low) & (value <= info.high))
+
+
+def test_the_best_value_is_reached_by_perfect_predictions(case):
+    """Predicting the truth gives the upper end for scores and the lower end for errors."""
+    info = METRICS[case.name]
+    y_true, y_pred = case.rows(60)
+    if info.higher_is_better is not None:
+        best = case(y_true, case.perfect(y_true, y_pred))
+        if case.name in ("dcg_score", "precision_at_k", "recall_at_k"):
+            # The highest depends on how many rows are relevant; no other order has more.
+            orders = np.random.default_rng(0).permuted(np.tile(y_pred, (20, 1)), axis=1)
+            assert max(case(y_true, order) for order in orders) < best
+            return
+        np.testing.assert_array_equal(best, info.high if info.higher_is_better else info.low)
 
 
 SHARDED = """

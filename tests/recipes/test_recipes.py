@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# The first losses of each recipe; those of `lora_spam` are in `test_lora_spam`. Another CPU adds in another order, which shows after the
-# fifth digit; a wrong mask, order of rows, label or reference shows before the third.
+# The first losses of each recipe; those of `lora_spam` are in `test_lora_spam`. Another CPU adds in
+# another order, which shows after the fifth digit; a wrong mask, order of rows, label or reference
+# shows before the third.
 TOLERANCE = 1e-4
 LOSSES: dict[str, list[float]] = {
     "full_finetune": [5.528812, 4.943228, 4.422538],
