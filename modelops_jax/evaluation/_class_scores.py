@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._builtin import Computed, Confidence, Pair
+from ._computed import Computed, Confidence
+from ._evidence import Pair
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader

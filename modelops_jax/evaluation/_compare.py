@@ -13,7 +13,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax.metrics import Interval
 
-from ._builtin import NEEDS_ROWS, BuiltIn, OnePassMetric, Pair, by_reader
+from ._builtin import BuiltIn, OnePassMetric, by_reader
 from ._comparison import (
     Comparison,
     MetricComparison,
@@ -23,6 +23,7 @@ from ._comparison import (
 )
 from ._computed import Confidence
 from ._errors import NoIntervalWarning
+from ._evidence import NEEDS_ROWS, Pair
 from ._finish import check_confidence
 from ._label_pair import LabelPair
 from ._likelihoods import reads_scores

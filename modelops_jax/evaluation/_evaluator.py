@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._builtin import BuiltIn, Computed, compute_together
+from ._builtin import BuiltIn, compute_together
 from ._call import call_metric
+from ._computed import Computed
 from ._errors import MetricError, UndefinedMetricWarning, metric_error
 from ._text_functions import exact_match_metric, length_ratio_metric
 from ._vectors import count_rows, listed

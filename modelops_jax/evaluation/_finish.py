@@ -10,9 +10,11 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, Reader, by_reader
+from ._builtin import BuiltIn, Reader, by_reader
 from ._call import call_metric
+from ._computed import Computed, Confidence
 from ._errors import NoIntervalWarning, UndefinedMetricWarning
+from ._evidence import Evidence, Pair
 from ._labels import shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries

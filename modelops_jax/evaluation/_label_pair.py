@@ -8,7 +8,8 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Computed, Confidence, Pair, outcomes_of
+from ._computed import Computed, Confidence
+from ._evidence import Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult

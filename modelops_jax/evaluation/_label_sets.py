@@ -8,14 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._builtin import Pair
 from ._class_scores import IGNORED
-from ._indicators import as_indicators, check_rows
-from ._numbers import as_numbers, refuse_not_finite
+from ._evidence import Pair
+from ._indicators import as_indicators
+from ._numbers import as_matrix, as_numbers, refuse_not_finite
 from ._per_class import LARGEST_TABLE
 from ._result import ClassResult
 from ._sharded import as_indicators_there, sets_there
-from ._vectors import check_concrete
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class LabelSetReader:
         true, ignored = as_indicators(y_true, "y_true", self.ignore_index)
         seen = None if ignored is None else ~ignored
         if self.scored:
-            other = as_scores(y_other, name)
+            other = as_matrix(y_other, name, "labels", as_numbers)
         else:
             other, _ = as_indicators(y_other, name, seen=seen)
         if true.shape != other.shape:
@@ -116,24 +115,6 @@ class LabelSetReader:
         if ignored is not None:
             true = np.where(ignored, np.int8(IGNORED), true.astype(np.int8))
         return LabelSetPair(true, other, self.scored)
-
-
-def as_scores(values: Any, name: str) -> np.ndarray:
-    """Give a score for every label as a float matrix.
-
-    Raises:
-        TypeError: entries that are no real numbers.
-        ValueError: not two axes, or rows of different length.
-    """
-    check_concrete(values, name)
-    if hasattr(values, "__array__"):
-        matrix = np.asarray(values)
-        if matrix.ndim != 2:
-            raise ValueError(f"{name} has shape {matrix.shape}; expected shape (rows, labels)")
-        return as_numbers(matrix.reshape(-1), f"{name} (flattened)").reshape(matrix.shape)
-    check_rows(values, name)
-    rows = [as_numbers(row, f"{name}[{index}]") for index, row in enumerate(values)]
-    return np.stack(rows) if rows else np.zeros((0, 0))
 
 
 def of_each_label(counts: Any, weighed: Any = None) -> tuple[ClassResult, ...]:

@@ -1,5 +1,6 @@
 """Real numbers as a person passes them, as float32 or float64 vectors without a lossy cast."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -52,33 +53,40 @@ def as_outputs(values: Any, name: str) -> np.ndarray:
         TypeError: entries that are no real numbers.
         ValueError: not two axes, rows of different length; NaN or infinity, naming the first.
     """
-    check_concrete(values, name)
     if not has_outputs(values):
         raise ValueError(f"{name} has one number a row and the other argument several")
+    return as_matrix(values, name, "outputs", as_values)
+
+
+def as_matrix(
+    values: Any, name: str, columns: str, read: Callable[[Any, str], np.ndarray]
+) -> np.ndarray:
+    """Give rows of several numbers as a float matrix, shape (rows, columns).
+
+    Args:
+        values: a two-axis array, or a list of rows.
+        name: the argument, for messages.
+        columns: what stands in a row, for messages.
+        read: reads a vector: `as_values`, or `as_numbers`.
+
+    Raises:
+        TypeError: entries that are no real numbers.
+        ValueError: not two axes, rows of different length, or what `read` refuses.
+    """
+    check_concrete(values, name)
     if hasattr(values, "__array__"):
         matrix = np.asarray(values)
-        flat = as_values(matrix.reshape(-1), f"{name} (flattened)")
-        return flat.reshape(matrix.shape)
-    rows = [as_values(row, f"{name}[{index}]") for index, row in enumerate(values)]
+        if matrix.ndim != 2:
+            raise ValueError(f"{name} has shape {matrix.shape}; expected shape (rows, {columns})")
+        return read(matrix.reshape(-1), f"{name} (flattened)").reshape(matrix.shape)
+    rows = [read(row, f"{name}[{index}]") for index, row in enumerate(values)]
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise ValueError(
                 f"{name} has {len(row)} numbers in row {index} and {len(rows[0])} in row 0; "
-                "expected one number of outputs"
+                f"expected one number of {columns}"
             )
-    return np.stack(rows)
-
-
-def as_scores(values: Any, name: str) -> np.ndarray:
-    """Give scores as a float vector; infinities are fine, for only the order counts.
-
-    Raises:
-        TypeError: entries that are no real numbers.
-        ValueError: not flat; NaN; integers beyond 2**53 that float64 cannot hold.
-    """
-    vector = _as_floats(as_vector(values, name), name)
-    _refuse(np.isnan(vector), vector, name, "a number")
-    return vector
+    return np.stack(rows) if rows else np.zeros((0, 0))
 
 
 def _as_floats(values: "np.ndarray | list[Any]", name: str) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Confidence, Pair
+from ._computed import Confidence
+from ._evidence import Pair
 from ._labels import encode_labels
 from ._numbers import as_values
 from ._slicing import SliceOutcome, Slicing

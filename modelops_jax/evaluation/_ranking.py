@@ -8,7 +8,8 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import OnePassMetric, Pair, Reader
+from ._builtin import OnePassMetric, Reader
+from ._evidence import Pair
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
 from ._sharded import labels_there

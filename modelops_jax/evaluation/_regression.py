@@ -9,7 +9,8 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import OnePassMetric, Pair, Reader
+from ._builtin import OnePassMetric, Reader
+from ._evidence import Pair
 from ._numbers import as_outputs, as_values, has_outputs
 from ._sharded import on_devices
 from ._vectors import check_same_length

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._builtin import BuiltIn, Evidence, Reader
+from ._builtin import BuiltIn, Reader
+from ._evidence import Evidence
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels

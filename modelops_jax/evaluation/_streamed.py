@@ -8,8 +8,10 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Confidence, Evidence, OnePassMetric, Pair, Reader
+from ._builtin import BuiltIn, OnePassMetric, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
+from ._computed import Confidence
+from ._evidence import Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._label_sets import LabelSetPair, of_each_label

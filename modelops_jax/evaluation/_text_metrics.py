@@ -11,8 +11,10 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import Computed, Evidence, OnePassMetric, Pair
+from ._builtin import OnePassMetric
+from ._computed import Computed
 from ._errors import UndefinedMetricWarning
+from ._evidence import Evidence, Pair
 from ._text_counts import (
     BleuNgrams,
     ChrfNgrams,

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._builtin import Pair
+from ._evidence import Pair
 from ._sharded import on_devices
 from ._vectors import check_concrete
 

@@ -1,0 +1,284 @@
+"""What metrics of one reader are computed from: the rows, or what was counted of them."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._computed import Computed, Confidence
+from ._result import ClassResult
+from ._sharded import on_devices
+from ._slice_outcomes import slice_outcomes, with_moments
+from ._slicing import SliceOutcome, Slicing
+
+# Why a sketch has no interval of rows in groups or of weighted rows.
+NEEDS_ROWS = (
+    "its formula is for independent rows of one weight, and a sketch keeps none to resample"
+)
+
+
+class Evidence(abc.ABC):
+    """What metrics of one reader are computed from: the rows, or what was counted of them."""
+
+    @property
+    @abc.abstractmethod
+    def rows(self) -> int:
+        """How many rows."""
+
+    @property
+    def ignored(self) -> int:
+        """Rows as they were given that are not among these, because of their label."""
+        return 0
+
+    @abc.abstractmethod
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        """Compute numeric metrics on the rows, at least one."""
+
+    @abc.abstractmethod
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        """Give the intervals of the metrics that have one, if asked for."""
+
+    @abc.abstractmethod
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        """Compute metrics on every slice.
+
+        Args:
+            metrics: what `compute` takes.
+            slicings: the slicings, each of which has every row in one of its slices.
+            confidence: which intervals to add.
+
+        Returns:
+            For each slicing and slice the outcome of each metric.
+        """
+
+    def compute(
+        self, metrics: Mapping[str, Any], confidence: Confidence | None
+    ) -> dict[str, Computed | Exception]:
+        """Compute metrics of one reader in one pass over the rows.
+
+        Args:
+            metrics: `OnePassMetric`s, or what else the kind of pair knows to compute.
+            confidence: which intervals to add.
+
+        Returns:
+            For each metric its value, or the mistake in its configuration these rows reveal.
+        """
+        if not self.rows:
+            return {name: self._of_no_rows(name, metric) for name, metric in metrics.items()}
+        bound: dict[str, numeric.Metric] = {}
+        outcomes: dict[str, Computed | Exception] = {}
+        for name, metric in metrics.items():
+            try:
+                bound[name] = metric.bind(self)
+            except ValueError as error:
+                outcomes[name] = error
+        report = self.report(bound)
+        intervals = self.intervals(bound, confidence)
+        for name in bound:
+            metric = metrics[name]
+            outcomes[name] = Computed(
+                value=float(report.values[name]),
+                rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
+                interval=intervals.get(name),
+                facts=metric.facts(self),
+                undefined=report.undefined[name],
+                no_interval=self._no_interval(bound[name], confidence)
+                if confidence is not None and name not in intervals
+                else None,
+            )
+        return outcomes
+
+    def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
+        """Why this metric has none."""
+        if metric.no_interval is not None:
+            return metric.no_interval
+        if metric.resampling == "closed":
+            return NEEDS_ROWS
+        return "what was kept of the rows is not what its interval resamples"
+
+    @property
+    def per_class(self) -> tuple[ClassResult, ...]:
+        """What there is to say about each class, for evidence of labels."""
+        return ()
+
+    def _of_no_rows(self, name: str, metric: Any) -> Computed:
+        """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
+        value = metric.of_no_rows()
+        rule = f"{name}: there are no rows, so the value is {value}"
+        return Computed(value, rule, facts=metric.facts(self), undefined=1)
+
+
+@dataclass(frozen=True)
+class Pair(Evidence):
+    """Both arguments, read and checked, as the numbers a pass takes."""
+
+    weight: np.ndarray | None = field(default=None, kw_only=True)
+    """Of each row, positive; None: each counts once."""
+
+    @property
+    @abc.abstractmethod
+    def y_true(self) -> np.ndarray | jax.Array:
+        """Reference side, one number or vector a row."""
+
+    @property
+    @abc.abstractmethod
+    def y_pred(self) -> np.ndarray | jax.Array:
+        """Predicted side, one number or vector a row."""
+
+    @property
+    def rows(self) -> int:
+        return len(self.y_true)
+
+    def weighted(self, weight: np.ndarray) -> "Pair":
+        """The same rows with weights, one for each row that was read."""
+        return dataclasses.replace(self, weight=weight)
+
+    def for_all(self, metrics: Mapping[str, Any]) -> "Pair":
+        """The same rows as these metrics can share them."""
+        return self
+
+    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
+        return numeric.compute(bound, self.y_true, self.y_pred, weight=self.weight)
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
+    ) -> dict[str, numeric.Interval]:
+        if confidence is None:
+            return {}
+        # A closed formula is for independent rows; of kept rows there is another way.
+        independent = confidence.groups is None and self.weight is None
+        resampled = {
+            name: metric
+            for name, metric in bound.items()
+            if metric.no_interval is None
+            and (independent or metric.resampling != "closed" or metric.reweighs)
+        }
+        if not resampled:
+            return {}
+        return numeric.confidence_intervals(
+            resampled,
+            self.y_true,
+            self.y_pred,
+            weight=self.weight,
+            groups=confidence.groups,
+            **confidence.options,
+        )
+
+    def take(self, rows: np.ndarray) -> "Pair":
+        """The pair of some of the rows, over the classes of all."""
+        assert dataclasses.is_dataclass(self)
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        chosen = {n: value[rows] for n, value in fields.items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, **chosen)
+
+    def slices(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        bound = {name: metric.bind(self) for name, metric in metrics.items()}
+        ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
+        alike = self.weight is None
+        tested = alike and confidence is not None and confidence.groups is None
+        every = with_moments(bound) if tested else bound
+        reports = numeric.compute_slices(
+            every, self.y_true, self.y_pred, ids, weight=self.weight
+        ).slices
+        found = []
+        for slicing, (*parts,) in zip(slicings, reports.values(), strict=True):
+            if without := len(slicing.keys) - len(parts):
+                # The last ones may have rows that are no rows of this pair.
+                none = (np.asarray(side[:0]) for side in (self.y_true, self.y_pred))
+                parts += without * [numeric.compute(every, *none)]
+            several = []
+            of_groups = self._tests_of_groups(bound, slicing, confidence)
+            for place, report in enumerate(parts):
+                intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
+                p_values = {name: values[place] for name, values in of_groups.items()}
+                several.append(
+                    slice_outcomes(
+                        bound, every, report, intervals, confidence if alike else None, p_values
+                    )
+                )
+            found.append(several)
+        return found
+
+    def _tests_of_groups(
+        self, bound: Mapping[str, numeric.Metric], slicing: Slicing, confidence: Confidence | None
+    ) -> dict[str, list[float]]:
+        """By metric that is a mean or a share: of each slice the p-value, of rows in groups."""
+        if confidence is None or confidence.groups is None:
+            return {}
+        ratios = {n: numeric.row_ratios(m, self.y_true, self.y_pred) for n, m in bound.items()}
+        weight = self.weight
+        found = {
+            name: numeric.grouped_slice_tests(
+                slicing.ids,
+                confidence.groups,
+                *(ratio if weight is None else (weight * np.asarray(side) for side in ratio)),
+            )
+            for name, ratio in ratios.items()
+            if ratio is not None
+        }
+        # The last slices may have no row of this pair, and then have no test of their own.
+        return {n: p + [1.0] * (len(slicing.keys) - len(p)) for n, p in found.items()}
+
+    def slices_one_by_one(
+        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        """As `slices`, for metrics that are no one metric of a single pass."""
+        found = []
+        for slicing in slicings:
+            several = []
+            for place in range(len(slicing.keys)):
+                rows = np.flatnonzero(slicing.ids == place)
+                wanted = None if confidence is None else confidence.of(rows)
+                several.append(outcomes_of(self.take(rows).compute(metrics, wanted)))
+            found.append(several)
+        return found
+
+    def _slice_intervals(
+        self,
+        bound: Mapping[str, numeric.Metric],
+        report: numeric.Report,
+        rows: np.ndarray,
+        confidence: Confidence | None,
+    ) -> dict[str, numeric.Interval]:
+        """Counts of independent rows have theirs from the counts; others from the slice's rows."""
+        if confidence is None or not report.rows:
+            return {}
+        independent = confidence.groups is None and self.weight is None
+        counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
+        rest = {name: metric for name, metric in bound.items() if name not in counted}
+        found = numeric.state_intervals(counted, report.states, **confidence.options)
+        if rest and on_devices(self.y_true, self.y_pred):
+            # They stay there, and the others are as good as absent.
+            assert independent
+            found |= numeric.confidence_intervals(
+                {name: metric for name, metric in rest.items() if metric.no_interval is None},
+                self.y_true,
+                self.y_pred,
+                weight=rows,
+                **confidence.options,
+            )
+        elif rest:
+            chosen = np.flatnonzero(rows)
+            found |= self.take(chosen).intervals(rest, confidence.of(chosen))
+        return found
+
+
+def outcomes_of(computed: Mapping[str, Computed | Exception]) -> dict[str, SliceOutcome]:
+    """The outcome of each metric that was computed on the rows of a slice."""
+    return {
+        name: SliceOutcome(outcome.value, outcome.undefined, outcome.interval)
+        for name, outcome in computed.items()
+        if isinstance(outcome, Computed)
+    }
