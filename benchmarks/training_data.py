@@ -210,8 +210,8 @@ def main() -> None:
             f"\n## {options.rows:,} rows of text to sequences of {options.length} tokens, best of "
             f"{options.rounds} rounds in turn\n",
             *preparation(options),
-            "\nThe numbers of tokens and of trained tokens are the same for all; TRL also keeps",
-            "and trains the newline that the template writes after the end of each turn.\n",
+            "\nThe numbers of tokens and of trained tokens are the same for all, but for one a row",
+            "in TRL's: the newline that the template writes after a turn is kept and trained.\n",
         ]
     )
     print(text)

@@ -70,13 +70,16 @@ def matrix_peak(dtype: Any, size: int) -> float:
 def make_steps(
     config: DecoderConfig, count: int, sequences: int, length: int
 ) -> list[tuple[Any, list[int]]]:
-    """Batches of packed rows, and the lengths of the rows of each."""
+    """Batches of packed rows, and the lengths of the rows of each.
+
+    The sequences of a step are drawn from all: the first ones that packing fills are the fullest.
+    """
     random = np.random.default_rng(0)
-    steps = []
-    for _ in range(count):
-        lengths = random.integers(length // 16, length // 2, 8 * sequences)
-        whole = pack_rows(lengths, length)
-        packed = [whole[at] for at in range(min(sequences, len(whole)))]
+    lengths = random.integers(length // 16, length // 2, 8 * sequences * count)
+    whole, steps = pack_rows(lengths, length), []
+    drawn = random.permutation(len(whole))[: sequences * count].reshape(count, sequences)
+    for step in drawn.tolist():
+        packed = [whole[at] for at in step]
         rows = [
             [
                 TokenizedRow(

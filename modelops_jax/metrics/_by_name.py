@@ -1,7 +1,8 @@
 """Metrics by their names in the table."""
 
-import difflib
 from typing import Any
+
+from modelops_jax._did_you_mean import did_you_mean
 
 from ._metric import Metric
 from ._table import METRICS
@@ -28,8 +29,7 @@ def metric(name: str, **config: Any) -> Metric:
         (ConfusionCounts(ignore_index=None, num_classes=3),)
     """
     if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, cutoff=0.75)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        meant = did_you_mean(name, METRICS)
         raise ValueError(f"unknown metric {name!r}{meant}; known: {', '.join(sorted(METRICS))}")
     needed = METRICS[name].options
     for option in config:

@@ -1,9 +1,10 @@
 """What a model's name stands for: a file, an alias, a preset, a packaged model, a hub id."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from modelops_jax._did_you_mean import did_you_mean
 
 from ._aliases import aliases_file, read_aliases
 from ._errors import UnknownModelError
@@ -106,11 +107,10 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Resolved:
             return Resolved("folder", str(folder), name)
         tried.append(folder)
     known = [*PRESETS, *PACKAGED, *sorted(aliases), *HOSTED]
-    near = difflib.get_close_matches(name, known, n=1)
     raise UnknownModelError(
         f"unknown model {name!r}"
         + (f", reached through the alias {seen[0]!r}" if len(seen) > 1 else "")
-        + (f"; did you mean {near[0]!r}?" if near else ".")
+        + (did_you_mean(name, known) or ".")
         + f" Tried: {'; '.join(tried)}."
         + f" Known names: {', '.join(known)}."
     )

@@ -1,7 +1,6 @@
 """Evaluation of what a model in training says: answers to held-out prompts, and their metrics."""
 
 import dataclasses
-import difflib
 import json
 import warnings
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modelops_jax._did_you_mean import did_you_mean
 from modelops_jax._metric_spec import read_metric
 from modelops_jax.data import Dataset
 from modelops_jax.evaluation import (
@@ -190,9 +190,8 @@ def _task(name: str) -> TaskType:
         return TaskType.MULTICLASS_CLASSIFICATION
     if name not in METRICS:
         known = sorted({*TEXT_METRICS, *of_labels})
-        near = difflib.get_close_matches(name, known, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise ValueError(f"unknown metric {name!r}; {meant}")
+        meant = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        raise ValueError(f"unknown metric {name!r}{meant}")
     inputs = METRICS[name].inputs
     raise ValueError(
         f"{name} takes {inputs.replace('_', ' ')}, and answers are texts or labels"

@@ -1,12 +1,13 @@
 """Values of TOML tables, checked against the fields of configuration dataclasses."""
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from modelops_jax._did_you_mean import did_you_mean
 
 
 class ConfigError(ValueError):
@@ -20,9 +21,8 @@ def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> A
     values = {}
     for key, value in table.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(f"{source}: unknown key {prefix + key!r}; {hint}")
+            hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
+            raise ConfigError(f"{source}: unknown key {prefix + key!r}{hint}")
         values[key] = convert(hints[key], value, name=prefix + key, source=source)
     for name, field in known.items():
         required = field.default is field.default_factory is dataclasses.MISSING

@@ -352,7 +352,7 @@ def test_what_is_no_text_is_refused(name, y_true, y_pred, error, message):
         ("chrf_score", {"tokenize": "13a"}, TypeError, "no option 'tokenize' for texts; its opt"),
         ("exact_match", {"num_classes": 3}, TypeError, "no option 'num_classes' for texts; it "),
         ("word_error_rate", {"of_words": False}, TypeError, "no option 'of_words'"),
-        ("blue_score", {}, ValueError, "did you mean bleu_score"),
+        ("blue_score", {}, ValueError, "did you mean 'bleu_score'"),
     ],
 )
 def test_options_without_meaning_are_refused_when_it_is_added(name, options, error, message):

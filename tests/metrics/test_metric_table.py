@@ -68,7 +68,7 @@ def test_unknown_metrics_are_refused_with_the_known_ones():
     """A name that is not in the table raises and lists those that are."""
     with pytest.raises(ValueError, match=r"unknown metric 'f2'; known: accuracy_score, .*f1_score"):
         metric("f2")
-    with pytest.raises(ValueError, match=r"unknown metric 'f1_scor'; did you mean f1_score"):
+    with pytest.raises(ValueError, match=r"unknown metric 'f1_scor'; did you mean 'f1_score'"):
         metric("f1_scor")
 
 
