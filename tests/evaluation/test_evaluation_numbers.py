@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.evaluation import MAEMetric
-from modelops_jax.evaluation._numbers import as_scores, as_values
+from modelops_jax.evaluation._numbers import as_numbers, as_values
 
 READ = {
     "list of floats": ([0.1, 2.5], np.float64),
@@ -38,7 +38,7 @@ READ = {
 def test_values_are_kept(case):
     """Every accepted type arrives as a float vector of the same numbers."""
     values, dtype = READ[case]
-    for read in (as_values, as_scores):
+    for read in (as_values, as_numbers):
         found = read(values, "y_pred")
         assert found.dtype == dtype
         assert found.tolist() == [float(value) for value in values]
@@ -67,15 +67,14 @@ REFUSED = {
 def test_refusals_name_argument_and_place(case):
     """What is no real number is an error that says which argument, which entry, what it is."""
     values, error, message = REFUSED[case]
-    for read in (as_values, as_scores):
-        with pytest.raises(error, match=message):
-            read(values, "y_pred")
+    with pytest.raises(error, match=message):
+        as_values(values, "y_pred")
 
 
-def test_infinity_orders_scores_but_is_no_value():
-    """A score may be infinite; a measured or predicted value may not."""
+def test_infinity_is_a_number_but_no_value():
+    """A score that is ignored may be infinite; a measured or predicted value may not."""
     values = [0.0, float("-inf"), float("inf")]
-    assert as_scores(values, "y_pred").tolist() == values
+    assert as_numbers(values, "y_pred").tolist() == values
     with pytest.raises(ValueError, match=r"y_pred has -inf at index 1 \(2 such"):
         as_values(values, "y_pred")
 
