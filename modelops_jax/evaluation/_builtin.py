@@ -226,7 +226,7 @@ class Pair(Evidence):
             return {}
         ratios = {n: numeric.row_ratios(m, self.y_true, self.y_pred) for n, m in bound.items()}
         weight = self.weight
-        return {
+        found = {
             name: numeric.grouped_slice_tests(
                 slicing.ids,
                 confidence.groups,
@@ -235,6 +235,8 @@ class Pair(Evidence):
             for name, ratio in ratios.items()
             if ratio is not None
         }
+        # The last slices may have no row of this pair, and then have no test of their own.
+        return {n: p + [1.0] * (len(slicing.keys) - len(p)) for n, p in found.items()}
 
     def slices_one_by_one(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None

@@ -50,6 +50,10 @@ class ClassScorePair(Pair):
         return int((self.true != IGNORED).sum())
 
     @property
+    def ignored(self) -> int:
+        return int((self.true == IGNORED).sum())
+
+    @property
     def present(self) -> "ClassScorePair":
         """The rows that are not as good as absent."""
         keep = self.true != IGNORED

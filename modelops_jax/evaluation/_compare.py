@@ -151,6 +151,10 @@ def compare(
         if read is read_queries:
             second = ByQuery(second, _end_to_end([groups] * len(models)))
         joint = read(_end_to_end([y_true] * len(models)), second)
+        if not joint.rows:
+            raise ValueError(
+                "there are no rows to compare models on: all have the label to be ignored"
+            )
         unlike = groups is not None or own is not None
         bound, refused = _bind(joint.for_all(members), members, unlike)
         reasons |= refused

@@ -13,12 +13,13 @@ import modelops_jax.metrics as numeric
 from ._builtin import BuiltIn, Computed, Confidence, Evidence, Pair, Reader, by_reader
 from ._call import call_metric
 from ._errors import NoIntervalWarning, UndefinedMetricWarning
-from ._labels import encode_labels, shorten
+from ._labels import shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
 from ._result import EvaluationResult, SliceResult
 from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
+from ._vectors import as_vector
 
 
 def check_confidence(
@@ -142,9 +143,8 @@ def finish(
     if without:
         metadata["without_interval"] = without
     if confidence is not None and confidence.groups is not None:
-        metadata["groups"] = len(
-            np.unique(encode_labels({"groups": confidence.groups}).codes["groups"])
-        )
+        ids = as_vector(confidence.groups, "groups")
+        metadata["groups"] = len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
     return EvaluationResult(
         metrics={name: computed[name].value for name in metrics},
         task_type=task_type,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -53,11 +54,19 @@ class LabelSetPair(Pair):
     def per_class(self) -> tuple[ClassResult, ...]:
         if self.scored:
             return ()
+        weight = self.weight
+        weighed = None if weight is None else [weight @ outcome for outcome in self._outcomes()]
+        return of_each_label(self.cells, weighed)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """Rows of each label by (is it true, is it predicted): 00 01 10 11, shape (4, labels)."""
+        return np.stack([np.asarray(outcome.sum(axis=0)) for outcome in self._outcomes()])
+
+    def _outcomes(self) -> list[Any]:
         true, seen = self.true == 1, self.true != IGNORED
         outcomes = (~true & ~self.other, ~true & self.other, true & ~self.other, true & self.other)
-        counted = [outcome & seen for outcome in outcomes]
-        weighed = None if self.weight is None else [self.weight @ outcome for outcome in counted]
-        return of_each_label([outcome.sum(axis=0) for outcome in counted], weighed)
+        return [outcome & seen for outcome in outcomes]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from modelops_jax.metrics import NanPolicy, check_nan_policy
 
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
+from ._columns import check_columns, names_of_scored
 from ._errors import UndefinedMetricWarning
 from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
@@ -20,7 +23,7 @@ from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
 from ._sharded import gathered
 from ._slicing import read_slices
-from ._stream import EvaluationStream, check_columns, names_of_scored
+from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
 from ._vectors import listed
@@ -123,6 +126,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         ignore_index: Hashable | None = None,
     ) -> None:
         self.task_type = TaskType(task_type)
+        if isinstance(ignore_index, np.generic):
+            ignore_index = ignore_index.item()
         of_sets = self.task_type is TaskType.MULTILABEL_CLASSIFICATION
         if ignore_index is not None and not (of_sets or self.task_type in _LABEL_AVERAGES):
             raise ValueError(
@@ -185,11 +190,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         Args:
             metric: a name of `modelops_jax.metrics.METRICS`, whose metric is computed in the same
                 pass as the others (`register_metric` adds your own). Or an object with a `name`
-                and `compute(y_true, y_pred)`, which gets both as they were given and returns one
-                number.
+                and `compute(y_true, y_pred)`, which gets both as given and returns one number.
             name: the key of the value in a result, for a metric by name; None: that name.
-            options: of a metric by name, the options of its function, such as `beta`. Labels are
-                encoded and counted, and the average is the task's unless given (of multilabel
+            options: of a metric by name those of its function, such as `beta`. Labels are encoded
+                and counted, and the average is the task's unless given (of multilabel
                 rows: macro). A metric of scores takes `positive_class`, the label that has the
                 high scores: unless given it is 1. A metric of texts takes those of the function
                 that counts them, such as `tokenize` of `bleu_metric`.
@@ -280,9 +284,8 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             n_resamples: how many resamples of a bootstrap.
             groups: for the intervals, an id for every row: rows of one id (of one user, one
                 document) may depend on each other, and are resampled together, and slices are
-                tested by them. Metrics of rankings by query (NDCG,
-                MRR, ...) need it, as the query of each row; in any order, and in a slice the rows
-                of the slice are ranked. None: all rows are independent.
+                tested by them. Metrics of rankings by query (NDCG, MRR, ...) need it, as the query
+                of each row, in any order. None: all rows are independent.
             seed: of the bootstrap; the same seed gives the same intervals.
             slices: columns to compute the metrics by, as well: name -> labels of any kind, one
                 for each row. A tuple of such names -> None crosses them: its slices are the
@@ -292,7 +295,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             nan_policy: what becomes of rows that hold nan in a column that is read. "raise"
                 refuses them. "omit" leaves them out of everything and counts them in the result's
                 `invalid_count`. "propagate" makes the metrics nan that read such a row (without
-                slices). Infinite numbers and missing labels are refused in any case.
+                slices). Infinite numbers, and None as a label, are refused in any case.
 
         Returns:
             Values, intervals, the number of rows and what was decided on the way.
@@ -320,7 +323,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         )
         metrics, gone, nans = self._metrics, 0, {}
         if nan_policy != "raise":
-            found = NanRows.of(y_true, y_pred, y_score, rows)
+            found = NanRows.of((y_true, y_pred, y_score), metrics, self.reads_scores, rows)
             if nan_policy == "omit" and len(found.kept) < rows:
                 kept, gone = found.kept, rows - len(found.kept)
                 y_true, y_pred, y_score, groups, slices, own = (

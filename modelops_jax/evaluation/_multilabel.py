@@ -97,12 +97,10 @@ class LabelRatio(_OfLabelSets):
 
     def _missing(self, pair: Any) -> str:
         """How many of how many labels have a value of 0/0."""
-        every = pair.per_class
-        if not every:  # more labels than are listed
-            return f"some of {pair.num_labels}"
+        _, alarms, misses, hits = pair.cells
         rows = {
-            "precision": [one.predicted for one in every],
-            "recall": [one.rows for one in every],
-            "f1": [one.predicted + one.rows for one in every],
+            "precision": alarms + hits,
+            "recall": misses + hits,
+            "f1": alarms + misses + hits,
         }[self.quantity]
-        return f"{rows.count(0)} of {pair.num_labels}"
+        return f"{(rows == 0).sum()} of {pair.num_labels}"

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ._finish import configuration_of
 from ._result import EvaluationResult
 
 
@@ -16,17 +17,39 @@ class NanRows:
     """Which rows hold nan.
 
     Args:
-        pred: boolean, in y_true or y_pred, shape (n,).
-        score: boolean, in y_true or y_score, shape (n,).
+        pred: boolean, in y_true or what is read as y_pred, shape (n,).
+        score: boolean, in y_true or what is read as y_score, shape (n,).
     """
 
     pred: np.ndarray
     score: np.ndarray
 
     @classmethod
-    def of(cls, y_true: Any, y_pred: Any, y_score: Any, rows: int) -> "NanRows":
-        """Look for nan; a column of another length has none, and is refused where it is read."""
-        true, pred, score = (_nan_in(column, rows) for column in (y_true, y_pred, y_score))
+    def of(
+        cls,
+        columns: tuple[Any, Any, Any],
+        metrics: Mapping[str, Any],
+        scored: tuple[str, ...],
+        rows: int,
+    ) -> "NanRows":
+        """Look for nan; a column of another length has none, and is refused where it is read.
+
+        Args:
+            columns: y_true, y_pred and y_score.
+            metrics: the metrics by name, each of which reads y_true.
+            scored: those of them that read scores, which without y_score are y_pred.
+            rows: how many rows.
+        """
+        y_true, y_pred, y_score = columns
+        scores = y_pred if y_score is None else y_score
+        true, pred, score = (
+            _nan_in(column, rows)
+            for column in (
+                y_true,
+                y_pred if len(scored) < len(metrics) else None,
+                scores if scored else None,
+            )
+        )
         return cls(true | pred, true | score)
 
     @property
@@ -64,7 +87,14 @@ def with_nan(
     undefined = dict(result.undefined) | dict.fromkeys(counts, 1)
     told = dict(result.metadata.get("undefined", {})) | rules
     metadata = {**result.metadata, "undefined": told} if told else result.metadata
-    return replace(result, metrics=values, undefined=undefined, metadata=metadata), rules
+    found = replace(
+        result,
+        metrics=values,
+        undefined=undefined,
+        metadata=metadata,
+        configuration=configuration_of(order),
+    )
+    return found, rules
 
 
 def _nan_in(column: Any, rows: int) -> np.ndarray:

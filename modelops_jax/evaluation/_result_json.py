@@ -11,7 +11,7 @@ from modelops_jax.metrics import Interval
 
 from ._task_type import TaskType
 
-_FORMAT = 1
+_FORMAT = 2
 # Fields that hold several values; any other tuple is a label.
 _TUPLES = ("per_class", "slices", "models", "pairs")
 

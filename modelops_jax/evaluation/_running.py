@@ -49,7 +49,7 @@ class Running(abc.ABC):
         """Draw the resamples of those of its metrics whose interval needs rows as rows come."""
 
     def slices_rows(self) -> bool:
-        """Whether it can have slices: of counts, or because it keeps rows."""
+        """Whether it can have slices, as far as its rows tell: of counts, or as it keeps rows."""
         return True
 
     @abc.abstractmethod
@@ -59,7 +59,8 @@ class Running(abc.ABC):
         Args:
             y_true: the first argument.
             y_pred: the second one.
-            slicings: the slices of the rows; those that keep rows need none.
+            slicings: the slices of the rows; those that keep rows need none, and those that turn
+                out not to slice such rows (`slices_rows` of the state) have none.
 
         Raises:
             TypeError: entries of the wrong kind.

@@ -1,6 +1,7 @@
 """Arguments whose rows lie on several devices, and stay there."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -31,41 +32,37 @@ def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None"
     Returns:
         None for labels that are no integers or too far apart for a table.
     """
-    sides = (y_true, y_pred)
-    if any(side.dtype == jnp.uint32 or side.dtype.kind not in "biu" for side in sides):
+    span = _span(y_true, y_pred)
+    if span is None:
         return None
-    low = min(int(jnp.min(side)) for side in sides)
-    width = max(int(jnp.max(side)) for side in sides) - low + 1
-    if width > _WIDEST:
-        return None
-    size = max(2, 1 << (width - 1).bit_length())
-    wide = jnp.int64 if any(side.dtype.itemsize == 8 for side in sides) else jnp.int32
-    codes = [(side.astype(wide) - low).astype(jnp.int32) for side in sides]
-    metrics = {"table": numeric.metric("confusion_matrix", num_classes=size)}
-    table = np.asarray(numeric.compute(metrics, *codes).values["table"])
+    low, size = span
+    codes = _coded(low, y_true, y_pred)
+    table = _table(codes[0], codes[1], size)
     true, pred = np.nonzero(table)
     present = np.union1d(true, pred)
-    kind = bool if all(side.dtype == bool for side in sides) else int
-    classes = tuple(kind(low + position) for position in present.tolist())
     places = {
         "y_true": np.searchsorted(present, true).astype(np.int32),
         "y_pred": np.searchsorted(present, pred).astype(np.int32),
     }
-    place = np.zeros(size, np.int32)
-    place[present] = np.arange(len(present))
-    rows = (jnp.asarray(place)[codes[0]], jnp.asarray(place)[codes[1]])
-    return CountedLabels(CodedLabels(classes, places), table[true, pred], rows)
+    labels = CodedLabels(_classes(present, low, y_true, y_pred), places)
+    return CountedLabels(labels, table[true, pred], (y_true, y_pred), low, present)
 
 
 def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
     """The labels of rows that lie on several devices, coded there; None of rows elsewhere."""
     if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
         return None
-    counted = count_labels(y_true, y_true) if y_true.ndim == 1 else None
-    if counted is None:
+    span = _span(y_true) if y_true.ndim == 1 else None
+    if span is None:
         return None
-    rows: Any = counted.rows[0]
-    return CodedLabels(counted.labels.classes, {"y_true": rows})
+    low, size = span
+    (codes,) = _coded(low, y_true)
+    # A cell for each label: by the high and by the low half of the bits of its code.
+    half = size.bit_length() // 2
+    cells = _table(codes >> half, codes & ((1 << half) - 1), 1 << half)
+    present = np.flatnonzero(cells)
+    rows: Any = _placed(codes, present)
+    return CodedLabels(_classes(present, low, y_true), {"y_true": rows})
 
 
 @dataclass(frozen=True)
@@ -75,14 +72,63 @@ class CountedLabels:
     Args:
         labels: the pairs that occur.
         counts: how many rows each has, int64.
-        rows: both sides of all rows as positions among the classes, on the devices.
+        sides: both sides as they came.
+        low: the least label.
+        present: of the classes in order, how much more each is.
         ignored: the position of the true label whose rows count nowhere; None: there is none.
     """
 
     labels: CodedLabels
     counts: np.ndarray
-    rows: tuple[jax.Array, jax.Array]
+    sides: tuple[jax.Array, jax.Array]
+    low: int
+    present: np.ndarray
     ignored: int | None = None
+
+    @cached_property
+    def rows(self) -> tuple[jax.Array, jax.Array]:
+        """Both sides of all rows as positions among the classes, on the devices.
+
+        Made when they are asked for: only slices and groups do, and they are two columns more.
+        """
+        true, pred = (_placed(codes, self.present) for codes in _coded(self.low, *self.sides))
+        return true, pred
+
+
+def _span(*sides: jax.Array) -> tuple[int, int] | None:
+    """The least label, and a power of two above the differences from it.
+
+    None for labels that are no integers or too far apart for a table.
+    """
+    if any(side.dtype == jnp.uint32 or side.dtype.kind not in "biu" for side in sides):
+        return None
+    low = min(int(jnp.min(side)) for side in sides)
+    width = max(int(jnp.max(side)) for side in sides) - low + 1
+    return None if width > _WIDEST else (low, max(2, 1 << (width - 1).bit_length()))
+
+
+def _coded(low: int, *sides: jax.Array) -> list[jax.Array]:
+    """How much more than the least label each label is, int32."""
+    wide = jnp.int64 if any(side.dtype.itemsize == 8 for side in sides) else jnp.int32
+    return [(side.astype(wide) - low).astype(jnp.int32) for side in sides]
+
+
+def _placed(codes: jax.Array, present: np.ndarray) -> jax.Array:
+    """The position of each code among those that occur."""
+    place = np.zeros(int(present.max(initial=0)) + 1, np.int32)
+    place[present] = np.arange(len(present))
+    return jnp.asarray(place)[codes]
+
+
+def _table(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
+    """How many rows each pair of codes has, shape (size, size)."""
+    metrics = {"table": numeric.metric("confusion_matrix", num_classes=size)}
+    return np.asarray(numeric.compute(metrics, first, second).values["table"])
+
+
+def _classes(present: np.ndarray, low: int, *sides: jax.Array) -> tuple[bool | int, ...]:
+    kind = bool if all(side.dtype == bool for side in sides) else int
+    return tuple(kind(low + code) for code in present.tolist())
 
 
 def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:

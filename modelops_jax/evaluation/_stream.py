@@ -8,19 +8,17 @@ from typing import Any, Protocol, runtime_checkable
 from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
-from ._class_scores import ClassScoreReader
+from ._columns import check_columns
 from ._finish import Group, check_confidence, configuration_of, finish, read_together
 from ._grouped_rows import GroupedRows
-from ._label_sets import LabelSetReader
-from ._likelihoods import reads_scores
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
 from ._running_slices import RunningSlices
 from ._sharded import gathered
-from ._slicing import read_slices
+from ._slicing import Slicing, read_slices
 from ._streamed import running
 from ._task_type import TaskType
-from ._vectors import count_rows, listed
+from ._vectors import listed
 
 
 @runtime_checkable
@@ -36,37 +34,6 @@ class EvaluatorLike(Protocol):
     def metrics(self) -> tuple[Any, ...]:
         """The metrics, in order."""
         ...
-
-
-def names_of_scored(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """The metrics that read `y_score`."""
-    return tuple(
-        name
-        for name, metric in metrics.items()
-        if isinstance(metric, BuiltIn) and reads_scores(metric.reader)
-    )
-
-
-def check_columns(metrics: Mapping[str, Any], y_true: Any, y_pred: Any, y_score: Any) -> int:
-    """The number of rows of what these metrics read.
-
-    Raises:
-        TypeError: a column that is no list, tuple or array.
-        ValueError: two lengths, or a column that is missing, or that no metric reads.
-    """
-    scored = names_of_scored(metrics)
-    others = [name for name in metrics if name not in scored]
-    needed = [
-        name
-        for name in scored
-        if y_pred is None or isinstance(metrics[name].reader, ClassScoreReader | LabelSetReader)
-    ]
-    for column, given, readers in (("y_pred", y_pred, others), ("y_score", y_score, needed)):
-        if given is None and readers:
-            raise ValueError(f"{', '.join(readers)}: needs {column}, which is None")
-    if y_score is not None and not scored:
-        raise ValueError("y_score is given, and none of the metrics reads it")
-    return count_rows(y_true, y_true if y_pred is None else y_pred, ("y_true", "y_pred"))
 
 
 class EvaluationStream:
@@ -122,9 +89,9 @@ class EvaluationStream:
     def keeps_rows(self) -> tuple[str, ...]:
         """The metrics for which every row is kept, so that memory grows with them.
 
-        Exact AUROC and average precision, medians and ranks, and metrics of your own; all metrics
-        of rows that come with their groups, or with slices and a metric that has no state of each
-        slice (see `update`).
+        Exact AUROC and average precision, adaptive calibration errors, medians and ranks, all of
+        the task RANKING, and metrics of your own; all metrics of rows that come with their groups,
+        or with slices and a metric that has no state of each slice (see `update`).
         """
         if self._grouped is not None:
             return tuple(self._metrics)
@@ -164,8 +131,9 @@ class EvaluationStream:
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
                 group, or of a query, may come in several batches, for which all rows are kept.
             slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is
-                counted as all rows are; with a metric of maxima, of kept rows of numbers or of
-                scores of classes all rows are kept.
+                counted as all rows are. All rows are kept with a maximum, a median or ranks, exact
+                or sketched areas beside labels, calibration errors, metrics of several labels a row
+                other than subset accuracy, and several outputs a row.
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
@@ -178,8 +146,8 @@ class EvaluationStream:
         if rows:
             self._check_grouped("these rows", groups is not None)
             self._check_slices(batch)
-        in_parts = all(state.slices_rows() for state in self._running)
-        if groups is not None or (slicings and not in_parts):
+        states = self._in_parts(y_true, y_pred, y_score, slicings) if groups is None else None
+        if states is None:
             columns = {name: one for name, one in (slices or {}).items() if isinstance(name, str)}
             self._update_grouped(
                 rows,
@@ -191,13 +159,6 @@ class EvaluationStream:
             )
             self._slices = self._slices or (batch if rows and slicings else None)
             return
-        if slicings:
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        scores = y_pred if y_score is None else y_score
-        states = [
-            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
-            for state in self._running
-        ]
         if rows or not (slicings or self._slices):
             self._add(states, rows, batch)
 
@@ -219,6 +180,10 @@ class EvaluationStream:
             return
         self._check_grouped("the rows of the other stream", other._in_groups)
         self._check_slices(other._slices or RunningSlices())
+        if self._rows and (self._grouped is None) != (other._grouped is None):
+            raise ValueError(
+                "the rows of the other stream have another number of outputs or classes"
+            )
         if other._grouped is not None:
             self._add_grouped(other._grouped, other._rows)
             self._slices = self._slices or other._slices
@@ -356,6 +321,26 @@ class EvaluationStream:
     @property
     def _in_groups(self) -> bool:
         return self._grouped is not None and self._grouped.in_groups
+
+    def _in_parts(
+        self, y_true: Any, y_pred: Any, y_score: Any, slicings: list[Slicing]
+    ) -> list[Any] | None:
+        """The states of these rows, or None if their slices need all rows to be kept.
+
+        The first rows decide: they tell how many outputs, classes or labels a row has.
+        """
+        sliceable = all(state.slices_rows() for state in self._running)
+        if slicings and (self._grouped is not None or not sliceable):
+            return None
+        if slicings:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
+        scores = y_pred if y_score is None else y_score
+        states = [
+            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
+            for state in self._running
+        ]
+        sliceable = all(state.slices_rows() for state in states)
+        return states if self._rows or sliceable or not slicings else None
 
     def _update_grouped(self, rows: int, slices: Any, **columns: Any) -> None:
         if columns["groups"] is not None and not hasattr(columns["groups"], "__array__"):

@@ -32,6 +32,7 @@ class StreamedSums(Running):
         self._none = read([], [])
         self._shape: Any = None
         self._labels = GrowingClasses()
+        self._ignored = 0
         self._stream: numeric.MetricStream | None = None
         self._sliced: list[numeric.SliceStream] = []
         self._drawing: tuple[int, int] | None = None
@@ -52,7 +53,7 @@ class StreamedSums(Running):
         self._drawing = n_resamples, seed
 
     def slices_rows(self) -> bool:
-        every = with_moments(self._bound(None).metrics).values()
+        every = with_moments((self._stream or self._bound(None)).metrics).values()
         return all(map(numeric.SliceStream.sliceable, every))
 
     def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> "StreamedSums":
@@ -61,10 +62,11 @@ class StreamedSums(Running):
         state._shape = _shape(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred)
+        state._ignored = pair.ignored
         state._batch = pair if self._drawing else None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
-        for slicing in slicings:
+        for slicing in slicings if state.slices_rows() else ():
             sliced = state._no_slices()
             sliced.update(pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys))
             state._sliced.append(sliced)
@@ -92,6 +94,7 @@ class StreamedSums(Running):
                 self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
             self._resampled.update(other._batch.y_true, other._batch.y_pred)
         self._labels.add(tuple(other._labels))
+        self._ignored += other._ignored
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
         for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
             mine.merge(new, number)
@@ -106,20 +109,21 @@ class StreamedSums(Running):
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
         like = self._no_rows(self._shape)
-        return _Streamed(self._stream, self._shape, like, reports, self._resampled)
+        return _Streamed(self._stream, self._shape, like, self._ignored, reports, self._resampled)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
             return None, {}
         facts, arrays = self._stream.to_arrays()
         labels = self._labels.to_json()
-        return {"shape": self._shape, "labels": labels, "stream": facts}, arrays
+        found = {"shape": self._shape, "labels": labels, "ignored": self._ignored, "stream": facts}
+        return found, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         if facts is not None:
             shape = facts["shape"]
             self._shape = tuple(shape) if isinstance(shape, list) else shape
-            self._labels = GrowingClasses(facts["labels"])
+            self._labels, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
             self._stream = self._bound(self._shape)
             self._stream.set_arrays(facts["stream"], arrays)
 
@@ -170,10 +174,12 @@ class _Streamed(Evidence):
         stream: numeric.MetricStream,
         shape: Any,
         like: Pair,
+        ignored: int,
         slices: list[list[numeric.Report]],
         resampled: numeric.ResampleStream | None,
     ) -> None:
         self._report, self._slices, self._resampled = stream.report(), slices, resampled
+        self._ignored = ignored
         self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
         self.outputs = shape if isinstance(like, ValuePair) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
@@ -187,12 +193,21 @@ class _Streamed(Evidence):
         return self._report.rows
 
     @property
+    def ignored(self) -> int:
+        return self._ignored
+
+    @property
     def per_class(self) -> tuple[ClassResult, ...]:
         """Of several labels a row each label, where some metric counts them."""
+        return () if self.cells is None else of_each_label(self.cells)
+
+    @property
+    def cells(self) -> np.ndarray | None:
+        """Of several labels a row what `LabelSetPair.cells` is, where some metric counts them."""
         for statistic, state in self._report.states.items():
             if isinstance(statistic, numeric.LabelCounts):
-                return of_each_label(state.cells.integers())
-        return ()
+                return state.cells.integers()
+        return None
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         if metric.resampling == "rows":

@@ -323,3 +323,7 @@ def test_mistakes_are_refused():
         compare(truth, two | {"b": truth[:3]}, task="binary")
     with pytest.raises(ValueError, match="no rows"), pytest.warns(UndefinedMetricWarning):
         compare([], {"a": [], "b": []}, task="regression")
+    ignoring = ModelEvaluator("multiclass", metrics=["accuracy_score"], ignore_index=1)
+    for groups in (None, ["u", "v"]):
+        with pytest.raises(ValueError, match="all have the label"), pytest.warns():
+            compare([1, 1], {"a": [0, 1], "b": [1, 1]}, task=ignoring, groups=groups)

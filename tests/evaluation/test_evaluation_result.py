@@ -108,10 +108,10 @@ def test_what_json_has_not():
     assert data["metrics"]["a"] is None  # what was read is not changed
 
 
-@pytest.mark.parametrize("data", [{}, {"format": 2}])
+@pytest.mark.parametrize("data", [{}, {"format": 1}])
 def test_other_formats_are_refused(data):
     """With what was found."""
-    with pytest.raises(ValueError, match=r"the data have format .*; expected 1"):
+    with pytest.raises(ValueError, match=r"the data have format .*; expected 2"):
         EvaluationResult.from_dict(data)
 
 

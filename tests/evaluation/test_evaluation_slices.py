@@ -189,6 +189,20 @@ def test_groups_are_resampled_within_a_slice_too():
         assert part.intervals["accuracy"] == alone.intervals["accuracy"]
 
 
+@pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")
+def test_a_slice_of_ignored_rows_alone_is_tested_in_groups_wherever_it_comes():
+    """First or last among the slices: it has no value, and does not differ."""
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"], ignore_index="?")
+    for part in ("a", "z"):
+        found = evaluator.evaluate(
+            list("ab?ab"), list("abaab"), confidence=0.9, groups=range(5),
+            slices={"part": ["k", "k", part, "m", "m"]},
+        ).slices  # fmt: skip
+        told = {one.key["part"]: (one.metrics["accuracy_score"], one.p_values) for one in found}
+        tested = {"accuracy_score": 1.0}
+        assert told == {"k": (1.0, tested), "m": (1.0, tested), part: (0.0, tested)}
+
+
 def test_metrics_of_ones_own_have_no_slices():
     """They are in the result, and their column is in no table of slices."""
 

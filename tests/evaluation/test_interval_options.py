@@ -93,6 +93,16 @@ def test_what_has_no_interval_is_said():
         sketch.evaluate(LABEL, 1 / (1 + np.exp(-CLOSE)), confidence=0.9, groups=groups)
 
 
+def test_groups_of_any_ids_are_counted():
+    """Floats, dates and NumPy's dates, which are no labels but tell groups apart."""
+    evaluator = ModelEvaluator("regression", metrics=[Own()])
+    days = np.array(["2026-01-01", "2026-01-01", "2026-01-03"], "M8[D]")
+    for ids in ([0.5, 0.5, 1.5], days.tolist(), days, np.array([0.5, 0.5, 1.5])):
+        with pytest.warns(NoIntervalWarning):
+            found = evaluator.evaluate([1.0] * 3, [1.0] * 3, confidence=0.9, groups=ids)
+        assert found.metadata["groups"] == 2
+
+
 def test_means_over_very_many_classes_say_so():
     """129 classes: macro F1 has no interval, and accuracy has."""
     true = np.arange(258) % 129

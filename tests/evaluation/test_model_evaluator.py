@@ -417,11 +417,30 @@ def test_rows_with_nan_are_omitted_and_counted():
     assert found.metrics["accuracy_score"] == np.mean(true == pred)
     assert np.isnan(found.metrics["brier_score_loss"])
     assert found.undefined == {"brier_score_loss": 1}
-    assert list(found.metrics) == ["accuracy_score", "brier_score_loss"]
+    assert (
+        list(found.metrics) == list(found.configuration) == ["accuracy_score", "brier_score_loss"]
+    )
     with pytest.raises(ValueError, match="has no slices; 'omit' has"):
         evaluator.evaluate(**given, nan_policy="propagate")
     with pytest.raises(ValueError, match="nan_policy must be one of"):
         evaluator.evaluate(**columns, nan_policy="drop")
+
+
+def test_nan_counts_where_it_is_read():
+    """Not in predictions beside scores alone; in a label; in y_pred that is read as scores."""
+    brier = ModelEvaluator("binary", metrics=["brier_score_loss"])
+    for policy in ("omit", "propagate"):
+        found = brier.evaluate([0, 1], [np.nan, 1], y_score=[0.0, 0.5], nan_policy=policy)
+        assert (found.metrics, found.invalid_count) == ({"brier_score_loss": 0.125}, 0)
+    labels = ModelEvaluator("classification", metrics=["accuracy_score"])
+    found = labels.evaluate(["a", np.nan, "b"], ["a", "a", "a"], nan_policy="omit")
+    assert (found.metrics, found.invalid_count) == ({"accuracy_score": 0.5}, 1)
+    with pytest.raises(TypeError, match="NoneType"):
+        labels.evaluate(["a", None], ["a", "a"], nan_policy="omit")
+    perplexity = ModelEvaluator("text_generation", metrics=["perplexity"])
+    with pytest.warns(UndefinedMetricWarning, match="perplexity: 1 of its rows hold nan"):
+        found = perplexity.evaluate([2, 3], [-1.0, np.nan], nan_policy="propagate")
+    assert np.isnan(found.metrics["perplexity"])
 
 
 def test_rows_with_nan_of_several_outputs():

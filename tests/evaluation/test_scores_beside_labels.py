@@ -147,17 +147,29 @@ def test_rows_to_ignore_are_in_no_metric_of_scores():
         evaluator.evaluate(**given())
 
 
-def test_ignoring_one_score_a_row_leaves_two_labels():
-    """-1 besides 0 and 1, whose scores may be anything."""
+def test_ignoring_one_score_a_row_leaves_two_labels(tmp_path, monkeypatch):
+    """-1 besides 0 and 1, whose scores may be anything; they are counted, in a stream too."""
     true = np.where(np.arange(300) % 5 == 0, -1, TRUE)
     kept = true >= 0
     evaluator = ModelEvaluator(
         "binary", metrics=["roc_auc_score", "brier_score_loss"], ignore_index=-1
     )
-    found = evaluator.evaluate(true, None, y_score=np.where(kept, SCORE, np.inf)).metrics
+    result = evaluator.evaluate(true, None, y_score=np.where(kept, SCORE, np.inf))
+    found = result.metrics
     assert found["roc_auc_score"] == pytest.approx(sk.roc_auc_score(TRUE[kept], SCORE[kept]))
     brier = sk.brier_score_loss(TRUE[kept], SCORE[kept])
     assert found["brier_score_loss"] == pytest.approx(brier, abs=1e-12)
+    stream = evaluator.stream()
+    for rows in (slice(0, 150), slice(150, 300)):
+        stream.update(true[rows], None, y_score=SCORE[rows])
+    stream.save(path := tmp_path / "state")
+    again = EvaluationStream.load(path, evaluator).result()
+    assert again.ignored_count == result.ignored_count == 60
+    monkeypatch.setattr("modelops_jax._state_file._FORMAT", 1)  # as before such rows were counted
+    stream.save(path)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="has format 1; this version reads 2"):
+        EvaluationStream.load(path, evaluator)
 
 
 def test_a_stream_of_several_outputs_is_the_whole():

@@ -116,3 +116,22 @@ def test_slices_come_with_every_batch_or_with_none(tmp_path):
         stream.save(tmp_path / "state")
     stream.update([], [])
     assert [one.rows for one in stream.result().slices] == [1]
+
+
+def test_slices_of_several_outputs_keep_their_rows():
+    """Which the first rows tell; rows, and streams, of another number of outputs are refused."""
+    evaluator = ModelEvaluator("regression", metrics=["mean_absolute_error"])
+    true, pred = RNG.normal(size=(2, 6, 2))
+    lang = ["de", "en", "de", "en", "en", "de"]
+    stream, one = evaluator.stream(), evaluator.stream()
+    for rows in (slice(0, 2), slice(2, 6)):
+        stream.update(true[rows], pred[rows], slices={"lang": lang[rows]})
+    whole = evaluator.evaluate(true, pred, slices={"lang": lang})
+    assert stream.result().slices == whole.slices
+    assert stream.keeps_rows == ("mean_absolute_error",)
+    one.update([1.0, 2.0], [1.0, 3.0], slices={"lang": ["de", "en"]})
+    with pytest.raises(ValueError, match="have the outputs a row 2; the rows before have None"):
+        one.update(true, pred, slices={"lang": lang})
+    with pytest.raises(ValueError, match="another number of outputs"):
+        one.merge(stream)
+    assert [part.metrics["mean_absolute_error"] for part in one.result().slices] == [1.0, 0.0]

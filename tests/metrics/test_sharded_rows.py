@@ -11,6 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 from modelops_jax.evaluation import ModelEvaluator
 from modelops_jax.metrics import MetricStream, compute, metric, paired_differences, row_layout
+from modelops_jax.metrics._nan_policy import without_nan
 from modelops_jax.metrics._sharded import counting_program
 
 mesh = jax.make_mesh((4, 2), ("data", "more"), axis_types=(AxisType.Auto,) * 2)
@@ -96,18 +97,17 @@ compared = [paired_differences(area, *columns, n_resamples=40)["auc"]["a", "b"]
 assert compared[0] == compared[1] and 0.1 < compared[0].p_value < 1, compared
 
 # Rows that hold nan are read where they lie, and weights on the host keep their digits.
-mse, weights = {"mse": metric("mean_squared_error")}, 1 + random.random(rows)
-for dtype, given in ((np.float32, None), (np.float64, weights)):
-    with jax.enable_x64(True):
-        narrow = values.astype(dtype)
-        on_mesh = [jax.device_put(side, placed) for side in narrow]
-    array.__array__, array._value = guarded, property(guarded_value)
-    found = compute(mse, *on_mesh, weight=given, nan_policy="omit")
-    array.__array__, array._value = convert, value
-    expected = compute(mse, *narrow, weight=given, nan_policy="omit")
-    assert found.omitted == expected.omitted == 3
-    np.testing.assert_allclose(
-        found.values["mse"], expected.values["mse"], rtol=1e-12 if given is not None else 1e-6)
+wide, weights = values.astype(np.float64), 1 + random.random(rows)
+with jax.enable_x64(True):
+    on_mesh = [jax.device_put(side, placed) for side in wide]
+array.__array__, array._value = guarded, property(guarded_value)
+found = compute({"mse": metric("mean_squared_error")}, *on_mesh, weight=weights, nan_policy="omit")
+mask, gone = without_nan(*on_mesh, None)
+array.__array__, array._value = convert, value
+expected = np.average(np.square(wide[0] - wide[1])[:true_rows], weights=weights[:true_rows])
+np.testing.assert_allclose(found.values["mse"], expected, rtol=1e-12)
+assert found.omitted == gone == 3
+assert (np.asarray(mask) == (np.arange(rows) < true_rows)).all()
 
 whole = [side[:true_rows // 8 * 8] for side in labels]
 numbers = [side[:true_rows // 8 * 8] for side in values]
