@@ -46,17 +46,17 @@ def test_a_job_learns_labels_and_tells_them(base: Path):
     assert json.loads((job.folder / "request.json").read_bytes())["labels"] == ["ham", "spam"]
     assert job.metrics()[-1]["eval_accuracy"] == 1
     assert job.predict(TEXTS) == ["spam", "ham", "spam", "ham"]
-    assert FineTuningJob.load(job.job_id).predict(["Hello"]) == ["ham"]
+    assert FineTuningJob.load(job.job_id).predict(TEXTS) == ["spam", "ham", "spam", "ham"]
     with pytest.raises(ValueError, match="max_new_tokens: found 3, expected None"):
         job.predict(TEXTS, max_new_tokens=3)
     reader, merged = load(base).with_labels(["ham", "spam"]), load(job.folder / "model")
     adapters = load_adapters(job.folder / "adapter", reader.config)
     jax.tree.map(np.testing.assert_array_equal, merge_lora(reader.params, adapters), merged.params)
-    further = FineTuningJob(job.folder / "model", ROWS, config=QUICK)
+    further = FineTuningJob(job.folder / "model", ROWS, config=config)
     further.run()
     assert further.wait() == "completed", further.error
     assert further.metrics()[0]["accuracy"] == 1, "the head was not kept"
-    assert further.predict(["Hello"]) == ["ham"]
+    assert further.predict(TEXTS) == ["spam", "ham", "spam", "ham"]
 
 
 @pytest.mark.model  # slow: two more programs
