@@ -130,7 +130,7 @@ def test_undefined_values_and_no_rows_are_said():
 @pytest.mark.parametrize(
     ("task", "name", "options", "error", "message"),
     [
-        ("binary", "mathews_corrcoef", {}, ValueError, "did you mean matthews_corrcoef"),
+        ("binary", "mathews_corrcoef", {}, ValueError, "did you mean 'matthews_corrcoef'"),
         ("binary", "r2_score", {}, ValueError, "r2_score takes values and does not fit the task '"),
         ("ranking", "f1_score", {}, ValueError, "f1_score takes labels and .*average_precision_sc"),
         (
