@@ -117,6 +117,11 @@ class TableMetric(OnePassMetric):
         return self._name
 
     @property
+    def positive_class(self) -> Any:
+        """The label that a metric of one class is of."""
+        return self._options.get("positive_class", 1)
+
+    @property
     def reads_scores(self) -> bool:
         """Whether it reads `y_score` in place of `y_pred`."""
         return scored_in(self._metric, self._task_type)

@@ -30,6 +30,8 @@ class ResampleStream:
         metrics: metrics whose `resampling` is "rows", under the names their intervals will have.
         n_resamples: how many resamples.
         seed: of the draws.
+        weighted: whether rows will have weights other than 1, of which metrics whose `resampling`
+            is "cells" are drawn as well.
 
     Raises:
         ValueError: a metric that is not of sums over rows, or fewer than two resamples.
@@ -45,11 +47,16 @@ class ResampleStream:
     """
 
     def __init__(
-        self, metrics: Mapping[str, Metric], *, n_resamples: int = 1000, seed: int = 0
+        self,
+        metrics: Mapping[str, Metric],
+        *,
+        n_resamples: int = 1000,
+        seed: int = 0,
+        weighted: bool = False,
     ) -> None:
         check_resamples(n_resamples)
         for name, metric in metrics.items():
-            if metric.resampling != "rows":
+            if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
                 raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
         self._metrics, self._seed = dict(metrics), seed
         every = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
@@ -57,16 +64,25 @@ class ResampleStream:
         self._draws = Draws(n_resamples, 0, 0)
         self._centres: tuple[State, ...] | None = None
         self._sums: tuple[Pair, ...] | None = None
-        self._rows = 0
+        self._rows, self._present = 0, 0
         # Rows that do not fill a block yet.
         self._true, self._pred = np.zeros(0), np.zeros(0)
+        self._weight: np.ndarray | None = None
 
-    def update(self, y_true: Vector | Matrix, y_pred: Vector | Matrix) -> None:
+    def update(
+        self,
+        y_true: Vector | Matrix,
+        y_pred: Vector | Matrix,
+        *,
+        weight: Vector | None = None,
+    ) -> None:
         """Add a batch of rows.
 
         Args:
             y_true: reference labels or values, shape (n,) (see `compute`).
             y_pred: predicted values, shape (n,) or (n, k).
+            weight: None, a boolean mask or non-negative numbers, shape (n,); a row without one
+                weighs 1.
 
         Raises:
             ValueError: what `compute` refuses, or rows of another shape than those before; the
@@ -82,20 +98,29 @@ class ResampleStream:
                     f"{name} has rows of shape {now.shape[1:]}; the rows before have "
                     f"{before.shape[1:]}"
                 )
-        states = pass_over(self._statistics, true, pred, None).states
+        found = pass_over(self._statistics, true, pred, weight)
+        states = found.states
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
             self._centres = tuple(states[statistic] for statistic in self._statistics)
             self._true, self._pred = true[:0], pred[:0]
+        weights = None
+        if weight is not None or self._weight is not None:
+            of_batch = np.ones(len(true)) if weight is None else np.asarray(weight, np.float64)
+            waiting = np.ones(len(self._true)) if self._weight is None else self._weight
+            weights = np.concatenate([waiting, of_batch])
+        self._present += found.rows
         true = np.concatenate([self._true, true])
         pred = np.concatenate([self._pred, pred])
         longest = block_rows(self._statistics, 1, columns_of(pred))
         whole = len(true) // longest * longest
         for start in range(0, whole, longest):
             block = slice(start, start + longest)
-            self._sums = self._added(true[block], pred[block], longest)
+            of_block = None if weights is None else weights[block]
+            self._sums = self._added(true[block], pred[block], of_block, longest)
             self._rows += longest
         self._true, self._pred = true[whole:].copy(), pred[whole:].copy()
+        self._weight = None if weights is None else weights[whole:].copy()
 
     def intervals(self, level: float = 0.95) -> dict[str, Interval]:
         """By metric the percentile interval of all rows so far; none of no rows.
@@ -112,28 +137,24 @@ class ResampleStream:
         sums, rest = self._sums, len(self._true)
         if rest:
             longest = block_rows(self._statistics, 1, columns_of(self._pred))
-            sums = self._added(self._true, self._pred, GROUP if rest <= GROUP else longest)
+            size = GROUP if rest <= GROUP else longest
+            sums = self._added(self._true, self._pred, self._weight, size)
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
         # The rows of the first batch are in the centres; a resample is of all rows.
-        states = [_of_rows(centre, self._rows + rest) for centre in self._centres]
+        states = [_of_rows(centre, self._present) for centre in self._centres]
         drawn = RowSums(
             self._draws,
             dict(zip(self._statistics, states, strict=True)),
             dict(zip(self._statistics, totals, strict=True)),
         )
-        found = {}
-        for name, metric in self._metrics.items():
-            values = drawn.resampled().values(metric)[:, 0]
-            estimate = np.asarray(drawn.sample().values(metric)[0, 0])
-            ends = Resampled(estimate, values).ends(level, bca=False)
-            resamples = self._draws.poisson
-            found[name] = make_interval(ends, level, "Poisson percentile", resamples, self._seed)
-        return found
+        return percentile_intervals(self._metrics, drawn, level, self._seed)
 
-    def _added(self, true: np.ndarray, pred: np.ndarray, size: int) -> tuple[Pair, ...]:
+    def _added(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, size: int
+    ) -> tuple[Pair, ...]:
         """The sums with those of the next rows, at most `size`."""
         assert self._centres is not None
-        with computed_now(), precision_scope(true, pred):
+        with computed_now(), precision_scope(true, pred, weight):
             return add_block(
                 self._statistics, np.dtype(np.float64), self._draws, self._centres, self._sums,
                 jax.random.key(self._seed),
@@ -142,8 +163,22 @@ class ResampleStream:
                 np.asarray(len(true), np.int32),
                 padded(true, size)[None],
                 padded(pred, size)[None],
-                None,
+                None if weight is None else padded(weight, size),
             )  # fmt: skip
+
+
+def percentile_intervals(
+    metrics: Mapping[str, Metric], drawn: RowSums, level: float, seed: int
+) -> dict[str, Interval]:
+    """By metric the interval between the quantiles of its values over drawn sums."""
+    found = {}
+    for name, metric in metrics.items():
+        values = drawn.resampled().values(metric)[:, 0]
+        estimate = np.asarray(drawn.sample().values(metric)[0, 0])
+        ends = Resampled(estimate, values).ends(level, bca=False)
+        resamples = drawn.draws.poisson
+        found[name] = make_interval(ends, level, "Poisson percentile", resamples, seed)
+    return found
 
 
 def _wide(column: Any) -> np.ndarray:
