@@ -157,7 +157,9 @@ class TableMetric(OnePassMetric):
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it needs a table of all classes on these rows."""
-        needed = self.by_class or self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
+        needed = (
+            self.by_class or self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
+        )
         return needed or self._average(pair) not in (None, "binary")
 
     def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:

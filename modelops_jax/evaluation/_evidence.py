@@ -86,10 +86,11 @@ class Evidence(abc.ABC):
         report = self.report(bound)
         single = {name: one for name, one in bound.items() if not metrics[name].by_class}
         intervals = self.intervals(single, confidence) if single else {}
-        for name in bound.keys() - single.keys():
-            outcomes[name] = self._by_class(name, metrics[name], report, confidence)
-        for name in single:
+        for name in bound:
             metric = metrics[name]
+            if name not in single:
+                outcomes[name] = self._by_class(name, metric, report, confidence)
+                continue
             outcomes[name] = Computed(
                 value=float(report.values[name]),
                 rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
