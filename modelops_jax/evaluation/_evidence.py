@@ -22,6 +22,11 @@ from ._slicing import SliceOutcome, Slicing
 NEEDS_ROWS = (
     "its formula is for independent rows of one weight, and a sketch keeps none to resample"
 )
+# Why what is summed as rows come in has none.
+NOT_KEPT = (
+    "it resamples rows, which a stream of sums does not keep (`evaluate` has them, and a stream of "
+    "rows with groups)"
+)
 
 
 class Evidence(abc.ABC):

@@ -77,9 +77,7 @@ def read_together(
     Raises:
         ValueError: weights for metrics of a caller's own.
     """
-    own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
-    if weight is not None and own:
-        raise ValueError(f"{', '.join(own)}: metrics of your own take no weight other than 0 and 1")
+    refuse_weighted_own(metrics, weight)
     built_in = {name: m for name, m in metrics.items() if isinstance(m, BuiltIn)}
     scores = y_pred if y_score is None else y_score
     found = []
@@ -89,6 +87,13 @@ def read_together(
             second = ByQuery(y_pred, groups)
         found.append(Group(members, functools.partial(_read, read, y_true, second, weight)))
     return found
+
+
+def refuse_weighted_own(metrics: Mapping[str, Any], weight: np.ndarray | None) -> None:
+    """Refuse weights for metrics of a caller's own (ValueError)."""
+    own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
+    if weight is not None and own:
+        raise ValueError(f"{', '.join(own)}: metrics of your own take no weight other than 0 and 1")
 
 
 def _read(read: Reader, y_true: Any, second: Any, weight: np.ndarray | None) -> Pair:

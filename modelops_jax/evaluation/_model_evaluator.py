@@ -1,5 +1,6 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
+import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -345,7 +346,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
         if gone:
             result = replace(result, invalid_count=gone)
-        result = with_total(result, own)
+        result = with_total(result, None if own is None else math.fsum(own))
         if nans:
             result, rules = with_nan(result, nans, self._metrics)
             for rule in rules.values():
