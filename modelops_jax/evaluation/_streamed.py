@@ -61,11 +61,11 @@ class StreamedSums(Running):
     def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> "StreamedSums":
         pair = self._read(y_true, y_pred)
         state = StreamedSums(self._read, self._members)
-        state._shape = _shape(pair)
+        state._shape = shape_of(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred)
         state._ignored = pair.ignored
-        state._batch = pair if self._drawing else None
+        state._batch = pair
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         for slicing in slicings if state.slices_rows() else ():
@@ -100,6 +100,17 @@ class StreamedSums(Running):
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
         for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
             mine.merge(new, number)
+
+    @property
+    def metrics(self) -> dict[str, numeric.Metric]:
+        """The numeric metrics, as far as the rows tell what they are."""
+        return (self._stream or self._bound(None)).metrics
+
+    @property
+    def batch(self) -> Pair:
+        """What was read, of the state of one batch."""
+        assert self._batch is not None
+        return self._batch
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
@@ -156,7 +167,7 @@ def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
     return {name: metric for name, metric in stream.metrics.items() if metric.resampling == "rows"}
 
 
-def _shape(pair: Pair) -> Any:
+def shape_of(pair: Pair) -> Any:
     """What metrics have to know of rows: their classes, labels, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
         return pair.classes
