@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._builtin import OnePassMetric, by_reader
+from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._compared import ALL_IGNORED, NO_ROWS, Question, RowSample, bind_all, pairs_of, uncompared
 from ._comparison import Comparison, MetricComparison
 from ._computed import Confidence
@@ -129,7 +129,8 @@ def compare(
     if not rows:
         raise ValueError(NO_ROWS)
     question = Question(pairs_of(models, baseline), baseline, correction, wanted)
-    built_in = {m.name: m for m in evaluator.metrics if isinstance(m, OnePassMetric)}
+    compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
+    built_in = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
     compared: dict[str, MetricComparison] = {}
     reasons: dict[str, str] = {}
     for read, members in by_reader(built_in).items():
@@ -161,7 +162,7 @@ def compare(
     compared |= rest
     return Comparison(
         evaluator.task_type, rows, tuple(models), baseline, confidence, correction,
-        {metric.name: compared[metric.name] for metric in evaluator.metrics},
+        {metric.name: compared[metric.name] for metric in compared_by},
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax.metrics import Interval
 
-from ._builtin import BuiltIn
+from ._builtin import BuiltIn, is_by_class
 from ._comparison import MetricComparison, PairComparison, best_first, compact_letters
 from ._computed import Confidence
 from ._evidence import NEEDS_ROWS, Evidence
@@ -108,7 +108,9 @@ def uncompared(
     """
     found, notes = {}, []
     for metric in metrics:
-        if metric.name not in compared:
+        if is_by_class(metric):
+            notes.append(f"{metric.name} is not compared: it has a value for each class")
+        elif metric.name not in compared:
             why = reasons.get(metric.name, "a metric of your own is computed, not resampled")
             notes.append(f"{metric.name} is not compared: {why}")
             values = {model: result.metrics[metric.name] for model, result in results.items()}

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._builtin import OnePassMetric, by_reader
+from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
 from ._compare import check_models, check_scores
 from ._compared import ALL_IGNORED, NO_ROWS, Question, pairs_of, uncompared
@@ -66,7 +66,8 @@ class ComparisonStream:
                 "query; compare takes them as groups"
             )
         self.task_type = evaluator.task_type
-        self._metrics: dict[str, Any] = {metric.name: metric for metric in evaluator.metrics}
+        self._asked = evaluator.metrics
+        self._metrics: dict[str, Any] = {m.name: m for m in self._asked if not is_by_class(m)}
         built_in = {n: m for n, m in self._metrics.items() if isinstance(m, OnePassMetric)}
         self._drawing = {"n_resamples": n_resamples, "seed": seed}
         self._states = [
@@ -196,7 +197,7 @@ class ComparisonStream:
                 raise ValueError(ALL_IGNORED)
             found, refused = state.compare(question)
             compared, reasons = compared | found, reasons | refused
-        rest, notes = uncompared(self._metrics.values(), compared, reasons, results, baseline)
+        rest, notes = uncompared(self._asked, compared, reasons, results, baseline)
         for note in notes:
             warnings.warn(note, NoIntervalWarning, stacklevel=2)
         compared |= rest
