@@ -75,12 +75,16 @@ class StreamedSums(Running):
         if (own := unless_alike(weight)) is not None:
             pair = pair.weighted(own)
         state = StreamedSums(self._read, self._members)
-        state._shape = _shape(pair)
+        state._shape = shape_of(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred, weight=own)
         state._ignored = pair.ignored
+<<<<<<< HEAD
         state._batch = pair if self._drawing else None
         state._draws_counts = weight is not None
+=======
+        state._batch = pair
+>>>>>>> main
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
@@ -128,6 +132,17 @@ class StreamedSums(Running):
             _with_rows_of(mine, new, number)
             for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True)
         ]
+
+    @property
+    def metrics(self) -> dict[str, numeric.Metric]:
+        """The numeric metrics, as far as the rows tell what they are."""
+        return (self._stream or self._bound(None)).metrics
+
+    @property
+    def batch(self) -> Pair:
+        """What was read, of the state of one batch."""
+        assert self._batch is not None
+        return self._batch
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
@@ -197,7 +212,7 @@ def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
     return mine
 
 
-def _shape(pair: Pair) -> Any:
+def shape_of(pair: Pair) -> Any:
     """What metrics have to know of rows: their classes, labels, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
         return pair.classes
