@@ -79,12 +79,7 @@ class StreamedSums(Running):
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred, weight=own)
         state._ignored = pair.ignored
-<<<<<<< HEAD
-        state._batch = pair if self._drawing else None
-        state._draws_counts = weight is not None
-=======
-        state._batch = pair
->>>>>>> main
+        state._batch, state._draws_counts = pair, weight is not None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
