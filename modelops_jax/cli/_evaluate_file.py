@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,12 +69,11 @@ class FileEvaluation:
     pictures: bool
 
     def __post_init__(self) -> None:
-        several = len(self.columns.preds) > 1
+        several = len(self.columns.models) > 1
         for option, given, fits, needs in (
             ("--score", self.columns.scores, self.task in SCORED, "a task of labels or texts"),
-            ("--score", self.columns.scores, not several, "one --pred"),
-            ("--slice", self.columns.slices, not several, "one --pred"),
-            ("--baseline", self.baseline, several, "several --pred"),
+            ("--slice", self.columns.slices, not several, "one --pred, or one --score"),
+            ("--baseline", self.baseline, several, "several --pred, or several --score"),
             ("--positive", self.positive, bool(self.columns.scores), "--score"),
             ("--ignore", self.ignore, self.task in LABELLED, "a task of one label a row"),
         ):
@@ -89,7 +88,9 @@ class FileEvaluation:
         if self.task == "ranking" and self.columns.group is not None and not specs:
             specs = [MetricSpec(name, name, {}) for name in BY_QUERY]
         ignored = None if self.ignore is None else as_label(self.ignore, label)
-        evaluator = ModelEvaluator(self.task, metrics=[] if specs else None, ignore_index=ignored)
+        alone = self.columns.scores_alone
+        metrics = [] if specs or alone else None
+        evaluator = ModelEvaluator(self.task, metrics=metrics, ignore_index=ignored)
         if self.columns.scores and not specs and self.task in LABELLED:
             specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
         if self.positive is not None and self.task not in LABELLED:
@@ -98,6 +99,14 @@ class FileEvaluation:
         for key, name, options in specs:
             of_scores = bool(scored) and evaluator.takes_scores(name)
             evaluator.add_metric(name, name=key, **(scored if of_scores else {}) | options)
+        of_labels = [
+            one.name for one in evaluator.metrics if one.name not in evaluator.reads_scores
+        ]
+        if alone and of_labels:
+            raise ValueError(
+                f"{', '.join(of_labels)}: needs a --pred for each --score, the column of what the "
+                "model predicted"
+            )
         if evaluator.by_query and self.columns.group is None:
             raise ValueError(
                 f"{', '.join(evaluator.by_query)}: needs --group, the column of each row's query"
@@ -114,7 +123,7 @@ class Reading:
         bad: the rows that were left out.
         held: whether all rows were in memory at once.
         keeps_rows: else the metrics that keep them.
-        diagnostics: what plots are drawn from, if asked for.
+        diagnostics: what plots are drawn from by model, if asked for.
         seconds: how long it took.
     """
 
@@ -122,7 +131,7 @@ class Reading:
     bad: BadRows
     held: bool
     keeps_rows: tuple[str, ...]
-    diagnostics: "Diagnostics | None"
+    diagnostics: "Mapping[str, Diagnostics]"
     seconds: float
 
 
@@ -148,7 +157,7 @@ def read_file(asked: FileEvaluation) -> Reading:
     bad.tell(rows.count, allowed=asked.allow_bad_rows)
     with shown_warnings():
         result = rows.result()
-    if bad.count and len(asked.columns.preds) == 1:
+    if bad.count and len(asked.columns.models) == 1:
         result = replace(result, invalid_count=bad.count)
     seconds = time.monotonic() - begun
     stream = rows.stream
@@ -181,7 +190,7 @@ class _Rows:
         self._cells: dict[str, list[Any]] = {name: [] for name in kinds}
         self._evaluator: ModelEvaluator | None = None
         self.stream: EvaluationStream | None = None
-        self.diagnostics: Diagnostics | None = None
+        self.diagnostics: dict[str, Diagnostics] = {}
         self.count = 0
 
     def add(self, chunk: "TableChunk") -> None:
@@ -195,9 +204,10 @@ class _Rows:
             for name, column in cells.items():
                 self._cells[name] += column
         else:
-            self.stream.update(**self._arguments(cells, label), slices=self._slices(cells))
-        if self.diagnostics is not None:
-            self._draw(cells, label)
+            (model,) = self._asked.columns.models
+            self.stream.update(**self._arguments(cells, label, model), slices=self._slices(cells))
+        for model, found in self.diagnostics.items():
+            found.update(**self._drawn(cells, label, model))
 
     def result(self) -> "EvaluationResult | Comparison":
         """What was asked for, of all rows."""
@@ -213,20 +223,25 @@ class _Rows:
         cells = self._cells
         settings["groups"] = cells[columns.group] if columns.group else None
         settings["weight"] = cells[columns.weight] if columns.weight else None
-        if len(columns.preds) > 1:
-            predictions = {name: cells[name] for name in columns.preds}
+        label = next(iter(cells[columns.true]), None)
+        of_models = {name: self._arguments(cells, label, name) for name in columns.models}
+        if len(of_models) > 1:
+            read = any(name in cells for name in columns.predicted)
             level = 0.95 if asked.confidence is None else asked.confidence
             return compare(
                 cells[columns.true],
-                predictions,
+                {name: one["y_pred"] for name, one in of_models.items()} if read else None,
+                scores={name: one["y_score"] for name, one in of_models.items()}
+                if columns.scores
+                else None,
                 task=evaluator,
                 baseline=asked.baseline,
                 confidence=level,
                 **settings,
             )
-        label = next(iter(cells[columns.true]), None)
+        (arguments,) = of_models.values()
         return evaluator.evaluate(
-            **self._arguments(cells, label),
+            **arguments,
             confidence=asked.confidence,
             slices=self._slices(cells),
             **settings,
@@ -240,24 +255,28 @@ class _Rows:
         resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
-        if not (columns.group or columns.weight or len(columns.preds) > 1 or needs_rows):
+        if not (columns.group or columns.weight or len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples
             self.stream = self._evaluator.stream(
                 resamples=usual if resampled else 0, seed=asked.seed
             )
         # Pictures are of rows that count once each.
         drawn = asked.task in PICTURED and not self._evaluator.by_query and columns.weight is None
-        if asked.pictures and drawn and len(columns.preds) == 1:
+        if asked.pictures and drawn:
             positive, ignored = (
                 None if text is None else as_label(text, label)
                 for text in (asked.positive, asked.ignore)
             )
-            self.diagnostics = Diagnostics(positive_class=positive, ignore_index=ignored)
+            self.diagnostics = {
+                model: Diagnostics(positive_class=positive, ignore_index=ignored)
+                for model in columns.models
+            }
 
-    def _arguments(self, cells: Any, label: Any) -> dict[str, Any]:
+    def _arguments(self, cells: Any, label: Any, model: str) -> dict[str, Any]:
+        """What an evaluation takes of a model."""
         columns = self._asked.columns
-        scores = columns.score(cells, label) if columns.scores else None
-        pred = cells.get(columns.preds[0])
+        pred = cells.get(model) if model in columns.predicted else None
+        scores = columns.score(cells, label, model)
         return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
 
     def _slices(self, cells: Any) -> dict[Any, Any]:
@@ -265,12 +284,12 @@ class _Rows:
         slices: dict[Any, Any] = {name: cells[name] for name in columns.sliced}
         return slices | {names: None for names in columns.slices if len(names) > 1}
 
-    def _draw(self, cells: Any, label: Any) -> None:
-        assert self.diagnostics is not None
-        found = self._arguments(cells, label)
+    def _drawn(self, cells: Any, label: Any, model: str) -> dict[str, Any]:
+        """What the pictures of a model take."""
+        found = self._arguments(cells, label, model)
         if self._asked.task == "ranking":
             found |= {"y_pred": None, "y_score": found["y_pred"]}
-        self.diagnostics.update(**found)
+        return found
 
 
 def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:

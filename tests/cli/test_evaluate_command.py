@@ -111,12 +111,16 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     path, (true, good, _, chance, _) = scored
     asked = ["--metric", "f2=fbeta_score:beta=2,average=macro", "--metric", "log_loss"]
     asked += ["--metric", "expected_calibration_error:bins=5", "--pred", "good"]
+    asked += ["--metric", "jaccard=jaccard_score:average=none"]
     one = evaluated(capsys, path, *asked, "--score", "p_spam", "--positive", "spam")
     assert list(one["metrics"]) == ["f2", "log_loss", "expected_calibration_error:bins=5"]
     positive = true == "spam"
     assert one["metrics"]["log_loss"] == pytest.approx(sk.log_loss(positive, chance), abs=1e-12)
     f2 = sk.fbeta_score(true, good, beta=2, average="macro")
     assert one["metrics"]["f2"] == pytest.approx(f2, abs=1e-12)
+    jaccard = sk.jaccard_score(true, good, average=None)  # pyright: ignore[reportArgumentType]
+    found = [each["metrics"]["jaccard"] for each in one["per_class"]]
+    assert found == pytest.approx(jaccard, abs=1e-12)
     by_class = ["--score", "ham=p_ham", "--score", "spam=p_spam"]
     asked = ["--metric", "log_loss", "--pred", "good"]
     each = evaluated(capsys, path, *asked, *by_class)["metrics"]
@@ -141,13 +145,15 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     text = page.read_text("utf-8")
     assert text.count("<svg") == 3
     assert "read in chunks and memory did not grow" in text
-    assert "computed at every distinct score and thinned" in text
+    assert "computed at every distinct score; the curves are thinned" in text
     evaluated(capsys, *one, "--ignore", "nobody", "--ci", "0.9")
     assert "read in chunks and memory did not grow" in page.read_text("utf-8")
     assert "Wilson" in page.read_text("utf-8")
     two = ["--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
     evaluated(capsys, path, "--report", page, *two)
     assert "worse than the best" in page.read_text("utf-8")
+    for model in ("good", "poor"):
+        assert f"<caption>{model}</caption>" in page.read_text("utf-8")
     assert "All rows were in memory at once" in page.read_text("utf-8")
 
 
@@ -201,6 +207,31 @@ def test_several_predictions_are_compared(scored, capsys):
     assert "2 models on 400 rows, all pairs" in capsys.readouterr().out
     assert main(["evaluate", *map(str, asked), "--slice", "p_ham"]) == 1
     assert "--slice needs one --pred" in capsys.readouterr().err
+
+
+def test_models_with_scores_are_compared(scored, tmp_path, capsys):
+    """Each --score is of the --pred at its place, by class too; alone they are the models."""
+    path, (true, good, _, chance, _) = scored
+    page = tmp_path / "page.html"
+    asked = [path, "--metric", "roc_auc_score"]
+    both = [*asked, "--metric", "accuracy_score", "--pred", "good", "--pred", "poor"]
+    columns = ["--score", "p_spam", "--score", "p_ham", "--positive", "spam"]
+    found = evaluated(capsys, *both, *columns, "--report", page)["metrics"]
+    area = sk.roc_auc_score(true == "spam", chance)
+    areas = {"good": pytest.approx(area, abs=1e-12), "poor": pytest.approx(1 - area, abs=2e-3)}
+    assert found["roc_auc_score"]["values"] == areas
+    assert found["accuracy_score"]["values"]["good"] == np.mean(true == good)
+    text = page.read_text("utf-8")
+    assert f">{area:.3f}</text>" in text
+    assert text.count("<svg") == 2 + 3
+    assert "<caption>poor</caption>" in text
+    by_class = [f"--score={c}" for c in ("ham=p_ham", "spam=p_spam", "spam=p_ham", "ham=p_spam")]
+    few = ["--pred", "good", "--pred", "poor", "--resamples", "2"]
+    each = evaluated(capsys, *asked, *few, *by_class)
+    assert each["metrics"]["roc_auc_score"]["values"] == areas
+    alone = evaluated(capsys, *asked, *columns)
+    assert alone["models"] == ["p_spam", "p_ham"]
+    assert list(alone["metrics"]["roc_auc_score"]["values"].values()) == list(areas.values())
 
 
 def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypatch):
@@ -267,7 +298,22 @@ def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of
         (["evaluate", "{path}", "--ci", "2"], 1, "confidence is 2"),
         (["evaluate", "{path}", "--metric", "f1_score:beta=3"], 1, "has no option 'beta'"),
         (["evaluate", "{path}", "--metric", "a:b"], 2, "found 'a:b', expected NAME, NAME:OPTION"),
-        (["evaluate", "{path}", "--score", "a", "--score", "b"], 1, "expected LABEL=COLUMN for"),
+        (
+            ["evaluate", "{path}", "--pred", "p", "--score", "a", "--score", "b"],
+            1,
+            "--score: found 2 (a, b) and 1 --pred (p); expected a COLUMN for each --pred",
+        ),
+        (
+            ["evaluate", "{path}", "--score", "x=a", "--score", "x=b", "--score", "y=c"],
+            1,
+            "--score: found the label x 2 times and no --pred; expected a LABEL=COLUMN of every",
+        ),
+        (["evaluate", "{path}", "--score", "a", "--score", "a"], 1, "'a' cannot serve as two"),
+        (
+            ["evaluate", "{path}", "--score", "a", "--score", "b", "--metric", "accuracy_score"],
+            1,
+            "accuracy_score: needs a --pred for each --score",
+        ),
         (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
         (["evaluate", "{path}", "--task", "regression", "--ignore", "0"], 1, "one label a row"),
         (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),
