@@ -122,7 +122,7 @@ def _compared(metric: MetricComparison, comparison: Any, at: int) -> dict[str, A
     }
 
 
-def _cells(matrix: ConfusionMatrix) -> dict[str, list]:
+def _cells(matrix: ConfusionMatrix) -> dict[str, Any]:
     """Rows for the classes of the references, and a column for every class, theirs first.
 
     Of many classes the largest have rows and columns of their own, and one column holds the rest.

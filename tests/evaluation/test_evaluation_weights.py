@@ -12,6 +12,7 @@ import sklearn.metrics
 import modelops_jax.metrics as numeric
 from modelops_jax.cli import main
 from modelops_jax.evaluation import EvaluationStream, F1Metric, ModelEvaluator, compare
+from modelops_jax.evaluation._running import LabelCounts
 
 RNG = np.random.default_rng(0)
 ROWS = 80
@@ -184,7 +185,10 @@ def test_many_weighted_classes_are_drawn_as_metrics_tell_them_apart():
     stream = evaluator.stream(resamples=20)
     for rows in np.split(np.arange(true.size), [50, 99, 4_800, 5_500]):
         stream.update(true[rows], pred[rows], weight=weight[rows])
-    assert len(stream._running[0]._drawn._pairs) <= 6
+    (labels,) = stream._running
+    assert isinstance(labels, LabelCounts)
+    assert labels._drawn is not None
+    assert len(labels._drawn._pairs) <= 6
     assert_drawn_alike(
         stream.result(**asked), evaluator.evaluate(true, pred, weight=weight, **asked)
     )

@@ -159,8 +159,9 @@ def test_pictures_of_weighted_rows_are_scikit_learns(monkeypatch, held):
     weight = np.where(np.arange(600) < 200, 1, RNG.exponential(size=600) * (RNG.random(600) < 0.8))
     found = drawn(y_pred=PRED, y_score=SCORE, weight=weight)
     assert found.weighted
-    matrix = sk.confusion_matrix(TRUE, PRED, sample_weight=weight)
-    np.testing.assert_allclose(found.confusion().matrix, matrix, rtol=1e-12)
+    matrix: Any = found.confusion()
+    expected = sk.confusion_matrix(TRUE, PRED, sample_weight=weight)
+    np.testing.assert_allclose(matrix.matrix, expected, rtol=1e-12)
     (curves,) = found.curves()
     given = {"sample_weight": weight, "drop_intermediate": False}
     if held > 600:
@@ -172,13 +173,13 @@ def test_pictures_of_weighted_rows_are_scikit_learns(monkeypatch, held):
         ):
             gaps = [np.hypot(x - a, y - b).min() for a, b in zip(*mine, strict=True)]
             assert max(gaps) < 1e-12
-    near = {"abs": 1e-12 if held > 600 else 1e-3}
+    near: Any = {"abs": 1e-12 if held > 600 else 1e-3}
     area = sk.roc_auc_score(TRUE, SCORE, sample_weight=weight)
     assert curves.area == pytest.approx(area, **near)
     mean = sk.average_precision_score(TRUE, SCORE, sample_weight=weight)
     assert curves.average_precision == pytest.approx(mean, **near)
     assert curves.positives == pytest.approx(np.average(TRUE, weights=weight), abs=1e-12)
-    bins = found.reliability()
+    bins: Any = found.reliability()
     place = np.minimum((SCORE * 10).astype(int), 9)
     for at, some in enumerate(np.unique(place)):
         own = np.where(place == some, weight, 0)
