@@ -98,7 +98,7 @@ def paired_differences(
     Venkatraman and Begg, "A distribution-free procedure for comparing receiver operating
     characteristic curves from a paired experiment", Biometrika 83, 1996 (swapped ranks).
     """
-    check_bootstrap(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples, seed)
     for name, metric in metrics.items():
         if metric.resampling == "closed" and not metric.reweighs:
             raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")

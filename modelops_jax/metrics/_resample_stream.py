@@ -11,7 +11,7 @@ from ._compute import padded, pass_over
 from ._draws import GROUP, Draws, add_block, block_rows
 from ._exact import ExactCount
 from ._host_columns import computed_now, numbers, precision_scope
-from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._metric import Metric
 from ._pair import Pair
 from ._row_draws import RowSums
@@ -48,6 +48,7 @@ class ResampleStream:
         self, metrics: Mapping[str, Metric], *, n_resamples: int = 1000, seed: int = 0
     ) -> None:
         check_resamples(n_resamples)
+        check_seed(seed)
         for name, metric in metrics.items():
             if metric.resampling != "rows":
                 raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
