@@ -19,7 +19,8 @@ class MetricSpec(NamedTuple):
 def read_metric(text: str) -> MetricSpec:
     """A metric as it is written.
 
-    Values are JSON where they are (`2`, `0.5`, `true`, `null`, `[0.2,0.8]`), else text.
+    Values are JSON where they are (`2`, `0.5`, `true`, `null`, `[0.2,0.8]`), else text;
+    `average=none` is None.
 
     Raises:
         ValueError: another form.
@@ -31,6 +32,8 @@ def read_metric(text: str) -> MetricSpec:
         'fbeta_score:beta=2'
         >>> read_metric("r2_score:multioutput=[0.2,0.8],force_finite=false").options
         {'multioutput': [0.2, 0.8], 'force_finite': False}
+        >>> read_metric("f1_score:average=none").options
+        {'average': None}
     """
     found = _SPEC.fullmatch(text)
     options: dict[str, Any] = {}
@@ -40,7 +43,8 @@ def read_metric(text: str) -> MetricSpec:
         if not (option.isidentifier() and equals) or option in options:
             found = None
             break
-        options[option] = _value(value)
+        # None as torchmetrics writes it; other options have a choice that is called so.
+        options[option] = None if part == "average=none" else _value(value)
     if found is None:
         raise ValueError(f"found {text!r}, expected NAME, NAME:OPTION=VALUE,... or KEY=NAME...")
     key = found["key"] or (text if options else found["name"])

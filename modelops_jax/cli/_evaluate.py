@@ -67,7 +67,8 @@ def evaluate(
         typer.Option(
             metavar="[KEY=]NAME[:OPTION=VALUE,...]",
             help="A metric in place of the task's, such as f1_score or fbeta_score:beta=2; "
-            "KEY=NAME names its value. Repeatable. The names are in docs/metrics.md.",
+            "KEY=NAME names its value; average=none gives one for each class. Repeatable. The "
+            "names are in docs/metrics.md.",
         ),
     ] = None,
     modules: Annotated[

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,7 @@ class Reading:
         bad: the rows that were left out.
         held: whether all rows were in memory at once.
         keeps_rows: else the metrics that keep them.
-        diagnostics: what plots are drawn from, if asked for.
+        diagnostics: what plots are drawn from by model, if asked for.
         seconds: how long it took.
     """
 
@@ -122,7 +122,7 @@ class Reading:
     bad: BadRows
     held: bool
     keeps_rows: tuple[str, ...]
-    diagnostics: "Diagnostics | None"
+    diagnostics: "Mapping[str, Diagnostics]"
     seconds: float
 
 
@@ -181,7 +181,7 @@ class _Rows:
         self._cells: dict[str, list[Any]] = {name: [] for name in kinds}
         self._evaluator: ModelEvaluator | None = None
         self.stream: EvaluationStream | None = None
-        self.diagnostics: Diagnostics | None = None
+        self.diagnostics: dict[str, Diagnostics] = {}
         self.count = 0
 
     def add(self, chunk: "TableChunk") -> None:
@@ -196,8 +196,8 @@ class _Rows:
                 self._cells[name] += column
         else:
             self.stream.update(**self._arguments(cells, label), slices=self._slices(cells))
-        if self.diagnostics is not None:
-            self._draw(cells, label)
+        for model, found in self.diagnostics.items():
+            found.update(**self._drawn(cells, label, model))
 
     def result(self) -> "EvaluationResult | Comparison":
         """What was asked for, of all rows."""
@@ -247,17 +247,21 @@ class _Rows:
             )
         # Pictures are of rows that count once each.
         drawn = asked.task in PICTURED and not self._evaluator.by_query and columns.weight is None
-        if asked.pictures and drawn and len(columns.preds) == 1:
+        if asked.pictures and drawn:
             positive, ignored = (
                 None if text is None else as_label(text, label)
                 for text in (asked.positive, asked.ignore)
             )
-            self.diagnostics = Diagnostics(positive_class=positive, ignore_index=ignored)
+            self.diagnostics = {
+                model: Diagnostics(positive_class=positive, ignore_index=ignored)
+                for model in columns.preds
+            }
 
-    def _arguments(self, cells: Any, label: Any) -> dict[str, Any]:
+    def _arguments(self, cells: Any, label: Any, model: str | None = None) -> dict[str, Any]:
+        """What an evaluation takes of a model; None: the only one."""
         columns = self._asked.columns
         scores = columns.score(cells, label) if columns.scores else None
-        pred = cells.get(columns.preds[0])
+        pred = cells.get(model or columns.preds[0])
         return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
 
     def _slices(self, cells: Any) -> dict[Any, Any]:
@@ -265,12 +269,12 @@ class _Rows:
         slices: dict[Any, Any] = {name: cells[name] for name in columns.sliced}
         return slices | {names: None for names in columns.slices if len(names) > 1}
 
-    def _draw(self, cells: Any, label: Any) -> None:
-        assert self.diagnostics is not None
-        found = self._arguments(cells, label)
+    def _drawn(self, cells: Any, label: Any, model: str) -> dict[str, Any]:
+        """What the pictures of a model take."""
+        found = self._arguments(cells, label, model)
         if self._asked.task == "ranking":
             found |= {"y_pred": None, "y_score": found["y_pred"]}
-        self.diagnostics.update(**found)
+        return found
 
 
 def _with_bar(file: Path, kinds: dict[str, Any]) -> Iterator["TableChunk"]:

@@ -130,7 +130,7 @@ def _write_page(
         notes=[
             f"{made:,} of {len(answers):,} answers were made in this run, the others before; "
             f"all of them with their scores are in {found.path}.",
-            *(picture_notes(diagnostics) if diagnostics else []),
+            *(picture_notes({"": diagnostics}) if diagnostics else []),
         ],
         facts={
             "Model": asked.model,

@@ -1,7 +1,8 @@
 """The page of an evaluation: what the report says besides the numbers."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._evaluate_file import PICTURED
 
@@ -34,7 +35,7 @@ def write_page(path: Path, asked: "FileEvaluation", reading: "Reading") -> None:
     report = EvaluationReport(
         title=asked.file.name,
         result=reading.result,
-        diagnostics=reading.diagnostics,
+        diagnostics=_pictured(reading),
         bad_rows=[str(problem) for problem in reading.bad.first],
         bad_row_count=reading.bad.count,
         notes=_notes(asked, reading),
@@ -54,33 +55,46 @@ def _notes(asked: "FileEvaluation", reading: "Reading") -> list[str]:
             else "."
         )
     )
-    if reading.diagnostics is not None:
+    if reading.diagnostics:
         return [held, *picture_notes(reading.diagnostics)]
     weight = asked.columns.weight
-    if weight is None or asked.task not in PICTURED or len(asked.columns.preds) > 1:
+    if weight is None or asked.task not in PICTURED:
         return [held]
     return [held, f"No pictures: they would count each row once, and not by its {weight!r}."]
 
 
-def picture_notes(found: "Diagnostics") -> list[str]:
-    """How the pictures came about, in sentences."""
+def _pictured(reading: "Reading") -> "Diagnostics | Mapping[str, Diagnostics] | None":
+    """What the report draws: of one model, or by model of a comparison."""
+    from modelops_jax.evaluation import Comparison
+
+    if isinstance(reading.result, Comparison):
+        return reading.diagnostics
+    return next(iter(reading.diagnostics.values()), None)
+
+
+def picture_notes(found: "Mapping[str, Diagnostics]") -> list[str]:
+    """How the pictures of models came about, in sentences."""
     from modelops_jax.evaluation import Diagnostics
 
     notes = []
-    curves: Any = found.curves()
+    curves = [curve for one in found.values() for curve in one.curves()]
     if curves:
         source = (
             "at every distinct score"
-            if curves[0].exact
+            if all(curve.exact for curve in curves)
             else "at the edges of a histogram of the scores' first 16 bits (the points are exact)"
         )
         notes.append(
-            f"ROC and precision-recall curves are computed {source} and thinned to the first, "
-            f"last, lowest and highest point of each of {Diagnostics.PARTS} parts of the "
-            "horizontal axis."
+            f"ROC and precision-recall curves, and the numbers beside them, are computed {source}; "
+            f"the curves are thinned to the first, last, lowest and highest point of each of "
+            f"{Diagnostics.PARTS} parts of the horizontal axis."
         )
-    if found.reliability() is not None:
+    if any(one.reliability() is not None for one in found.values()):
         notes.append("Calibration is of ten bins of equal width; bins without rows are left out.")
-    elif curves and found.no_reliability:
-        notes.append(f"No calibration: the scores are no probabilities ({found.no_reliability}).")
+    for model, one in found.items() if curves else ():
+        if one.reliability() is None and one.no_reliability:
+            of_model = f" of {model}" if len(found) > 1 else ""
+            notes.append(
+                f"No calibration{of_model}: the scores are no probabilities ({one.no_reliability})."
+            )
     return notes

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
@@ -25,6 +27,11 @@ class BuiltIn(abc.ABC):
 
     value_of_no_rows: ClassVar[float] = math.nan
     higher_is_better: bool | None = True
+
+    @property
+    def by_class(self) -> bool:
+        """Whether it has a value for each class, and none of all rows."""
+        return False
 
     @property
     @abc.abstractmethod
@@ -69,6 +76,10 @@ class BuiltIn(abc.ABC):
         (outcome,) = compute_together({self.name: self}, y_true, y_pred).values()
         if isinstance(outcome, Exception):
             raise outcome
+        if outcome.by_class is not None:
+            raise ValueError(
+                f"{self.name} has a value for each class; `ModelEvaluator.evaluate` gives them"
+            )
         if outcome.rule is not None:
             warnings.warn(outcome.rule, UndefinedMetricWarning, stacklevel=2)
         return outcome.value
@@ -88,6 +99,14 @@ class OnePassMetric(BuiltIn):
             ValueError: the metric's configuration does not fit the rows.
         """
 
+    def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:
+        """Of a metric by class its values as a result says them, and how many are undefined.
+
+        Args:
+            values: of each class, as the bound metric gives them.
+        """
+        raise AssertionError(f"{self.name} has one value")
+
 
 def compute_together(
     metrics: Mapping[str, BuiltIn],
@@ -105,6 +124,11 @@ def compute_together(
         found = compute_members(lambda read=read: read(y_true, y_pred), members, confidence)
         outcomes.update(found)
     return {name: outcomes[name] for name in metrics}
+
+
+def is_by_class(metric: Any) -> bool:
+    """Whether a metric, built in or a caller's own, has a value for each class."""
+    return isinstance(metric, BuiltIn) and metric.by_class
 
 
 def by_reader(metrics: Mapping[str, BuiltIn]) -> dict[Reader, dict[str, BuiltIn]]:

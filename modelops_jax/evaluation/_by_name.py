@@ -4,6 +4,8 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
@@ -11,6 +13,7 @@ from ._class_scores import IGNORED, ClassScoreReader
 from ._label_pair import LabelPair, LabelReader
 from ._label_sets import LabelSetReader
 from ._likelihoods import UNITS, LikelihoodReader
+from ._per_class import LARGEST_TABLE
 from ._queries import QueryPair, read_queries
 from ._ranking import ScoreReader
 from ._regression import ValuePair, read_values
@@ -74,7 +77,7 @@ class TableMetric(OnePassMetric):
 
     Raises:
         ValueError: an unknown name, a metric that does not fit the task or gives more than one
-            number, or an option that is none of its choices.
+            number other than one for each class, or an option that is none of its choices.
         TypeError: an option that the metric does not have, or that the rows decide.
     """
 
@@ -98,6 +101,12 @@ class TableMetric(OnePassMetric):
             _check_fits(metric, task_type)
             _check_options(metric, options)
             known = numeric.METRICS[metric].options
+            if self.reads_scores and self.by_class:
+                raise ValueError(
+                    f"{metric}: average=None gives a value for each class, which a result has of "
+                    "predicted labels and not of scores; pass an average, or call "
+                    f"modelops_jax.metrics.{metric} with it"
+                )
             if self.reads_scores and ignored is not None and "ignore_index" not in known:
                 raise ValueError(f"{metric} reads y_score, and has no option ignore_index")
         # A mistake in the options shows here, before there are rows.
@@ -115,6 +124,10 @@ class TableMetric(OnePassMetric):
     def name(self) -> str:
         """The key of the value in a result."""
         return self._name
+
+    @property
+    def by_class(self) -> bool:
+        return self._options.get("average", "") is None
 
     @property
     def reads_scores(self) -> bool:
@@ -144,12 +157,21 @@ class TableMetric(OnePassMetric):
 
     def averages(self, pair: LabelPair) -> bool:
         """Whether it needs a table of all classes on these rows."""
-        needed = self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
+        needed = (
+            self.by_class or self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
+        )
         return needed or self._average(pair) not in (None, "binary")
+
+    def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:
+        undefined = np.isnan(values)
+        counts_as = self._options.get("zero_division", 0.0)
+        if "zero_division" in self._takes:
+            values = np.where(undefined, 0.0 if counts_as == "warn" else counts_as, values)
+        return tuple(values.tolist()), int(undefined.sum())
 
     def bind(self, pair: Any) -> numeric.Metric:
         if self._of_sets:
-            options = self._with_average("macro") | self._options
+            options = self._with_average("macro") | self._options | self._marked(pair.num_labels)
             if self._ignore_index is not None:
                 options["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
@@ -168,7 +190,7 @@ class TableMetric(OnePassMetric):
             return numeric.metric(self._metric, **options, **of_row)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
-        options = dict(self._options)
+        options = self._options | self._marked(len(pair.labels.classes))
         if (average := self._average(pair)) is not None:
             options["average"] = average
         if "num_classes" in self._takes:
@@ -220,6 +242,21 @@ class TableMetric(OnePassMetric):
 
     def _with_average(self, average: str) -> dict[str, Any]:
         return {"average": average} if self._of_labels and "average" in self._takes else {}
+
+    def _marked(self, classes: int) -> dict[str, Any]:
+        """Options by which the values of classes that are undefined are nan; see `of_classes`.
+
+        Raises:
+            ValueError: more classes than a result lists.
+        """
+        if not self.by_class:
+            return {}
+        if classes > LARGEST_TABLE:
+            raise ValueError(
+                f"{self._name} is to have a value for each of {classes:,} classes, and a result "
+                f"lists at most {LARGEST_TABLE}; pass an average"
+            )
+        return {"zero_division": math.nan} if "zero_division" in self._takes else {}
 
     def _average(self, pair: LabelPair) -> str | None:
         """The average, if the metric has one, settled by the task or the labels."""
@@ -288,5 +325,3 @@ def _check_options(metric: str, options: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{metric}: multioutput='raw_values' gives more than one number; pass an average"
         )
-    if "average" in options and options["average"] is None:
-        raise ValueError(f"{metric}: average=None gives more than one number; pass an average")

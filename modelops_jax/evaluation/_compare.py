@@ -13,7 +13,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax.metrics import Interval
 
-from ._builtin import BuiltIn, OnePassMetric, by_reader
+from ._builtin import BuiltIn, OnePassMetric, by_reader, is_by_class
 from ._comparison import (
     Comparison,
     MetricComparison,
@@ -142,7 +142,8 @@ def compare(
     pairs = list(combinations(models, 2))
     if baseline is not None:
         pairs = [(model, baseline) for model in models if model != baseline]
-    built_in = {m.name: m for m in evaluator.metrics if isinstance(m, OnePassMetric)}
+    compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
+    built_in = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
     compared: dict[str, MetricComparison] = {}
     reasons: dict[str, str] = {}
     for read, members in by_reader(built_in).items():
@@ -172,7 +173,10 @@ def compare(
         )
         compared |= sample.compare(bound, pairs, baseline, correction)
     for metric in evaluator.metrics:
-        if metric.name not in compared:
+        if is_by_class(metric):
+            why = "it has a value for each class"
+            warnings.warn(f"{metric.name} is not compared: {why}", NoIntervalWarning, stacklevel=2)
+        elif metric.name not in compared:
             why = reasons.get(metric.name, "a metric of your own is computed, not resampled")
             warnings.warn(f"{metric.name} is not compared: {why}", NoIntervalWarning, stacklevel=2)
             own = {m: results[m].metrics[metric.name] for m in models}
@@ -182,7 +186,7 @@ def compare(
             )
     return Comparison(
         evaluator.task_type, rows, tuple(models), baseline, confidence, correction,
-        {metric.name: compared[metric.name] for metric in evaluator.metrics},
+        {metric.name: compared[metric.name] for metric in compared_by},
     )  # fmt: skip
 
 

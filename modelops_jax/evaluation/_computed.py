@@ -15,12 +15,14 @@ class Computed:
     """The value of one metric, and what must be said with it.
 
     Args:
-        value: the value; nan where it is undefined and no convention gives a number.
+        value: the value; nan where it is undefined and no convention gives a number, and of a
+            metric that has one for each class.
         rule: the rule that gave the value, where the metric has no definition on the rows.
         interval: its confidence interval, if one was asked for and there is one.
         facts: what the metric decided from the rows, for the metadata of a result.
         undefined: how many entries of the value have no definition.
         no_interval: why it has no interval, where one was asked for.
+        by_class: of a metric that has a value for each class these, in the order of the classes.
     """
 
     value: float
@@ -29,6 +31,7 @@ class Computed:
     facts: Mapping[str, Any] | None = None
     undefined: int = 0
     no_interval: str | None = None
+    by_class: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

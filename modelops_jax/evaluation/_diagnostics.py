@@ -38,6 +38,8 @@ class ScoreCurves:
         precision: precisions at these.
         positives: share of rows of the class: the precision of chance.
         exact: whether every distinct score is a threshold; else the edges of a histogram are.
+        area: under the ROC curve before it was thinned.
+        average_precision: mean over positive rows of the precision from their score up, likewise.
     """
 
     label: Hashable | None
@@ -47,6 +49,8 @@ class ScoreCurves:
     precision: np.ndarray
     positives: float
     exact: bool
+    area: float
+    average_precision: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Reliability:
     rows: np.ndarray
     confidence: np.ndarray
     right: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error of these bins; in [0, 1], best 0."""
+        return float(np.average(np.abs(self.confidence - self.right), weights=self.rows))
 
 
 class Diagnostics:
@@ -82,6 +91,8 @@ class Diagnostics:
         >>> (curves,) = found.curves()
         >>> curves.fpr.tolist(), curves.tpr.tolist()
         ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+        >>> curves.area, round(curves.average_precision, 4)
+        (0.75, 0.8333)
     """
 
     PARTS: ClassVar[int] = 256
@@ -215,6 +226,8 @@ def _curves(label: Any, hits: np.ndarray, alarms: np.ndarray, *, exact: bool) ->
         *_thinned(recall, precision),
         positives=float(hits[-1] / (hits[-1] + alarms[-1])),
         exact=exact,
+        area=float(np.trapezoid(tpr, fpr)),
+        average_precision=float(np.diff(recall, prepend=0) @ precision),
     )
 
 

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,11 @@ from ._slicing import SliceOutcome, Slicing
 # Why a sketch has no interval of rows in groups or of weighted rows.
 NEEDS_ROWS = (
     "its formula is for independent rows of one weight, and a sketch keeps none to resample"
+)
+# Why what is summed as rows come in has none.
+NOT_KEPT = (
+    "it resamples rows, which a stream of sums does not keep (`evaluate` has them, and a stream of "
+    "rows with groups)"
 )
 
 
@@ -83,9 +89,13 @@ class Evidence(abc.ABC):
             except ValueError as error:
                 outcomes[name] = error
         report = self.report(bound)
-        intervals = self.intervals(bound, confidence)
+        single = {name: one for name, one in bound.items() if not metrics[name].by_class}
+        intervals = self.intervals(single, confidence) if single else {}
         for name in bound:
             metric = metrics[name]
+            if name not in single:
+                outcomes[name] = self._by_class(name, metric, report, confidence)
+                continue
             outcomes[name] = Computed(
                 value=float(report.values[name]),
                 rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
@@ -97,6 +107,22 @@ class Evidence(abc.ABC):
                 else None,
             )
         return outcomes
+
+    def _by_class(
+        self, name: str, metric: Any, report: numeric.Report, confidence: Confidence | None
+    ) -> Computed:
+        """The values of a metric that has one for each class; a table may have empty ones."""
+        values, undefined = metric.of_classes(
+            np.asarray(report.values[name], np.float64)[: len(self.per_class)]
+        )
+        return Computed(
+            math.nan,
+            rule=f"{name}: {metric.rule(self)}" if undefined else None,
+            facts=metric.facts(self),
+            undefined=undefined,
+            no_interval=None if confidence is None else "its values of classes have none",
+            by_class=values,
+        )
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         """Why this metric has none."""
@@ -115,7 +141,8 @@ class Evidence(abc.ABC):
         """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
         value = metric.of_no_rows()
         rule = f"{name}: there are no rows, so the value is {value}"
-        return Computed(value, rule, facts=metric.facts(self), undefined=1)
+        by_class = () if metric.by_class else None
+        return Computed(value, rule, facts=metric.facts(self), undefined=1, by_class=by_class)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._builtin import BuiltIn, Reader, by_reader
+from ._builtin import BuiltIn, Reader, by_reader, is_by_class
 from ._call import call_metric
 from ._computed import Computed, Confidence
 from ._errors import NoIntervalWarning, UndefinedMetricWarning
@@ -18,7 +18,7 @@ from ._evidence import Evidence, Pair
 from ._labels import shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
-from ._result import EvaluationResult, SliceResult
+from ._result import ClassResult, EvaluationResult, SliceResult
 from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
 from ._vectors import as_vector
@@ -77,9 +77,7 @@ def read_together(
     Raises:
         ValueError: weights for metrics of a caller's own.
     """
-    own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
-    if weight is not None and own:
-        raise ValueError(f"{', '.join(own)}: metrics of your own take no weight other than 0 and 1")
+    refuse_weighted_own(metrics, weight)
     built_in = {name: m for name, m in metrics.items() if isinstance(m, BuiltIn)}
     scores = y_pred if y_score is None else y_score
     found = []
@@ -89,6 +87,13 @@ def read_together(
             second = ByQuery(y_pred, groups)
         found.append(Group(members, functools.partial(_read, read, y_true, second, weight)))
     return found
+
+
+def refuse_weighted_own(metrics: Mapping[str, Any], weight: np.ndarray | None) -> None:
+    """Refuse weights for metrics of a caller's own (ValueError)."""
+    own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
+    if weight is not None and own:
+        raise ValueError(f"{', '.join(own)}: metrics of your own take no weight other than 0 and 1")
 
 
 def _read(read: Reader, y_true: Any, second: Any, weight: np.ndarray | None) -> Pair:
@@ -148,7 +153,7 @@ def finish(
         ids = as_vector(confidence.groups, "groups")
         metadata["groups"] = len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
     return EvaluationResult(
-        metrics={name: computed[name].value for name in metrics},
+        metrics={n: computed[n].value for n in metrics if computed[n].by_class is None},
         task_type=task_type,
         sample_count=rows,
         metadata=metadata,
@@ -156,9 +161,25 @@ def finish(
         undefined={name: n for name in metrics if (n := computed[name].undefined)},
         configuration=configuration_of(metrics),
         ignored_count=max((own.ignored for own in evidence), default=0),
-        per_class=next(filter(None, (own.per_class for own in evidence)), ()),
+        per_class=_per_class(groups, evidence, computed),
         slices=_slices(metrics, groups, evidence, slicings, confidence),
     )
+
+
+def _per_class(
+    groups: Sequence[Group], evidence: Sequence[Evidence], computed: Mapping[str, Computed]
+) -> tuple[ClassResult, ...]:
+    """The classes of the first evidence that has some, or of that of metrics by class."""
+    found: tuple[ClassResult, ...] = ()
+    for group, own in zip(groups, evidence, strict=True):
+        of_classes = {n: v for n in group.members if (v := computed[n].by_class) is not None}
+        classes = () if found and not of_classes else own.per_class
+        if classes:
+            found = tuple(
+                replace(one, metrics={**one.metrics, **{n: v[at] for n, v in of_classes.items()}})
+                for at, one in enumerate(classes)
+            )
+    return found
 
 
 def _slices(
@@ -170,13 +191,13 @@ def _slices(
 ) -> tuple[SliceResult, ...]:
     if not slicings:
         return ()
+    metrics = {name: metric for name, metric in metrics.items() if not is_by_class(metric)}
     outcomes: list[list[dict[str, SliceOutcome]]] = [[{} for _ in s.keys] for s in slicings]
     for group, own in zip(groups, evidence, strict=True):
-        if not own.rows:
+        members = {name: group.members[name] for name in group.members if name in metrics}
+        if not (own.rows and members):
             continue
-        for parts, more in zip(
-            outcomes, own.slices(group.members, slicings, confidence), strict=True
-        ):
+        for parts, more in zip(outcomes, own.slices(members, slicings, confidence), strict=True):
             for part, new in zip(parts, more, strict=True):
                 part |= new
     better = {name: b for name, m in metrics.items() if (b := _direction(m)) is not None}

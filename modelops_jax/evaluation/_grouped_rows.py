@@ -7,7 +7,7 @@ import numpy as np
 
 from ._running import joined, json_rows, own_copy
 
-_COLUMNS = ("y_true", "y_pred", "y_score", "groups", "slices")
+_COLUMNS = ("y_true", "y_pred", "y_score", "groups", "weight", "slices")
 
 
 class GroupedRows:

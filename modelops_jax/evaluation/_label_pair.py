@@ -9,7 +9,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
-from ._evidence import Pair, outcomes_of
+from ._evidence import NOT_KEPT, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
@@ -30,6 +30,7 @@ class LabelPair(Pair):
         counts: how many rows each entry stands for, int64; None: one.
         kept: which of the rows as they were given these are; None: all.
         left_out: how many rows as they were given these are not.
+            Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
         there: of counted rows that lie on several devices, where they are.
     """
@@ -61,6 +62,8 @@ class LabelPair(Pair):
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
         if self.counts is None:
             return super().report(bound)
+        if self.weight is not None:
+            return replace(super().report(bound), rows=self.rows)
         return numeric.compute_counts(bound, self.y_true, self.y_pred, self.counts)
 
     def intervals(
@@ -68,6 +71,8 @@ class LabelPair(Pair):
     ) -> dict[str, numeric.Interval]:
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
+        if self.weight is not None:
+            return {}
         if confidence.groups is not None and self.there is not None:
             rows = RowsThere(self.labels, self.num_classes, there=self.there)
             return rows.intervals(bound, confidence)
@@ -96,8 +101,9 @@ class LabelPair(Pair):
             outcomes |= {name: _without_interval(one, confidence) for name, one in found.items()}
         averaged = {name: m for name, m in averaged.items() if m.class_by_class}
         names = {f"{metric.quantity}_score" for metric in averaged.values()}
+        counts = self.counts if self.weight is None else None
         values = values_by_class(
-            sorted(names), self.y_true, self.y_pred, classes, self.counts, self.weight
+            sorted(names), self.y_true, self.y_pred, classes, counts, self.weight
         )
         for name, metric in averaged.items():
             mean = metric.mean(self, values[f"{metric.quantity}_score"])
@@ -106,6 +112,11 @@ class LabelPair(Pair):
             outcome = Computed(mean, rule, facts=metric.facts(self), undefined=missing)
             outcomes[name] = _without_interval(outcome, confidence)
         return outcomes
+
+    def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
+        if self.counts is not None and self.weight is not None:
+            return NOT_KEPT
+        return super()._no_interval(metric, confidence)
 
     def facts(self) -> dict[str, Any]:
         """The classes, for the metadata of a result: their number, and a few by name."""
@@ -176,6 +187,8 @@ class LabelPair(Pair):
     def _slices_of_counts(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
+        # Weighted slices are tested in groups alone.
+        tested = confidence if self.weight is None else None
         averaged = any(metric.averages(self) for metric in metrics.values())
         if averaged and len(self.labels.classes) > LARGEST_TABLE:
             return [
@@ -190,7 +203,7 @@ class LabelPair(Pair):
             for part in parts:
                 report = part.report(bound)
                 intervals = part.intervals(bound, confidence) if report.rows else {}
-                several.append(slice_outcomes(bound, bound, report, intervals, confidence, {}))
+                several.append(slice_outcomes(bound, bound, report, intervals, tested, {}))
             found.append(several)
         return found
 

@@ -1,5 +1,6 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
+import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -193,10 +194,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 and `compute(y_true, y_pred)`, which gets both as given and returns one number.
             name: the key of the value in a result, for a metric by name; None: that name.
             options: of a metric by name those of its function, such as `beta`. Labels are encoded
-                and counted, and the average is the task's unless given (of multilabel
-                rows: macro). A metric of scores takes `positive_class`, the label that has the
-                high scores: unless given it is 1. A metric of texts takes those of the function
-                that counts them, such as `tokenize` of `bleu_metric`.
+                and counted, and the average is the task's (of multilabel rows: macro) unless given:
+                None gives a value for each class in `per_class`, without intervals and slices. A
+                metric of scores takes `positive_class`, the label that has the high scores, else
+                1; one of texts what the function takes that counts them, such as `tokenize`.
 
         Returns:
             This evaluator.
@@ -345,7 +346,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
         if gone:
             result = replace(result, invalid_count=gone)
-        result = with_total(result, own)
+        result = with_total(result, None if own is None else math.fsum(own))
         if nans:
             result, rules = with_nan(result, nans, self._metrics)
             for rule in rules.values():

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ._builtin import is_by_class
 from ._finish import configuration_of
 from ._result import EvaluationResult
 
@@ -83,7 +84,11 @@ def with_nan(
         name: f"{name}: {count} of its rows hold nan, so the value is nan (nan_policy='propagate')"
         for name, count in counts.items()
     }
-    values = {name: result.metrics.get(name, math.nan) for name in order}
+    values = {
+        name: result.metrics.get(name, math.nan)
+        for name, metric in order.items()
+        if not is_by_class(metric)
+    }
     undefined = dict(result.undefined) | dict.fromkeys(counts, 1)
     told = dict(result.metadata.get("undefined", {})) | rules
     metadata = {**result.metadata, "undefined": told} if told else result.metadata

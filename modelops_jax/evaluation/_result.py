@@ -23,7 +23,15 @@ class ClassResult:
         label: the class.
         rows: rows whose true label it is.
         predicted: rows that are predicted as it.
-        metrics: precision, recall and f1 of the class; 0/0 is 0.0.
+        metrics: precision, recall and f1 of the class, of which 0/0 is 0.0, and what metrics with
+            `average=None` are of it.
+
+    Example:
+        >>> from modelops_jax.evaluation import ModelEvaluator
+        >>> evaluator = ModelEvaluator("multiclass").add_metric("jaccard_score", average=None)
+        >>> result = evaluator.evaluate(["a", "b", "c", "c"], ["a", "b", "c", "b"])
+        >>> {one.label: one.metrics["jaccard_score"] for one in result.per_class}
+        {'a': 1.0, 'b': 0.5, 'c': 0.5}
     """
 
     label: Hashable

@@ -69,8 +69,9 @@ def heading(result: Any) -> str:
 def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
     """The tables after the metrics: title, head, rows, and how many rows are not shown."""
     found = []
-    # Of two classes of one label a row the second says what the first does.
-    if len(result.per_class) > (1 if "labels" in result.metadata else 2):
+    # Of two classes of one label a row the second says what the first does; unless asked for.
+    asked = any(len(one.metrics) > 3 for one in result.per_class)
+    if len(result.per_class) > (1 if "labels" in result.metadata or asked else 2):
         rows = [
             [_name(one.label), *map(written, one.metrics.values()), str(one.rows)]
             for one in result.per_class[:_SHOWN]

@@ -6,26 +6,22 @@ merge; classes are any labels, and those that first appear late extend the count
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ._builtin import BuiltIn, Reader
-from ._evidence import Evidence
+from ._evidence import Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
-from ._ranking import ScorePair, ScoreReader
+from ._pair_counts import PairCounts
+from ._ranking import ScoreReader
 from ._slicing import Slicing
 from ._vectors import check_same_length, count_rows
-
-# Rows are counted in a table, rather than sorted, where it has at most so many cells a row.
-_CELLS_PER_ROW = 4
-# A pair of class numbers is one integer: the true one from this bit on.
-_TRUE_BIT = np.int64(32)
-_PREDICTED = np.int64((1 << 32) - 1)
+from ._weights import unless_alike
 
 
 class Running(abc.ABC):
@@ -43,7 +39,7 @@ class Running(abc.ABC):
         return tuple(members) if self.keeps_rows else ()
 
     def resamples_rows(self) -> tuple[str, ...]:
-        """Those of its metrics whose interval needs rows that are not kept."""
+        """Those of its metrics whose interval resamples rows that are not kept, by what came."""
         return ()
 
     def resample(self, n_resamples: int, seed: int) -> None:  # noqa: B027 # most states need not
@@ -54,7 +50,13 @@ class Running(abc.ABC):
         return True
 
     @abc.abstractmethod
-    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> Any:
         """The state, of the class of this one, of one batch.
 
         Args:
@@ -62,6 +64,7 @@ class Running(abc.ABC):
             y_pred: the second one.
             slicings: the slices of the rows; those that keep rows need none, and those that turn
                 out not to slice such rows (`slices_rows` of the state) have none.
+            weight: of each row, positive; None: rows of this stream have none.
 
         Raises:
             TypeError: entries of the wrong kind.
@@ -98,33 +101,40 @@ class Running(abc.ABC):
 
 
 class LabelCounts(Running):
-    """Rows by (true label, predicted label), of the pairs that occur."""
+    """Rows by (true label, predicted label), of the pairs that occur, and their weight."""
 
-    def __init__(self, read: Reader) -> None:
-        self._read = read
+    def __init__(self, read: Reader, members: Mapping[str, BuiltIn] | None = None) -> None:
+        self._read, self._members = read, members or {}
         self._classes = GrowingClasses()
-        self._pairs = np.zeros(0, np.int64)  # sorted
-        self._counts = np.zeros(0, np.int64)
+        self._counts = PairCounts.of_none()
         self._ignored = 0
-        self._sliced: list[_SlicedCounts] = []
+        self._sliced: list[PairCounts] = []
 
-    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
+    def resamples_rows(self) -> tuple[str, ...]:
+        return () if self._counts.weights is None else tuple(self._members)
+
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> Any:
         pair = self._read(y_true, y_pred)
         assert isinstance(pair, LabelPair)
-        state = LabelCounts(self._read)
+        if (own := unless_alike(weight)) is not None:
+            pair = pair.weighted(own)
+        state = LabelCounts(self._read, self._members)
         state._classes = GrowingClasses(pair.labels.classes)
         state._ignored = pair.ignored
-        if pair.counts is None:
-            classes = len(pair.labels.classes)
-            state._pairs, state._counts = _counted(pair.y_true, pair.y_pred, classes)
-        else:
-            true = pair.y_true.astype(np.int64)
-            state._pairs, state._counts = (true << _TRUE_BIT) | pair.y_pred, pair.counts
+        columns = pair.y_true, pair.y_pred, len(pair.labels.classes), pair.weight
+        state._counts = PairCounts.of_rows(*columns)
+        if pair.counts is not None:
+            state._counts = replace(state._counts, counts=pair.counts)
         for slicing in slicings:
             assert pair.counts is None
             ids = slicing.ids if pair.kept is None else slicing.ids[pair.kept]
-            pairs = (pair.y_true.astype(np.int64) << _TRUE_BIT) | pair.y_pred
-            state._sliced.append(_SlicedCounts.of(ids.astype(np.int64), pairs))
+            state._sliced.append(PairCounts.of_rows(*columns, ids))
         return state
 
     def check(self, other: "LabelCounts") -> None:
@@ -132,88 +142,34 @@ class LabelCounts(Running):
 
     def merge(self, other: "LabelCounts", numbers: Sequence[np.ndarray] = ()) -> None:
         positions = self._classes.add(tuple(other._classes))
-
-        def renumbered(pairs: np.ndarray) -> np.ndarray:
-            true, pred = positions[pairs >> _TRUE_BIT], positions[pairs & _PREDICTED]
-            return (true << _TRUE_BIT) | pred
-
-        both = np.concatenate([self._pairs, renumbered(other._pairs)])
-        self._pairs, place = np.unique(both, return_inverse=True)
-        counts = np.zeros(len(self._pairs), np.int64)
-        np.add.at(counts, place, np.concatenate([self._counts, other._counts]))
-        self._counts = counts
+        self._counts += other._counts.renumbered(positions)
         self._ignored += other._ignored
-        new = [
-            _SlicedCounts.of(number[part.ids], renumbered(part.pairs), part.counts)
-            for part, number in zip(other._sliced, numbers, strict=True)
+        mine = self._sliced or [PairCounts.of_none(sliced=True) for _ in numbers]
+        self._sliced = [
+            one + more.renumbered(positions, number)
+            for one, more, number in zip(mine, other._sliced, numbers, strict=True)
         ]
-        mine = self._sliced or [_SlicedCounts.of(*np.zeros((2, 0), np.int64)) for _ in new]
-        self._sliced = [one + more for one, more in zip(mine, new, strict=True)]
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> LabelPair:
         classes, position = self._classes.sorted()
 
-        def pair_of(pairs: np.ndarray, counts: np.ndarray) -> LabelPair:
-            codes = {
-                "y_true": position[pairs >> _TRUE_BIT],
-                "y_pred": position[pairs & _PREDICTED],
-            }
-            return LabelPair(CodedLabels(classes, codes), counts=counts)
+        def pair_of(part: PairCounts) -> LabelPair:
+            codes = {"y_true": position[part.true], "y_pred": position[part.pred]}
+            return LabelPair(CodedLabels(classes, codes), counts=part.counts, weight=part.weight)
 
-        parts = []
-        for one, order in zip(self._sliced, orders, strict=True):
-            ends = (np.searchsorted(one.ids, order, side) for side in ("left", "right"))
-            chosen = [slice(*both) for both in zip(*ends, strict=True)]
-            parts.append([pair_of(one.pairs[rows], one.counts[rows]) for rows in chosen])
-        whole = pair_of(self._pairs, self._counts)
-        return replace(whole, left_out=self._ignored, parts=parts)
+        parts = [
+            [pair_of(one.of_slice(number)) for number in order.tolist()]
+            for one, order in zip(self._sliced, orders, strict=True)
+        ]
+        return replace(pair_of(self._counts), left_out=self._ignored, parts=parts)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
-        return facts, {"pairs": self._pairs, "counts": self._counts}
+        return facts, self._counts.to_arrays()
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
-        self._pairs, self._counts = arrays["pairs"], arrays["counts"]
-
-
-@dataclass(frozen=True)
-class _SlicedCounts:
-    """How many rows each pair of classes has in each slice, in the order of the slices."""
-
-    ids: np.ndarray
-    pairs: np.ndarray
-    counts: np.ndarray
-
-    @classmethod
-    def of(
-        cls, ids: np.ndarray, pairs: np.ndarray, counts: np.ndarray | None = None
-    ) -> "_SlicedCounts":
-        """Of entries that may be of one slice and one pair; None: each is one row."""
-        distinct, place = np.unique(pairs, return_inverse=True)
-        several = max(1, len(distinct))
-        cells, where = np.unique(ids * several + place, return_inverse=True)
-        totals = np.zeros(len(cells), np.int64)
-        np.add.at(totals, where, 1 if counts is None else counts)
-        return cls(cells // several, distinct[cells % several], totals)
-
-    def __add__(self, other: "_SlicedCounts") -> "_SlicedCounts":
-        both = (
-            np.concatenate(columns)
-            for columns in (
-                (self.ids, other.ids), (self.pairs, other.pairs), (self.counts, other.counts)
-            )
-        )  # fmt: skip
-        return _SlicedCounts.of(*both)
-
-
-def _counted(true: np.ndarray, pred: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of class numbers that occur, sorted, and how often each does."""
-    if classes * classes <= max(1 << 16, _CELLS_PER_ROW * len(true)):
-        cells = np.bincount(true.astype(np.int64) * classes + pred, minlength=classes * classes)
-        filled = np.flatnonzero(cells)
-        return (filled // classes << _TRUE_BIT) | filled % classes, cells[filled]
-    return np.unique((true.astype(np.int64) << _TRUE_BIT) | pred, return_counts=True)
+        self._counts = PairCounts.of_arrays(arrays)
 
 
 class KeptScores(Running):
@@ -225,13 +181,21 @@ class KeptScores(Running):
         self._read = read
         self._classes = GrowingClasses()
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+        self._weights = KeptWeights()
 
-    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> Any:
         labels, scores = encode_labels({"y_true": y_true}), as_values(y_pred, "y_pred")
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
         state = KeptScores(self._read)
         state._classes = GrowingClasses(labels.classes)
         state._parts = [(labels.codes["y_true"], scores)]
+        state._weights = KeptWeights([weight])
         state._read.check_number(labels.classes)
         return state
 
@@ -242,19 +206,22 @@ class KeptScores(Running):
     def merge(self, other: "KeptScores", numbers: Sequence[np.ndarray] = ()) -> None:
         positions = self._classes.add(tuple(other._classes)).astype(np.int32)
         self._parts += [(positions[codes], scores) for codes, scores in other._parts]
+        self._weights += other._weights
 
-    def evidence(self, orders: Sequence[np.ndarray] = ()) -> ScorePair:
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         codes, scores = self._columns()
         classes, position = self._classes.sorted()
-        return self._read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
+        pair = self._read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
+        return self._weights.of(pair)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         codes, scores = self._columns()
-        return self._classes.to_json(), {"codes": codes, "scores": scores}
+        return self._classes.to_json(), {"codes": codes, "scores": scores} | self._weights.saved()
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         self._classes = GrowingClasses(facts)
         self._parts = [(arrays["codes"], arrays["scores"])]
+        self._weights = KeptWeights.restored(arrays)
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
         if not self._parts:
@@ -272,21 +239,30 @@ class KeptRows(Running):
     def __init__(self, read: Reader | None = None) -> None:
         self._read = read
         self._parts: list[tuple[Any, Any]] = []
+        self._weights = KeptWeights()
 
-    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> Any:
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> Any:
         count_rows(y_true, y_pred, ("y_true", "y_pred"))
         if self._read is not None:
             self._read(y_true, y_pred)
         state = KeptRows(self._read)
         state._parts = [(own_copy(y_true), own_copy(y_pred))]
+        state._weights = KeptWeights([weight])
         return state
 
     def merge(self, other: "KeptRows", numbers: Sequence[np.ndarray] = ()) -> None:
         self._parts += other._parts
+        self._weights += other._weights
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         assert self._read is not None
-        return self._read(*self.columns())
+        return self._weights.of(self._read(*self.columns()))
 
     def columns(self) -> tuple[Any, Any]:
         """Both arguments of all rows: arrays where every batch had arrays, else lists."""
@@ -298,7 +274,7 @@ class KeptRows(Running):
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts: dict[str, Any] = {}
-        arrays: dict[str, np.ndarray] = {}
+        arrays = self._weights.saved()
         for name, column in zip(("y_true", "y_pred"), self.columns(), strict=True):
             if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
                 arrays[name] = column
@@ -311,6 +287,36 @@ class KeptRows(Running):
             arrays[name] if name in arrays else facts[name] for name in ("y_true", "y_pred")
         )
         self._parts = [(true, pred)]
+        self._weights = KeptWeights.restored(arrays)
+
+
+class KeptWeights:
+    """The weights of rows that are kept.
+
+    Args:
+        parts: of each batch; None: its stream has no weights.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray | None] = ()) -> None:
+        self._parts = [part for part in parts if part is not None]
+
+    def __add__(self, other: "KeptWeights") -> "KeptWeights":
+        """These, then the other ones."""
+        return KeptWeights([*self._parts, *other._parts])
+
+    def of(self, pair: Pair) -> Pair:
+        """The pair with these weights, where they are not all 1."""
+        own = unless_alike(np.concatenate(self._parts)) if self._parts else None
+        return pair if own is None else pair.weighted(own)
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """As named arrays."""
+        return {"weight": np.concatenate(self._parts)} if self._parts else {}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray]) -> "KeptWeights":
+        """What `saved` gave."""
+        return cls([arrays.get("weight")])
 
 
 def own_copy(column: Any) -> Any:

@@ -1,11 +1,12 @@
 """Slices of rows that come in batches: which there are, and how many rows each has."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ._growing import GrowingClasses
-from ._slicing import Slicing
+from ._slicing import Asked, Slicing
 
 
 class RunningSlices:
@@ -65,6 +66,16 @@ class RunningSlices:
             found.append(Slicing(one.columns, rows, keys, one.rows[order]))
             orders.append(order)
         return found, orders
+
+
+def asked_again(slices: "RunningSlices | None", columns: Mapping[str, Any] | None) -> Asked:
+    """What `read_slices` takes to make these slicings of kept columns again."""
+    found: dict[str | tuple[str, ...], Any] = {}
+    for names in slices.columns if slices else ():
+        assert columns is not None
+        one = ", ".join(names)
+        found |= {names: None} if len(names) > 1 else {one: columns[one]}
+    return found
 
 
 class _RunningSlicing:

@@ -3,37 +3,32 @@
 import functools
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
+
+import numpy as np
 
 from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import BuiltIn, by_reader
 from ._columns import check_columns
-from ._finish import Group, check_confidence, configuration_of, finish, read_together
+from ._evaluator_like import EvaluatorLike
+from ._finish import (
+    Group,
+    check_confidence,
+    configuration_of,
+    finish,
+    read_together,
+    refuse_weighted_own,
+)
 from ._grouped_rows import GroupedRows
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
-from ._running_slices import RunningSlices
+from ._running_slices import RunningSlices, asked_again
 from ._sharded import gathered
-from ._slicing import Slicing, read_slices
-from ._streamed import running
-from ._task_type import TaskType
+from ._slicing import read_slices
+from ._streamed import running, states_of_batch
 from ._vectors import listed
-
-
-@runtime_checkable
-class EvaluatorLike(Protocol):
-    """What a stream takes from its evaluator."""
-
-    @property
-    def task_type(self) -> TaskType:
-        """The task."""
-        ...
-
-    @property
-    def metrics(self) -> tuple[Any, ...]:
-        """The metrics, in order."""
-        ...
+from ._weights import TotalWeight, of_positive_weight, unless_alike, with_total
 
 
 class EvaluationStream:
@@ -69,7 +64,6 @@ class EvaluationStream:
             self._members.append(members)
             self._running.append(running(read, members))
         self._resamples, self._seed = resamples, seed
-        self._drawn = [n for state in self._running for n in state.resamples_rows() if resamples]
         if resamples:
             for state in self._running:
                 state.resample(resamples, seed)
@@ -78,11 +72,12 @@ class EvaluationStream:
             self._running.append(KeptRows())
         self._grouped: GroupedRows | None = None
         self._slices: RunningSlices | None = None
+        self._weight: TotalWeight | None = None
         self._rows = 0
 
     @property
     def rows(self) -> int:
-        """Rows so far."""
+        """Rows so far, less those of weight 0."""
         return self._rows
 
     @property
@@ -106,10 +101,14 @@ class EvaluationStream:
     def resamples_rows(self) -> tuple[str, ...]:
         """The metrics whose interval needs the rows, so that `result` gives them none.
 
-        With `groups` they have one, also where every row is a group of its own.
+        Sums; once rows have weights other than 1, counts as well. With `groups` they have one, also
+        where every row is a group of its own.
         """
-        if self._grouped is not None:
-            return ()
+        return () if self._grouped is not None or self._resamples else self._from_rows
+
+    @property
+    def _from_rows(self) -> tuple[str, ...]:
+        """The metrics whose interval resamples rows that are not kept."""
         found = {name for state in self._running for name in state.resamples_rows()}
         return tuple(name for name in self._metrics if name in found)
 
@@ -119,6 +118,7 @@ class EvaluationStream:
         y_pred: Iterable[Any] | None,
         *,
         y_score: Any = None,
+        weight: Iterable[Any] | None = None,
         groups: Iterable[Any] | None = None,
         slices: Mapping[str | tuple[str, ...], Any] | None = None,
     ) -> None:
@@ -128,6 +128,8 @@ class EvaluationStream:
             y_true: what is right, one entry per row (see `ModelEvaluator`).
             y_pred: what was predicted, of the same length; None if no metric reads it.
             y_score: as for `ModelEvaluator.evaluate`.
+            weight: as for `ModelEvaluator.evaluate`, with every batch or with none. Rows of weight
+                0 are left out before anything else. Slices of weighted rows have no interval.
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
                 group, or of a query, may come in several batches, for which all rows are kept.
             slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is
@@ -137,16 +139,28 @@ class EvaluationStream:
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
-            ValueError: two lengths, entries that no definition covers, or groups or slices with
-                some batches only. After an error the stream is as it was before the call.
+            ValueError: two lengths, entries that no definition covers, or groups, slices or weights
+                with some batches only. After an error the stream is as it was before the call.
         """
-        y_true, y_pred, groups = listed(y_true), listed(y_pred), listed(groups)
+        y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
         rows = check_columns(self._metrics, y_true, y_pred, y_score)
+        if weight is not None:
+            y_true, y_pred = gathered(y_true), gathered(y_pred)
+        given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "groups": groups}
+        own, rows, y_true, y_pred, y_score, groups, slices = of_positive_weight(
+            weight, rows, **given, slices=slices
+        )
+        refuse_weighted_own(self._metrics, unless_alike(own))
         batch = RunningSlices(slicings := read_slices(slices or {}, rows))
+        self._check_given("these rows", rows, groups is not None, own is not None)
         if rows:
-            self._check_grouped("these rows", groups is not None)
             self._check_slices(batch)
-        states = self._in_parts(y_true, y_pred, y_score, slicings) if groups is None else None
+        total = None if own is None else TotalWeight.of(own)
+        states = None
+        if groups is None and (self._grouped is None or not slicings):
+            first = not self._rows
+            columns = y_true, y_pred, y_score
+            states = states_of_batch(self._running, *columns, slicings, own, first=first)
         if states is None:
             columns = {name: one for name, one in (slices or {}).items() if isinstance(name, str)}
             self._update_grouped(
@@ -156,11 +170,13 @@ class EvaluationStream:
                 y_pred=y_pred,
                 y_score=y_score,
                 groups=groups,
+                weight=own,
             )
             self._slices = self._slices or (batch if rows and slicings else None)
-            return
-        if rows or not (slicings or self._slices):
+        elif rows or not (slicings or self._slices):
             self._add(states, rows, batch)
+        if rows:
+            self._add_weight(total)
 
     def merge(self, other: "EvaluationStream") -> None:
         """Add the rows of another stream of the same metrics, which stays as it is.
@@ -178,7 +194,8 @@ class EvaluationStream:
             raise ValueError("streams that draw resamples cannot be merged")
         if not other._rows:
             return
-        self._check_grouped("the rows of the other stream", other._in_groups)
+        given = other._in_groups, other._weight is not None
+        self._check_given("the rows of the other stream", other._rows, *given)
         self._check_slices(other._slices or RunningSlices())
         if self._rows and (self._grouped is None) != (other._grouped is None):
             raise ValueError(
@@ -189,6 +206,7 @@ class EvaluationStream:
             self._slices = self._slices or other._slices
         else:
             self._add(other._running, other._rows, other._slices or RunningSlices())
+        self._add_weight(other._weight)
 
     def result(
         self,
@@ -202,11 +220,12 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums
-                would need their rows again (`resamples_rows`). With groups all have the one that
-                they have there. The tests of slices are those of `evaluate`.
-            interval: as for `ModelEvaluator.evaluate`; sums that are resampled as rows come in have
-                the percentile interval.
+                counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums,
+                and counts of weighted rows, would need their rows again (`resamples_rows`). With
+                groups all have the one that they have there. The tests of slices are those of
+                `evaluate`.
+            interval: as for `ModelEvaluator.evaluate`; what is resampled as rows come in has the
+                percentile interval.
             n_resamples: of the bootstrap; of a stream that draws them those of the stream.
             seed: of the bootstrap; the same.
 
@@ -230,22 +249,22 @@ class EvaluationStream:
             )
         if self._grouped is not None:
             rows = self._grouped.columns()
-            sliced, asked = rows.pop("slices"), {}
-            for names in self._slices.columns if self._slices else ():
-                one = ", ".join(names)
-                asked |= {names: None} if len(names) > 1 else {one: sliced[one]}
+            rows["weight"] = unless_alike(rows["weight"])
+            asked = asked_again(self._slices, rows.pop("slices"))
             slicings = read_slices(asked, self._rows)
             wanted = check_confidence(confidence, seed, rows["groups"], interval, n_resamples)
             columns = rows["y_true"], rows["y_pred"]
             groups = read_together(self._metrics, **rows)
-            return finish(
+            found = finish(
                 self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
             )
+            return with_total(found, self._total_weight)
         wanted = check_confidence(confidence, seed, None, interval, n_resamples)
-        if wanted is not None and self._drawn and interval not in ("auto", "percentile"):
+        drawn = self._from_rows if self._resamples and wanted is not None else ()
+        if drawn and interval not in ("auto", "percentile"):
             raise ValueError(
-                f"interval is {interval!r}; {', '.join(self._drawn)}: resampled as rows come in, "
-                "which gives percentile intervals alone"
+                f"interval is {interval!r}; {', '.join(drawn)}: resampled as rows come in, which "
+                "gives percentile intervals alone"
             )
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
         both = zip(self._members, self._running, strict=False)
@@ -254,7 +273,8 @@ class EvaluationStream:
         ]
         kept = self._running[-1]
         columns = kept.columns() if isinstance(kept, KeptRows) else None
-        return finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings)
+        found = finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings)
+        return with_total(found, self._total_weight)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
@@ -272,6 +292,8 @@ class EvaluationStream:
             sections.append(facts)
             arrays |= {f"{place}/{name}": array for name, array in own.items()}
         facts = {"of": self._description(), "rows": self._rows, "sections": sections}
+        if self._weight is not None:
+            facts["weight"] = [self._weight.parts, self._weight.alike]
         if self._grouped is not None:
             facts["grouped"], own = self._grouped.saved()
             arrays |= {f"grouped/{name}": array for name, array in own.items()}
@@ -293,16 +315,15 @@ class EvaluationStream:
         facts, arrays = read_state(path, cls.__name__)
         refuse_other(path, facts["of"], stream._description())
         stream._rows = facts["rows"]
+        if "weight" in facts:
+            parts, alike = facts["weight"]
+            stream._weight = TotalWeight(tuple(parts), alike)
         for place, (state, section) in enumerate(
             zip(stream._running, facts["sections"], strict=True)
         ):
-            start = f"{place}/"
-            own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
-            state.restore(section, own)
+            state.restore(section, _below(f"{place}/", arrays))
         if "grouped" in facts:
-            start = "grouped/"
-            own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
-            stream._grouped = GroupedRows.restored(facts["grouped"], own)
+            stream._grouped = GroupedRows.restored(facts["grouped"], _below("grouped/", arrays))
         return stream
 
     def _description(self) -> dict[str, str]:
@@ -313,41 +334,34 @@ class EvaluationStream:
         if self._rows:
             (self._slices or RunningSlices()).check(slices)
 
-    def _check_grouped(self, what: str, grouped: bool) -> None:
-        if self._rows and grouped != self._in_groups:
-            given, before = ("", "no ") if grouped else ("no ", "")
-            raise ValueError(f"{what} have {given}groups; the rows before have {before}groups")
+    def _check_given(self, what: str, rows: int, grouped: bool, weighted: bool) -> None:
+        """Refuse rows that have groups or weights where those before have none, or lack them."""
+        for name, now, before in (
+            ("groups", grouped, self._in_groups),
+            ("weights", weighted, self._weight is not None),
+        ):
+            if rows and self._rows and now != before:
+                given, then = ("", "no ") if now else ("no ", "")
+                raise ValueError(f"{what} have {given}{name}; the rows before have {then}{name}")
+
+    def _add_weight(self, weight: TotalWeight | None) -> None:
+        self._weight = weight if self._weight is None or weight is None else self._weight + weight
+
+    @property
+    def _total_weight(self) -> float | None:
+        return None if self._weight is None else self._weight.value
 
     @property
     def _in_groups(self) -> bool:
         return self._grouped is not None and self._grouped.in_groups
-
-    def _in_parts(
-        self, y_true: Any, y_pred: Any, y_score: Any, slicings: list[Slicing]
-    ) -> list[Any] | None:
-        """The states of these rows, or None if their slices need all rows to be kept.
-
-        The first rows decide: they tell how many outputs, classes or labels a row has.
-        """
-        sliceable = all(state.slices_rows() for state in self._running)
-        if slicings and (self._grouped is not None or not sliceable):
-            return None
-        if slicings:
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        scores = y_pred if y_score is None else y_score
-        states = [
-            state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings)
-            for state in self._running
-        ]
-        sliceable = all(state.slices_rows() for state in states)
-        return states if self._rows or sliceable or not slicings else None
 
     def _update_grouped(self, rows: int, slices: Any, **columns: Any) -> None:
         if columns["groups"] is not None and not hasattr(columns["groups"], "__array__"):
             columns["groups"] = list(columns["groups"])
         if columns["groups"] is not None and len(columns["groups"]) != rows:
             raise ValueError(f"groups has {len(columns['groups'])} entries and y_true has {rows}")
-        for group in read_together(self._metrics, **columns):
+        own = unless_alike(columns["weight"])
+        for group in read_together(self._metrics, **columns | {"weight": own}):
             group.evidence()
         if rows:
             self._add_grouped(GroupedRows.of_batch(**columns, slices=slices), rows)
@@ -371,3 +385,8 @@ class EvaluationStream:
         return (
             f"EvaluationStream({self.task_type}, metrics={list(self._metrics)}, rows={self._rows})"
         )
+
+
+def _below(start: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names have this start, by what follows it."""
+    return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

@@ -11,7 +11,7 @@ import modelops_jax.metrics as numeric
 from ._builtin import BuiltIn, OnePassMetric, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._computed import Confidence
-from ._evidence import Evidence, Pair
+from ._evidence import NOT_KEPT, Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._label_sets import LabelSetPair, of_each_label
@@ -20,10 +20,12 @@ from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._result import ClassResult
 from ._running import KeptRows, KeptScores, LabelCounts, Running
+from ._sharded import gathered
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 from ._text_metrics import CountPair
 from ._tokens import TokenPair
+from ._weights import unless_alike
 
 
 class StreamedSums(Running):
@@ -40,6 +42,8 @@ class StreamedSums(Running):
         self._drawing: tuple[int, int] | None = None
         self._resampled: numeric.ResampleStream | None = None
         self._batch: Pair | None = None
+        # Of several labels a row: `LabelSetPair.cells`.
+        self._cells: np.ndarray | None = None
 
     @property
     def reads_scores(self) -> bool:
@@ -49,7 +53,8 @@ class StreamedSums(Running):
         return self._bound(None).keeps_rows
 
     def resamples_rows(self) -> tuple[str, ...]:
-        return () if self._drawing else tuple(_resampled_of(self._bound(None)))
+        stream = self._stream or self._bound(None)
+        return tuple(_resampled_of(stream, weighted=bool(stream.weighted)))
 
     def resample(self, n_resamples: int, seed: int) -> None:
         self._drawing = n_resamples, seed
@@ -58,19 +63,30 @@ class StreamedSums(Running):
         every = with_moments((self._stream or self._bound(None)).metrics).values()
         return all(map(numeric.SliceStream.sliceable, every))
 
-    def of_rows(self, y_true: Any, y_pred: Any, slicings: Sequence[Slicing] = ()) -> "StreamedSums":
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> "StreamedSums":
         pair = self._read(y_true, y_pred)
+        if (own := unless_alike(weight)) is not None:
+            pair = pair.weighted(own)
         state = StreamedSums(self._read, self._members)
         state._shape = _shape(pair)
         state._stream = self._bound(state._shape)
-        state._stream.update(pair.y_true, pair.y_pred)
+        state._stream.update(pair.y_true, pair.y_pred, weight=own)
         state._ignored = pair.ignored
         state._batch = pair if self._drawing else None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
+        if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
+            state._cells = pair.cells
         for slicing in slicings if state.slices_rows() else ():
             sliced = state._no_slices()
-            sliced.update(pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys))
+            columns = pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys)
+            sliced.update(*columns, weight=own)
             state._sliced.append(sliced)
         return state
 
@@ -88,18 +104,22 @@ class StreamedSums(Running):
             return
         if self._stream is None:
             self._shape, self._stream = other._shape, self._bound(other._shape)
-        self._stream.merge(other._stream)
+        stream = self._stream = _with_rows_of(self._stream, other._stream)
+        if other._cells is not None:
+            self._cells = other._cells if self._cells is None else self._cells + other._cells
         if self._drawing is not None and other._batch is not None:
             if self._resampled is None:
                 count, seed = self._drawing
-                metrics = _resampled_of(self._stream)
+                metrics = _resampled_of(stream, weighted=False)
                 self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
             self._resampled.update(other._batch.y_true, other._batch.y_pred)
         self._labels.add(tuple(other._labels))
         self._ignored += other._ignored
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
-        for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True):
-            mine.merge(new, number)
+        self._sliced = [
+            _with_rows_of(mine, new, number)
+            for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True)
+        ]
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
@@ -111,7 +131,10 @@ class StreamedSums(Running):
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
         like = self._no_rows(self._shape)
-        return _Streamed(self._stream, self._shape, like, self._ignored, reports, self._resampled)
+        cells = self._cells if self._stream.weighted else None
+        return _Streamed(
+            self._stream, self._shape, like, self._ignored, reports, self._resampled, cells
+        )
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         if self._stream is None:
@@ -119,7 +142,7 @@ class StreamedSums(Running):
         facts, arrays = self._stream.to_arrays()
         labels = self._labels.to_json()
         found = {"shape": self._shape, "labels": labels, "ignored": self._ignored, "stream": facts}
-        return found, arrays
+        return found, arrays if self._cells is None else arrays | {"cells": self._cells}
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         if facts is not None:
@@ -128,6 +151,7 @@ class StreamedSums(Running):
             self._labels, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
             self._stream = self._bound(self._shape)
             self._stream.set_arrays(facts["stream"], arrays)
+            self._cells = arrays.get("cells")
 
     def _no_slices(self) -> numeric.SliceStream:
         """Slices of no rows, for which the whole has rows."""
@@ -151,9 +175,18 @@ class StreamedSums(Running):
         return pair
 
 
-def _resampled_of(stream: numeric.MetricStream) -> dict[str, numeric.Metric]:
-    """The metrics whose interval is a bootstrap of sums over rows."""
-    return {name: metric for name, metric in stream.metrics.items() if metric.resampling == "rows"}
+def _resampled_of(stream: numeric.MetricStream, *, weighted: bool) -> dict[str, numeric.Metric]:
+    """The metrics whose interval is a bootstrap of sums over rows: of weighted rows counts, too."""
+    kinds = ("rows", "cells") if weighted else ("rows",)
+    return {name: metric for name, metric in stream.metrics.items() if metric.resampling in kinds}
+
+
+def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
+    """A stream with the rows of another, which stays as it is; rows without a weight weigh 1."""
+    if mine.weighted is not other.weighted and None not in (mine.weighted, other.weighted):
+        mine, other = mine.weighed(), other.weighed()
+    mine.merge(other, *numbers)
+    return mine
 
 
 def _shape(pair: Pair) -> Any:
@@ -179,8 +212,10 @@ class _Streamed(Evidence):
         ignored: int,
         slices: list[list[numeric.Report]],
         resampled: numeric.ResampleStream | None,
+        cells: np.ndarray | None,
     ) -> None:
         self._report, self._slices, self._resampled = stream.report(), slices, resampled
+        self._weighted, self._cells = bool(stream.weighted), cells
         self._ignored = ignored
         self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
         self.outputs = shape if isinstance(like, ValuePair) else None
@@ -201,22 +236,28 @@ class _Streamed(Evidence):
     @property
     def per_class(self) -> tuple[ClassResult, ...]:
         """Of several labels a row each label, where some metric counts them."""
-        return () if self.cells is None else of_each_label(self.cells)
+        if self.cells is None:
+            return ()
+        return of_each_label(self.cells, self._label_counts.value() if self._weighted else None)
 
     @property
     def cells(self) -> np.ndarray | None:
         """Of several labels a row what `LabelSetPair.cells` is, where some metric counts them."""
+        if self._weighted:
+            return None if self._label_counts is None else self._cells
+        return None if self._label_counts is None else self._label_counts.integers()
+
+    @property
+    def _label_counts(self) -> Any:
+        """The cells of the state that counts labels, if there is one."""
         for statistic, state in self._report.states.items():
             if isinstance(statistic, numeric.LabelCounts):
-                return state.cells.integers()
+                return state.cells
         return None
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
-        if metric.resampling == "rows":
-            return (
-                "it resamples rows, which a stream of sums does not keep (`evaluate` has them, and "
-                "a stream of rows with groups)"
-            )
+        if metric.resampling in ("rows", "cells"):
+            return NOT_KEPT
         return super()._no_interval(metric, confidence)
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
@@ -226,7 +267,7 @@ class _Streamed(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
-        found = _intervals_of(bound, self._report, confidence)
+        found = self._intervals_of(bound, self._report, confidence)
         if confidence is not None and self._resampled is not None:
             found |= self._resampled.intervals(confidence.level)
         return found
@@ -236,32 +277,38 @@ class _Streamed(Evidence):
     ) -> list[list[dict[str, SliceOutcome]]]:
         bound = {name: metric.bind(self) for name, metric in metrics.items()}
         every = with_moments(bound)
+        # Weighted slices are tested in groups alone.
+        tested = None if self._weighted else confidence
         return [
             [
                 slice_outcomes(
-                    bound, every, one, _intervals_of(bound, one, confidence), confidence, {}
+                    bound, every, one, self._intervals_of(bound, one, confidence), tested, {}
                 )
                 for one in reports
             ]
             for reports in self._slices
         ]
 
-
-def _intervals_of(
-    bound: Mapping[str, numeric.Metric], report: numeric.Report, confidence: Confidence | None
-) -> dict[str, numeric.Interval]:
-    """Those that follow from the states of rows, at least one."""
-    if confidence is None or not report.rows:
-        return {}
-    ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
-    return numeric.state_intervals(ready, report.states, **confidence.options)
+    def _intervals_of(
+        self,
+        bound: Mapping[str, numeric.Metric],
+        report: numeric.Report,
+        confidence: Confidence | None,
+    ) -> dict[str, numeric.Interval]:
+        """Those that follow from the states of rows, at least one."""
+        if confidence is None or not report.rows:
+            return {}
+        ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
+        if self._weighted:
+            ready = {name: metric for name, metric in ready.items() if metric.reweighs}
+        return numeric.state_intervals(ready, report.states, **confidence.options)
 
 
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
     """The state of no rows for metrics of one reader."""
     pair = read([], [])
     if isinstance(pair, LabelPair):
-        return LabelCounts(read)
+        return LabelCounts(read, members)
     if isinstance(pair, ScorePair):
         assert isinstance(read, ScoreReader)
         return KeptScores(read)
@@ -270,3 +317,30 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
         assert one_pass.keys() == members.keys()
         return StreamedSums(read, one_pass)
     return KeptRows(read)
+
+
+def states_of_batch(
+    states: Sequence[Running],
+    y_true: Any,
+    y_pred: Any,
+    y_score: Any,
+    slicings: Sequence[Slicing],
+    weight: np.ndarray | None,
+    *,
+    first: bool,
+) -> list[Any] | None:
+    """Of each state that of these rows, or None if their slices need all rows to be kept.
+
+    The first rows decide: they tell how many outputs, classes or labels a row has.
+    """
+    if slicings and not all(state.slices_rows() for state in states):
+        return None
+    if slicings:
+        y_true, y_pred = gathered(y_true), gathered(y_pred)
+    scores = y_pred if y_score is None else y_score
+    found = [
+        state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings, weight)
+        for state in states
+    ]
+    kept = first and slicings and not all(state.slices_rows() for state in found)
+    return None if kept else found

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,41 @@ def read_weight(weight: Any, rows: int) -> np.ndarray:
     return values
 
 
-def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
-    """The weights, the number and the columns of the rows of positive weight.
+@dataclass(frozen=True)
+class TotalWeight:
+    """The weight of rows that come in batches.
 
-    No weights (None) where they are all 1: such rows are as good as rows without.
+    Args:
+        parts: floats whose exact sum it is.
+        alike: whether every row weighs 1: such rows are as good as rows without weights.
+    """
+
+    parts: tuple[float, ...] = ()
+    alike: bool = True
+
+    @classmethod
+    def of(cls, weight: np.ndarray) -> "TotalWeight":
+        """Of the rows of one batch."""
+        return cls(_exact_parts(weight.tolist()), unless_alike(weight) is None)
+
+    def __add__(self, other: "TotalWeight") -> "TotalWeight":
+        """Of the rows of both."""
+        parts = _exact_parts((*self.parts, *other.parts))
+        return TotalWeight(parts, self.alike and other.alike)
+
+    @property
+    def value(self) -> float | None:
+        """The total, rounded once; None where the rows are as good as rows without weights."""
+        return None if self.alike else math.fsum(self.parts)
+
+
+def unless_alike(weight: np.ndarray | None) -> np.ndarray | None:
+    """The weights; None where they are all 1: such rows are as good as rows without."""
+    return None if weight is None or bool((weight == 1).all()) else weight
+
+
+def of_positive_weight(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
+    """The weights, the number and the columns of the rows of positive weight.
 
     Raises:
         TypeError: what `read_weight` refuses.
@@ -54,15 +86,28 @@ def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
         kept = np.flatnonzero(own > 0)
         own, rows = own[kept], len(kept)
         columns = {name: rows_of(column, kept) for name, column in columns.items()}
-    return (None if (own == 1).all() else own, rows, *columns.values())
+    return (own, rows, *columns.values())
 
 
-def with_total(result: EvaluationResult, weight: np.ndarray | None) -> EvaluationResult:
+def present(weight: Any, rows: int, **columns: Any) -> tuple[Any, ...]:
+    """As `of_positive_weight`, without weights (None) where they are all 1."""
+    own, *rest = of_positive_weight(weight, rows, **columns)
+    return (unless_alike(own), *rest)
+
+
+def with_total(result: EvaluationResult, total: float | None) -> EvaluationResult:
     """The result with the weight of all rows, if they have weights."""
-    if weight is None:
+    if total is None:
         return result
-    total = {"total_weight": math.fsum(weight)}
-    return dataclasses.replace(result, metadata={**result.metadata, **total})
+    return dataclasses.replace(result, metadata={**result.metadata, "total_weight": total})
+
+
+def _exact_parts(values: Sequence[float]) -> tuple[float, ...]:
+    """Few floats of the same exact sum: the rounded sum, what rounding left of it, and so on."""
+    parts: list[float] = []
+    while rest := math.fsum([*values, *(-part for part in parts)]):
+        parts.append(rest)
+    return tuple(parts)
 
 
 def _check_length(column: Any, name: str, rows: int) -> None:

@@ -13,7 +13,7 @@ from ._metric import Metric
 from ._segments import segmented, state_of_segment
 from ._slices import as_ids
 from ._statistic import Statistic
-from ._stream import merged
+from ._stream import merged, weighed
 from ._types import Matrix, State, Vector
 
 # Cells of a table of which every slice has its own.
@@ -48,6 +48,12 @@ class SliceStream:
         self._statistics = statistics_of(self._metrics)
         self._states: list[State] = []
         self._rows = np.zeros(0, np.int64)
+        self._weighted: bool | None = None  # not known before the first rows
+
+    @property
+    def weighted(self) -> bool | None:
+        """Whether the rows have numbers as weights; None before the first rows."""
+        return self._weighted
 
     @staticmethod
     def sliceable(metric: Metric) -> bool:
@@ -59,7 +65,13 @@ class SliceStream:
         )
 
     def update(
-        self, y_true: Vector | Matrix, y_pred: Vector | Matrix, slices: Vector, count: int
+        self,
+        y_true: Vector | Matrix,
+        y_pred: Vector | Matrix,
+        slices: Vector,
+        count: int,
+        *,
+        weight: Vector | None = None,
     ) -> None:
         """Add a batch of rows.
 
@@ -68,19 +80,24 @@ class SliceStream:
             y_pred: predicted labels, values or scores, shape (n,) or (n, k).
             slices: the number of each row's slice, shape (n,).
             count: how many slices there are in the batch: numbers are below it.
+            weight: None, a boolean mask or non-negative numbers, shape (n,).
 
         Raises:
             ValueError: numbers of slices that are not one for each row or outside 0 to count - 1,
-                and what `compute` refuses; the stream is then as it was before the call.
+                numbers as weights in some batches only (`weighed`), and what `compute` refuses; the
+                stream is then as it was before the call.
             TypeError: numbers of slices that are not integers.
         """
         ids = as_ids("slices", np.asarray(slices), slices, np.shape(y_true)[:1])
         if ids.max(initial=-1) >= count:
             raise ValueError(f"slices has the number {ids.max()}; expected less than count={count}")
         forms = self._segmented(count)
-        found = pass_over(forms, y_true, y_pred, None, ids[:, None])
+        found = pass_over(forms, y_true, y_pred, weight, ids[:, None])
+        self._check(found.weighted)
         states = [found.states[form] for form in forms]
-        self._add(states, np.bincount(ids, minlength=count), np.arange(count))
+        present = ids if weight is None else ids[np.asarray(weight) != 0]
+        self._add(states, np.bincount(present, minlength=count), np.arange(count))
+        self._weighted = found.weighted
 
     def merge(self, other: "SliceStream", numbers: np.ndarray) -> None:
         """Add another stream of the same metrics, which stays as it is.
@@ -88,8 +105,26 @@ class SliceStream:
         Args:
             other: the other stream.
             numbers: for each of its slices the number of that slice here.
+
+        Raises:
+            ValueError: weights that are numbers in one of the two only (`weighed`).
         """
-        self._add(other._states, other._rows, numbers)
+        if other._weighted is not None:
+            self._check(other._weighted)
+            self._add(other._states, other._rows, numbers)
+            self._weighted = other._weighted
+
+    def weighed(self) -> "SliceStream":
+        """These rows with the number 1 as the weight of each that has none; itself if all have one.
+
+        Weighted rows can be added to it.
+        """
+        if self._weighted is not False:
+            return self
+        stream = SliceStream(self._metrics)
+        stream._states = [weighed(state) for state in self._states]
+        stream._rows, stream._weighted = self._rows, True
+        return stream
 
     def reports(self) -> tuple[Report, ...]:
         """Of each slice what `compute` reports of its rows."""
@@ -99,8 +134,16 @@ class SliceStream:
                 statistic: state_of_segment(state, segment)
                 for statistic, state in zip(self._statistics, self._states, strict=True)
             }
-            found.append(report_of(self._metrics, Pass(states, rows, False)))
+            found.append(report_of(self._metrics, Pass(states, rows, bool(self._weighted))))
         return tuple(found)
+
+    def _check(self, weighted: bool) -> None:
+        if self._weighted is not None and weighted != self._weighted:
+            having = {True: "numbers as weights", False: "none, or a mask"}
+            raise ValueError(
+                f"weight: these rows have {having[weighted]}, the rows before had "
+                f"{having[self._weighted]}; `weighed` gives rows without one a weight of 1"
+            )
 
     def _segmented(self, count: int) -> tuple[Statistic, ...]:
         size = _capacity(count)

@@ -1,6 +1,7 @@
 """Many metrics over rows that come in batches, in several processes, or on several days."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import numpy as np
 from modelops_jax._state_file import described, read_state, refuse_other, write_state
 
 from ._compute import Pass, Report, identities, pass_over, report_of, statistics_of
+from ._exact import ExactCount
 from ._host_columns import computed_now
 from ._kept_rows import KeptRows
 from ._metric import Metric
@@ -61,6 +63,11 @@ class MetricStream:
         return self._rows
 
     @property
+    def weighted(self) -> bool | None:
+        """Whether the rows have numbers as weights; None before the first rows."""
+        return self._weighted
+
+    @property
     def keeps_rows(self) -> tuple[str, ...]:
         """The metrics for which every row is kept, so that memory grows with them."""
         return tuple(
@@ -107,6 +114,19 @@ class MetricStream:
             )
         if other._weighted is not None:
             self._add(other._collected(), other._rows, other._weighted, "the other stream")
+
+    def weighed(self) -> "MetricStream":
+        """These rows with the number 1 as the weight of each that has none; itself if all have one.
+
+        Weighted rows can be added to it. What was a mask is 0 and 1.
+        """
+        if self._weighted is not False:
+            return self
+        stream = MetricStream(self._metrics)
+        stream._weighted, stream._rows = True, self._rows
+        stream._states = {s: weighed(state) for s, state in self._states.items()}
+        stream._parts = {s: [weighed(part) for part in parts] for s, parts in self._parts.items()}
+        return stream
 
     def report(self) -> Report:
         """The values of all rows so far, as `compute` reports them."""
@@ -193,6 +213,16 @@ class MetricStream:
         return {
             s: whole[s] if isinstance(s, KeptRows) else self._states[s] for s in self._statistics
         }
+
+
+def weighed(state: State) -> State:
+    """The concrete state of rows without weights as that of rows whose weight is the number 1."""
+    cells, weight = getattr(state, "cells", None), getattr(state, "weight", None)
+    if isinstance(cells, ExactCount):
+        return dataclasses.replace(state, cells=cells.pair(np.dtype(np.float64)))
+    if isinstance(weight, np.ndarray) and weight.dtype == bool:
+        return dataclasses.replace(state, weight=np.asarray(weight, np.float64))
+    return state
 
 
 def merged(

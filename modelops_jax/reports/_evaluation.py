@@ -49,7 +49,8 @@ class EvaluationReport:
         title: the page's heading.
         result: the evaluation, or of several models their comparison.
         summary: what was evaluated, in a sentence or two.
-        diagnostics: what the pictures are drawn from; None: there are none.
+        diagnostics: what the pictures are drawn from, of a comparison for each model; None: there
+            are none.
         bad_rows: the first rows that were left out, with where they are and why.
         bad_row_count: how many rows were left out.
         examples: rows to look at, and the rule that chose them.
@@ -62,18 +63,47 @@ class EvaluationReport:
         >>> result = ModelEvaluator("binary").evaluate([1, 0, 1, 0], [1, 0, 1, 1])
         >>> EvaluationReport(title="Four rows", result=result).tiles
         ['accuracy', 'precision', 'recall', 'f1']
+
+    Raises:
+        ValueError: diagnostics that are not of the models of the comparison, or of one model.
     """
 
     title: str
     result: EvaluationResult | Comparison
     summary: str = ""
-    diagnostics: Diagnostics | None = None
+    diagnostics: Diagnostics | Mapping[str, Diagnostics] | None = None
     bad_rows: Sequence[str] = ()
     bad_row_count: int = 0
     examples: Examples = field(default_factory=Examples)
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     config: str = ""
+
+    def __post_init__(self) -> None:
+        found, comparison = self.diagnostics, self.comparison
+        if found is None:
+            return
+        by_model = isinstance(found, Mapping)
+        if comparison is None and by_model:
+            raise ValueError(
+                f"diagnostics are of {list(found)} and the result is of one model; expected those "
+                "of one"
+            )
+        if comparison is not None and not (by_model and found.keys() <= {*comparison.models}):
+            given = list(found) if by_model else "one model"
+            raise ValueError(
+                f"diagnostics are of {given} and the comparison is of {list(comparison.models)}; "
+                "expected a dict of model -> Diagnostics"
+            )
+
+    @property
+    def by_model(self) -> dict[str, Diagnostics]:
+        """What the pictures are drawn from by model, in order; of one model by an empty name."""
+        if isinstance(self.diagnostics, Diagnostics):
+            return {"": self.diagnostics}
+        models = self.comparison.models if self.comparison else ()
+        found = self.diagnostics or {}
+        return {model: found[model] for model in models if model in found}
 
     @property
     def evaluation(self) -> EvaluationResult | None:

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from modelops_jax.data import write_atomic
 from modelops_jax.evaluation import ConfusionMatrix, MetricComparison
 
-from ._curve_plots import precision_recall_plot, reliability_plot, roc_plot
 from ._evaluation import MOST_ROWS, EvaluationReport, scores_of, scores_of_labels
 from ._plots import curve, loss_plot, score_plot
 from ._report import FineTuningReport, sentence_case
+from ._score_pictures import score_pictures
 from ._text import number, printable, readable
 
 # Classes that a confusion table shows one by one: a page stays readable, and small.
@@ -90,19 +90,8 @@ def _fine_tuning_parts(report: FineTuningReport) -> dict[str, Any]:
 
 
 def _evaluation_parts(report: EvaluationReport) -> dict[str, Any]:
-    found = report.diagnostics
-    curves = found.curves() if found else ()
-    bins = found.reliability() if found else None
-    matrix = found.confusion() if found else None
-    drawn = []
-    if curves:
-        drawn += [("ROC curve", roc_plot(curves), "The dots are chance.")]
-        one = len(curves) == 1
-        chance = "The dots are the share of positive rows." if one else "Each class against others."
-        drawn += [("Precision and recall", precision_recall_plot(curves), chance)]
-    if bins:
-        below = "On the dots the confidence is the share that is right; below, rows by confidence."
-        drawn += [("Calibration", reliability_plot(bins), below)]
+    drawn = score_pictures(report.by_model)
+    tables = {model: one.confusion() for model, one in report.by_model.items()}
     labels = scores_of_labels(report.evaluation)
     if labels:
         picture = score_plot(labels, metric="f1", highlight=0, name="labels")
@@ -113,7 +102,11 @@ def _evaluation_parts(report: EvaluationReport) -> dict[str, Any]:
         most_rows=MOST_ROWS,
         comparisons=[_compared(one, report.comparison, at) for at, one in enumerate(metrics)],
         pictures=[{"title": t, "svg": Markup(svg), "caption": text} for t, svg, text in drawn],
-        confusions={"True and predicted labels": _cells(matrix)} if matrix else {},
+        confusions={
+            model or "True and predicted labels": _cells(matrix)
+            for model, matrix in tables.items()
+            if matrix is not None
+        },
     )
 
 

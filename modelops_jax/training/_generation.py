@@ -171,6 +171,8 @@ def _evaluators(metrics: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
         if key in keys:
             raise ValueError(f"a metric named {key!r} is there already")
         keys.append(key)
+        if "average" in options and options["average"] is None:
+            raise ValueError(f"{text}: average=None gives more than one number; pass an average")
         if "positive_class" in options:
             options["positive_class"] = _as_label(options["positive_class"])
         evaluator = found.setdefault(task, ModelEvaluator(task, metrics=()))

@@ -111,12 +111,16 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     path, (true, good, _, chance, _) = scored
     asked = ["--metric", "f2=fbeta_score:beta=2,average=macro", "--metric", "log_loss"]
     asked += ["--metric", "expected_calibration_error:bins=5", "--pred", "good"]
+    asked += ["--metric", "jaccard=jaccard_score:average=none"]
     one = evaluated(capsys, path, *asked, "--score", "p_spam", "--positive", "spam")
     assert list(one["metrics"]) == ["f2", "log_loss", "expected_calibration_error:bins=5"]
     positive = true == "spam"
     assert one["metrics"]["log_loss"] == pytest.approx(sk.log_loss(positive, chance), abs=1e-12)
     f2 = sk.fbeta_score(true, good, beta=2, average="macro")
     assert one["metrics"]["f2"] == pytest.approx(f2, abs=1e-12)
+    jaccard = sk.jaccard_score(true, good, average=None)  # pyright: ignore[reportArgumentType]
+    found = [each["metrics"]["jaccard"] for each in one["per_class"]]
+    assert found == pytest.approx(jaccard, abs=1e-12)
     by_class = ["--score", "ham=p_ham", "--score", "spam=p_spam"]
     asked = ["--metric", "log_loss", "--pred", "good"]
     each = evaluated(capsys, path, *asked, *by_class)["metrics"]
@@ -141,13 +145,15 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     text = page.read_text("utf-8")
     assert text.count("<svg") == 3
     assert "read in chunks and memory did not grow" in text
-    assert "computed at every distinct score and thinned" in text
+    assert "computed at every distinct score; the curves are thinned" in text
     evaluated(capsys, *one, "--ignore", "nobody", "--ci", "0.9")
     assert "read in chunks and memory did not grow" in page.read_text("utf-8")
     assert "Wilson" in page.read_text("utf-8")
     two = ["--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
     evaluated(capsys, path, "--report", page, *two)
     assert "worse than the best" in page.read_text("utf-8")
+    for model in ("good", "poor"):
+        assert f"<caption>{model}</caption>" in page.read_text("utf-8")
     assert "All rows were in memory at once" in page.read_text("utf-8")
 
 

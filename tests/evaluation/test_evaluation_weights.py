@@ -1,6 +1,7 @@
 """Weights of rows: that many rows for a value, fewer for an interval, and none at all for 0."""
 
 import json
+import math
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import modelops_jax.metrics as numeric
 from modelops_jax.cli import main
-from modelops_jax.evaluation import F1Metric, ModelEvaluator, compare
+from modelops_jax.evaluation import EvaluationStream, F1Metric, ModelEvaluator, compare
 
 RNG = np.random.default_rng(0)
 ROWS = 80
@@ -84,7 +85,79 @@ def test_a_weight_is_that_many_rows_for_a_value(task):
     assert masked == evaluator.evaluate(true, pred, y_score=score)
 
 
-def test_many_classes_and_queries_are_weighted():
+ONES = np.where(np.arange(ROWS) < 40, 1, TIMES)
+WEIGHTS = {"counts": ONES, "fractions": np.where(ONES > 1, ONES - 0.7, ONES), "ones": ONES > 0}
+
+
+def _taken(column, rows):
+    if isinstance(column, dict):
+        return {name: part[rows] for name, part in column.items()}
+    return column[rows]
+
+
+def streamed(evaluator, columns, weight, path=None, **of_rows):
+    """Batches, the first ones of rows that weigh 1; with a path the last ones come from a file."""
+    stream, late = evaluator.stream(), evaluator.stream()
+    true, pred, score = columns
+    for start in range(0, ROWS, 16):
+        rows = slice(start, start + 16)
+        given = {name: _taken(column, rows) for name, column in of_rows.items()}
+        (late if path and start > 40 else stream).update(
+            true[rows],
+            pred[rows],
+            y_score=None if score is None else score[rows],
+            weight=weight[rows],
+            **given,
+        )
+    if path:
+        late.save(path)
+        stream.merge(EvaluationStream.load(path, evaluator))
+    return stream
+
+
+@pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.NoIntervalWarning")
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        pytest.param(t, k, marks=() if (t in COMMON and k == "fractions") else pytest.mark.model)
+        for t in TASKS
+        for k in WEIGHTS
+    ],
+)
+def test_a_stream_of_weighted_rows_gives_what_one_evaluation_gives(task, kind, tmp_path):
+    """Merged, from a file, and by slices; where all weigh 1 or 0 also the intervals."""
+    metrics, *columns = TASKS[task]
+    evaluator, weight = ModelEvaluator(task, metrics=metrics), WEIGHTS[kind]
+    half: Any = {"half": np.arange(ROWS) % 2}
+    level = None if kind == "fractions" else 0.9
+    asked = {"y_score": columns[2], "weight": weight, "confidence": level}
+    whole = evaluator.evaluate(*columns[:2], **asked, slices=half)
+    found = streamed(evaluator, columns, weight, tmp_path / "state").result(confidence=level)
+    sliced = streamed(evaluator, columns, weight, slices=half).result()
+    for one in (found, sliced):
+        assert one.metrics == pytest.approx(whole.metrics, rel=1e-12, abs=1e-12)
+        assert one.sample_count == whole.sample_count
+        assert one.metadata.get("total_weight") == whole.metadata.get("total_weight")
+        for mine, other in zip(one.per_class, whole.per_class, strict=True):
+            assert mine.metrics == pytest.approx(other.metrics, rel=1e-12)
+            assert (mine.rows, mine.predicted) == (other.rows, other.predicted)
+    assert sliced.slices
+    for mine, other in zip(sliced.slices, whole.slices, strict=True):
+        assert (mine.key, mine.rows) == (other.key, other.rows)
+        assert mine.metrics == pytest.approx(other.metrics, rel=1e-12, abs=1e-12)
+    methods = {name: interval.method for name, interval in found.intervals.items()}
+    for name, method in methods.items():
+        interval, other = found.intervals[name], whole.intervals[name]
+        assert method == other.method
+        assert (interval.low, interval.high) == pytest.approx((other.low, other.high), abs=1e-12)
+    if kind == "counts":
+        kept = ("auc_score", "auc_roc", "absolute_error")
+        assert list(methods) == [name for name in found.metrics if name.endswith(kept)]
+    if task == "classification" and kind == "ones":
+        assert methods.keys() == whole.metrics.keys()
+
+
+def test_many_classes_and_queries_are_weighted(tmp_path):
     """150 classes, whose mean is made class by class; queries whose weight all their rows have."""
     codes = np.concatenate([np.arange(150), RNG.integers(0, 150, (200,))])
     other = np.where(RNG.random(350) < 0.5, codes, RNG.integers(0, 150, 350))
@@ -94,12 +167,19 @@ def test_many_classes_and_queries_are_weighted():
         found = evaluator.evaluate(codes, other, weight=times).metrics
         many = evaluator.evaluate(np.repeat(codes, times), np.repeat(other, times)).metrics
         assert found == pytest.approx(many, rel=1e-12)
+        stream = evaluator.stream()
+        for rows in (slice(0, 100), slice(100, 350)):
+            stream.update(codes[rows], other[rows], weight=times[rows])
+        assert stream.result().metrics == pytest.approx(many, rel=1e-12)
     ndcg = ModelEvaluator("ranking", metrics=["ndcg_score"])
     relevance = (RNG.random(ROWS) < 0.5).astype(float)
     of_query = 1.0 + QUERY % 3
     found = ndcg.evaluate(relevance, VALUES[0], groups=QUERY, weight=of_query)
     expected = numeric.ndcg_score(relevance, VALUES[0], groups=QUERY, weight=of_query)
     assert found.metrics["ndcg_score"] == pytest.approx(float(expected), abs=1e-12)
+    columns = relevance, VALUES[0], None
+    stream = streamed(ndcg, columns, of_query, tmp_path / "state", groups=QUERY)
+    assert stream.result() == found
 
 
 @pytest.mark.model
@@ -202,6 +282,30 @@ def test_weights_that_are_none_are_refused():
         evaluator.evaluate(true, true, weight=[1, -1, 1])
     with pytest.raises(TypeError, match="expected numbers of at least 0"):
         evaluator.evaluate(true, true, weight=["a", "b", "c"])
+    stream = evaluator.stream()
+    stream.update(true, true, weight=[1, 0, 1])
+    with pytest.raises(ValueError, match="own: metrics of your own take no weight"):
+        stream.update(true, true, weight=[1.0, 2.0, 1.0])
+    with pytest.raises(ValueError, match="these rows have no weights; the rows before have weigh"):
+        stream.update(true, true)
+    stream.update(["any", "label"], ["at", "all"], weight=[0, 0])
+    assert (stream.rows, stream.result().metrics["own"]) == (2, 2.0)
+    other = evaluator.stream()
+    other.update(true, true)
+    with pytest.raises(ValueError, match="the other stream have no weights"):
+        stream.merge(other)
+
+
+def test_the_weight_of_all_rows_does_not_depend_on_the_batches():
+    """It is rounded once, where adding batch by batch rounds each time."""
+    weight, labels = np.full(80, 0.1), np.zeros(80, int)
+    evaluator = ModelEvaluator("binary", metrics=["accuracy_score"])
+    stream = evaluator.stream()
+    for part in np.split(weight, 8):
+        stream.update(labels[:10], labels[:10], weight=part)
+    total = stream.result().metadata["total_weight"]
+    assert total == math.fsum(weight) != sum(weight)
+    assert stream.result().signature == evaluator.evaluate(labels, labels, weight=weight).signature
 
 
 def test_the_command_takes_a_column_of_weights(tmp_path, capsys):

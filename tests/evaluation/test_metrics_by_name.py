@@ -1,6 +1,7 @@
 """Metrics of the table by name, and labels to ignore, in an evaluator; against scikit-learn."""
 
 import functools
+import json
 import math
 from typing import Any
 
@@ -11,10 +12,12 @@ import sklearn.metrics
 from modelops_jax.evaluation import (
     AccuracyMetric,
     ConfusionMatrix,
+    EvaluationResult,
     F1Metric,
     ModelEvaluator,
     NoIntervalWarning,
     UndefinedMetricWarning,
+    compare,
 )
 
 sk: Any = sklearn.metrics
@@ -142,7 +145,14 @@ def test_undefined_values_and_no_rows_are_said():
         ),
         ("text_generation", "f1_score", {}, ValueError, "that do: bits_per_byte, bleu_score,"),
         ("binary", "confusion_matrix", {}, ValueError, "ConfusionMatrix is for it"),
-        ("binary", "f1_score", {"average": None}, ValueError, "gives more than one number"),
+        (
+            "binary",
+            "roc_auc_score",
+            {"average": None},
+            ValueError,
+            "labels and not of scores; pass",
+        ),
+        ("binary", "matthews_corrcoef", {"average": None}, ValueError, "average"),
         ("binary", "f1_score", {"average": "mean"}, ValueError, "average must be one of"),
         ("binary", "f1_score", {"num_classes": 3}, TypeError, "the rows decide num_classes"),
         ("binary", "f1_score", {"beta": 3}, TypeError, "f1_score has no option 'beta'"),
@@ -156,6 +166,72 @@ def test_what_has_no_meaning_is_refused_when_it_is_added(task, name, options, er
     """Before there are rows, by name."""
     with pytest.raises(error, match=message):
         ModelEvaluator(task).add_metric(name, **options)
+
+
+class Share:
+    """A metric of one's own."""
+
+    name = "share"
+
+    def compute(self, y_true: Any, y_pred: Any) -> float:
+        return float(np.mean(y_true == y_pred))
+
+
+def test_without_an_average_every_class_has_its_value():
+    """Of rows, batches and JSON; what takes one number leaves it out and says so."""
+    y_true, y_pred = (NAMES[codes] for codes in pairs())
+    y_pred[0] = "fox"  # true of no row; the table of four classes is full, that of three is not
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score"])
+    options: dict[str, dict[str, Any]] = {"jaccard": {}, "fbeta": {"beta": 2.0}, "recall": {}}
+    for name, given in options.items():
+        evaluator.add_metric(f"{name}_score", name=name, average=None, zero_division=1, **given)
+    with pytest.warns(UndefinedMetricWarning, match="^recall: it is 0/0"):
+        result = evaluator.evaluate(y_true, y_pred)
+    assert list(result.metrics) == ["accuracy_score"]
+    assert [one.label for one in result.per_class] == ["cat", "dog", "eel", "fox"]
+    assert result.undefined == {"recall": 1}
+    for name, given in options.items():
+        expected = getattr(sk, f"{name}_score")(
+            y_true, y_pred, average=None, zero_division=1, **given
+        )
+        found = [one.metrics[name] for one in result.per_class]
+        assert found == pytest.approx(expected, abs=1e-12)
+    keep = y_pred != "fox"
+    y_true, y_pred = y_true[keep], y_pred[keep]
+    with pytest.warns(NoIntervalWarning, match="has no interval: its values of classes") as told:
+        result = evaluator.evaluate(y_true, y_pred, confidence=0.9, slices={"true": y_true})
+    assert [str(one.message).split()[0] for one in told] == list(options)
+    assert result.undefined == {}
+    assert list(result.intervals) == list(result.slices[0].metrics) == ["accuracy_score"]
+    assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+    assert "jaccard" in str(result)
+    stream = evaluator.stream()
+    for part in np.array_split(np.arange(len(y_true)), 2):
+        stream.update(y_true[part], y_pred[part])
+    assert stream.result().per_class == result.per_class
+    own = ModelEvaluator("multiclass", metrics=[Share()]).add_metric("f1_score", average=None)
+    models = {"one": y_pred, "other": y_true}
+    with pytest.warns(NoIntervalWarning, match="is not compared") as told:
+        assert list(compare(y_true, models, task=own).metrics) == ["share"]
+    assert "f1_score is not compared: it has a value for each class" in {
+        str(t.message) for t in told
+    }
+    with pytest.raises(ValueError, match=r"each of 129 classes, and a result lists at most 128"):
+        evaluator.evaluate(np.arange(129), np.arange(129))
+    sets = ModelEvaluator("multilabel", metrics=[]).add_metric("specificity_score", average=None)
+    one, other = RNG.random((2, 80, 3)) < 0.4
+    for found in (sets.evaluate(one, other), streamed(sets, one, other)):
+        assert found.metrics == {}
+        expected = sk.recall_score(~one, ~other, average=None)
+        values = [each.metrics["specificity_score"] for each in found.per_class]
+        assert values == pytest.approx(expected, abs=1e-12)
+
+
+def streamed(evaluator, *columns):
+    """The result of all rows in one batch."""
+    stream = evaluator.stream()
+    stream.update(*columns)
+    return stream.result()
 
 
 @pytest.mark.parametrize("label", [-100, "unknown"])

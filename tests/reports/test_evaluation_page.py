@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import Diagnostics, ModelEvaluator, compare
 from modelops_jax.evaluation import _diagnostics as diagnostics_module
 from modelops_jax.reports import EvaluationReport, write_html
@@ -18,6 +19,7 @@ RNG = np.random.default_rng(4)
 TRUE = RNG.integers(0, 2, 600)
 SCORE = np.clip(0.25 * TRUE + 0.75 * RNG.random(600), 0, 1)
 PRED = (SCORE > 0.5).astype(int)
+POOR = RNG.random(600)
 HOSTILE = "<script>alert(1)</script> \u202e$x$"
 
 
@@ -64,20 +66,62 @@ def test_the_page_holds_every_number_and_loads_nothing(tmp_path):
     assert len(page) < 80_000
 
 
-def test_models_are_compared_on_the_page(tmp_path):
-    """Values, differences, adjusted p-values and verdicts; pictures where a metric fits them."""
-    models = {"good": PRED, "poor": RNG.integers(0, 2, 600)}
+@pytest.fixture(scope="module")
+def compared():
+    """Two models with labels and scores, and what their pictures are drawn from."""
+    models = {"good": PRED, HOSTILE: (POOR > 0.5).astype(int)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = compare(TRUE, models, task="binary", n_resamples=200)
+    of_models = {HOSTILE: Diagnostics(), "good": drawn(y_pred=PRED, y_score=SCORE)}
+    of_models[HOSTILE].update(TRUE, models[HOSTILE], y_score=POOR)
+    return found, of_models
+
+
+def test_models_are_compared_on_the_page(compared, tmp_path):
+    """Values, differences, adjusted p-values and verdicts; pictures where a metric fits them."""
+    found, _ = compared
     page = write_html(EvaluationReport(title="Two", result=found), tmp_path / "p.html").read_text()
     for metric in found.metrics.values():
         for model, value in metric.values.items():
             assert f">{value:.4f}<" in page
-            assert metric.verdicts[model] in page
+            assert metric.verdicts[model].partition("<")[0] in page
     assert page.count("<svg") == len(found.metrics)
+
+
+def test_models_share_the_axes_of_a_picture(compared, tmp_path):
+    """A line of each model in the order compared, its area beside its name; each has its cells."""
+    found, of_models = compared
+    report = EvaluationReport(title="Two", result=found, diagnostics=of_models)
+    page = write_html(report, tmp_path / "p.html").read_text()
+    svgs = {one.partition('"')[0]: one for one in page.split('aria-labelledby="')[1:]}
+    scores = {"good": SCORE, HOSTILE: POOR}
+    measures = {"roc": sk.roc_auc_score, "precision-recall": sk.average_precision_score}
+    for name, measure in measures.items():
+        svg = svgs[f"{name}-title"].partition("</svg>")[0]
+        texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+        at = texts.index("good")
+        assert texts[at + 1 :: 2] == [f"{measure(TRUE, score):.3f}" for score in scores.values()]
+        assert "&lt;script&gt;" in texts[at + 2]
+    for pred in (PRED, POOR > 0.5):
+        for count in sk.confusion_matrix(TRUE, pred).ravel():
+            assert f"<b>{count}</b>" in page
+    assert page.count("<svg") == len(found.metrics) + 3
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+    assert not re.search(r"<script|https?:", page)
+
+
+def test_pictures_are_of_the_models_compared(compared):
+    """Another model, or one where several are, is a mistake."""
+    found, of_models = compared
+    with pytest.raises(ValueError, match=r"of \['best'\] and the comparison is of \['good', "):
+        EvaluationReport(title="x", result=found, diagnostics={"best": Diagnostics()})
+    with pytest.raises(ValueError, match="of one model and the comparison is of"):
+        EvaluationReport(title="x", result=found, diagnostics=Diagnostics())
+    one = ModelEvaluator("binary").evaluate(TRUE, PRED)
+    with pytest.raises(ValueError, match="expected those of one"):
+        EvaluationReport(title="x", result=one, diagnostics=of_models)
 
 
 def areas(curves):
@@ -100,6 +144,8 @@ def test_curves_are_scikit_learns_and_stay_so_when_thinned(monkeypatch):
         (curves,) = found.curves()
         assert curves.exact == (held == rows)
         assert areas(curves) == pytest.approx(expected, abs=1e-3)
+        told = curves.area, curves.average_precision
+        assert told == pytest.approx(expected, abs=1e-12 if curves.exact else 1e-3)
         assert curves.positives == true.mean()
         assert max(len(curves.fpr), len(curves.recall)) <= 4 * Diagnostics.PARTS
         assert found.reliability() is None
@@ -110,6 +156,8 @@ def test_reliability_is_by_ten_bins():
     """Mean confidence, share and rows of each bin, whatever the batches."""
     found = drawn(y_score=SCORE).reliability()
     assert found is not None
+    error = numeric.expected_calibration_error(TRUE, SCORE, bins=10)
+    assert found.error == pytest.approx(float(error), abs=1e-12)
     place = np.minimum((SCORE * 10).astype(int), 9)
     for at, some in enumerate(np.unique(place)):
         rows = place == some
