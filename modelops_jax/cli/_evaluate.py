@@ -101,7 +101,8 @@ def evaluate(
         typer.Option(
             metavar="[LABEL=]COLUMN",
             help="Column of scores or probabilities of class 1 (of --positive), beside labels; "
-            "of several classes a LABEL=COLUMN for each.",
+            "of several classes a LABEL=COLUMN for each. With several --pred as many, in their "
+            "order; several COLUMNs without --pred are compared by their scores.",
         ),
     ] = None,
     positive: Annotated[
@@ -139,7 +140,10 @@ def evaluate(
         float | None, typer.Option(help="Level of confidence intervals, 0.95 say.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Of several --pred the one to compare all others with.")
+        str | None,
+        typer.Option(
+            help="Of several --pred, or --score, the one to compare all others with.",
+        ),
     ] = None,
     interval: Annotated[
         Method,
@@ -151,7 +155,7 @@ def evaluate(
     resamples: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Resamples of a bootstrap.", show_default="1000, of several --pred 2000"
+            min=2, help="Resamples of a bootstrap.", show_default="1000, of a comparison 2000"
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
@@ -212,12 +216,13 @@ def evaluate(
     """
     import_modules(modules or [])
     crossed = [tuple(name.split(",")) for name in slice or []]
-    if ci is None and len(pred or []) < 2:
+    columns = Columns(true, pred or [], score or [], crossed, group, weight)
+    if ci is None and len(columns.models) < 2:
         for option, given in (
             ("--interval", interval is not Method.AUTO), ("--resamples", resamples is not None),
         ):  # fmt: skip
             if given:
-                raise ValueError(f"{option} needs --ci, or several --pred")
+                raise ValueError(f"{option} needs --ci, or several --pred or --score")
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
@@ -249,7 +254,7 @@ def evaluate(
     asked = FileEvaluation(
         file=file,
         task=str(task or Task.CLASSIFICATION),
-        columns=Columns(true, pred or ["y_pred"], score or [], crossed, group, weight),
+        columns=columns,
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
         ignore=ignore,

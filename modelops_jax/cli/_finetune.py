@@ -148,7 +148,7 @@ def _check_output(run: "RunConfig", *, resume: bool) -> None:
 def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     from modelops_jax.data import write_atomic
     from modelops_jax.models import load
-    from modelops_jax.training import append_history, fingerprint, fit
+    from modelops_jax.training import append_history, fingerprint, fit, latest_checkpoint
 
     described, train, held_out = _inputs(run)
     # By the name that was found, since a substitution was warned about.
@@ -157,8 +157,14 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
         model = model.with_labels(labels, seed=run.training.seed)
     run = dataclasses.replace(run, labels=labels or None)
     run.output.mkdir(parents=True, exist_ok=True)
-    write_atomic(run.output / CONFIG, run.to_toml().encode())
-    write_atomic(run.output / ENVIRONMENT, json.dumps(fingerprint(), indent=2).encode())
+
+    def keep_settings() -> None:
+        write_atomic(run.output / CONFIG, run.to_toml().encode())
+        write_atomic(run.output / ENVIRONMENT, json.dumps(fingerprint(), indent=2).encode())
+
+    goes_on = latest_checkpoint(run.output / CHECKPOINTS) is not None
+    if not goes_on:  # whose settings stay, should these be refused
+        keep_settings()
     history = run.output / HISTORY
     with stop_on_signals() as stop, append_history(history, resume=resume) as append:
         result = fit(
@@ -171,6 +177,8 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
             callback=append,
             stop=stop,
         )
+    if goes_on:
+        keep_settings()
     lines = (json.dumps(record).encode() + b"\n" for record in result.history)
     # What a loss of power took from the file, the checkpoint has.
     write_atomic(history, lines)

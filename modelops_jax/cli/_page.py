@@ -27,7 +27,7 @@ def write_page(path: Path, asked: "FileEvaluation", reading: "Reading") -> None:
         "File": str(asked.file),
         "Task": asked.task,
         "True": columns.true,
-        "Predicted": ", ".join(columns.preds),
+        "Predicted": ", ".join(columns.predicted),
         "Scores": ", ".join(columns.scores),
         "Weight": columns.weight,
         "Time": f"{reading.seconds:,.1f} s, {rows / max(reading.seconds, 1e-9):,.0f} rows/s",

@@ -15,6 +15,7 @@ from ._compare import compare as compare
 from ._comparison import Comparison as Comparison
 from ._comparison import MetricComparison as MetricComparison
 from ._comparison import PairComparison as PairComparison
+from ._comparison_stream import ComparisonStream as ComparisonStream
 from ._confusion_matrix import ConfusionMatrix as ConfusionMatrix
 from ._diagnostics import Diagnostics as Diagnostics
 from ._diagnostics import Reliability as Reliability

@@ -12,7 +12,7 @@ from ._evidence import Pair
 from ._labels import CodedLabels, encode_labels, label_to_ignore, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
-from ._sharded import labels_there
+from ._sharded import entries_at, labels_there
 from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent; of label sets, such an entry.
@@ -127,7 +127,7 @@ class ClassScoreReader:
         def placed(places: Mapping[Hashable, int]) -> Any:
             """The position of each row's label, -1 of the one to ignore."""
             of_code = [places[c] if c in classes else IGNORED for c in labels.classes]
-            return jnp.asarray(np.array(of_code, np.int32))[labels.codes["y_true"]]
+            return entries_at(np.array(of_code, np.int32), labels.codes["y_true"])
 
         if scores.ndim == 2:
             columns = tuple(range(scores.shape[1]))

@@ -1,29 +1,18 @@
 """`compare`: several models on the same rows, and which differences are real."""
 
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
-from statistics import NormalDist
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-import modelops_jax.metrics as numeric
-from modelops_jax.metrics import Interval
-
-from ._builtin import BuiltIn, OnePassMetric, by_reader, is_by_class
-from ._comparison import (
-    Comparison,
-    MetricComparison,
-    PairComparison,
-    best_first,
-    compact_letters,
-)
+from ._builtin import OnePassMetric, by_reader, is_by_class
+from ._compared import ALL_IGNORED, NO_ROWS, Question, RowSample, bind_all, pairs_of, uncompared
+from ._comparison import Comparison, MetricComparison
 from ._computed import Confidence
 from ._errors import NoIntervalWarning
-from ._evidence import NEEDS_ROWS, Pair
+from ._evidence import Pair
 from ._finish import check_confidence
 from ._label_pair import LabelPair
 from ._likelihoods import reads_scores
@@ -105,7 +94,7 @@ def compare(
         >>> round(pair.difference, 2), pair.test, pair.p_value < 0.001
         (-0.4, 'McNemar (mid-p)', True)
     """
-    models = _check(predictions, scores, baseline)
+    models = check_models(predictions, scores, baseline)
     evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
     y_true, groups, weight = listed(y_true), listed(groups), listed(weight)
     wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
@@ -138,10 +127,8 @@ def compare(
             warnings.warn(f"{name}: {one.message}", one.category, stacklevel=2)
     rows = results[models[0]].sample_count
     if not rows:
-        raise ValueError("there are no rows to compare models on")
-    pairs = list(combinations(models, 2))
-    if baseline is not None:
-        pairs = [(model, baseline) for model in models if model != baseline]
+        raise ValueError(NO_ROWS)
+    question = Question(pairs_of(models, baseline), baseline, correction, wanted)
     compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
     built_in = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
     compared: dict[str, MetricComparison] = {}
@@ -154,43 +141,39 @@ def compare(
             second = ByQuery(second, _end_to_end([groups] * len(models)))
         joint = read(_end_to_end([y_true] * len(models)), second)
         if not joint.rows:
-            raise ValueError(
-                "there are no rows to compare models on: all have the label to be ignored"
-            )
+            raise ValueError(ALL_IGNORED)
         unlike = groups is not None or own is not None
-        bound, refused = _bind(joint.for_all(members), members, unlike)
+        bound, refused = bind_all(joint.for_all(members), members, unlike)
         reasons |= refused
         true, predicted = (
             column.reshape(len(models), len(column) // len(models), *column.shape[1:])
             for column in (np.asarray(joint.y_true), np.asarray(joint.y_pred))
         )
-        sample = _Sample(
+        sample = RowSample(
             dict(zip(models, true, strict=True)),
             dict(zip(models, predicted, strict=True)),
-            _of_one_model(joint, wanted, true.shape[1]),
-            n_resamples,
+            replace(question, confidence=_of_one_model(joint, wanted, true.shape[1])),
             _first_weights(joint, own, len(models), true.shape[1]),
         )
-        compared |= sample.compare(bound, pairs, baseline, correction)
-    for metric in evaluator.metrics:
-        if is_by_class(metric):
-            why = "it has a value for each class"
-            warnings.warn(f"{metric.name} is not compared: {why}", NoIntervalWarning, stacklevel=2)
-        elif metric.name not in compared:
-            why = reasons.get(metric.name, "a metric of your own is computed, not resampled")
-            warnings.warn(f"{metric.name} is not compared: {why}", NoIntervalWarning, stacklevel=2)
-            own = {m: results[m].metrics[metric.name] for m in models}
-            higher = metric.higher_is_better if isinstance(metric, BuiltIn) else None
-            compared[metric.name] = MetricComparison(
-                metric.name, higher, best_first(own, higher), {}, (), {}, baseline
-            )
+        compared |= sample.compare(bound)
+    rest, notes = uncompared(evaluator.metrics, compared, reasons, results, baseline)
+    for note in notes:
+        warnings.warn(note, NoIntervalWarning, stacklevel=2)
+    compared |= rest
     return Comparison(
         evaluator.task_type, rows, tuple(models), baseline, confidence, correction,
         {metric.name: compared[metric.name] for metric in compared_by},
     )  # fmt: skip
 
 
-def _check(predictions: Any, scores: Any, baseline: str | None) -> list[str]:
+def check_models(predictions: Any, scores: Any, baseline: str | None) -> list[str]:
+    """The models of both, which have to be the same.
+
+    Raises:
+        TypeError: what is no mapping.
+        ValueError: fewer than two models, other models in one than in the other, or an unknown
+            baseline.
+    """
     given: dict[str, Any] = {
         name: columns
         for name, columns in (("predictions", predictions), ("scores", scores))
@@ -222,14 +205,19 @@ def _end_to_end(parts: Iterable[Any]) -> Any:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """The predictions, or scores, of all models one after the other.
+    """The predictions, or scores, of all models one after the other."""
+    check_scores(parts)
+    first = parts[0]
+    if not isinstance(first, Mapping):
+        return _end_to_end(parts)
+    return {name: _end_to_end([part[name] for part in parts]) for name in first}
 
-    Raises:
-        ValueError: scores by class of which one model has others than the first.
-    """
+
+def check_scores(parts: Sequence[Any]) -> None:
+    """Refuse scores by class of which one model has others than the first (ValueError)."""
     first = parts[0]
     if not any(isinstance(part, Mapping) for part in parts):
-        return _end_to_end(parts)
+        return
     for part in parts:
         if not isinstance(part, Mapping) or part.keys() != first.keys():
             one, other = (
@@ -240,28 +228,6 @@ def _joined(parts: Sequence[Any]) -> Any:
                 f"scores has the columns {one} of one model and {other} of another; expected the "
                 "same"
             )
-    return {name: _end_to_end([part[name] for part in parts]) for name in first}
-
-
-def _bind(
-    joint: Pair, members: Mapping[str, Any], in_groups: bool
-) -> tuple[dict[str, numeric.Metric], dict[str, str]]:
-    """The numeric metrics that can be compared, and why the others cannot."""
-    bound, refused = {}, {}
-    for name, metric in members.items():
-        try:
-            found = metric.bind(joint)
-        except ValueError as error:
-            # The rows of each model have been evaluated: it needs a table of too many classes.
-            refused[name] = str(error)
-            continue
-        if found.no_interval is not None:
-            refused[name] = found.no_interval
-        elif in_groups and found.resampling == "closed" and not found.reweighs:
-            refused[name] = NEEDS_ROWS
-        else:
-            bound[name] = found
-    return bound, refused
 
 
 def _of_one_model(joint: Pair, wanted: Confidence, rows: int) -> Confidence:
@@ -284,117 +250,3 @@ def _first_weights(
     of_all = joint.weighted(np.tile(weight, models)).weight
     assert of_all is not None
     return of_all[:rows]
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """What all models saw, and what each said, as numbers.
-
-    What is counted of the references of a text may depend on the prediction.
-    """
-
-    true: Mapping[str, np.ndarray]
-    predicted: Mapping[str, np.ndarray]
-    confidence: Confidence
-    n_resamples: int
-    weight: np.ndarray | None
-
-    def compare(
-        self,
-        bound: Mapping[str, numeric.Metric],
-        pairs: Sequence[tuple[str, str]],
-        baseline: str | None,
-        correction: str,
-    ) -> dict[str, MetricComparison]:
-        """The models by each metric."""
-        if not bound:
-            return {}
-        level, groups, seed = self.confidence.level, self.confidence.groups, self.confidence.seed
-        ranked = any(metric.resampling == "groups" for metric in bound.values())
-        queries = groups if ranked else None
-        values = {
-            model: numeric.compute(
-                bound, self.true[model], pred, weight=self.weight, groups=queries
-            ).values
-            for model, pred in self.predicted.items()
-        }
-        intervals = {
-            model: numeric.confidence_intervals(
-                bound,
-                self.true[model],
-                pred,
-                weight=self.weight,
-                groups=groups,
-                **self.confidence.options,
-            )
-            for model, pred in self.predicted.items()
-        }
-        one_true, *others = self.true.values()
-        all_alike = all(np.array_equal(one_true, other) for other in others)
-        drawn = numeric.paired_differences(
-            {n: m for n, m in bound.items() if m.resampling != "closed" or not self._alike},
-            one_true if all_alike else self.true,
-            self.predicted,
-            pairs=pairs,
-            weight=self.weight,
-            groups=groups,
-            level=level,
-            method="bca" if self.confidence.method == "bca" else "percentile",
-            n_resamples=self.n_resamples,
-            seed=seed,
-        )
-        found = {}
-        for name, metric in bound.items():
-            tested = [self._test(metric, pair, drawn.get(name, {}).get(pair)) for pair in pairs]
-            adjusted = numeric.adjust_p_values([one.p_value for one in tested], method=correction)
-            done = tuple(
-                replace(one, adjusted_p_value=float(p), distinguishable=bool(p <= 1 - level))
-                for one, p in zip(tested, adjusted, strict=True)
-            )
-            higher = numeric.METRICS[metric.name].higher_is_better
-            ordered = best_first({m: float(own[name]) for m, own in values.items()}, higher)
-            apart = [(one.first, one.second) for one in done if one.distinguishable]
-            found[name] = MetricComparison(
-                metric=name,
-                higher_is_better=higher,
-                values=ordered,
-                intervals={model: intervals[model][name] for model in ordered},
-                pairs=done,
-                letters=compact_letters(list(ordered), apart) if baseline is None else {},
-                baseline=baseline,
-            )
-        return found
-
-    @property
-    def _alike(self) -> bool:
-        """Whether rows are independent, and count once each."""
-        return self.confidence.groups is None and self.weight is None
-
-    def _test(
-        self, metric: numeric.Metric, pair: tuple[str, str], drawn: numeric.Difference | None
-    ) -> PairComparison:
-        """One difference; its p-value is not adjusted yet."""
-        first, second = (self.predicted[model] for model in pair)
-        level, true = self.confidence.level, self.true[pair[0]]
-        if drawn is None:
-            # Rows to ignore have a label of their own.
-            area = numeric.delong_test(np.maximum(true, 0), first, second, weight=true >= 0)
-            wide = NormalDist().inv_cdf((1 + level) / 2) * area.standard_error
-            low, high = area.difference - wide, area.difference + wide
-            interval = Interval(max(low, -1.0), min(high, 1.0), level, "DeLong", 0, None)
-            return PairComparison(
-                *pair, area.difference, interval, area.p_value, math.nan, "DeLong", False
-            )
-        p_value, test = float(drawn.p_value), "permutation"
-        if metric.name == "accuracy_score" and self._alike:
-            right = [_right(true, predicted) for predicted in (first, second)]
-            p_value = numeric.mcnemar_test(np.ones(len(true), bool), *right).p_value
-            test = "McNemar (mid-p)"
-        return PairComparison(
-            *pair, float(drawn.value), drawn.interval, p_value, math.nan, test, False
-        )
-
-
-def _right(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Of each row whether it is right, of several labels whether all of them are."""
-    return (true == predicted).reshape(len(true), -1).all(axis=1)

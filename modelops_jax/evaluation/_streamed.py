@@ -42,6 +42,7 @@ class StreamedSums(Running):
         self._drawing: tuple[int, int] | None = None
         self._resampled: numeric.ResampleStream | None = None
         self._batch: Pair | None = None
+        self._draws_counts = False
         # Of several labels a row: `LabelSetPair.cells`.
         self._cells: np.ndarray | None = None
 
@@ -74,11 +75,11 @@ class StreamedSums(Running):
         if (own := unless_alike(weight)) is not None:
             pair = pair.weighted(own)
         state = StreamedSums(self._read, self._members)
-        state._shape = _shape(pair)
+        state._shape = shape_of(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred, weight=own)
         state._ignored = pair.ignored
-        state._batch = pair if self._drawing else None
+        state._batch, state._draws_counts = pair, weight is not None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
@@ -110,9 +111,15 @@ class StreamedSums(Running):
         if self._drawing is not None and other._batch is not None:
             if self._resampled is None:
                 count, seed = self._drawing
-                metrics = _resampled_of(stream, weighted=False)
-                self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
-            self._resampled.update(other._batch.y_true, other._batch.y_pred)
+                weighted = other._draws_counts
+                self._resampled = numeric.ResampleStream(
+                    _resampled_of(stream, weighted=weighted),
+                    n_resamples=count,
+                    seed=seed,
+                    weighted=weighted,
+                )
+            batch = other._batch
+            self._resampled.update(batch.y_true, batch.y_pred, weight=batch.weight)
         self._labels.add(tuple(other._labels))
         self._ignored += other._ignored
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
@@ -120,6 +127,17 @@ class StreamedSums(Running):
             _with_rows_of(mine, new, number)
             for mine, new, number in zip(self._sliced, other._sliced, numbers, strict=True)
         ]
+
+    @property
+    def metrics(self) -> dict[str, numeric.Metric]:
+        """The numeric metrics, as far as the rows tell what they are."""
+        return (self._stream or self._bound(None)).metrics
+
+    @property
+    def batch(self) -> Pair:
+        """What was read, of the state of one batch."""
+        assert self._batch is not None
+        return self._batch
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
@@ -189,7 +207,7 @@ def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
     return mine
 
 
-def _shape(pair: Pair) -> Any:
+def shape_of(pair: Pair) -> Any:
     """What metrics have to know of rows: their classes, labels, or outputs; None: no more."""
     if isinstance(pair, ClassScorePair):
         return pair.classes
@@ -269,7 +287,9 @@ class _Streamed(Evidence):
     ) -> dict[str, numeric.Interval]:
         found = self._intervals_of(bound, self._report, confidence)
         if confidence is not None and self._resampled is not None:
-            found |= self._resampled.intervals(confidence.level)
+            drawn = self._resampled.intervals(confidence.level)
+            # Counts are drawn as rows come in case that the next ones have other weights than 1.
+            found |= {n: i for n, i in drawn.items() if self._weighted or n not in found}
         return found
 
     def slices(

@@ -54,6 +54,7 @@ from ._delong import roc_auc_interval as roc_auc_interval
 from ._deviance import mean_gamma_deviance as mean_gamma_deviance
 from ._deviance import mean_poisson_deviance as mean_poisson_deviance
 from ._deviance import mean_tweedie_deviance as mean_tweedie_deviance
+from ._differences import Difference as Difference
 from ._finalizers import Mean as Mean
 from ._fisher import fisher_test as fisher_test
 from ._group_gains import dcg_score as dcg_score
@@ -93,8 +94,9 @@ from ._overlap_scores import squad_f1_score as squad_f1_score
 from ._overlaps import f1_score as f1_score
 from ._overlaps import fbeta_score as fbeta_score
 from ._overlaps import jaccard_score as jaccard_score
-from ._paired import Difference as Difference
+from ._paired import paired_count_differences as paired_count_differences
 from ._paired import paired_differences as paired_differences
+from ._paired_stream import PairedStream as PairedStream
 from ._pass_at_k import count_attempts as count_attempts
 from ._pass_at_k import pass_at_k as pass_at_k
 from ._proportion import proportion_interval as proportion_interval
@@ -112,6 +114,7 @@ from ._relative_errors import root_mean_squared_log_error as root_mean_squared_l
 from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
+from ._resample_counts import CountResampleStream as CountResampleStream
 from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios

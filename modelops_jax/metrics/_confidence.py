@@ -73,13 +73,13 @@ def confidence_intervals(
         >>> round(found["accuracy"].low, 3), round(found["accuracy"].high, 3)
         (0.946, 0.998)
     """
-    _check(method, level, n_resamples, seed)
+    check_method(method, level, n_resamples, seed)
     weighted = weight is not None and numbers(weight, "weight").dtype != bool
     found: dict[str, Interval] = {}
     if method not in get_args(Ends) and not weighted and groups is None:
         states = compute(metrics, y_true, y_pred, weight=weight).states
-        found = _of_shares(metrics, states, level, method)
-    rest = _without(metrics, found, method)
+        found = of_shares(metrics, states, level, method)
+    rest = without(metrics, found, method)
     if rest:
         found |= bootstrap_intervals(
             rest,
@@ -128,7 +128,7 @@ def state_intervals(
         >>> state_intervals(metrics, states)["accuracy"].method
         'Wilson'
     """
-    _check(method, level, n_resamples, seed)
+    check_method(method, level, n_resamples, seed)
     found: dict[str, Interval] = {}
     if method not in get_args(Ends):
         counted = {
@@ -136,8 +136,8 @@ def state_intervals(
             for name, metric in metrics.items()
             if isinstance(getattr(states[metric.statistics[0]], "cells", None), ExactCount)
         }
-        found = _of_shares(counted, states, level, method)
-    rest = _without(metrics, found, method)
+        found = of_shares(counted, states, level, method)
+    rest = without(metrics, found, method)
     ends = "percentile" if method == "auto" else method
     closed = {n: m for n, m in rest.items() if m.resampling == "closed" and _alike(m, states)}
     found |= {name: closed_interval(metric, states, level) for name, metric in closed.items()}
@@ -161,7 +161,8 @@ def _weight(state: State) -> Any:
     return getattr(state, "weight", None)
 
 
-def _check(method: str, level: float, n_resamples: int, seed: int) -> None:
+def check_method(method: str, level: float, n_resamples: int, seed: int) -> None:
+    """Refuse what is no method, level, number of resamples or seed (ValueError)."""
     if method not in get_args(IntervalMethod):
         raise ValueError(f"method must be one of {get_args(IntervalMethod)}, not {method!r}")
     check_level(level)
@@ -169,9 +170,10 @@ def _check(method: str, level: float, n_resamples: int, seed: int) -> None:
     check_seed(seed)
 
 
-def _of_shares(
+def of_shares(
     metrics: Mapping[str, Metric], states: Mapping[Statistic, State], level: float, method: str
 ) -> dict[str, Interval]:
+    """The intervals of those that are shares of unweighted, independent rows."""
     found = {}
     for name, metric in metrics.items():
         share = metric.proportion([states[statistic] for statistic in metric.statistics])
@@ -180,7 +182,7 @@ def _of_shares(
     return found
 
 
-def _without(
+def without(
     metrics: Mapping[str, Metric], found: Mapping[str, Interval], method: str
 ) -> dict[str, Metric]:
     """The metrics that are no shares, for which a method that was asked for by name has to fit."""

@@ -35,6 +35,7 @@ def mcnemar_test(
     first: Vector,
     second: Vector,
     *,
+    counts: Vector | None = None,
     method: McNemarMethod | str = "mid-p",
 ) -> McNemarTest:
     """McNemar's test of whether two lists of predicted labels are right equally often.
@@ -46,6 +47,7 @@ def mcnemar_test(
         y_true: true labels, shape (n,), any integers or booleans. Rows are independent.
         first: predicted labels, shape (n,).
         second: other predicted labels of the same rows, shape (n,).
+        counts: how many rows each entry stands for, non-negative integers of shape (n,); None: one.
         method: "exact": the two-sided binomial test, which rejects too seldom; "mid-p": half of
             the chance of exactly what was seen is left out, which rejects about as often as the
             level says.
@@ -54,8 +56,8 @@ def mcnemar_test(
         Both counts and the p-value in [0, 1], 1 where no row tells the two apart.
 
     Raises:
-        ValueError: shapes that differ or are not one axis, or another method.
-        TypeError: labels that are not integers or booleans.
+        ValueError: shapes that differ or are not one axis, negative counts, or another method.
+        TypeError: labels or counts that are not integers or booleans.
 
     Example:
         >>> from modelops_jax.metrics import mcnemar_test
@@ -69,6 +71,7 @@ def mcnemar_test(
     if method not in get_args(McNemarMethod):
         raise ValueError(f"method must be one of {get_args(McNemarMethod)}, not {method!r}")
     given = {"y_true": y_true, "first": first, "second": second}
+    given |= {} if counts is None else {"counts": counts}
     labels = {name: np.asarray(numbers(values, name)) for name, values in given.items()}
     for name, values in labels.items():
         require_labels(values, name)
@@ -76,9 +79,14 @@ def mcnemar_test(
     if len(set(shapes.values())) != 1 or labels["y_true"].ndim != 1:
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"expected arrays of one axis and one length; found {found}")
+    several = labels.get("counts", np.ones(1, np.int64))
+    if (several < 0).any():
+        raise ValueError(f"counts holds {several.min()}; expected none below 0")
     right = [labels["y_true"] == labels[name] for name in ("first", "second")]
-    only_first = int(np.count_nonzero(right[0] & ~right[1]))
-    only_second = int(np.count_nonzero(right[1] & ~right[0]))
+    only_first, only_second = (
+        int(np.sum(one & ~other if counts is None else several[one & ~other]))
+        for one, other in (right, right[::-1])
+    )
     p_value = _two_sided(only_first, only_second, mid=method == "mid-p")
     return McNemarTest(only_first, only_second, p_value, str(method))
 

@@ -1,37 +1,23 @@
 """Differences between models that predicted the same rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 
 import jax
 import numpy as np
 
-from ._bootstrap import MEAN_OF_TRUE, WRITTEN, Ends, check_bootstrap
+from ._bootstrap import MEAN_OF_TRUE, Ends, check_bootstrap
 from ._compute import compute
-from ._interval import Interval, Resampled, make_interval
+from ._counted import compute_counts
+from ._differences import Asked, Difference, by_cells, pairs_of
+from ._host_columns import numbers
+from ._interval import Resampled
+from ._joint_cells import JointCells
 from ._kept_draws import KeptDraws, measured, swapped_difference
 from ._metric import Metric
-from ._row_draws import RowSums, draw_rows
+from ._row_draws import draw_rows
+from ._sharded import row_layout
 from ._statistic import SummedStatistic
 from ._types import Matrix, Vector
-
-# Values closer than this are ties: sums of the same numbers in another order.
-_TIE = 1e-9
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The value of one model minus that of another on the same rows."""
-
-    value: float | np.ndarray
-    """A float, or an array for a metric with an entry per class."""
-
-    interval: Interval
-    """Of the difference, from a bootstrap of the rows with the same weights for both models."""
-
-    p_value: float | np.ndarray
-    """Of the permutation test whose null hypothesis is that the models are exchangeable."""
 
 
 def paired_differences(
@@ -58,6 +44,9 @@ def paired_differences(
     (1 + swaps whose difference is at least as large) / (1 + swaps). Of metrics of which only the
     order of the scores counts (areas, average precision, Spearman's correlation) a row's ranks
     among the model's own scores are swapped: two models' scores may be on different scales.
+
+    Of labels of independent, unweighted rows both draws are of the counts of each combination of
+    the models' cells: their cost does not depend on how many rows there are.
 
     Args:
         metrics: the metrics under the names their differences will have.
@@ -103,12 +92,7 @@ def paired_differences(
         if metric.resampling == "closed" and not metric.reweighs:
             raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
     names = list(y_preds)
-    if len(names) < 2:
-        raise ValueError(f"y_preds must have two models or more to compare; it has {names}")
-    wanted = list(combinations(names, 2)) if pairs is None else list(pairs)
-    for name in {name for pair in wanted for name in pair}:
-        if name not in y_preds:
-            raise ValueError(f"pairs has the model {name!r}; y_preds has {', '.join(names)}")
+    asked = Asked(tuple(names), pairs_of(names, pairs), level, method, n_resamples, seed)
     if isinstance(y_true, Mapping):
         if y_true.keys() != y_preds.keys():
             raise ValueError(
@@ -123,43 +107,18 @@ def paired_differences(
         compute(metrics, of_model[name], pred, weight=weight, groups=ids)
         for name, pred in y_preds.items()
     ]
+    of_metric = {name: [report.values[name] for report in reports] for name in metrics}
     found: dict[str, dict[tuple[str, str], Difference]] = {}
     for name, metric in metrics.items():
         if metric.resampling == "groups":
             parts = [metric.of_groups([r.states[s] for s in metric.statistics]) for r in reports]
             values = {model: part[0] for model, part in zip(names, parts, strict=True)}
             found[name] = paired_differences(
-                {name: MEAN_OF_TRUE}, values, values, pairs=wanted, weight=parts[0][1],
+                {name: MEAN_OF_TRUE}, values, values, pairs=asked.pairs, weight=parts[0][1],
                 groups=np.arange(len(parts[0][0])), level=level, method=method,
                 n_resamples=n_resamples, seed=seed,
             )[name]  # fmt: skip
-    bca = method == "bca"
-    kind = "paired Poisson" if groups is None else "paired Poisson of groups"
-    written = f"{kind} {WRITTEN[method]}"
-
-    def difference(
-        metric: str,
-        pair: tuple[str, str],
-        resampled: np.ndarray,
-        left_out: np.ndarray | None,
-        swapped: np.ndarray,
-    ) -> Difference:
-        """From the values of either model over resamples, and differences over swaps."""
-        first, second = (names.index(model) for model in pair)
-        value = np.asarray(
-            np.float64(reports[first].values[metric]) - np.float64(reports[second].values[metric])
-        )
-        with np.errstate(invalid="ignore"):
-            left = None if left_out is None else left_out[:, first] - left_out[:, second]
-            drawn = Resampled(value, resampled[:, first] - resampled[:, second], left)
-        interval = make_interval(drawn.ends(level, bca), level, written, n_resamples, seed)
-        p_value = _two_sided(value, swapped)
-        return Difference(
-            float(value) if value.ndim == 0 else value,
-            interval,
-            float(p_value) if p_value.ndim == 0 else p_value,
-        )
-
+    kind = "Poisson" if groups is None else "Poisson of groups"
     by_kept = {name: metric for name, metric in metrics.items() if metric.reweighs}
     if by_kept:
         draws = KeptDraws(len(next(iter(of_model.values()))), groups, seed)
@@ -179,13 +138,11 @@ def paired_differences(
             for model in range(len(names))
         }
         values_of = [measured(measures, draws.resamples(n_resamples))]
-        values_of += [measured(measures, draws.left_out())] if bca else []
+        values_of += [measured(measures, draws.left_out())] if asked.bca else []
         differences = {
-            (name, pair): swapped_difference(
-                metric, *(own[name][names.index(model)] for model in pair)
-            )
+            (name, pair): swapped_difference(metric, *(own[name][m] for m in asked.places(pair)))
             for name, metric in by_kept.items()
-            for pair in wanted
+            for pair in asked.pairs
         }
         swapped = measured(differences, draws.swaps(n_resamples))
         for name in by_kept:
@@ -193,60 +150,91 @@ def paired_differences(
                 np.stack([values[name, model] for model in range(len(names))], axis=1)
                 for values in values_of
             )
-            found[name] = {}
-            for pair in wanted:
-                found[name][pair] = difference(
-                    name, pair, resampled, next(iter(left), None), swapped[name, pair]
-                )
+            drawn = Resampled(np.asarray(of_metric[name]), resampled, next(iter(left), None))
+            of_pairs = {pair: swapped[name, pair] for pair in asked.pairs}
+            found[name] = asked.differences(of_metric[name], drawn, of_pairs, kind)
+    trues, preds = list(of_model.values()), list(y_preds.values())
+    here = all(row_layout(column) is None for column in (*trues, *preds))
+    if groups is None and here and _is_mask(weight):
+        for statistic, counted in by_cells(metrics).items():
+            joint = JointCells.of_rows(statistic, trues, preds, weight)
+            found |= asked.of_cells(counted, of_metric, joint)
     by_rows = {name: metric for name, metric in metrics.items() if name not in found}
-    if not by_rows:
-        return {name: found[name] for name in metrics}
-    statistics = dict.fromkeys(s for metric in by_rows.values() for s in metric.statistics)
-    sums = draw_rows(
-        {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
-        [*of_model.values()] if isinstance(y_true, Mapping) else [y_true],
-        list(y_preds.values()),
-        weight=weight,
-        groups=groups,
-        poisson=n_resamples,
-        signs=n_resamples,
-        jackknife=bca,
-        seed=seed,
-    )
-    for name, metric in by_rows.items():
-        resampled = sums.resampled().values(metric)
-        left_out = sums.left_out().values(metric) if bca else None
-        found[name] = {}
-        for pair in wanted:
-            swapped = _swapped(sums, metric, *(names.index(model) for model in pair))
-            found[name][pair] = difference(name, pair, resampled, left_out, swapped)
+    if by_rows:
+        statistics = dict.fromkeys(s for metric in by_rows.values() for s in metric.statistics)
+        sums = draw_rows(
+            {s: reports[0].states[s] for s in statistics if isinstance(s, SummedStatistic)},
+            trues if isinstance(y_true, Mapping) else [y_true],
+            preds,
+            weight=weight,
+            groups=groups,
+            poisson=n_resamples,
+            signs=n_resamples,
+            jackknife=asked.bca,
+            seed=seed,
+        )
+        found |= asked.of_sums(by_rows, of_metric, sums, kind)
     return {name: found[name] for name in metrics}
 
 
-def _swapped(sums: RowSums, metric: Metric, first: int, second: int) -> np.ndarray:
-    """The metric's differences where rows have been swapped at random, shape (swaps, ...).
+def paired_count_differences(
+    metrics: Mapping[str, Metric],
+    y_true: Vector,
+    y_preds: Mapping[str, Vector],
+    counts: np.ndarray,
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    level: float = 0.95,
+    method: Ends | str = "percentile",
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, dict[tuple[str, str], Difference]]:
+    """The same differences of distinct rows and how often each occurs.
 
-    Half of a row's two columns added, and half of them subtracted with a random sign: the sign
-    says whose is whose. A cell that a swap empties is exactly empty, since a sum with all signs
-    turned is rounded alike.
+    They are those of `paired_differences` of the rows themselves, to the last bit.
+
+    Args:
+        metrics: metrics whose `resampling` is "cells", under the names their differences will have.
+        y_true: reference labels, shape (n,).
+        y_preds: by model its predictions, shape (n,).
+        counts: how many rows have these labels, non-negative integers of shape (n,), with a sum
+            below 2**48.
+        pairs: as in `paired_differences`.
+        level: nominal coverage of the intervals, in (0, 1).
+        method: "percentile" or "bca".
+        n_resamples: how many resamples, and how many random swaps.
+        seed: the same seed gives the same result.
+
+    Returns:
+        By metric, by pair the difference.
+
+    Raises:
+        ValueError: what `compute_counts` and `paired_differences` refuse.
+        TypeError: counts that are not integers.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelops_jax.metrics import metric, paired_count_differences
+        >>> found = paired_count_differences(
+        ...     {"accuracy": metric("accuracy_score")},
+        ...     [1, 1, 1],
+        ...     {"old": [0, 1, 1], "new": [1, 0, 1]},
+        ...     np.array([20, 50, 30]),
+        ... )["accuracy"]["old", "new"]
+        >>> round(found.value, 2), found.p_value < 0.01, found.interval.method
+        (0.3, True, 'paired multinomial percentile')
     """
-    both, apart = {}, {}
-    for statistic in metric.statistics:
-        assert isinstance(statistic, SummedStatistic)
-        total = sums.sample().sums[statistic]
-        signed = sums.signed().sums[statistic]
-        both[statistic] = 0.5 * (total[:, first] + total[:, second])
-        apart[statistic] = 0.5 * (signed[:, first] - signed[:, second])
-    shuffled = {s: np.stack([both[s] + apart[s], both[s] - apart[s]], axis=1) for s in both}
-    values = RowSums(sums.draws, sums.states, shuffled).values(metric)
-    with np.errstate(invalid="ignore"):
-        return values[:, 0] - values[:, 1]
+    check_bootstrap(metrics, level, method, n_resamples, seed)
+    asked = Asked(tuple(y_preds), pairs_of(list(y_preds), pairs), level, method, n_resamples, seed)
+    reports = [compute_counts(metrics, y_true, pred, counts) for pred in y_preds.values()]
+    values = {name: [report.values[name] for report in reports] for name in metrics}
+    found: dict[str, dict[tuple[str, str], Difference]] = {}
+    for statistic, own in by_cells(metrics).items():
+        trues = [y_true] * len(y_preds)
+        joint = JointCells.of_rows(statistic, trues, list(y_preds.values()), counts=counts)
+        found |= asked.of_cells(own, values, joint)
+    return {name: found[name] for name in metrics}
 
 
-def _two_sided(value: np.ndarray, swapped: np.ndarray) -> np.ndarray:
-    """The share of swaps, the identity among them, with so large a difference."""
-    defined = np.isfinite(swapped)
-    with np.errstate(invalid="ignore"):
-        as_large = defined & (np.abs(swapped) >= np.abs(value) * (1 - _TIE))
-    share = (1 + as_large.sum(axis=0)) / (1 + defined.sum(axis=0))
-    return np.where(np.isfinite(value) & defined.any(axis=0), share, np.nan)
+def _is_mask(weight: Vector | None) -> bool:
+    return weight is None or numbers(weight, "weight").dtype == bool

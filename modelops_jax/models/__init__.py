@@ -1,6 +1,8 @@
 """Architectures, adapters, tokenizers, checkpoint formats and generation."""
 
 from ._batching import common_prefix as common_prefix
+from ._chat import rendered_at as rendered_at
+from ._chat import tells_time as tells_time
 from ._config import DecoderConfig as DecoderConfig
 from ._decoder import KeyValues as KeyValues
 from ._decoder import Past as Past

@@ -4,9 +4,11 @@ Templates are jinja2 programs that come with the weights, so they are foreign co
 jinja2's immutable sandbox, with the few helpers that transformers gives them.
 """
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -57,8 +59,39 @@ def _to_json(
     )
 
 
+# What templates take for the present; None for what it is.
+_MOMENT: ContextVar[datetime | None] = ContextVar("moment", default=None)
+
+
 def _now(pattern: str) -> str:
-    return datetime.now().strftime(pattern)
+    return (_MOMENT.get() or datetime.now()).strftime(pattern)
+
+
+@contextlib.contextmanager
+def rendered_at(moment: datetime | None) -> Iterator[None]:
+    """Inside it, templates that write the date or the time write that moment's.
+
+    Args:
+        moment: None for the time at which they are rendered.
+
+    Example:
+        >>> from modelops_jax.models._chat import render_chat
+        >>> says = [{"role": "user", "content": "Hi"}]
+        >>> options = {"add_generation_prompt": False, "special_tokens": {}}
+        >>> with rendered_at(datetime(2024, 7, 26)):
+        ...     render_chat("{{ strftime_now('%d %b %Y') }}", says, **options)
+        '26 Jul 2024'
+    """
+    token = _MOMENT.set(moment)
+    try:
+        yield
+    finally:
+        _MOMENT.reset(token)
+
+
+def tells_time(template: str | None) -> bool:
+    """Whether a template may write the date or the time at which it is rendered."""
+    return template is not None and "strftime_now" in template
 
 
 @functools.lru_cache(maxsize=32)

@@ -168,8 +168,10 @@ def generate(
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 or positive, found {temperature}")
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be 0 or positive, and finite, found {temperature}")
+    if not 0 <= seed < 2**32:  # JAX would keep the lower 32 bits
+        raise ValueError(f"seed must be 0 or positive and below 2**32, found {seed}")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k must be at least 1, found {top_k}")
     if top_p is not None and not 0 < top_p <= 1:

@@ -116,7 +116,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
             single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, bos_id)]
         )
     stops = (metadata.get(f"tokenizer.ggml.{key}") for key in _STOP_KEYS)
-    return Tokenizer(
+    tokenizer = Tokenizer(
         backend,
         bos_id=bos_id,
         eos_id=eos_id,
@@ -124,6 +124,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
         stop_ids=tuple(dict.fromkeys(id_ for id_ in stops if id_ is not None)),
         chat_template=metadata.get("tokenizer.chat_template"),
     )
+    return tokenizer.with_turn_end()
 
 
 def _byte_level_bpe(tokens: list[str], merges: list[str], rule: _Rule) -> tokenizers.Tokenizer:

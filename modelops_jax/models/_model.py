@@ -122,7 +122,8 @@ class Model:
             seed: The same seed gives the same samples.
             rows: The number of each prompt, on which its samples depend; its index by default.
                 Parts of a long list get the samples of the whole with their numbers there.
-            stop: Texts that end a continuation too, wherever tokens begin and end.
+            stop: Texts that end a continuation too, wherever tokens begin and end; also special
+                tokens by their text.
             stop_ids: Token ids that end a continuation beside the model's own.
             progress: True shows a bar; a function is called with the numbers of finished and of
                 all prompts.
@@ -144,6 +145,8 @@ class Model:
         self._check_head(has_labels=False)
         encoded = encode_prompts(self.tokenizer, prompts)
         stops = stop_texts(stop)
+        # Decoded texts have none of the special tokens.
+        named = [id_ for id_ in map(self.tokenizer.special_id, stops) if id_ is not None]
         for id_ in stop_ids:
             if not 0 <= id_ < self.config.vocab_size:
                 raise ValueError(
@@ -163,7 +166,7 @@ class Model:
                 self.config,
                 [prompt.ids for prompt in encoded],
                 max_new_tokens=max_new_tokens,
-                stop_ids=tuple(dict.fromkeys((*self.tokenizer.stop_ids, *stop_ids))),
+                stop_ids=tuple(dict.fromkeys((*self.tokenizer.stop_ids, *stop_ids, *named))),
                 pad_id=self.tokenizer.pad_id,
                 temperature=temperature,
                 top_k=top_k,

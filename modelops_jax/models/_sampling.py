@@ -26,9 +26,10 @@ def sample(
     Returns:
         Token ids, int32.
     """
-    if temperature == 0.0:
+    if temperature < jnp.finfo(jnp.float32).tiny:  # on a device that is 0
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    logits = logits / temperature
+    # Beneath the largest one, so that none is too large once it is divided by little.
+    logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
     lowest = jnp.finfo(logits.dtype).min
     if top_k is not None:
         least = jax.lax.top_k(logits, min(top_k, logits.shape[-1]))[0][:, -1:]

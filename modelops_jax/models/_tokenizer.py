@@ -183,6 +183,35 @@ class Tokenizer:
         special = {token.content for token in added if token.special}
         return [PROTECTED, *sorted(special, key=lambda token: (-len(token), token))]
 
+    def special_id(self, text: str) -> int | None:
+        """The id of the special token that is written so, if there is one."""
+        return self.backend.token_to_id(text) if text in self._protected[1:] else None
+
+    def with_turn_end(self) -> "Tokenizer":
+        """The tokenizer whose `stop_ids` have what its chat template ends an answer with, too.
+
+        Base models often come with the template of their chat models and name another token as
+        their end. Tuned on conversations they learn to end a turn as the template does, and
+        nothing would stop there.
+        """
+        end = self._turn_end()
+        if end is None or end in self.stop_ids:
+            return self
+        return dataclasses.replace(self, stop_ids=(*self.stop_ids, end))
+
+    def _turn_end(self) -> int | None:
+        """The special token after an answer in the chat template, if there is one."""
+        says = [{"role": "user", "content": "?"}, {"role": "assistant", "content": PROTECTED}]
+        try:
+            text = self.render_chat(says, add_generation_prompt=False)
+        except ChatTemplateError:  # no template, or one that takes other conversations only
+            return None
+        _, answer, after = text.rpartition(PROTECTED)
+        after = after.lstrip() if answer else ""
+        # The longest first, as they are listed.
+        ends = (token for token in self._protected[1:] if after.startswith(token))
+        return next(map(self.backend.token_to_id, ends), None)
+
     @functools.cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("|".join(map(re.escape, self._protected)))
@@ -306,7 +335,7 @@ class Tokenizer:
                 )
             eos_id = ends[0]
         pad_id = named["pad_token"]
-        return cls(
+        tokenizer = cls(
             backend,
             bos_id=named["bos_token"],
             eos_id=eos_id,
@@ -314,6 +343,7 @@ class Tokenizer:
             stop_ids=tuple(dict.fromkeys((eos_id, *ends))),
             chat_template=chat_template_of(folder, config),
         )
+        return tokenizer.with_turn_end()
 
     def _special_tokens(self) -> dict[str, str]:
         ids = zip(SPECIAL_TOKENS, (self.bos_id, self.eos_id, self.pad_id), strict=True)

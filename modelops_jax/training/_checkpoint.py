@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,12 +143,19 @@ def remove_set_aside(folder: str | Path) -> None:
         shutil.rmtree(path)
 
 
-def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
+def load_checkpoint(
+    path: str | Path,
+    like: TrainState,
+    *,
+    check: Callable[[dict[str, Any]], None] | None = None,
+) -> Checkpoint:
     """Read a checkpoint into the tree of `like`.
 
     Args:
         path: The checkpoint's folder.
         like: A state of the same run, for its tree, shapes and dtypes.
+        check: Called with the run's facts before the arrays are looked at, to refuse those of
+            another run by what they were made with.
 
     Returns:
         The checkpoint.
@@ -160,6 +167,8 @@ def load_checkpoint(path: str | Path, like: TrainState) -> Checkpoint:
     """
     path = Path(path)
     record = _read_record(path)
+    if check is not None:
+        check(record["facts"])
     arrays = load_file(path / ARRAYS)
     wanted = _named_leaves(like)
     if arrays.keys() != wanted.keys():

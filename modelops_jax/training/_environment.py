@@ -1,5 +1,7 @@
 """What a run's numbers depend on besides its inputs."""
 
+import dataclasses
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -64,6 +66,13 @@ def differences(before: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
         for name, value in expected.items()
         if name in found and found[name] != value
     ]
+
+
+def as_json(value: Any) -> Any:
+    """A record as JSON gives it back, so that it can be compared with one that was read."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.loads(json.dumps(value))
 
 
 def _deciding(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,14 @@ from pathlib import Path
 import jax
 
 from modelops_jax.data import Dataset
-from modelops_jax.models import Adapters, Model, make_mesh, merge_lora, shard_weights
+from modelops_jax.models import (
+    Adapters,
+    Model,
+    make_mesh,
+    merge_lora,
+    rendered_at,
+    shard_weights,
+)
 
 from ._averaging import final_weights
 from ._config import TrainingConfig
@@ -23,6 +30,7 @@ from ._placement import put_batches
 from ._plan import Plan, batches_by_length
 from ._progress import ProgressMode, show_progress
 from ._reference import reference_values
+from ._rendered import rendering_moment
 from ._run import Run
 from ._saver import Saver
 from ._tokenized import TokenizedDataset
@@ -87,7 +95,12 @@ def fit(
             background, and an older one is removed only when a newer one is there whole. Those
             of an earlier run are removed once this one has written its first.
         resume: Go on from the newest checkpoint in `folder`, if there is one; from the newest one
-            that is sound, with a warning, if newer ones are damaged.
+            that is sound, with a warning, if newer ones are damaged. Settings that decide what is
+            logged and kept may differ (`log_every`, `checkpoint_every`, `keep_checkpoints`,
+            `keep_checkpoints_every`, `max_skipped_steps`; `eval_every`, `monitor` and `generate`
+            where no evaluation decides anything), and with a warning those that divide a step
+            (`micro_batch_size`, `remat`, `mesh`). With a constant schedule the run may become
+            longer. A chat template that writes the date writes the one on which the run began.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
         progress: "auto" shows a bar on a terminal and lines elsewhere; "off" shows nothing.
@@ -119,10 +132,11 @@ def fit(
     Warns:
         UserWarning: `resume` leaves a damaged checkpoint aside, or goes on in another environment
             than the checkpoint's (machine, processor, CPU count, devices, XLA_FLAGS, versions of
-            modelops-jax, jax, jaxlib, numpy and optax, as far as the checkpoint has them), where
-            the run is numerically equal to an uninterrupted one, and not bit for bit; or evaluates
-            on other held-out rows. On a GPU every process may choose its programs anew and add in
-            another order, unless it has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
+            modelops-jax, jax, jaxlib, numpy and optax, as far as the checkpoint has them) or with
+            a step divided otherwise, where the run is numerically equal to an uninterrupted one,
+            and not bit for bit; or evaluates on other held-out rows. On a GPU every process may
+            choose its programs anew and add in another order, unless it has
+            `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
     """
     if not isinstance(model, Model):
         raise TypeError(
@@ -130,22 +144,26 @@ def fit(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
-    if eval is None and (config.keep_best or config.early_stopping_patience or config.generate):
-        raise ValueError(
-            "training.keep_best, early_stopping_patience and generate need held-out rows (eval)"
-        )
+    evaluates = ("eval_every", "keep_best", "early_stopping_patience", "generate")
+    asked = [f"training.{name}" for name in evaluates if getattr(config, name)]
+    if eval is None and asked:
+        raise ValueError(f"{', '.join(asked)}: need held-out rows (eval), and there are none")
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
     loss = loss_of(model, config)
-    examples = read_examples(model, train, config, name="training")
+    rendered = rendering_moment(model.tokenizer, folder if resume else None)
     held_out = generation = None
-    if eval is not None:
-        held_out = read_examples(model, eval, config, name="evaluation")
-        if config.generate:
-            if not isinstance(eval, Dataset):
-                raise TypeError("training.generate needs held-out rows of text, a Dataset (eval)")
-            drops = config.overlong == "drop"
-            generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
+    with rendered_at(rendered):
+        examples = read_examples(model, train, config, name="training")
+        if eval is not None:
+            held_out = read_examples(model, eval, config, name="evaluation")
+            if config.generate:
+                if not isinstance(eval, Dataset):
+                    raise TypeError(
+                        "training.generate needs held-out rows of text, a Dataset (eval)"
+                    )
+                drops = config.overlong == "drop"
+                generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
     mesh = make_mesh(config.mesh) if config.mesh else None
     params = shard_weights(model.params, mesh) if mesh else model.params
     trainable, frozen = divide(params, config)
@@ -154,7 +172,8 @@ def fit(
     dtype = activation_dtype(config)
     objective = Objective(model.config, config.lora, dtype, config.remat, loss)
     evaluated = None if held_out is None else held_out.fingerprint
-    saver = Saver(Path(folder) if folder else None, config, examples.fingerprint, evaluated, model)
+    place = Path(folder) if folder else None
+    saver = Saver(place, config, examples.fingerprint, evaluated, model, rendered)
     history = History(callback)
     with jax.set_mesh(mesh) if mesh else contextlib.nullcontext(), freed_after_compiling():
         plan = Plan(examples.rows, config, model, values=examples.values)
@@ -172,7 +191,11 @@ def fit(
             eval_batches = put_batches([batch for batch, _ in found], mesh)
         run = Run(plan, eval_batches, objective, frozen, saver, history, mesh, generation)
         run.start(trainable, resume=resume)
-        with show_progress(plan.total_steps, run.step, progress) as report, saver.committed():
+        with (
+            show_progress(plan.total_steps, run.step, progress) as report,
+            saver.committed(),
+            rendered_at(rendered),
+        ):
             stopped = run.train(report, stop)
     step, trained = (run.step, final_weights(run.state)) if stopped else run.chosen()
     whole, adapters = join(trained, frozen, config.lora)

@@ -40,7 +40,7 @@ class Monitor:
             self.best, self.evaluations_since_best = (step, value), 0
         else:
             self.evaluations_since_best += 1
-        return self.evaluations_since_best == self._patience
+        return self._patience is not None and self.evaluations_since_best >= self._patience
 
     @property
     def best_step(self) -> int | None:

@@ -138,6 +138,12 @@ def _conversation_texts(
     others, texts, end = train_on == "all", [], 0
     for index in asked[train_on]:
         message = messages[index]
+        if not index:
+            without = "" if others else ', or leave the turn out of the loss with "weight": 0'
+            raise ValueError(
+                "messages[0]: the assistant speaks first, so no prompt opens its turn and its "
+                f"tokens cannot be told apart; begin with another role{without}"
+            )
         before = tokenizer.render_chat(messages[:index], add_generation_prompt=True)
         through = whole
         if index + 1 < len(messages):

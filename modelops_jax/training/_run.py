@@ -11,6 +11,8 @@ from jax.sharding import Mesh
 
 from ._averaging import final_weights
 from ._batches import Batch
+from ._checkpoint import Checkpoint
+from ._config_changes import earlier_length
 from ._divide import unite
 from ._generation import GenerationMetrics
 from ._history import History, Record, TrainingDiverged
@@ -89,8 +91,16 @@ class Run:
             return
         self.step, self.state = loaded.step, loaded.state
         self.history.records, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
-        self.finished = loaded.facts["finished"]
+        self.finished = self._is_finished(loaded)
         self.monitor.restore(loaded.facts)
+
+    def _is_finished(self, loaded: Checkpoint) -> bool:
+        """Whether the run that made a checkpoint is at its end, also if this one is longer."""
+        steps, epoch_steps = self.plan.total_steps, self.plan.epoch_steps
+        found = loaded.facts["config"]
+        before = earlier_length(found, self.config, epoch_steps=epoch_steps, steps=steps)
+        # What ended it before its last step was no matter of its length.
+        return loaded.facts["finished"] and (loaded.step < before or steps == before)
 
     def train(self, report: Reporter, stop: Callable[[], bool] | None) -> bool:
         """Run to the end; returns whether `stop` ended it."""

@@ -1,10 +1,9 @@
 """The checkpoints of one run: which are written, which stay, and what they say."""
 
 import contextlib
-import dataclasses
-import json
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,10 @@ from ._checkpoint import (
     set_aside_checkpoints,
 )
 from ._config import TrainingConfig
-from ._environment import differences, fingerprint
+from ._config_changes import rounding_changes
+from ._environment import as_json, differences, fingerprint
 from ._model_hash import model_hash
+from ._rendered import RENDERED
 from ._step import TrainState
 
 
@@ -42,6 +43,7 @@ class Saver:
         rows: Fingerprint of the training rows, written into each.
         held_out: Fingerprint of the held-out rows, or None, written into each.
         model: The base model, whose hash is written into each.
+        rendered: When the rows were rendered, if that matters, written into each.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Saver:
         rows: str,
         held_out: str | None,
         model: Model,
+        rendered: datetime | None = None,
     ):
         self._folder, self._config = folder, config
+        self._rendered = {} if rendered is None else {RENDERED: rendered.isoformat()}
         self.inputs = {"rows": rows, "held_out": held_out, "base_model": None}
         if folder:
             self.inputs["base_model"] = model_hash(model)
@@ -73,29 +77,34 @@ class Saver:
                 made in another environment, or beside evaluations on other held-out rows.
         """
         damaged: dict[Path, DamagedCheckpointError] = {}
+        notes: list[str] = []
         for path in reversed(checkpoints(self._folder) if self._folder else []):
             try:
-                loaded = load_checkpoint(path, like)
+                loaded = load_checkpoint(
+                    path,
+                    like,
+                    check=lambda facts, path=path: notes.extend(self._check(path, facts)),
+                )
             except DamagedCheckpointError as error:
                 damaged[path] = error
                 continue
-            self._check(path, loaded.facts)
             _leave_out(damaged, path)
+            _tell(notes)
             self.newest, self._saved_step = path, loaded.step
             return loaded
         for error in damaged.values():
             raise error
         return None
 
-    def _check(self, path: Path, facts: dict[str, Any]) -> None:
-        """Refuse the checkpoint of another run, and say what the same run would not promise."""
-        if facts["config"] != _as_json(self._config):
-            raise CheckpointError(f"{path} was made with another training configuration")
+    def _check(self, path: Path, facts: dict[str, Any]) -> list[str]:
+        """Refuse the checkpoint of another run; returns what the same run would not promise."""
+        notes = []
+        changes = rounding_changes(path, facts["config"], self._config)
         if facts["rows"] != self.inputs["rows"]:
             raise CheckpointError(f"{path} was made with other training rows")
         found = facts.get("base_model")
         if found is None:
-            _warn(
+            notes.append(
                 f"{path} does not say which base model it was made on, as versions before the hash "
                 "was kept did not; it is taken to be this one"
             )
@@ -111,15 +120,17 @@ class Saver:
                     f"{path} was made with other held-out rows; training.keep_best and "
                     "early_stopping_patience compare evaluations, which have to be on the same ones"
                 )
-            _warn(
+            notes.append(
                 f"{path} was made with other held-out rows: the history's evaluations up to there "
                 "are not to be compared with those after it"
             )
-        if others := differences(facts["environment"], _as_json(self._environment)):
-            _warn(
+        others = differences(facts["environment"], as_json(self._environment))
+        if others := [*others, *map(str, changes)]:
+            notes.append(
                 f"{path} was made in another environment, so the run will equal an uninterrupted "
                 f"one numerically and not bit for bit: {'; '.join(others)}"
             )
+        return notes
 
     def set_aside(self) -> None:
         """Begin anew: an earlier run's checkpoints go once this one has written its first."""
@@ -138,8 +149,8 @@ class Saver:
         # A stop right after a save or a resume has nothing new to keep.
         if folder is None or step == self._saved_step:
             return
-        made_with = {"config": _as_json(self._config), "environment": self._environment}
-        facts = facts | made_with | self.inputs
+        made_with = {"config": as_json(self._config), "environment": self._environment}
+        facts = facts | made_with | self.inputs | self._rendered
         self._background.wait()  # two copies of a state would be too many
         # On a CPU these are views; JAX gives no buffer away that has one.
         copy = jax.device_get(state)
@@ -195,13 +206,11 @@ def _leave_out(damaged: Mapping[Path, CheckpointError], sound: Path) -> None:
         _warn(f"{error}; the run goes on from {sound}, the newest sound checkpoint")
 
 
+def _tell(notes: list[str]) -> None:
+    for note in notes:
+        _warn(note)
+
+
 def _warn(message: str) -> None:
     # From here through its caller, `resume`, the run and `fit` to the caller of that.
     warnings.warn(message, stacklevel=6)
-
-
-def _as_json(value: Any) -> Any:
-    """As JSON gives it back, so that both can be compared."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    return json.loads(json.dumps(value))

@@ -129,7 +129,9 @@ def sweep(
         raise ValueError("learning_rates, ranks and seeds need at least one entry each")
     largest = dataclasses.replace(config.lora, rank=max(ranks))
     rows = read_examples(model, train, config, name="training").rows
-    held_out = eval and read_examples(model, eval, config, name="evaluation").rows
+    held_out = None
+    if eval is not None:
+        held_out = read_examples(model, eval, config, name="evaluation").rows
     dtype = activation_dtype(config)
     objective = Objective(model.config, largest, dtype, config.remat)
     runner = _Runner(model, rows, held_out, config, objective)

@@ -89,6 +89,10 @@ def test_a_stopped_run_goes_on_only_when_asked(run, capsys, monkeypatch):
     assert (
         "step-00000002 is of an earlier run; go on from it with --resume" in capsys.readouterr().err
     )
+    settings = (run.parent / "out" / "run.toml").read_text()
+    assert main(["finetune", str(run), "training.seed=1", "--resume"]) == 1
+    assert "was made with another training configuration" in capsys.readouterr().err
+    assert (run.parent / "out" / "run.toml").read_text() == settings, "of a run that never was"
     assert main(["finetune", str(run), "--resume"]) == 0
     models = [load(run.parent / name / "model").params for name in ("whole", "out")]
     jax.tree.map(np.testing.assert_array_equal, *models)

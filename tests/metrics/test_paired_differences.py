@@ -9,11 +9,15 @@ import pytest
 import sklearn.metrics
 from scipy import stats
 
+from modelops_jax._distinct import distinct_rows
 from modelops_jax.metrics import (
+    PairedStream,
     adjust_p_values,
     compute,
+    confidence_intervals,
     mcnemar_test,
     metric,
+    paired_count_differences,
     paired_differences,
 )
 
@@ -39,6 +43,8 @@ def test_mcnemar_is_a_fair_coin(counts):
     if only_first != only_second:
         assert mid.p_value == pytest.approx(expected - seen, rel=1e-9)
     assert mcnemar_test(y_true, second, first).p_value == mid.p_value
+    counted = mcnemar_test([1, 1, 1], [1, 0, 1], [0, 1, 1], counts=np.array([*counts, 20]))
+    assert counted == mid
 
 
 def test_mcnemar_refuses_what_is_no_label():
@@ -49,6 +55,10 @@ def test_mcnemar_refuses_what_is_no_label():
         mcnemar_test([1, 0], [1, 0], [0.5, 0.7])
     with pytest.raises(ValueError, match="method must be one of"):
         mcnemar_test([1, 0], [1, 0], [1, 0], method="chi2")
+    with pytest.raises(ValueError, match="counts holds -1; expected none below 0"):
+        mcnemar_test([1, 0], [1, 0], [1, 0], counts=[2, -1])
+    with pytest.raises(TypeError, match="counts must hold integer"):
+        mcnemar_test([1, 0], [1, 0], [1, 0], counts=[2.0, 1.0])
 
 
 def test_holm_is_the_closed_test():
@@ -298,3 +308,96 @@ def test_rankings_are_compared_by_their_queries():
     assert 0.02 < exact < 0.98
     # Four standard errors of so many swaps.
     assert difference.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 4000))
+
+
+def test_distinct_rows_are_numpys():
+    """By a table, by sorting, and where a row has more digits than an integer; counts add up."""
+    random = np.random.default_rng(12)
+    for high, columns in ((3, 3), (1 << 20, 2), (1 << 30, 4), (2, 70)):
+        rows = random.integers(0, high, (40, columns))[random.integers(0, 40, 60)]
+        counts = random.integers(1, 1 << 40, 60)
+        expected, places = np.unique(rows, axis=0, return_inverse=True)
+        several = np.zeros(len(expected), np.int64)
+        np.add.at(several, places.reshape(-1), counts)
+        found, totals = distinct_rows(rows, counts)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(totals, several)
+        np.testing.assert_array_equal(
+            distinct_rows(rows)[1], np.unique(rows, axis=0, return_counts=True)[1]
+        )
+
+
+def labels_of_three(rows):
+    """The truth of three classes, and two models that are right now and then."""
+    random = np.random.default_rng(13)
+    y_true = random.integers(0, 3, rows)
+    guess = {
+        name: np.where(random.random(rows) < right, y_true, random.integers(0, 3, rows))
+        for name, right in (("a", 0.6), ("b", 0.6))
+    }
+    return y_true, guess
+
+
+def test_counts_are_drawn_as_rows_are():
+    """Rows of a float weight are drawn one by one: the same interval and p-value, to their noise.
+
+    And those of distinct rows and their counts, or of rows in another order, are the same.
+    """
+    y_true, guess = labels_of_three(400)
+    macro: Any = {"f1": metric("f1_score", average="macro", num_classes=3)}
+    found = paired_differences(macro, y_true, guess, method="bca")
+    by_rows = paired_differences(macro, y_true, guess, weight=np.ones(400), method="bca")
+    rows, counts = distinct_rows(np.stack([y_true, *guess.values()], axis=1))
+    of_counts = dict(zip(guess, rows.T[1:], strict=True))
+    again = paired_count_differences(macro, rows[:, 0], of_counts, counts, method="bca")
+    assert again == found
+    one, other = found["f1"]["a", "b"], by_rows["f1"]["a", "b"]
+    assert one.value == pytest.approx(other.value, abs=1e-12)
+    width = other.interval.high - other.interval.low
+    ends = (one.interval.low, one.interval.high)
+    assert ends == pytest.approx((other.interval.low, other.interval.high), abs=width / 15)
+    assert 0.01 < other.p_value < 0.4
+    assert one.p_value == pytest.approx(other.p_value, abs=0.035)
+    assert one.interval.method == "paired multinomial BCa"
+
+
+@pytest.mark.model
+def test_batches_are_drawn_as_all_rows_are():
+    """Sums about another mean, tables bit for bit; a refused batch changes nothing."""
+    y_true, guess = labels_of_three(700)
+    metrics = {
+        "it": metric("mean_absolute_error"),
+        "r2": metric("r2_score"),
+        "accuracy": metric("accuracy_score"),
+    }
+    stream = PairedStream(metrics, ["a", "b"], n_resamples=40, seed=5)
+    assert stream.intervals() == {"a": {}, "b": {}}
+    start = 0
+    for stop in (1, 1, 30, 650, 700):
+        part = {name: pred[start:stop] for name, pred in guess.items()}
+        stream.update(y_true[start:stop], part)
+        with pytest.raises(ValueError, match=r"expected arrays of one length"):
+            stream.update([1, 2], {"a": [1, 2], "b": [1]})
+        start = stop
+    assert stream.rows == 700
+    drawn: Any = {"n_resamples": 40, "seed": 5}
+    found = stream.differences(0.9)
+    whole = paired_differences(metrics, y_true, guess, level=0.9, **drawn)
+    for name, pairs in whole.items():
+        one, other = found[name]["a", "b"], pairs["a", "b"]
+        assert one.value == pytest.approx(other.value, abs=1e-12)
+        assert one.p_value == other.p_value
+        for end in ("low", "high"):
+            expected = getattr(other.interval, end)
+            assert getattr(one.interval, end) == pytest.approx(expected, abs=1e-12)
+    for model, own in stream.intervals(0.9).items():
+        single = confidence_intervals(metrics, y_true, guess[model], level=0.9, **drawn)
+        for name, interval in single.items():
+            assert own[name].method == interval.method
+            assert own[name].low == pytest.approx(interval.low, abs=1e-12)
+    with pytest.raises(ValueError, match="method is 'bca'; it, r2: resampled as rows come in"):
+        stream.differences(method="bca")
+    with pytest.raises(ValueError, match=r"y_preds is of \['a'\]; the stream is of a, b"):
+        stream.update([1], {"a": [1]})
+    with pytest.raises(ValueError, match="median: median_absolute_error is no function of sums"):
+        PairedStream({"median": metric("median_absolute_error")}, ["a", "b"])

@@ -146,8 +146,11 @@ def test_temperature_zero_takes_the_likeliest():
     """Greedy is the arg max, whatever the keys."""
     logits = jax.random.normal(jax.random.key(0), (7, 11))
     keys = jax.random.split(jax.random.key(1), 7)
-    drawn = sample(logits, keys, temperature=0.0, top_k=None, top_p=None)
-    assert drawn.tolist() == np.argmax(np.asarray(logits), axis=-1).tolist()
+    likeliest = np.argmax(np.asarray(logits), axis=-1).tolist()
+    # Divided by the smallest of these, logits are infinite or no numbers.
+    for temperature in (0.0, 1e-300, 1e-44, 2e-38, 1e-6):
+        drawn = sample(logits, keys, temperature=temperature, top_k=3, top_p=0.9)
+        assert drawn.tolist() == likeliest, temperature
 
 
 def test_score_equals_the_log_softmax_of_each_token(params):
@@ -189,6 +192,8 @@ def test_common_prefix_leaves_a_token_in_every_prompt():
     [
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, found 0"),
         ({"temperature": -1.0}, "temperature must be 0 or positive"),
+        ({"temperature": float("nan")}, "temperature must be 0 or positive, and finite, found nan"),
+        ({"seed": 2**32}, r"seed must be .* below 2\*\*32, found 4294967296"),
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"top_p": 0.0}, "top_p must be in"),
         ({"prompts": [[1], []]}, r"prompts\[1\] has no tokens"),

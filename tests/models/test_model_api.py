@@ -15,6 +15,7 @@ from modelops_jax.models import (
     ChatTemplateError,
     DecoderConfig,
     Model,
+    _model,
     init_params,
     load,
 )
@@ -77,6 +78,14 @@ def test_stop_texts_and_tokens_end_a_continuation(model: Model):
     for arguments, message in wrong:
         with pytest.raises(ValueError, match=message):
             model.generate(prompts, **options, **arguments)
+
+
+def test_a_special_token_is_a_stop_by_its_text(model: Model, monkeypatch: pytest.MonkeyPatch):
+    """No decoded text has it, so that looking for it in texts would never end anything."""
+    given = []
+    monkeypatch.setattr(_model, "generate", lambda *_, stop_ids, **__: given.extend(stop_ids) or [])
+    model.generate([], max_new_tokens=1, stop=["<|im_start|>", "text"])
+    assert given == [*model.tokenizer.stop_ids, 258]
 
 
 def test_a_bar_shows_finished_prompts():

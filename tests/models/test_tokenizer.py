@@ -150,6 +150,24 @@ def test_special_tokens_come_from_the_files(tmp_path: Path):
         tokenizer.render_chat([{"role": "user", "content": "a"}], add_generation_prompt=True)
 
 
+def test_the_end_of_a_turn_stops_though_only_the_template_knows_it(tmp_path: Path):
+    """A base model with the template of its chat model: both ends stop, and are written so."""
+    template = byte_tokenizer().chat_template
+    config = {"eos_token": "<|endoftext|>", "chat_template": template}
+    tokenizer = Tokenizer.from_folder(_write(tmp_path, config, {"eos_token_id": 257}))
+    assert (tokenizer.eos_id, tokenizer.stop_ids) == (257, (257, 259))
+    tokenizer.save(tmp_path)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["eos_token_id"] == [
+        257,
+        259,
+    ]
+    for other in ("{{ messages[1].content }}\n", "{{ raise_exception('no') }}", "{% if %}"):
+        (tmp_path / "chat_template.jinja").write_text(other)
+        (tmp_path / "generation_config.json").unlink()
+        assert Tokenizer.from_folder(tmp_path).stop_ids == (257,)
+        (tmp_path / "generation_config.json").write_text('{"eos_token_id": 257}')
+
+
 def test_ends_are_found_in_the_order_of_transformers(tmp_path: Path):
     """generation_config.json before config.json; without any end the folder is refused."""
     folder = _write(tmp_path, None, None)

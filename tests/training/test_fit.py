@@ -1,6 +1,8 @@
 """Training's laws: accumulation, resume, evaluation, adapters, and real learning."""
 
 import dataclasses
+import functools
+import json
 import shutil
 
 import jax
@@ -215,8 +217,70 @@ def test_resume_refuses_another_configuration(model, rows, tmp_path):
     """A checkpoint of other settings would silently be another run."""
     fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
     other = dataclasses.replace(QUICK, learning_rate=2e-2)
-    with pytest.raises(CheckpointError, match="another training configuration"):
+    message = r"another training configuration: training\.learning_rate was 0\.01 and is 0\.02$"
+    with pytest.raises(CheckpointError, match=message):
         fit(model, rows, config=other, folder=tmp_path, resume=True, progress="off")
+
+
+def begun(model, rows, config, folder):
+    """A run that was stopped before its first step, and what goes on from it as far."""
+    options = {"folder": folder, "progress": "off", "stop": lambda: True}
+    fit(model, rows, config=config, **options)
+
+    def go_on(rows=rows, **changes):
+        other = dataclasses.replace(config, **changes)
+        return fit(model, rows, config=other, resume=True, **options)
+
+    return go_on
+
+
+def test_what_is_logged_and_kept_may_change_when_a_run_goes_on(model, rows, tmp_path):
+    """And how a step is divided, with a warning; of adapters and optimizers nothing may."""
+    go_on = begun(model, rows, dataclasses.replace(QUICK, lora=ONE_TARGET), tmp_path)
+    assert go_on(log_every=3, checkpoint_every=2, keep_checkpoints=4, max_skipped_steps=9).stopped
+    assert go_on(epochs=20).stopped, "as many steps as before"
+    with pytest.warns(UserWarning, match=r"numerically.*: training\.micro_batch_size was None and"):
+        go_on(micro_batch_size=2)
+    with pytest.raises(CheckpointError, match=r"training\.lora\.rank was 2 and is 3$"):
+        go_on(lora=LoraConfig(rank=3, targets=("q_proj",)))
+    with pytest.raises(CheckpointError, match="run of 6 steps; this one has 7: a run may become"):
+        go_on(max_steps=7)
+    # A setting that a later version added, and one that only a later version knows.
+    record = tmp_path / "step-00000000" / "state.json"
+    content = json.loads(record.read_text()) | {"format": 2}
+    del content["record_sha256"], content["facts"]["config"]["target_worst_loss"]
+    record.write_text(json.dumps(content))
+    assert go_on().stopped
+    content["facts"]["config"]["from_tomorrow"] = 1
+    record.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"another version's settings: .*'training\.from_tom"):
+        go_on()
+
+
+def test_a_run_of_a_constant_rate_may_become_longer(model, rows, tmp_path):
+    """Finished after three steps, it is the run of six in the end."""
+    config = dataclasses.replace(QUICK, schedule="constant")
+    whole = fit(model, rows, config=config, progress="off")
+    short = dataclasses.replace(config, max_steps=3)
+    assert fit(model, rows, config=short, folder=tmp_path, progress="off").step == 3
+    longer = fit(model, rows, config=config, folder=tmp_path, resume=True, progress="off")
+    assert [record["step"] for record in longer.history] == [1, 2, 3, 4, 5, 6]
+    assert_close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-6)
+    jax.tree.map(assert_close, longer.model.params, whole.model.params)
+    with pytest.raises(CheckpointError, match="run of 6 steps; this one has 3: a run may become"):
+        fit(model, rows, config=short, folder=tmp_path, resume=True, progress="off")
+
+
+def test_rows_of_a_template_that_tells_the_time_are_those_of_the_first_day(model, rows, tmp_path):
+    """A run that goes on later has the rows it began with, as no other text would be."""
+    template = "{{ strftime_now('%H:%M:%S.%f') }}" + str(model.tokenizer.chat_template)
+    tokenizer = dataclasses.replace(model.tokenizer, chat_template=template)
+    ticking = dataclasses.replace(model, tokenizer=tokenizer)
+    first = fit(ticking, rows, config=QUICK, folder=tmp_path, progress="off", stop=lambda: True)
+    go_on = {"config": QUICK, "resume": True, "progress": "off", "stop": lambda: True}
+    again = fit(ticking, rows, folder=tmp_path, **go_on)
+    assert again.inputs == first.inputs
+    assert fit(ticking, rows, folder=tmp_path / "new", **go_on).inputs != first.inputs
 
 
 def test_resume_refuses_other_rows(model, rows, tmp_path):
@@ -345,8 +409,11 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
 
 def test_settings_that_need_more_say_so(model, rows, tmp_path):
     """The best of no evaluations, or kept nowhere."""
-    with pytest.raises(ValueError, match="need held-out rows"):
-        fit(model, rows, config=TrainingConfig(keep_best=True), folder=tmp_path)
+    config = TrainingConfig(keep_best=True, eval_every=2)
+    with pytest.raises(
+        ValueError, match=r"training\.eval_every, training\.keep_best: need held-out"
+    ):
+        fit(model, rows, config=config, folder=tmp_path)
     with pytest.raises(ValueError, match="needs a folder"):
         fit(model, rows, config=TrainingConfig(keep_best=True), eval=rows)
 

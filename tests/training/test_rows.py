@@ -143,3 +143,16 @@ def test_template_that_rewrites_earlier_turns_is_refused(model):
     tokenizer = dataclasses.replace(model.tokenizer, chat_template=template)
     with pytest.raises(ValueError, match=r"messages\[2\]: the chat template"):
         tokenize_row(tokenizer, {"messages": CONVERSATION})
+
+
+def test_an_assistant_that_speaks_first_is_refused_with_the_remedy(model):
+    """No prompt opens its turn; of weight 0 it is read and not learned."""
+    says = [{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Yes?"}]
+    says.append({"role": "assistant", "content": "Bye"})
+    with pytest.raises(
+        ValueError, match=r"messages\[0\]: the assistant speaks first.*\"weight\": 0"
+    ):
+        tokenize_row(model.tokenizer, {"messages": says})
+    unlearned = [{**says[0], "weight": 0}, *says[1:]]
+    row = tokenize_row(model.tokenizer, {"messages": unlearned})
+    assert model.tokenizer.decode(row.token_ids[row.trained].tolist()) == "Bye"

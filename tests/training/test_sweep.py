@@ -81,3 +81,5 @@ def test_settings_that_a_sweep_has_not_are_refused(model, rows, settings, messag
         sweep(model, rows, config=config, learning_rates=[1e-3], ranks=[1], seeds=[0])
     with pytest.raises(ValueError, match="at least one entry each"):
         sweep(model, rows, config=CONFIG, learning_rates=[], ranks=[1], seeds=[0])
+    with pytest.raises(ValueError, match="the evaluation dataset is empty"):
+        sweep(model, rows, config=CONFIG, learning_rates=[1.0], ranks=[1], seeds=[0], eval=rows[:0])

@@ -1,0 +1,40 @@
+"""Rows of small integers, each distinct one once."""
+
+import numpy as np
+
+# Rows are counted in a table, rather than sorted, where it has at most so many cells a row.
+_CELLS_PER_ROW = 4
+_SMALL_TABLE = 1 << 16
+_LARGEST_CODE = 1 << 62
+
+
+def distinct_rows(
+    rows: np.ndarray, counts: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows in lexicographic order, and how often each occurs.
+
+    Args:
+        rows: non-negative integers, shape (n, columns).
+        counts: how many rows each of these stands for, shape (n,); None: one.
+
+    Returns:
+        Rows of int64, and their counts, int64.
+    """
+    if not len(rows):
+        return rows.astype(np.int64), np.zeros(0, np.int64)
+    widths = rows.max(axis=0).astype(np.int64) + 1
+    # Each row as one number: of columns whose numbers would not fit, as its place among them.
+    codes, width, renumbered = np.zeros(len(rows), np.int64), 1, False
+    for column, own in zip(rows.T, widths.tolist(), strict=True):
+        if width > _LARGEST_CODE // own:
+            distinct, codes = np.unique(codes, return_inverse=True)
+            width, renumbered = len(distinct), True
+        codes, width = codes * own + column, width * own
+    if not renumbered and width <= max(_SMALL_TABLE, _CELLS_PER_ROW * len(rows)):
+        # Sums of counts below 2**53 are exact.
+        table = np.bincount(codes, counts, minlength=width).astype(np.int64)
+        filled = np.flatnonzero(np.bincount(codes, minlength=width))
+        return np.stack(np.unravel_index(filled, tuple(widths)), axis=1), table[filled]
+    distinct, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    totals = np.bincount(places, counts, minlength=len(distinct)).astype(np.int64)
+    return rows[first].astype(np.int64), totals

@@ -1,0 +1,223 @@
+"""Comparing models whose predictions of the same rows come in batches."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ._builtin import OnePassMetric, by_reader, is_by_class
+from ._columns import check_columns
+from ._compare import check_models, check_scores
+from ._compared import ALL_IGNORED, NO_ROWS, Question, pairs_of, uncompared
+from ._comparison import Comparison, MetricComparison
+from ._errors import NoIntervalWarning
+from ._finish import Group, check_confidence, finish
+from ._joint import Joint, JointRows, joint_states
+from ._likelihoods import reads_scores
+from ._model_evaluator import ModelEvaluator
+from ._result import EvaluationResult
+from ._running import KeptRows
+from ._sharded import gathered
+from ._task_type import TaskType
+from ._vectors import listed
+
+
+class ComparisonStream:
+    """The comparison of models on all rows seen so far.
+
+    `result` is what `compare` gives for all rows together: of labels to the last bit, of sums to
+    rounding. Memory does not grow with the rows (of labels: with the combinations of what is right
+    and what each model said; of sums: with the resamples), other than for the metrics that
+    `keeps_rows` names. Rows are independent, and count once each: `compare` takes groups, weights
+    and the BCa intervals of sums, which need all rows at once.
+
+    Args:
+        models: the models, two or more.
+        task: the task, its name, or an evaluator whose metrics to compare by; metrics added to it
+            later are not part of the stream.
+        n_resamples: of the bootstrap, and how many swaps, as for `compare`.
+        seed: of both. The rows of one stream alone: those of two would be drawn alike.
+
+    Raises:
+        ValueError: fewer than two models, a metric of rankings by query, or too few resamples.
+
+    Example:
+        >>> from modelops_jax.evaluation import ComparisonStream
+        >>> stream = ComparisonStream(["old", "new"], task="text_generation")
+        >>> for _ in range(50):
+        ...     stream.update(["yes", "no"], {"old": ["yes", "yes"], "new": ["yes", "no"]})
+        >>> stream.result().metrics["exact_match"].verdicts, stream.rows
+        ({'new': 'best', 'old': 'worse than the best'}, 100)
+    """
+
+    def __init__(
+        self,
+        models: Iterable[str],
+        *,
+        task: TaskType | str | ModelEvaluator,
+        n_resamples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        self._models = check_models(dict.fromkeys(models), None, None)
+        check_confidence(None, seed, None, "auto", n_resamples)
+        evaluator = task if isinstance(task, ModelEvaluator) else ModelEvaluator(task)
+        if evaluator.by_query:
+            raise ValueError(
+                f"{', '.join(evaluator.by_query)}: needs the query of each row, and all rows of a "
+                "query; compare takes them as groups"
+            )
+        self.task_type = evaluator.task_type
+        self._asked = evaluator.metrics
+        self._metrics: dict[str, Any] = {m.name: m for m in self._asked if not is_by_class(m)}
+        built_in = {n: m for n, m in self._metrics.items() if isinstance(m, OnePassMetric)}
+        self._drawing = {"n_resamples": n_resamples, "seed": seed}
+        self._states = [
+            state
+            for read, members in by_reader(built_in).items()
+            for state in joint_states(
+                read, {n: built_in[n] for n in members}, self._models, **self._drawing
+            )
+        ]
+        self._custom = [name for name in self._metrics if name not in built_in]
+        self._kept = {model: KeptRows() for model in self._models} if self._custom else {}
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return self._rows
+
+    @property
+    def keeps_rows(self) -> tuple[str, ...]:
+        """The metrics for which every row is kept, so that memory grows with them.
+
+        Areas and average precision, adaptive calibration errors, medians and ranks, as numbers;
+        for metrics of your own the rows as they came.
+        """
+        kept = {n for state in self._states if isinstance(state, JointRows) for n in state.members}
+        return tuple(name for name in self._metrics if name in kept or name in self._custom)
+
+    @property
+    def resamples_rows(self) -> tuple[str, ...]:
+        """The metrics whose resamples are drawn as rows come in, and which have no BCa interval."""
+        drawn = {name for state in self._states for name in state.resampled}
+        return tuple(name for name in self._metrics if name in drawn)
+
+    def update(
+        self,
+        y_true: Iterable[Any],
+        predictions: Mapping[str, Iterable[Any]] | None,
+        *,
+        scores: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a batch of rows.
+
+        Args:
+            y_true: what is right, one entry per row.
+            predictions: by model what it predicted, of the same length. None if no metric reads it.
+            scores: by model the `y_score` of `ModelEvaluator.evaluate`, for metrics that read it.
+
+        Raises:
+            TypeError: predictions that are no mapping, entries of the wrong kind, or labels of
+                another kind than the rows before.
+            ValueError: other models than the stream's, two lengths, or entries that no definition
+                covers. After an error the stream is as it was before the call.
+        """
+        found = check_models(predictions, scores, None)
+        if set(found) != set(self._models):
+            raise ValueError(f"found the models {found}; the stream is of {self._models}")
+        y_true = gathered(listed(y_true))
+        said = {m: None if predictions is None else listed(predictions[m]) for m in self._models}
+        scored = {m: None if scores is None else gathered(scores[m]) for m in self._models}
+        check_scores([scored[model] for model in self._models])
+        rows = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
+        said = {model: gathered(column) for model, column in said.items()}
+        batches: list[Any] = []
+        for state in self._states:
+            second = scored if scores is not None and reads_scores(state.read) else said
+            batches.append(state.of_rows(y_true, second))
+        kept = {m: state.of_rows(y_true, said[m]) for m, state in self._kept.items()}
+        for state, batch in zip(self._states, batches, strict=True):
+            state.check(batch)
+        if not any(rows):
+            return
+        for state, batch in zip(self._states, batches, strict=True):
+            state.merge(batch)
+        for model, state in self._kept.items():
+            state.merge(kept[model])
+        self._rows += rows.pop()
+
+    def result(
+        self,
+        *,
+        baseline: str | None = None,
+        confidence: float = 0.95,
+        interval: str = "auto",
+        correction: str = "holm",
+    ) -> Comparison:
+        """Compare the models on all rows so far; more rows can follow.
+
+        Args:
+            baseline: as for `compare`, as all of these.
+            confidence: the level of the intervals, in (0, 1).
+            interval: the method of the intervals, but for "bca" of sums.
+            correction: how p-values are adjusted for the number of pairs of a metric.
+
+        Returns:
+            What `compare` returns.
+
+        Raises:
+            ValueError: no rows, an unknown baseline, and what `compare` refuses.
+
+        Warns:
+            UndefinedMetricWarning: as `compare` does.
+            NoIntervalWarning: a metric is not compared; the message says why.
+        """
+        check_models(dict.fromkeys(self._models), None, baseline)
+        wanted = check_confidence(confidence, method=interval, **self._drawing)
+        assert wanted is not None
+        if interval == "bca" and self.resamples_rows:
+            raise ValueError(
+                f"interval is {interval!r}; {', '.join(self.resamples_rows)}: resampled as rows "
+                "come in, which gives percentile intervals alone"
+            )
+        if not self._rows:
+            raise ValueError(NO_ROWS)
+        results = {}
+        for model in self._models:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                results[model] = self._result_of(model)
+            for one in caught:
+                warnings.warn(f"{model}: {one.message}", one.category, stacklevel=2)
+        question = Question(pairs_of(self._models, baseline), baseline, correction, wanted)
+        compared: dict[str, MetricComparison] = {}
+        reasons: dict[str, str] = {}
+        for state in self._states:
+            if self._rows == results[self._models[0]].ignored_count:
+                raise ValueError(ALL_IGNORED)
+            found, refused = state.compare(question)
+            compared, reasons = compared | found, reasons | refused
+        rest, notes = uncompared(self._asked, compared, reasons, results, baseline)
+        for note in notes:
+            warnings.warn(note, NoIntervalWarning, stacklevel=2)
+        compared |= rest
+        return Comparison(
+            self.task_type, self._rows, tuple(self._models), baseline, confidence, correction,
+            {name: compared[name] for name in self._metrics},
+        )  # fmt: skip
+
+    def _result_of(self, model: str) -> EvaluationResult:
+        """What an evaluation of one model gives, and warns of."""
+        groups = [Group(state.members, _evidence(state, model)) for state in self._states]
+        columns = self._kept[model].columns() if self._kept else None
+        return finish(self.task_type, self._metrics, groups, columns, self._rows, None, [])
+
+    def __repr__(self) -> str:
+        return (
+            f"ComparisonStream({self._models}, {self.task_type}, metrics={list(self._metrics)}, "
+            f"rows={self._rows})"
+        )
+
+
+def _evidence(state: Joint, model: str) -> Any:
+    return lambda: state.evidence(model)

@@ -1,0 +1,147 @@
+"""Sums of rows under sets of weights, as the rows come in."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ._compute import padded
+from ._draws import GROUP, Draws, add_block, block_rows
+from ._exact import ExactCount
+from ._host_columns import computed_now, numbers, precision_scope
+from ._pair import Pair
+from ._row_draws import RowSums
+from ._statistic import Statistic, SummedStatistic, columns_of, flattened, shared_axes
+from ._types import Matrix, State, Vector
+
+
+class RunningSums:
+    """`draw_rows` of rows that come in batches, of one model or of several on the same rows.
+
+    What a row weighs in a set follows from its number and the seed, so that each set is a running
+    sum. Rows that do not fill a block wait for it.
+    """
+
+    def __init__(self, statistics: Sequence[SummedStatistic], draws: Draws, seed: int) -> None:
+        self._statistics, self._draws, self._seed = tuple(statistics), draws, seed
+        self._centres: tuple[State, ...] | None = None
+        self._sums: tuple[Pair, ...] | None = None
+        self._rows, self._present = 0, 0
+        # Shape (models, rows, ...).
+        self._true, self._pred = np.zeros((0, 0)), np.zeros((0, 0))
+        # Of the rows that wait; None: each weighs 1.
+        self._weight: np.ndarray | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that do not fill a block yet."""
+        return self._true.shape[1]
+
+    def read(
+        self, y_true: Vector | Matrix, y_pred: Vector | Matrix
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of one model as they are summed.
+
+        Raises:
+            ValueError: rows of another shape than those before.
+        """
+        true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
+        true, pred = flattened(true, pred, shared_axes(self._statistics))
+        for name, now, before in (("y_true", true, self._true), ("y_pred", pred, self._pred)):
+            if self._centres is not None and len(now) and now.shape[1:] != before.shape[2:]:
+                raise ValueError(
+                    f"{name} has rows of shape {now.shape[1:]}; the rows before have "
+                    f"{before.shape[2:]}"
+                )
+        return true, pred
+
+    def add(
+        self,
+        trues: Sequence[np.ndarray],
+        preds: Sequence[np.ndarray],
+        states: Mapping[Statistic, State],
+        weight: Vector | None = None,
+    ) -> None:
+        """Add at least one row.
+
+        Args:
+            trues: for each model what `read` gave.
+            preds: the same.
+            states: those of the first model's rows.
+            weight: None, a boolean mask or non-negative numbers, of each row; None: 1.
+        """
+        true, pred = np.stack(trues), np.stack(preds)
+        rows, weights = true.shape[1], None
+        if weight is not None or self._weight is not None:
+            own = np.ones(rows) if weight is None else np.asarray(weight, np.float64)
+            before = np.ones(self.waiting) if self._weight is None else self._weight
+            weights = np.concatenate([before, own])
+        self._present += rows if weight is None else np.count_nonzero(np.asarray(weight))
+        if self._centres is None:
+            # Sums are taken about the means of the first rows, which are near those of all.
+            self._centres = tuple(states[statistic] for statistic in self._statistics)
+            self._true, self._pred = true[:, :0], pred[:, :0]
+        true = np.concatenate([self._true, true], axis=1)
+        pred = np.concatenate([self._pred, pred], axis=1)
+        longest = self._longest(pred)
+        whole = true.shape[1] // longest * longest
+        for start in range(0, whole, longest):
+            block = slice(start, start + longest)
+            own = None if weights is None else weights[block]
+            self._sums = self._added(true[:, block], pred[:, block], own, longest)
+            self._rows += longest
+        self._true, self._pred = true[:, whole:].copy(), pred[:, whole:].copy()
+        self._weight = None if weights is None else weights[whole:].copy()
+
+    def sums(self) -> RowSums | None:
+        """The sums of all rows so far; None of no rows."""
+        if self._centres is None:
+            return None
+        sums, rest = self._sums, self.waiting
+        if rest:
+            size = GROUP if rest <= GROUP else self._longest(self._pred)
+            sums = self._added(self._true, self._pred, self._weight, size)
+        totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
+        # The rows of the first batch are in the centres; a resample is of all rows.
+        states = [_of_rows(centre, self._present) for centre in self._centres]
+        return RowSums(
+            self._draws,
+            dict(zip(self._statistics, states, strict=True)),
+            dict(zip(self._statistics, totals, strict=True)),
+        )
+
+    def _longest(self, pred: np.ndarray) -> int:
+        return block_rows(self._statistics, len(pred), columns_of(pred[0]))
+
+    def _added(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, size: int
+    ) -> tuple[Pair, ...]:
+        """The sums with those of the next rows, at most `size`."""
+        assert self._centres is not None
+        with computed_now(), precision_scope(true, pred, weight):
+            return add_block(
+                self._statistics, np.dtype(np.float64), self._draws, self._centres, self._sums,
+                jax.random.key(self._seed),
+                np.asarray(self._rows // GROUP, np.int32),
+                None,
+                np.asarray(true.shape[1], np.int32),
+                np.stack([padded(rows, size) for rows in true]),
+                np.stack([padded(rows, size) for rows in pred]),
+                None if weight is None else padded(weight, size),
+            )  # fmt: skip
+
+
+def _wide(column: Any) -> np.ndarray:
+    """Floats as float64, in which they are summed whatever they were; booleans as integers."""
+    column = np.asarray(column)
+    of_kind = {"f": np.float64, "b": np.int8}
+    return column.astype(of_kind.get(column.dtype.kind, column.dtype), copy=False)
+
+
+def _of_rows(state: State, rows: int) -> State:
+    if not hasattr(state, "rows"):
+        return state
+    shape = np.shape(state.rows.low)
+    return dataclasses.replace(state, rows=ExactCount.of_integers(np.full(shape, rows)))

@@ -1,0 +1,181 @@
+"""`ComparisonStream`: what `compare` says of all rows, of rows that come in batches."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from modelops_jax.evaluation import (
+    ComparisonStream,
+    ModelEvaluator,
+    UndefinedMetricWarning,
+    compare,
+)
+
+ROWS = 300
+RNG = np.random.default_rng(0)
+DRAWN = {"n_resamples": 60, "seed": 4}
+
+
+def said(truth, wrong, rates=(0.6, 0.55, 0.4)):
+    """What three models say: the truth at these rates, else what is wrong."""
+    return {
+        name: [t if RNG.random() < rate else w for t, w in zip(truth, wrong, strict=True)]
+        for name, rate in zip("xyz", rates, strict=True)
+    }
+
+
+def words():
+    return [" ".join(RNG.choice(list("abcdefg"), 4)) for _ in range(ROWS)]
+
+
+LABELS = RNG.choice(["ant", "bee", "cow"], ROWS).tolist()
+LABELS[250:] = ["late"] * 50  # in the last batches only
+ANSWERS = said(LABELS, RNG.choice(["ant", "bee", "cow"], ROWS).tolist())
+NUMBERS = 100 + 3 * RNG.normal(size=ROWS)
+NOISE = dict(zip("xyz", RNG.normal(size=(3, ROWS)) * [[1], [2], [3]], strict=True))
+VALUES = {name: NUMBERS + noise for name, noise in NOISE.items()}
+BINARY = RNG.integers(0, 2, ROWS)
+SCORES = {name: 1 / (1 + np.exp(-BINARY - noise)) for name, noise in NOISE.items()}
+OVER_HALF = {name: (score > 0.5).astype(int) for name, score in SCORES.items()}
+RIGHT = {"x": 0.9, "y": 0.8, "z": 0.7}
+TEXTS = words()
+WRITTEN = said(TEXTS, words())
+SETS = RNG.integers(0, 2, (ROWS, 3))
+GUESSED = {n: np.where(RNG.random((ROWS, 3)) < r, SETS, 1 - SETS) for n, r in RIGHT.items()}
+
+
+def cases():
+    """Task, metrics, truth, what models say, their scores, the metrics that keep rows."""
+    names = ["accuracy_score", "log_loss", "roc_auc_score", "average_precision_score"]
+    errors = ["mean_absolute_error", "median_absolute_error", "max_error"]
+    found = {
+        "labels": ("classification", None, LABELS, ANSWERS, None, ()),
+        "areas": ("ranking", None, BINARY, SCORES, None, ("auc_roc",)),
+        "matches": ("text_generation", ["exact_match"], TEXTS, WRITTEN, None, ()),
+        "sums": ("regression", None, NUMBERS, VALUES, None, ()),
+        "medians": ("regression", errors, NUMBERS, VALUES, None, errors[1:2]),
+        "scores": ("binary", names, BINARY, OVER_HALF, SCORES, names[2:]),
+        "texts": ("text_generation", ["length_ratio", "bleu_score"], TEXTS, WRITTEN, None, ()),
+        "sets": ("multilabel", None, SETS, GUESSED, None, ()),
+    }
+    cheap = ("labels", "areas", "matches")
+    return [
+        pytest.param(*case, id=name, marks=[] if name in cheap else [pytest.mark.model])
+        for name, case in found.items()
+    ]
+
+
+def assert_alike(one, other):
+    """To rounding, and to the letter."""
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            assert_alike(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for first, second in zip(one, other, strict=True):
+            assert_alike(first, second)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-11, abs=1e-12)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize(("task", "metrics", "truth", "models", "scores", "kept"), cases())
+def test_it_is_the_comparison_of_all_rows(task, metrics, truth, models, scores, kept):
+    """Ragged batches, an empty one, and a class that first appears late; warnings, too."""
+
+    def made():
+        return ModelEvaluator(task, metrics=metrics)
+
+    stream, start = ComparisonStream(models, task=made(), **DRAWN), 0
+    assert stream.keeps_rows == tuple(kept)
+    for stop in (1, 1, 120, 299, ROWS):
+        part = slice(start, stop)
+        stream.update(
+            truth[part],
+            {name: column[part] for name, column in models.items()},
+            scores=scores and {name: column[part] for name, column in scores.items()},
+        )
+        start = stop
+    assert stream.rows == ROWS
+    both = []
+    for make in (
+        lambda: compare(truth, models, scores=scores, task=made(), baseline="y", **DRAWN),
+        lambda: stream.result(baseline="y"),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = make()
+        both.append((found, [str(one.message) for one in caught]))
+    (whole, told), (found, told_too) = both
+    assert told == told_too
+    assert_alike(whole.to_dict(), found.to_dict())
+    if task in ("classification", "ranking"):
+        assert whole == found
+
+
+def test_a_refused_batch_changes_nothing():
+    """Of one model alone, of other models, of labels of another kind, of scores of a class more."""
+    stream = ComparisonStream("xyz", task="classification", **DRAWN)
+    stream.update(LABELS, ANSWERS)
+    before = stream.result()
+    with pytest.raises(ValueError, match="y_true has 2 entries and y_pred has 1"):
+        stream.update(["ant", "new"], {"x": ["ant", "ant"], "y": ["ant", "ant"], "z": ["ant"]})
+    with pytest.raises(TypeError, match="the rows before have str, this batch has int"):
+        stream.update([1], {"x": [1], "y": [1], "z": [1]})
+    with pytest.raises(ValueError, match=r"found the models \['x', 'y'\]; the stream is of"):
+        stream.update(["ant"], {"x": ["ant"], "y": ["ant"]})
+    assert stream.result() == before
+    assert before.metrics["accuracy"].pairs[0].test == "McNemar (mid-p)"
+
+
+def test_classes_are_those_of_all_models():
+    """As `compare` has it: one model says a third label, in one row of a later batch."""
+    truth, third = [0, 1] * 20, [0, 1] * 19 + [0, 2]
+    stream = ComparisonStream(["two", "three"], task="classification", **DRAWN)
+    for part in (slice(0, 30), slice(30, 40)):
+        stream.update(truth[part], {"two": truth[part], "three": third[part]})
+    with pytest.warns(UndefinedMetricWarning, match="three: recall: .*2"):
+        recall = stream.result().metrics["recall"].values
+    assert recall["two"] == 1.0
+    assert recall["three"] == pytest.approx((1 + 19 / 20 + 0) / 3)
+
+
+def test_metrics_of_your_own_get_all_rows():
+    class Longest:
+        name = "longest"
+
+        def compute(self, y_true, y_pred):
+            return max(map(len, y_pred))
+
+    task = ModelEvaluator("multiclass", metrics=["accuracy_score", Longest()])
+    stream = ComparisonStream("xy", task=task, **DRAWN)
+    for label in ("ant", "parrot"):
+        stream.update([label], {"x": [label], "y": ["bee"]})
+    assert stream.keeps_rows == ("longest",)
+    with pytest.warns(match="longest is not compared: a metric of your own"):
+        assert stream.result().metrics["longest"].values == {"x": 6, "y": 3}
+
+
+def test_what_needs_all_rows_is_refused():
+    stream = ComparisonStream("xy", task="regression", **DRAWN)
+    assert stream.resamples_rows == ("mse", "mae", "rmse", "r2")
+    with pytest.raises(ValueError, match="interval is 'bca'; mse, mae, rmse, r2: resampled as row"):
+        stream.result(interval="bca")
+    with pytest.raises(ValueError, match="there are no rows to compare models on"):
+        stream.result()
+    with pytest.raises(ValueError, match="baseline is 'w'; choose one of: x, y"):
+        stream.result(baseline="w")
+    with pytest.raises(ValueError, match="expected two models or more"):
+        ComparisonStream(["x"], task="regression")
+    with pytest.raises(ValueError, match="ndcg_score: needs the query of each row"):
+        ComparisonStream("xy", task=ModelEvaluator("ranking", metrics=["ndcg_score"]))
+    ignoring = ModelEvaluator("multiclass", metrics=["accuracy_score"], ignore_index=1)
+    stream = ComparisonStream("xy", task=ignoring)
+    stream.update([1, 1], {"x": [0, 1], "y": [1, 1]})
+    with pytest.raises(ValueError, match="all have the label"), pytest.warns():
+        stream.result()
+    stream.update([0], {"x": [0], "y": [1]})
+    assert stream.result().metrics["accuracy_score"].values == {"x": 1.0, "y": 0.0}
