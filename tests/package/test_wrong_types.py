@@ -10,7 +10,7 @@ import sys
 SCRIPT = """
 import re
 from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
-from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.evaluation import EvaluationResult, ModelEvaluator
 from modelops_jax.metrics import accuracy_score, confidence_intervals, confusion_matrix, f1_score
 from modelops_jax.metrics import metric
 from modelops_jax.models import load
@@ -63,6 +63,7 @@ CALLS = [
     (lambda: evaluate(confidence="0.95"), "confidence is '0.95'; expected None or a level in"),
     (lambda: evaluate(confidence=0.9, seed=None), "seed is None; expected an integer of at leas"),
     (lambda: evaluate(n_resamples=2.5), "n_resamples is 2.5; expected an integer of at least 2"),
+    (lambda: EvaluationResult.from_dict(None), "the data are a NoneType; expected a dict"),
     (lambda: evaluate(slices=["a"]), "slices is a list; expected a dict of name -> labels"),
     (lambda: evaluate(slices={1: [1]}), "slices has the key 1; expected a name, or a tuple of n"),
     (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
