@@ -118,7 +118,7 @@ def test_other_formats_are_refused(data):
 def test_what_to_dict_did_not_write_is_refused():
     """As a ValueError, whatever is missing."""
     data = EvaluationResult({"a": math.nan}, TaskType.REGRESSION, 1).to_dict()
-    for wrong in ({"format": 2}, data | {"slices": [{"rows": 1}]}, data | {"metrics": {}}):
+    for wrong in ({"format": 2}, data | {"slices": [{"rows": 1}]}, data | {"metrics": 0}):
         with pytest.raises(ValueError, match="the data are"):
             EvaluationResult.from_dict(wrong)
 
