@@ -133,7 +133,9 @@ def evaluate(
     weight: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column of the weight of each row, a number of at least 0."
+            metavar="COLUMN",
+            help="Column of the weight of each row, a number of at least 0; the pictures of "
+            "--report are weighted, too.",
         ),
     ] = None,
     ci: Annotated[
@@ -200,8 +202,8 @@ def evaluate(
     """Compute the metrics of a file of predictions, of any size, or of a model's answers.
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
-    of slices), other than for comparisons, groups, weights, exact AUROC and
-    average precision, medians, ranks, a maximum by slice, and intervals of means by slice or by
+    of slices), other than for comparisons, groups, exact AUROC and average precision, medians,
+    ranks, a maximum by slice, and intervals of means, or with --weight of anything, by slice or by
     BCa, which need all rows at once. Bad rows are listed with their lines and fail the command,
     unless --allow-bad-rows leaves them out.
 

@@ -58,7 +58,8 @@ class ClassScorePair(Pair):
     def present(self) -> "ClassScorePair":
         """The rows that are not as good as absent."""
         keep = self.true != IGNORED
-        return replace(self, true=self.true[keep], scores=self.scores[keep])
+        weight = None if self.weight is None else self.weight[keep]
+        return replace(self, true=self.true[keep], scores=self.scores[keep], weight=weight)
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
