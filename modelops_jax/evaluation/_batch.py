@@ -68,18 +68,22 @@ def read_batch(
     rows = check_columns(metrics, y_true, y_pred, y_score)
     if weight is not None:
         y_true, y_pred = gathered(y_true), gathered(y_pred)
-    given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "groups": groups}
-    own, rows, *columns = of_positive_weight(weight, rows, **given, slices=slices)
+    given: dict[str, Any] = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score}
+    given |= {"groups": groups, "slices": slices}
+    own, rows, *kept = of_positive_weight(weight, rows, **given)
+    columns = dict(zip(given, kept, strict=True))
     if nan_policy == "raise":
-        return Batch(rows, *columns, own)
+        return Batch(rows=rows, weight=own, **columns)
     if nan_policy == "propagate" and slices:
         raise ValueError("nan_policy='propagate' has no slices; 'omit' has")
     scored = names_of_scored(metrics)
-    found = NanRows.of((columns[0], columns[1], columns[2]), metrics, scored, rows)
+    read = columns["y_true"], columns["y_pred"], columns["y_score"]
+    found = NanRows.of(read, metrics, scored, rows)
     if nan_policy == "propagate":
-        return Batch(rows, *columns, own, nans=found.in_values_of(metrics, scored))
-    kept = found.kept
-    if len(kept) == rows:
-        return Batch(rows, *columns, own)
-    columns = [rows_of(column, kept) for column in (*columns, own)]
-    return Batch(len(kept), *columns, omitted=rows - len(kept))
+        nans = found.in_values_of(metrics, scored)
+        return Batch(rows=rows, weight=own, nans=nans, **columns)
+    present = found.kept
+    if omitted := rows - len(present):
+        own, rows = rows_of(own, present), len(present)
+        columns = {name: rows_of(column, present) for name, column in columns.items()}
+    return Batch(rows=rows, weight=own, omitted=omitted, **columns)
