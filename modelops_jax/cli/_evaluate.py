@@ -200,9 +200,10 @@ def evaluate(
     """Compute the metrics of a file of predictions, of any size, or of a model's answers.
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
-    of slices), other than for comparisons, groups, weights, exact AUROC and
-    average precision, medians, ranks, a maximum by slice, and intervals of means by slice or by
-    BCa, which need all rows at once. Bad rows are listed with their lines and fail the command,
+    of slices; comparing labels: for the number of combinations of labels; comparing errors and
+    other means: for --resamples), other than for groups, weights, exact AUROC and average
+    precision, medians, ranks, a maximum by slice, and intervals of means by slice or by BCa, which
+    need all rows at once. Bad rows are listed with their lines and fail the command,
     unless --allow-bad-rows leaves them out.
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
