@@ -46,12 +46,10 @@ class Columns:
         if by_class:
             counts = Counter(name.partition("=")[0] for name in by_class)
             each = max(1, len(self.preds))
-            wrong = [
-                f"{label} {n} time{'s' * (n != 1)}" for label, n in counts.items() if n != each
-            ]
+            wrong = [f"{n} of {label!r}" for label, n in counts.items() if n != each]
             if wrong:
                 raise ValueError(
-                    f"--score: found the label {', '.join(wrong)} and {preds}; expected a "
+                    f"--score: found columns {', '.join(wrong)} and {preds}; expected a "
                     "LABEL=COLUMN of every class for each --pred, in their order"
                 )
         elif self.preds and self.scores and len(self.scores) != len(self.preds):

@@ -1,6 +1,6 @@
 """True and predicted labels, read once for all metrics of them."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,8 @@ class LabelPair(Pair):
             Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
         there: of counted rows that lie on several devices, where they are.
+        drawn: of counted, weighted rows what gives the intervals of metrics at a level, if their
+            resamples were drawn as they came.
     """
 
     labels: CodedLabels
@@ -42,6 +44,9 @@ class LabelPair(Pair):
     left_out: int = 0
     parts: Any = None
     there: CountedLabels | None = None
+    drawn: Callable[[Mapping[str, numeric.Metric], float], dict[str, numeric.Interval]] | None = (
+        None
+    )
 
     @property
     def ignored(self) -> int:
@@ -72,7 +77,8 @@ class LabelPair(Pair):
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
         if self.weight is not None:
-            return {}
+            own = {name: metric for name, metric in bound.items() if metric.no_interval is None}
+            return {} if self.drawn is None else self.drawn(own, confidence.level)
         if confidence.groups is not None and self.there is not None:
             rows = RowsThere(self.labels, self.num_classes, there=self.there)
             return rows.intervals(bound, confidence)

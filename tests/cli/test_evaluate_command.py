@@ -315,7 +315,7 @@ def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of
         (
             ["evaluate", "{path}", "--score", "x=a", "--score", "x=b", "--score", "y=c"],
             1,
-            "--score: found the label x 2 times and no --pred; expected a LABEL=COLUMN of every",
+            "--score: found columns 2 of 'x' and no --pred; expected a LABEL=COLUMN of every",
         ),
         (["evaluate", "{path}", "--score", "a", "--score", "a"], 1, "'a' cannot serve as two"),
         (

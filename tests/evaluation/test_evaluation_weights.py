@@ -95,9 +95,9 @@ def _taken(column, rows):
     return column[rows]
 
 
-def streamed(evaluator, columns, weight, path=None, **of_rows):
+def streamed(evaluator, columns, weight, path=None, *, resamples=0, seed=0, **of_rows):
     """Batches, the first ones of rows that weigh 1; with a path the last ones come from a file."""
-    stream, late = evaluator.stream(), evaluator.stream()
+    stream, late = evaluator.stream(resamples=resamples, seed=seed), evaluator.stream()
     true, pred, score = columns
     for start in range(0, ROWS, 16):
         rows = slice(start, start + 16)
@@ -155,6 +155,50 @@ def test_a_stream_of_weighted_rows_gives_what_one_evaluation_gives(task, kind, t
         assert list(methods) == [name for name in found.metrics if name.endswith(kept)]
     if task == "classification" and kind == "ones":
         assert methods.keys() == whole.metrics.keys()
+
+
+@pytest.mark.parametrize(
+    "task", [pytest.param(t, marks=() if t == COMMON[0] else pytest.mark.model) for t in TASKS]
+)
+def test_a_stream_draws_the_intervals_of_weighted_rows(task):
+    """The same as of all rows together: also those of counts, and of rows that first weigh 1."""
+    metrics, *columns = TASKS[task]
+    evaluator, weight = ModelEvaluator(task, metrics=metrics), WEIGHTS["fractions"]
+    asked: Any = {"confidence": 0.9, "n_resamples": 20, "seed": 3}
+    whole = evaluator.evaluate(*columns[:2], y_score=columns[2], weight=weight, **asked)
+    found = streamed(evaluator, columns, weight, resamples=20, seed=3).result(**asked)
+    assert_drawn_alike(found, whole)
+
+
+@pytest.mark.model
+def test_many_weighted_classes_are_drawn_as_metrics_tell_them_apart():
+    """Past 128 classes no table of all is drawn; a positive class may come late, and in blocks."""
+    true = np.concatenate([np.arange(1, 100), RNG.integers(0, 150, 6_000)])
+    pred = np.where(RNG.random(true.size) < 0.6, true, RNG.integers(0, 150, true.size))
+    late = np.arange(true.size) > 5_000
+    true, pred = (np.where((side == 0) & ~late, 1, side) for side in (true, pred))
+    weight = 0.5 + RNG.random(true.size)
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score", F1Metric(0)])
+    asked: Any = {"confidence": 0.9, "n_resamples": 20}
+    stream = evaluator.stream(resamples=20)
+    for rows in np.split(np.arange(true.size), [50, 99, 4_800, 5_500]):
+        stream.update(true[rows], pred[rows], weight=weight[rows])
+    assert len(stream._running[0]._drawn._pairs) <= 6
+    assert_drawn_alike(
+        stream.result(**asked), evaluator.evaluate(true, pred, weight=weight, **asked)
+    )
+
+
+def assert_drawn_alike(found, whole):
+    """Every metric has its interval, which is drawn, and is the same to rounding."""
+    assert found.intervals.keys() == whole.intervals.keys() == whole.metrics.keys()
+    for name, interval in found.intervals.items():
+        other = whole.intervals[name]
+        assert interval.method == other.method
+        assert interval.method.startswith("Poisson")
+        assert (interval.low, interval.high) == pytest.approx((other.low, other.high), abs=1e-12)
+        assert interval.low < interval.high or name == "bleu_score"  # 0 of such short texts
+    assert found.signature == whole.signature
 
 
 def test_many_classes_and_queries_are_weighted(tmp_path):

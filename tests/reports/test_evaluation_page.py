@@ -13,6 +13,7 @@ import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import Diagnostics, ModelEvaluator, compare
 from modelops_jax.evaluation import _diagnostics as diagnostics_module
 from modelops_jax.reports import EvaluationReport, write_html
+from modelops_jax.reports._text import number
 
 sk: Any = sklearn.metrics
 RNG = np.random.default_rng(4)
@@ -86,6 +87,8 @@ def test_models_are_compared_on_the_page(compared, tmp_path):
         for model, value in metric.values.items():
             assert f">{value:.4f}<" in page
             assert metric.verdicts[model].partition("<")[0] in page
+        for pair, lead in metric.leads().values():
+            assert f">{number(lead)}<small>p {number(pair.adjusted_p_value)}</small>" in page
     assert page.count("<svg") == len(found.metrics)
 
 
