@@ -1,5 +1,6 @@
 """Which columns of a file are what."""
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,9 @@ class Columns:
 
     Args:
         true: what is right.
-        preds: what was predicted, by each model.
-        scores: `COLUMN`, of the positive class, or a `LABEL=COLUMN` for every class.
+        preds: what was predicted, by each model; none: `y_pred`, or scores alone are compared.
+        scores: of each model `COLUMN`, of the positive class, or a `LABEL=COLUMN` for every class,
+            in the order of `preds`.
         slices: what to compute the metrics by; several names of one entry are crossed.
         group: ids of rows that belong together, of rankings the query of each row.
         weight: of each row.
@@ -40,8 +42,39 @@ class Columns:
         by_class = [name for name in self.scores if "=" in name]
         if by_class and len(by_class) < len(self.scores):
             raise ValueError("--score: found COLUMN and LABEL=COLUMN, expected one of the two")
-        if len(self.scores) > 1 and not by_class:
-            raise ValueError("--score: found several columns, expected LABEL=COLUMN for each")
+        preds = f"{len(self.preds)} --pred ({', '.join(self.preds)})" if self.preds else "no --pred"
+        if by_class:
+            counts = Counter(name.partition("=")[0] for name in by_class)
+            each = max(1, len(self.preds))
+            wrong = [f"{n} of {label!r}" for label, n in counts.items() if n != each]
+            if wrong:
+                raise ValueError(
+                    f"--score: found columns {', '.join(wrong)} and {preds}; expected a "
+                    "LABEL=COLUMN of every class for each --pred, in their order"
+                )
+        elif self.preds and self.scores and len(self.scores) != len(self.preds):
+            raise ValueError(
+                f"--score: found {len(self.scores)} ({', '.join(self.scores)}) and {preds}; "
+                "expected a COLUMN for each --pred, in their order, or LABEL=COLUMN for every class"
+            )
+        for name, times in Counter(self.models).items():
+            if times > 1:
+                raise ValueError(f"the column {name!r} cannot serve as two things at once")
+
+    @property
+    def scores_alone(self) -> bool:
+        """Whether models are compared by scores, without what they predicted."""
+        return not self.preds and len(self._by_model) > 1
+
+    @property
+    def models(self) -> list[str]:
+        """The models, named by the column of what they predicted, or else of their scores."""
+        return list(self.scores) if self.scores_alone else self.predicted
+
+    @property
+    def predicted(self) -> list[str]:
+        """The columns of what was predicted."""
+        return [] if self.scores_alone else list(self.preds or ["y_pred"])
 
     @property
     def sliced(self) -> list[str]:
@@ -61,15 +94,15 @@ class Columns:
         """
         usual, pred = CELLS[task]
         found: dict[str, Any] = {self.true: true or usual}
-        preds = self.preds if reads_pred else ()
+        preds = self.predicted if reads_pred else []
         wanted = [
             *((name, pred) for name in preds),
-            *((name, "number") for name in self._score_columns.values()),
+            *((name, "number") for own in self._by_model for name in own.values()),
             *((name, "number") for name in ([self.weight] if self.weight else [])),
             *((name, "label") for name in (*self.sliced, *([self.group] if self.group else []))),
         ]
         for name, kind in wanted:
-            same = name in preds and (name == self.true or list(preds).count(name) > 1)
+            same = name in preds and name == self.true
             if found.setdefault(name, kind) != kind or same:
                 raise ValueError(f"the column {name!r} cannot serve as two things at once")
         if self.weight is not None:
@@ -77,18 +110,35 @@ class Columns:
             found[self.weight] = "weight"
         return found
 
-    def score(self, cells: Mapping[str, Sequence[Any]], label: Any) -> Any:
-        """`y_score` of some rows; `label` is one of the true labels, which tells their kind."""
-        columns = self._score_columns
+    def score(self, cells: Mapping[str, Sequence[Any]], label: Any, model: str) -> Any:
+        """`y_score` of some rows by a model, None without scores.
+
+        Args:
+            cells: the columns.
+            label: one of the true labels, which tells their kind.
+            model: one of `models`.
+        """
+        if not self.scores:
+            return None
+        columns = self._by_model[self.models.index(model)]
         if None in columns:
             return cells[columns[None]]
         return {as_label(text, label): cells[name] for text, name in columns.items() if text}
 
     @property
-    def _score_columns(self) -> dict[str | None, str]:
-        """Label as text -> column; None for the positive class alone."""
-        parts = [name.partition("=") for name in self.scores]
-        return {text if column else None: column or text for text, _, column in parts}
+    def _by_model(self) -> list[dict[str | None, str]]:
+        """Of each model label as text -> column; None for the positive class alone."""
+        found: list[dict[str | None, str]] = []
+        for name in self.scores:
+            label, of_class, column = name.partition("=")
+            if not of_class:
+                found.append({None: name})
+                continue
+            own = next((one for one in found if label not in one), None)
+            if own is None:
+                found.append(own := {})
+            own[label] = column
+        return found
 
 
 def as_label(text: str, label: Any) -> Hashable:

@@ -101,7 +101,8 @@ def evaluate(
         typer.Option(
             metavar="[LABEL=]COLUMN",
             help="Column of scores or probabilities of class 1 (of --positive), beside labels; "
-            "of several classes a LABEL=COLUMN for each.",
+            "of several classes a LABEL=COLUMN for each. With several --pred as many, in their "
+            "order; several COLUMNs without --pred are compared by their scores.",
         ),
     ] = None,
     positive: Annotated[
@@ -132,14 +133,19 @@ def evaluate(
     weight: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column of the weight of each row, a number of at least 0."
+            metavar="COLUMN",
+            help="Column of the weight of each row, a number of at least 0; the pictures of "
+            "--report are weighted, too.",
         ),
     ] = None,
     ci: Annotated[
         float | None, typer.Option(help="Level of confidence intervals, 0.95 say.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Of several --pred the one to compare all others with.")
+        str | None,
+        typer.Option(
+            help="Of several --pred, or --score, the one to compare all others with.",
+        ),
     ] = None,
     interval: Annotated[
         Method,
@@ -151,7 +157,7 @@ def evaluate(
     resamples: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Resamples of a bootstrap.", show_default="1000, of several --pred 2000"
+            min=2, help="Resamples of a bootstrap.", show_default="1000, of a comparison 2000"
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
@@ -196,8 +202,8 @@ def evaluate(
     """Compute the metrics of a file of predictions, of any size, or of a model's answers.
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
-    of slices), other than for comparisons, groups, weights, exact AUROC and
-    average precision, medians, ranks, a maximum by slice, and intervals of means by slice or by
+    of slices), other than for comparisons, groups, exact AUROC and average precision, medians,
+    ranks, a maximum by slice, and intervals of means, or with --weight of anything, by slice or by
     BCa, which need all rows at once. Bad rows are listed with their lines and fail the command,
     unless --allow-bad-rows leaves them out.
 
@@ -212,12 +218,13 @@ def evaluate(
     """
     import_modules(modules or [])
     crossed = [tuple(name.split(",")) for name in slice or []]
-    if ci is None and len(pred or []) < 2:
+    columns = Columns(true, pred or [], score or [], crossed, group, weight)
+    if ci is None and len(columns.models) < 2:
         for option, given in (
             ("--interval", interval is not Method.AUTO), ("--resamples", resamples is not None),
         ):  # fmt: skip
             if given:
-                raise ValueError(f"{option} needs --ci, or several --pred")
+                raise ValueError(f"{option} needs --ci, or several --pred or --score")
     if model is not None:
         for option, given in (
             ("--pred", pred), ("--score", score), ("--positive", positive),
@@ -249,7 +256,7 @@ def evaluate(
     asked = FileEvaluation(
         file=file,
         task=str(task or Task.CLASSIFICATION),
-        columns=Columns(true, pred or ["y_pred"], score or [], crossed, group, weight),
+        columns=columns,
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,
         ignore=ignore,

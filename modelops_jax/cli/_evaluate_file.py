@@ -69,12 +69,11 @@ class FileEvaluation:
     pictures: bool
 
     def __post_init__(self) -> None:
-        several = len(self.columns.preds) > 1
+        several = len(self.columns.models) > 1
         for option, given, fits, needs in (
             ("--score", self.columns.scores, self.task in SCORED, "a task of labels or texts"),
-            ("--score", self.columns.scores, not several, "one --pred"),
-            ("--slice", self.columns.slices, not several, "one --pred"),
-            ("--baseline", self.baseline, several, "several --pred"),
+            ("--slice", self.columns.slices, not several, "one --pred, or one --score"),
+            ("--baseline", self.baseline, several, "several --pred, or several --score"),
             ("--positive", self.positive, bool(self.columns.scores), "--score"),
             ("--ignore", self.ignore, self.task in LABELLED, "a task of one label a row"),
         ):
@@ -89,7 +88,9 @@ class FileEvaluation:
         if self.task == "ranking" and self.columns.group is not None and not specs:
             specs = [MetricSpec(name, name, {}) for name in BY_QUERY]
         ignored = None if self.ignore is None else as_label(self.ignore, label)
-        evaluator = ModelEvaluator(self.task, metrics=[] if specs else None, ignore_index=ignored)
+        alone = self.columns.scores_alone
+        metrics = [] if specs or alone else None
+        evaluator = ModelEvaluator(self.task, metrics=metrics, ignore_index=ignored)
         if self.columns.scores and not specs and self.task in LABELLED:
             specs = [MetricSpec(n, n, {}) for n in ("roc_auc_score", "average_precision_score")]
         if self.positive is not None and self.task not in LABELLED:
@@ -98,6 +99,14 @@ class FileEvaluation:
         for key, name, options in specs:
             of_scores = bool(scored) and evaluator.takes_scores(name)
             evaluator.add_metric(name, name=key, **(scored if of_scores else {}) | options)
+        of_labels = [
+            one.name for one in evaluator.metrics if one.name not in evaluator.reads_scores
+        ]
+        if alone and of_labels:
+            raise ValueError(
+                f"{', '.join(of_labels)}: needs a --pred for each --score, the column of what the "
+                "model predicted"
+            )
         if evaluator.by_query and self.columns.group is None:
             raise ValueError(
                 f"{', '.join(evaluator.by_query)}: needs --group, the column of each row's query"
@@ -148,7 +157,7 @@ def read_file(asked: FileEvaluation) -> Reading:
     bad.tell(rows.count, allowed=asked.allow_bad_rows)
     with shown_warnings():
         result = rows.result()
-    if bad.count and len(asked.columns.preds) == 1:
+    if bad.count and len(asked.columns.models) == 1:
         result = replace(result, invalid_count=bad.count)
     seconds = time.monotonic() - begun
     stream = rows.stream
@@ -195,9 +204,14 @@ class _Rows:
             for name, column in cells.items():
                 self._cells[name] += column
         else:
-            self.stream.update(**self._arguments(cells, label), slices=self._slices(cells))
+            (model,) = self._asked.columns.models
+            self.stream.update(
+                **self._arguments(cells, label, model),
+                weight=self._weight(cells),
+                slices=self._slices(cells),
+            )
         for model, found in self.diagnostics.items():
-            found.update(**self._drawn(cells, label, model))
+            found.update(**self._drawn(cells, label, model), weight=self._weight(cells))
 
     def result(self) -> "EvaluationResult | Comparison":
         """What was asked for, of all rows."""
@@ -212,21 +226,26 @@ class _Rows:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
         settings["groups"] = cells[columns.group] if columns.group else None
-        settings["weight"] = cells[columns.weight] if columns.weight else None
-        if len(columns.preds) > 1:
-            predictions = {name: cells[name] for name in columns.preds}
+        settings["weight"] = self._weight(cells)
+        label = next(iter(cells[columns.true]), None)
+        of_models = {name: self._arguments(cells, label, name) for name in columns.models}
+        if len(of_models) > 1:
+            read = any(name in cells for name in columns.predicted)
             level = 0.95 if asked.confidence is None else asked.confidence
             return compare(
                 cells[columns.true],
-                predictions,
+                {name: one["y_pred"] for name, one in of_models.items()} if read else None,
+                scores={name: one["y_score"] for name, one in of_models.items()}
+                if columns.scores
+                else None,
                 task=evaluator,
                 baseline=asked.baseline,
                 confidence=level,
                 **settings,
             )
-        label = next(iter(cells[columns.true]), None)
+        (arguments,) = of_models.values()
         return evaluator.evaluate(
-            **self._arguments(cells, label),
+            **arguments,
             confidence=asked.confidence,
             slices=self._slices(cells),
             **settings,
@@ -237,16 +256,16 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         self._evaluator = asked.evaluator(label)
-        resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
+        from_rows = columns.weight is not None or self._evaluator.stream().resamples_rows
+        resampled = asked.confidence is not None and from_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
-        if not (columns.group or columns.weight or len(columns.preds) > 1 or needs_rows):
+        if not (columns.group or len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples
             self.stream = self._evaluator.stream(
                 resamples=usual if resampled else 0, seed=asked.seed
             )
-        # Pictures are of rows that count once each.
-        drawn = asked.task in PICTURED and not self._evaluator.by_query and columns.weight is None
+        drawn = asked.task in PICTURED and not self._evaluator.by_query
         if asked.pictures and drawn:
             positive, ignored = (
                 None if text is None else as_label(text, label)
@@ -254,15 +273,19 @@ class _Rows:
             )
             self.diagnostics = {
                 model: Diagnostics(positive_class=positive, ignore_index=ignored)
-                for model in columns.preds
+                for model in columns.models
             }
 
-    def _arguments(self, cells: Any, label: Any, model: str | None = None) -> dict[str, Any]:
-        """What an evaluation takes of a model; None: the only one."""
+    def _arguments(self, cells: Any, label: Any, model: str) -> dict[str, Any]:
+        """What an evaluation takes of a model."""
         columns = self._asked.columns
-        scores = columns.score(cells, label) if columns.scores else None
-        pred = cells.get(model or columns.preds[0])
+        pred = cells.get(model) if model in columns.predicted else None
+        scores = columns.score(cells, label, model)
         return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
+
+    def _weight(self, cells: Any) -> Any:
+        column = self._asked.columns.weight
+        return None if column is None else cells[column]
 
     def _slices(self, cells: Any) -> dict[Any, Any]:
         columns = self._asked.columns

@@ -126,6 +126,11 @@ class TableMetric(OnePassMetric):
         return self._name
 
     @property
+    def positive_class(self) -> Any:
+        """The label that a metric of one class is of."""
+        return self._options.get("positive_class", 1)
+
+    @property
     def by_class(self) -> bool:
         return self._options.get("average", "") is None
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ._computed import Computed, Confidence
 from ._evidence import Pair
-from ._labels import CodedLabels, encode_labels, shorten
+from ._labels import CodedLabels, encode_labels, label_to_ignore, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
-from ._sharded import labels_there
+from ._sharded import entries_at, labels_there
 from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent; of label sets, such an entry.
@@ -58,7 +58,8 @@ class ClassScorePair(Pair):
     def present(self) -> "ClassScorePair":
         """The rows that are not as good as absent."""
         keep = self.true != IGNORED
-        return replace(self, true=self.true[keep], scores=self.scores[keep])
+        weight = None if self.weight is None else self.weight[keep]
+        return replace(self, true=self.true[keep], scores=self.scores[keep], weight=weight)
 
     def compute(
         self, metrics: Mapping[str, Any], confidence: Confidence | None
@@ -127,7 +128,7 @@ class ClassScoreReader:
         def placed(places: Mapping[Hashable, int]) -> Any:
             """The position of each row's label, -1 of the one to ignore."""
             of_code = [places[c] if c in classes else IGNORED for c in labels.classes]
-            return jnp.asarray(np.array(of_code, np.int32))[labels.codes["y_true"]]
+            return entries_at(np.array(of_code, np.int32), labels.codes["y_true"])
 
         if scores.ndim == 2:
             columns = tuple(range(scores.shape[1]))
@@ -147,9 +148,10 @@ class ClassScoreReader:
         """The labels of the rows that are not to be ignored, and which rows these are."""
         labels = encode_labels({"y_true": y_true})
         codes = labels.codes["y_true"]
-        if self.ignore_index is None or self.ignore_index not in labels.index:
+        ignored = label_to_ignore(self.ignore_index, labels)
+        if ignored is None:
             return labels, np.ones(len(codes), bool)
-        present = codes != labels.index[self.ignore_index]
+        present = codes != ignored
         return labels.of_rows(present), present
 
     def _by_label(self, y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:

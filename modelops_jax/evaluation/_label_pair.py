@@ -1,6 +1,6 @@
 """True and predicted labels, read once for all metrics of them."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
 from ._evidence import NOT_KEPT, Pair, outcomes_of
-from ._labels import CodedLabels, encode_labels
+from ._labels import CodedLabels, encode_labels, label_to_ignore
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
 from ._sharded import CountedLabels, count_labels, on_devices
@@ -33,6 +33,8 @@ class LabelPair(Pair):
             Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
         there: of counted rows that lie on several devices, where they are.
+        drawn: of counted, weighted rows what gives the intervals of metrics at a level, if their
+            resamples were drawn as they came.
     """
 
     labels: CodedLabels
@@ -42,6 +44,9 @@ class LabelPair(Pair):
     left_out: int = 0
     parts: Any = None
     there: CountedLabels | None = None
+    drawn: Callable[[Mapping[str, numeric.Metric], float], dict[str, numeric.Interval]] | None = (
+        None
+    )
 
     @property
     def ignored(self) -> int:
@@ -72,7 +77,8 @@ class LabelPair(Pair):
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
         if self.weight is not None:
-            return {}
+            own = {name: metric for name, metric in bound.items() if metric.no_interval is None}
+            return {} if self.drawn is None else self.drawn(own, confidence.level)
         if confidence.groups is not None and self.there is not None:
             rows = RowsThere(self.labels, self.num_classes, there=self.there)
             return rows.intervals(bound, confidence)
@@ -289,11 +295,12 @@ class LabelReader:
 
         Raises:
             TypeError: labels of two kinds, or that are not hashable.
-            ValueError: two lengths, more than one axis, or labels that are nan or fractions.
+            ValueError: two lengths, more than one axis, labels that are nan or fractions, or an
+                `ignore_index` of another kind than they are.
         """
         pair = _read(y_true, y_pred)
-        ignored = pair.labels.index.get(self.ignore_index)
-        if self.ignore_index is None or ignored is None:
+        ignored = label_to_ignore(self.ignore_index, pair.labels)
+        if ignored is None:
             return pair
         kept = pair.y_true != ignored
         labels = pair.labels.of_rows(kept)

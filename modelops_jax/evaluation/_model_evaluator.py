@@ -357,8 +357,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
         """Begin an evaluation of rows that come in batches.
 
         Args:
-            resamples: how many resamples of sums (errors, scores of texts) to draw as rows come in,
-                such as 1000, so that `result` has their intervals: those of `evaluate`. 0: none.
+            resamples: how many resamples of sums (errors, scores of texts; of rows with weights all
+                that is counted) to draw as rows come in, such as 1000, so that `result` has their
+                intervals: those of `evaluate`. 0: none.
             seed: of these.
 
         Returns:

@@ -5,11 +5,14 @@ merge; classes are any labels, and those that first appear late extend the count
 """
 
 import abc
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+
+import modelops_jax.metrics as numeric
 
 from ._builtin import BuiltIn, Reader
 from ._evidence import Evidence, Pair
@@ -18,6 +21,7 @@ from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._pair_counts import PairCounts
+from ._per_class import LARGEST_TABLE
 from ._ranking import ScoreReader
 from ._slicing import Slicing
 from ._vectors import check_same_length, count_rows
@@ -109,9 +113,14 @@ class LabelCounts(Running):
         self._counts = PairCounts.of_none()
         self._ignored = 0
         self._sliced: list[PairCounts] = []
+        self._drawn: numeric.CountResampleStream | None = None
+        self._batch: LabelPair | None = None
 
     def resamples_rows(self) -> tuple[str, ...]:
         return () if self._counts.weights is None else tuple(self._members)
+
+    def resample(self, n_resamples: int, seed: int) -> None:
+        self._drawn = numeric.CountResampleStream(n_resamples=n_resamples, seed=seed)
 
     def of_rows(
         self,
@@ -127,6 +136,8 @@ class LabelCounts(Running):
         state = LabelCounts(self._read, self._members)
         state._classes = GrowingClasses(pair.labels.classes)
         state._ignored = pair.ignored
+        # Rows that weigh 1 are drawn, too, in case that the next ones do not.
+        state._batch = None if self._drawn is None or weight is None else pair
         columns = pair.y_true, pair.y_pred, len(pair.labels.classes), pair.weight
         state._counts = PairCounts.of_rows(*columns)
         if pair.counts is not None:
@@ -144,6 +155,14 @@ class LabelCounts(Running):
         positions = self._classes.add(tuple(other._classes))
         self._counts += other._counts.renumbered(positions)
         self._ignored += other._ignored
+        if self._drawn is not None and other._batch is not None:
+            batch = other._batch
+            true, pred = positions[batch.y_true], positions[batch.y_pred]
+            if len(self._classes) > LARGEST_TABLE:
+                self._drawn.relabel(*self._told_apart(*self._drawn.labels))
+                true, pred = self._told_apart(true, pred)
+            weight = np.ones(len(true)) if batch.weight is None else batch.weight
+            self._drawn.update(true, pred, weight)
         mine = self._sliced or [PairCounts.of_none(sliced=True) for _ in numbers]
         self._sliced = [
             one + more.renumbered(positions, number)
@@ -161,7 +180,24 @@ class LabelCounts(Running):
             [pair_of(one.of_slice(number)) for number in order.tolist()]
             for one, order in zip(self._sliced, orders, strict=True)
         ]
-        return replace(pair_of(self._counts), left_out=self._ignored, parts=parts)
+        drawn = None
+        if self._drawn is not None and self._counts.weights is not None:
+            drawn = functools.partial(self._drawn.intervals, places=position)
+        whole = pair_of(self._counts)
+        return replace(whole, left_out=self._ignored, parts=parts, drawn=drawn)
+
+    def _told_apart(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class numbers that tell apart what metrics of so many classes do, and no more.
+
+        That is the positive classes, and whether two others are the same.
+        """
+        classes = list(self._classes)
+        positive = {getattr(metric, "positive_class", None) for metric in self._members.values()}
+        kept = np.fromiter((label in positive for label in classes), bool, len(classes))
+        one, other = np.flatnonzero(~kept)[:2]
+        same = true == pred
+        right = np.where(kept[true], true, one)
+        return right, np.where(kept[pred], pred, np.where(kept[true] | same, one, other))
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}

@@ -1,12 +1,14 @@
 """Arguments whose rows lie on several devices, and stay there."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
 
 import modelops_jax.metrics as numeric
 
@@ -117,7 +119,28 @@ def _placed(codes: jax.Array, present: np.ndarray) -> jax.Array:
     """The position of each code among those that occur."""
     place = np.zeros(int(present.max(initial=0)) + 1, np.int32)
     place[present] = np.arange(len(present))
-    return jnp.asarray(place)[codes]
+    return entries_at(place, codes)
+
+
+def entries_at(table: np.ndarray, places: jax.Array) -> jax.Array:
+    """The entry of a table at the place of each row, where the rows lie."""
+    layout = numeric.row_layout(places)
+    assert layout is not None
+    return _placing_program(layout)(table, places)
+
+
+@lru_cache(maxsize=16)
+def _placing_program(layout: Any) -> Any:
+    # Outside shard_map a mesh of explicit axes would want to be told where the entries lie.
+    divided = PartitionSpec(layout.axes)
+    return jax.jit(
+        jax.shard_map(
+            lambda table, places: table[places],
+            mesh=layout.mesh,
+            in_specs=(PartitionSpec(), divided),
+            out_specs=divided,
+        )
+    )
 
 
 def _table(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
@@ -149,13 +172,31 @@ def as_indicators_there(matrix: jax.Array, name: str) -> jax.Array:
         return matrix
     if matrix.dtype.kind not in "iuf":
         raise TypeError(f"{name} has dtype {matrix.dtype}; expected 0 and 1, or bools")
+    layout = numeric.row_layout(matrix)
+    assert layout is not None
     with jax.enable_x64(True):
-        ones = matrix == 1
-        wrong = ~(ones | (matrix == 0))
-        if bool(jnp.any(wrong)):
-            row = int(jnp.argmax(jnp.any(wrong, axis=1)))
-            label = int(jnp.argmax(wrong[row]))
-            raise ValueError(
-                f"{name} has {matrix[row, label]} in row {row}, label {label}; expected 0 or 1"
-            )
+        ones, first, found = _indicator_program(layout)(matrix)
+        if int(first) < matrix.size:
+            row, label = divmod(int(first), matrix.shape[1])
+            raise ValueError(f"{name} has {found} in row {row}, label {label}; expected 0 or 1")
     return ones
+
+
+@lru_cache(maxsize=16)
+def _indicator_program(layout: Any) -> Any:
+    """Entries as booleans, and the place and value of the first other than 0 and 1."""
+
+    def indicate(own: Any) -> Any:
+        flat, axes = own.reshape(-1), layout.axes
+        wrong = (flat != 0) & (flat != 1)
+        place = jnp.argmax(wrong)
+        begin = lax.axis_index(axes).astype(jnp.int64) * flat.size
+        every = lax.psum(flat.size, axes)
+        places = lax.pmin(jnp.where(wrong[place], begin + place, every), axes)
+        mine = begin + place == places
+        return own == 1, places, lax.psum(jnp.where(mine, flat[place], 0), axes)
+
+    divided, same = PartitionSpec(layout.axes), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(indicate, mesh=layout.mesh, in_specs=divided, out_specs=(divided, same, same))
+    )

@@ -42,7 +42,8 @@ class EvaluationStream:
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
-        resamples: of sums, drawn as rows come in, for their intervals; 0: sums have none.
+        resamples: of sums, and of counts of weighted rows, drawn as rows come in for their
+            intervals; 0: these have none.
         seed: of these.
 
     Example:

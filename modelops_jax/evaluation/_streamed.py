@@ -42,6 +42,7 @@ class StreamedSums(Running):
         self._drawing: tuple[int, int] | None = None
         self._resampled: numeric.ResampleStream | None = None
         self._batch: Pair | None = None
+        self._draws_counts = False
         # Of several labels a row: `LabelSetPair.cells`.
         self._cells: np.ndarray | None = None
 
@@ -78,7 +79,7 @@ class StreamedSums(Running):
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred, weight=own)
         state._ignored = pair.ignored
-        state._batch = pair
+        state._batch, state._draws_counts = pair, weight is not None
         if isinstance(pair, ClassScorePair):
             state._labels.add(pair.labels)
         if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
@@ -110,9 +111,15 @@ class StreamedSums(Running):
         if self._drawing is not None and other._batch is not None:
             if self._resampled is None:
                 count, seed = self._drawing
-                metrics = _resampled_of(stream, weighted=False)
-                self._resampled = numeric.ResampleStream(metrics, n_resamples=count, seed=seed)
-            self._resampled.update(other._batch.y_true, other._batch.y_pred)
+                weighted = other._draws_counts
+                self._resampled = numeric.ResampleStream(
+                    _resampled_of(stream, weighted=weighted),
+                    n_resamples=count,
+                    seed=seed,
+                    weighted=weighted,
+                )
+            batch = other._batch
+            self._resampled.update(batch.y_true, batch.y_pred, weight=batch.weight)
         self._labels.add(tuple(other._labels))
         self._ignored += other._ignored
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
@@ -280,7 +287,9 @@ class _Streamed(Evidence):
     ) -> dict[str, numeric.Interval]:
         found = self._intervals_of(bound, self._report, confidence)
         if confidence is not None and self._resampled is not None:
-            found |= self._resampled.intervals(confidence.level)
+            drawn = self._resampled.intervals(confidence.level)
+            # Counts are drawn as rows come in case that the next ones have other weights than 1.
+            found |= {n: i for n, i in drawn.items() if self._weighted or n not in found}
         return found
 
     def slices(

@@ -114,6 +114,7 @@ from ._relative_errors import root_mean_squared_log_error as root_mean_squared_l
 from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
+from ._resample_counts import CountResampleStream as CountResampleStream
 from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios

@@ -6,8 +6,9 @@ import numpy as np
 
 from ._compute import pass_over
 from ._draws import Draws
-from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._metric import Metric
+from ._row_draws import RowSums
 from ._running_sums import RunningSums
 from ._statistic import SummedStatistic
 from ._types import Matrix, Vector
@@ -24,6 +25,8 @@ class ResampleStream:
         metrics: metrics whose `resampling` is "rows", under the names their intervals will have.
         n_resamples: how many resamples.
         seed: of the draws.
+        weighted: whether rows will have weights other than 1, of which metrics whose `resampling`
+            is "cells" are drawn as well.
 
     Raises:
         ValueError: a metric that is not of sums over rows, or fewer than two resamples.
@@ -39,23 +42,37 @@ class ResampleStream:
     """
 
     def __init__(
-        self, metrics: Mapping[str, Metric], *, n_resamples: int = 1000, seed: int = 0
+        self,
+        metrics: Mapping[str, Metric],
+        *,
+        n_resamples: int = 1000,
+        seed: int = 0,
+        weighted: bool = False,
     ) -> None:
         check_resamples(n_resamples)
+        check_seed(seed)
         for name, metric in metrics.items():
-            if metric.resampling != "rows":
+            if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
                 raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
-        self._metrics, self._resamples, self._seed = dict(metrics), n_resamples, seed
+        self._metrics, self._seed = dict(metrics), seed
         every = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
         self._statistics = tuple(s for s in every if isinstance(s, SummedStatistic))
         self._sums = RunningSums(self._statistics, Draws(poisson=n_resamples), seed)
 
-    def update(self, y_true: Vector | Matrix, y_pred: Vector | Matrix) -> None:
+    def update(
+        self,
+        y_true: Vector | Matrix,
+        y_pred: Vector | Matrix,
+        *,
+        weight: Vector | None = None,
+    ) -> None:
         """Add a batch of rows.
 
         Args:
             y_true: reference labels or values, shape (n,) (see `compute`).
             y_pred: predicted values, shape (n,) or (n, k).
+            weight: None, a boolean mask or non-negative numbers, shape (n,); a row without one
+                weighs 1.
 
         Raises:
             ValueError: what `compute` refuses, or rows of another shape than those before; the
@@ -64,8 +81,8 @@ class ResampleStream:
         true, pred = self._sums.read(y_true, y_pred)
         if not len(true):
             return
-        states = pass_over(self._statistics, true, pred, None).states
-        self._sums.add([true], [pred], states)
+        states = pass_over(self._statistics, true, pred, weight).states
+        self._sums.add([true], [pred], states, weight)
 
     def intervals(self, level: float = 0.95) -> dict[str, Interval]:
         """By metric the percentile interval of all rows so far; none of no rows.
@@ -80,11 +97,18 @@ class ResampleStream:
         drawn = self._sums.sums()
         if drawn is None:
             return {}
-        found = {}
-        for name, metric in self._metrics.items():
-            values = drawn.resampled().values(metric)[:, 0]
-            estimate = np.asarray(drawn.sample().values(metric)[0, 0])
-            ends = Resampled(estimate, values).ends(level, bca=False)
-            written = "Poisson percentile"
-            found[name] = make_interval(ends, level, written, self._resamples, self._seed)
-        return found
+        return percentile_intervals(self._metrics, drawn, level, self._seed)
+
+
+def percentile_intervals(
+    metrics: Mapping[str, Metric], drawn: RowSums, level: float, seed: int
+) -> dict[str, Interval]:
+    """By metric the interval between the quantiles of its values over drawn sums."""
+    found = {}
+    for name, metric in metrics.items():
+        values = drawn.resampled().values(metric)[:, 0]
+        estimate = np.asarray(drawn.sample().values(metric)[0, 0])
+        ends = Resampled(estimate, values).ends(level, bca=False)
+        resamples = drawn.draws.poisson
+        found[name] = make_interval(ends, level, "Poisson percentile", resamples, seed)
+    return found

@@ -28,9 +28,11 @@ class RunningSums:
         self._statistics, self._draws, self._seed = tuple(statistics), draws, seed
         self._centres: tuple[State, ...] | None = None
         self._sums: tuple[Pair, ...] | None = None
-        self._rows = 0
+        self._rows, self._present = 0, 0
         # Shape (models, rows, ...).
         self._true, self._pred = np.zeros((0, 0)), np.zeros((0, 0))
+        # Of the rows that wait; None: each weighs 1.
+        self._weight: np.ndarray | None = None
 
     @property
     def waiting(self) -> int:
@@ -60,6 +62,7 @@ class RunningSums:
         trues: Sequence[np.ndarray],
         preds: Sequence[np.ndarray],
         states: Mapping[Statistic, State],
+        weight: Vector | None = None,
     ) -> None:
         """Add at least one row.
 
@@ -67,8 +70,15 @@ class RunningSums:
             trues: for each model what `read` gave.
             preds: the same.
             states: those of the first model's rows.
+            weight: None, a boolean mask or non-negative numbers, of each row; None: 1.
         """
         true, pred = np.stack(trues), np.stack(preds)
+        rows, weights = true.shape[1], None
+        if weight is not None or self._weight is not None:
+            own = np.ones(rows) if weight is None else np.asarray(weight, np.float64)
+            before = np.ones(self.waiting) if self._weight is None else self._weight
+            weights = np.concatenate([before, own])
+        self._present += rows if weight is None else int(np.count_nonzero(np.asarray(weight)))
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
             self._centres = tuple(states[statistic] for statistic in self._statistics)
@@ -79,9 +89,11 @@ class RunningSums:
         whole = true.shape[1] // longest * longest
         for start in range(0, whole, longest):
             block = slice(start, start + longest)
-            self._sums = self._added(true[:, block], pred[:, block], longest)
+            own = None if weights is None else weights[block]
+            self._sums = self._added(true[:, block], pred[:, block], own, longest)
             self._rows += longest
         self._true, self._pred = true[:, whole:].copy(), pred[:, whole:].copy()
+        self._weight = None if weights is None else weights[whole:].copy()
 
     def sums(self) -> RowSums | None:
         """The sums of all rows so far; None of no rows."""
@@ -90,10 +102,10 @@ class RunningSums:
         sums, rest = self._sums, self.waiting
         if rest:
             size = GROUP if rest <= GROUP else self._longest(self._pred)
-            sums = self._added(self._true, self._pred, size)
+            sums = self._added(self._true, self._pred, self._weight, size)
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
         # The rows of the first batch are in the centres; a resample is of all rows.
-        states = [_of_rows(centre, self._rows + rest) for centre in self._centres]
+        states = [_of_rows(centre, self._present) for centre in self._centres]
         return RowSums(
             self._draws,
             dict(zip(self._statistics, states, strict=True)),
@@ -103,10 +115,12 @@ class RunningSums:
     def _longest(self, pred: np.ndarray) -> int:
         return block_rows(self._statistics, len(pred), columns_of(pred[0]))
 
-    def _added(self, true: np.ndarray, pred: np.ndarray, size: int) -> tuple[Pair, ...]:
+    def _added(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, size: int
+    ) -> tuple[Pair, ...]:
         """The sums with those of the next rows, at most `size`."""
         assert self._centres is not None
-        with computed_now(), precision_scope(true, pred):
+        with computed_now(), precision_scope(true, pred, weight):
             return add_block(
                 self._statistics, np.dtype(np.float64), self._draws, self._centres, self._sums,
                 jax.random.key(self._seed),
@@ -115,7 +129,7 @@ class RunningSums:
                 np.asarray(true.shape[1], np.int32),
                 np.stack([padded(rows, size) for rows in true]),
                 np.stack([padded(rows, size) for rows in pred]),
-                None,
+                None if weight is None else padded(weight, size),
             )  # fmt: skip
 
 

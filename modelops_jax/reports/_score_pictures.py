@@ -31,7 +31,9 @@ def score_pictures(found: Mapping[str, Diagnostics]) -> list[tuple[str, str, str
     pictures = []
     for at, (panel, lines) in enumerate(panels.items()):
         mark = f"-{at}" if at else ""
-        against = " Each class against the others." if len(lines) > 1 and "" in found else more
+        of_classes = len(lines) > 1 and "" in found
+        against = " The class against the others." if panel else ""
+        against = (" Each class against the others." if of_classes else against) + more
         chance = (
             "the share of positive rows" if len({c.positives for c in lines.values()}) == 1 else ""
         )

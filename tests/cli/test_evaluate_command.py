@@ -209,6 +209,31 @@ def test_several_predictions_are_compared(scored, capsys):
     assert "--slice needs one --pred" in capsys.readouterr().err
 
 
+def test_models_with_scores_are_compared(scored, tmp_path, capsys):
+    """Each --score is of the --pred at its place, by class too; alone they are the models."""
+    path, (true, good, _, chance, _) = scored
+    page = tmp_path / "page.html"
+    asked = [path, "--metric", "roc_auc_score"]
+    both = [*asked, "--metric", "accuracy_score", "--pred", "good", "--pred", "poor"]
+    columns = ["--score", "p_spam", "--score", "p_ham", "--positive", "spam"]
+    found = evaluated(capsys, *both, *columns, "--report", page)["metrics"]
+    area = sk.roc_auc_score(true == "spam", chance)
+    areas = {"good": pytest.approx(area, abs=1e-12), "poor": pytest.approx(1 - area, abs=2e-3)}
+    assert found["roc_auc_score"]["values"] == areas
+    assert found["accuracy_score"]["values"]["good"] == np.mean(true == good)
+    text = page.read_text("utf-8")
+    assert f">{area:.3f}</text>" in text
+    assert text.count("<svg") == 2 + 3
+    assert "<caption>poor</caption>" in text
+    by_class = [f"--score={c}" for c in ("ham=p_ham", "spam=p_spam", "spam=p_ham", "ham=p_spam")]
+    few = ["--pred", "good", "--pred", "poor", "--resamples", "2"]
+    each = evaluated(capsys, *asked, *few, *by_class)
+    assert each["metrics"]["roc_auc_score"]["values"] == areas
+    alone = evaluated(capsys, *asked, *columns)
+    assert alone["models"] == ["p_spam", "p_ham"]
+    assert list(alone["metrics"]["roc_auc_score"]["values"].values()) == list(areas.values())
+
+
 def test_a_terminal_sees_how_far_the_file_was_read(predictions, capsys, monkeypatch):
     """On standard error, up to the whole file; a pipe sees nothing."""
     path, _, _ = predictions
@@ -273,7 +298,22 @@ def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of
         (["evaluate", "{path}", "--ci", "2"], 1, "confidence is 2"),
         (["evaluate", "{path}", "--metric", "f1_score:beta=3"], 1, "has no option 'beta'"),
         (["evaluate", "{path}", "--metric", "a:b"], 2, "found 'a:b', expected NAME, NAME:OPTION"),
-        (["evaluate", "{path}", "--score", "a", "--score", "b"], 1, "expected LABEL=COLUMN for"),
+        (
+            ["evaluate", "{path}", "--pred", "p", "--score", "a", "--score", "b"],
+            1,
+            "--score: found 2 (a, b) and 1 --pred (p); expected a COLUMN for each --pred",
+        ),
+        (
+            ["evaluate", "{path}", "--score", "x=a", "--score", "x=b", "--score", "y=c"],
+            1,
+            "--score: found columns 2 of 'x' and no --pred; expected a LABEL=COLUMN of every",
+        ),
+        (["evaluate", "{path}", "--score", "a", "--score", "a"], 1, "'a' cannot serve as two"),
+        (
+            ["evaluate", "{path}", "--score", "a", "--score", "b", "--metric", "accuracy_score"],
+            1,
+            "accuracy_score: needs a --pred for each --score",
+        ),
         (["evaluate", "{path}", "--positive", "a"], 1, "--positive needs --score"),
         (["evaluate", "{path}", "--task", "regression", "--ignore", "0"], 1, "one label a row"),
         (["evaluate", "{path}", "--baseline", "a"], 1, "--baseline needs several --pred"),

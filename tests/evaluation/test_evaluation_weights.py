@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 import modelops_jax.metrics as numeric
 from modelops_jax.cli import main
 from modelops_jax.evaluation import EvaluationStream, F1Metric, ModelEvaluator, compare
+from modelops_jax.evaluation._running import LabelCounts
 
 RNG = np.random.default_rng(0)
 ROWS = 80
@@ -95,9 +97,9 @@ def _taken(column, rows):
     return column[rows]
 
 
-def streamed(evaluator, columns, weight, path=None, **of_rows):
+def streamed(evaluator, columns, weight, path=None, *, resamples=0, seed=0, **of_rows):
     """Batches, the first ones of rows that weigh 1; with a path the last ones come from a file."""
-    stream, late = evaluator.stream(), evaluator.stream()
+    stream, late = evaluator.stream(resamples=resamples, seed=seed), evaluator.stream()
     true, pred, score = columns
     for start in range(0, ROWS, 16):
         rows = slice(start, start + 16)
@@ -155,6 +157,53 @@ def test_a_stream_of_weighted_rows_gives_what_one_evaluation_gives(task, kind, t
         assert list(methods) == [name for name in found.metrics if name.endswith(kept)]
     if task == "classification" and kind == "ones":
         assert methods.keys() == whole.metrics.keys()
+
+
+@pytest.mark.parametrize(
+    "task", [pytest.param(t, marks=() if t == COMMON[0] else pytest.mark.model) for t in TASKS]
+)
+def test_a_stream_draws_the_intervals_of_weighted_rows(task):
+    """The same as of all rows together: also those of counts, and of rows that first weigh 1."""
+    metrics, *columns = TASKS[task]
+    evaluator, weight = ModelEvaluator(task, metrics=metrics), WEIGHTS["fractions"]
+    asked: Any = {"confidence": 0.9, "n_resamples": 20, "seed": 3}
+    whole = evaluator.evaluate(*columns[:2], y_score=columns[2], weight=weight, **asked)
+    found = streamed(evaluator, columns, weight, resamples=20, seed=3).result(**asked)
+    assert_drawn_alike(found, whole)
+
+
+@pytest.mark.model
+def test_many_weighted_classes_are_drawn_as_metrics_tell_them_apart():
+    """Past 128 classes no table of all is drawn; a positive class may come late, and in blocks."""
+    true = np.concatenate([np.arange(1, 100), RNG.integers(0, 150, 6_000)])
+    pred = np.where(RNG.random(true.size) < 0.6, true, RNG.integers(0, 150, true.size))
+    late = np.arange(true.size) > 5_000
+    true, pred = (np.where((side == 0) & ~late, 1, side) for side in (true, pred))
+    weight = 0.5 + RNG.random(true.size)
+    evaluator = ModelEvaluator("multiclass", metrics=["accuracy_score", F1Metric(0)])
+    asked: Any = {"confidence": 0.9, "n_resamples": 20}
+    stream = evaluator.stream(resamples=20)
+    for rows in np.split(np.arange(true.size), [50, 99, 4_800, 5_500]):
+        stream.update(true[rows], pred[rows], weight=weight[rows])
+    (labels,) = stream._running
+    assert isinstance(labels, LabelCounts)
+    assert labels._drawn is not None
+    assert len(labels._drawn._pairs) <= 6
+    assert_drawn_alike(
+        stream.result(**asked), evaluator.evaluate(true, pred, weight=weight, **asked)
+    )
+
+
+def assert_drawn_alike(found, whole):
+    """Every metric has its interval, which is drawn, and is the same to rounding."""
+    assert found.intervals.keys() == whole.intervals.keys() == whole.metrics.keys()
+    for name, interval in found.intervals.items():
+        other = whole.intervals[name]
+        assert interval.method == other.method
+        assert interval.method.startswith("Poisson")
+        assert (interval.low, interval.high) == pytest.approx((other.low, other.high), abs=1e-12)
+        assert interval.low < interval.high or name == "bleu_score"  # 0 of such short texts
+    assert found.signature == whole.signature
 
 
 def test_many_classes_and_queries_are_weighted(tmp_path):
@@ -282,6 +331,9 @@ def test_weights_that_are_none_are_refused():
         evaluator.evaluate(true, true, weight=[1, -1, 1])
     with pytest.raises(TypeError, match="expected numbers of at least 0"):
         evaluator.evaluate(true, true, weight=["a", "b", "c"])
+    for extreme, told in ((5e-324, "5e-324"), (1e300, r"1e\+300")):
+        with pytest.raises(ValueError, match=rf"weight has {told} at index 2 \(1 such.* 1e-140"):
+            evaluator.evaluate(true, true, weight=[1.0, 2.0, extreme])
     stream = evaluator.stream()
     stream.update(true, true, weight=[1, 0, 1])
     with pytest.raises(ValueError, match="own: metrics of your own take no weight"):
@@ -309,7 +361,7 @@ def test_the_weight_of_all_rows_does_not_depend_on_the_batches():
 
 
 def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
-    """Of one model and of two; a weight that is none is a bad row, and the page has no pictures."""
+    """Of one model and of two; a weight that is none is a bad row, and the page counts by it."""
     rows = zip(CODES[0].tolist(), CODES[1].tolist(), TIMES.tolist(), strict=True)
     lines = [{"y_true": t, "y_pred": p, "other": (t + 1) % 3, "w": w} for t, p, w in rows]
     path = tmp_path / "rows.jsonl"
@@ -321,8 +373,10 @@ def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
     expected = ModelEvaluator("multiclass").evaluate(*(repeated(c) for c in CODES)).metrics
     assert found == pytest.approx(expected, abs=1e-12)
     text = page.read_text("utf-8")
-    assert "<svg" not in text
-    assert "No pictures: they would count each row once" in text
+    matrix = sklearn.metrics.confusion_matrix(*CODES, sample_weight=TIMES)
+    assert re.findall(r"<b>(\d+)</b>", text) == [str(count) for count in matrix.ravel()]
+    assert "The pictures count each row by its &#39;w&#39;." in text
+    assert "memory did not grow with its rows" in text
     assert re.search(r"<dt>Weight</dt><dd[^>]*>w<", text)
     assert main([*asked, "--pred", "y_pred", "--pred", "other", "--resamples", "50"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]

@@ -13,14 +13,15 @@ from modelops_jax.metrics import METRICS
 START = """
 import contextlib, re, runpy, sys
 import jax, jax.numpy as jnp, numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from jax.sharding import NamedSharding, PartitionSpec as P
 
 from modelops_jax.metrics import METRICS, MetricStream, compute, compute_slices, row_layout
 from modelops_jax.metrics._compute import statistics_of
 from modelops_jax.metrics._sharded import counting_program
 
 given = runpy.run_path(sys.argv[1])
-mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
+# As it comes: of explicit axes. `test_sharded_rows` has those whose shardings JAX derives.
+mesh = jax.make_mesh((8,), ("rows",))
 placed = NamedSharding(mesh, P("rows"))
 COUNT, GRADES = 8 * int(sys.argv[2]), given["GRADES"]
 
