@@ -133,7 +133,9 @@ def evaluate(
     weight: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column of the weight of each row, a number of at least 0."
+            metavar="COLUMN",
+            help="Column of the weight of each row, a number of at least 0; the pictures of "
+            "--report are weighted, too.",
         ),
     ] = None,
     ci: Annotated[
@@ -201,10 +203,10 @@ def evaluate(
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
     of slices; comparing labels: for the number of combinations of labels; comparing errors and
-    other means: for --resamples), other than for groups, weights, exact AUROC and average
-    precision, medians, ranks, a maximum by slice, and intervals of means by slice or by BCa, which
-    need all rows at once. Bad rows are listed with their lines and fail the command,
-    unless --allow-bad-rows leaves them out.
+    other means: for --resamples), other than for groups, comparisons with --weight, exact AUROC and
+    average precision, medians, ranks, a maximum by slice, and intervals of means, or with --weight
+    of anything, by slice or by BCa, which need all rows at once. Bad rows are listed with their
+    lines and fail the command, unless --allow-bad-rows leaves them out.
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and

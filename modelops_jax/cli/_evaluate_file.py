@@ -206,12 +206,16 @@ class _Rows:
             self.comparison.update(**self._of_models(cells, label))
         elif self.stream is not None:
             (model,) = self._asked.columns.models
-            self.stream.update(**self._arguments(cells, label, model), slices=self._slices(cells))
+            self.stream.update(
+                **self._arguments(cells, label, model),
+                weight=self._weight(cells),
+                slices=self._slices(cells),
+            )
         else:
             for name, column in cells.items():
                 self._cells[name] += column
         for model, found in self.diagnostics.items():
-            found.update(**self._drawn(cells, label, model))
+            found.update(**self._drawn(cells, label, model), weight=self._weight(cells))
 
     def result(self) -> "EvaluationResult | Comparison":
         """What was asked for, of all rows."""
@@ -230,7 +234,7 @@ class _Rows:
             return self.stream.result(confidence=asked.confidence, **settings)
         cells = self._cells
         settings["groups"] = cells[columns.group] if columns.group else None
-        settings["weight"] = cells[columns.weight] if columns.weight else None
+        settings["weight"] = self._weight(cells)
         label = next(iter(cells[columns.true]), None)
         if len(columns.models) > 1:
             of_models = self._of_models(cells, label)
@@ -248,7 +252,8 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         self._evaluator = asked.evaluator(label)
-        resampled = asked.confidence is not None and self._evaluator.stream().resamples_rows
+        from_rows = columns.weight is not None or self._evaluator.stream().resamples_rows
+        resampled = asked.confidence is not None and from_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
         if len(columns.models) > 1 and not (columns.group or columns.weight):
@@ -258,13 +263,12 @@ class _Rows:
             )
             if not (asked.interval == "bca" and comparison.resamples_rows):
                 self.comparison = comparison
-        elif not (columns.group or columns.weight or needs_rows):
+        elif not (columns.group or len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples
             self.stream = self._evaluator.stream(
                 resamples=usual if resampled else 0, seed=asked.seed
             )
-        # Pictures are of rows that count once each.
-        drawn = asked.task in PICTURED and not self._evaluator.by_query and columns.weight is None
+        drawn = asked.task in PICTURED and not self._evaluator.by_query
         if asked.pictures and drawn:
             positive, ignored = (
                 None if text is None else as_label(text, label)
@@ -294,6 +298,10 @@ class _Rows:
         pred = cells.get(model) if model in columns.predicted else None
         scores = columns.score(cells, label, model)
         return {"y_true": cells[columns.true], "y_pred": pred, "y_score": scores}
+
+    def _weight(self, cells: Any) -> Any:
+        column = self._asked.columns.weight
+        return None if column is None else cells[column]
 
     def _slices(self, cells: Any) -> dict[Any, Any]:
         columns = self._asked.columns

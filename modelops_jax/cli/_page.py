@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._evaluate_file import PICTURED
-
 if TYPE_CHECKING:
     from modelops_jax.evaluation import Diagnostics
 
@@ -55,12 +53,10 @@ def _notes(asked: "FileEvaluation", reading: "Reading") -> list[str]:
             else "."
         )
     )
-    if reading.diagnostics:
-        return [held, *picture_notes(reading.diagnostics)]
     weight = asked.columns.weight
-    if weight is None or asked.task not in PICTURED:
-        return [held]
-    return [held, f"No pictures: they would count each row once, and not by its {weight!r}."]
+    weighted = weight is not None and any(one.weighted for one in reading.diagnostics.values())
+    by_weight = [f"The pictures count each row by its {weight!r}."] if weighted else []
+    return [held, *by_weight, *picture_notes(reading.diagnostics)]
 
 
 def _pictured(reading: "Reading") -> "Diagnostics | Mapping[str, Diagnostics] | None":

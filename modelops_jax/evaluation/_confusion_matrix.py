@@ -44,7 +44,10 @@ class ConfusionMatrix:
     """The labels that occur in either list, sorted."""
 
     matrix: np.ndarray
-    """The counts, shape (classes, classes), int64: rows are true, columns predicted labels."""
+    """The counts, shape (classes, classes), int64: rows are true, columns predicted labels.
+
+    Of weighted rows (`Diagnostics`) what they weigh, float64.
+    """
 
     def __init__(
         self,
@@ -76,8 +79,8 @@ class ConfusionMatrix:
         report = pair.report({"table": table})
         self.matrix = np.asarray(report.values["table"])[:size, :size]
 
-    def get_cell(self, true: Hashable, pred: Hashable) -> int:
-        """Give how many rows whose label is `true` were predicted as `pred`.
+    def get_cell(self, true: Hashable, pred: Hashable) -> int | float:
+        """Give how many rows whose label is `true` were predicted as `pred`, or their weight.
 
         Raises:
             ValueError: a label that occurs in neither list.
@@ -87,7 +90,7 @@ class ConfusionMatrix:
                 raise ValueError(
                     f"{label!r} is not one of the labels {shorten(tuple(self.classes))}"
                 )
-        return int(self.matrix[self._position[true], self._position[pred]])
+        return self.matrix[self._position[true], self._position[pred]].item()
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Give `{"classes": [...], "matrix": [[...], ...]}` of plain Python values."""
@@ -97,22 +100,25 @@ class ConfusionMatrix:
         shown = self.classes[:_SHOWN_CLASSES]
         # A line break or a terminal's control sequence in a label would break the table.
         names = [str(label) if str(label).isprintable() else repr(label) for label in shown]
-        cells = self.matrix[: len(shown), : len(shown)]
+        counts = self.matrix[: len(shown), : len(shown)].tolist()
+        cells = [[c if isinstance(c, int) else f"{c:.6g}" for c in row] for row in counts]
         corner = "true \\ predicted"
         first = max(map(len, [corner, *names]))
         widths = [
-            max(len(name), *(len(str(count)) for count in column.tolist()))
-            for name, column in zip(names, cells.T, strict=True)
+            max(len(name), *(len(str(count)) for count in column))
+            for name, column in zip(names, zip(*cells, strict=True), strict=True)
         ]
         lines = [
             "  ".join(
                 [f"{head:<{first}}", *(f"{c:>{w}}" for c, w in zip(row, widths, strict=True))]
             )
-            for head, row in [(corner, names), *zip(names, cells.tolist(), strict=True)]
+            for head, row in [(corner, names), *zip(names, cells, strict=True)]
         ]
         if len(self.classes) > len(shown):
             lines.append(f"... and {len(self.classes) - len(shown):,} more classes")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"ConfusionMatrix({len(self.classes)} classes, {int(self.matrix.sum())} rows)"
+        weighted = self.matrix.dtype.kind == "f"
+        of = f"a weight of {self.matrix.sum():.6g}" if weighted else f"{self.matrix.sum()} rows"
+        return f"ConfusionMatrix({len(self.classes)} classes, {of})"

@@ -16,6 +16,7 @@ from ._class_scores import ClassScorePair, ClassScoreReader
 from ._confusion_matrix import MOST_CLASSES, ConfusionMatrix
 from ._label_pair import LabelReader
 from ._running import LabelCounts
+from ._weights import TotalWeight, of_positive_weight
 
 # Scores that are kept, so that the curves of so many rows are exact.
 HELD_ROWS = 1 << 18
@@ -36,7 +37,7 @@ class ScoreCurves:
         tpr: true positive rates at these.
         recall: recalls, ascending; thinned.
         precision: precisions at these.
-        positives: share of rows of the class: the precision of chance.
+        positives: share of rows of the class, or of their weight: the precision of chance.
         exact: whether every distinct score is a threshold; else the edges of a histogram are.
         area: under the ROC curve before it was thinned.
         average_precision: mean over positive rows of the precision from their score up, likewise.
@@ -58,7 +59,7 @@ class Reliability:
     """Rows by confidence, in ten bins of equal width that have rows.
 
     Args:
-        rows: rows of each bin.
+        rows: rows of each bin, int64; of weighted rows what they weigh, float64.
         confidence: their mean confidence.
         right: the share of them that is right (of one score a row: positive).
     """
@@ -66,6 +67,11 @@ class Reliability:
     rows: np.ndarray
     confidence: np.ndarray
     right: np.ndarray
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows are weighted."""
+        return self.rows.dtype.kind == "f"
 
     @property
     def error(self) -> float:
@@ -108,32 +114,62 @@ class Diagnostics:
         self._classes: tuple[Hashable, ...] | None = None
         self._histograms: list[numeric.MetricStream] = []
         self._bins: numeric.MetricStream | None = numeric.MetricStream({"bins": _CALIBRATION})
+        self._weight: TotalWeight | None = None
+        self._rows = 0
         self.no_reliability: str | None = "there are no scores"
         """Why there is no reliability, where there is none."""
 
-    def update(self, y_true: Any, y_pred: Any = None, *, y_score: Any = None) -> None:
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights other than 1: the pictures are of weights then."""
+        return self._weight is not None and not self._weight.alike
+
+    def update(
+        self, y_true: Any, y_pred: Any = None, *, y_score: Any = None, weight: Any = None
+    ) -> None:
         """Add a batch of rows.
 
         Args:
             y_true: true labels.
             y_pred: predicted labels, if there are any.
             y_score: scores as `ModelEvaluator.evaluate` takes them, if there are any.
+            weight: of each row, as `ModelEvaluator.evaluate` takes it, with every batch or with
+                none: rows count by it in all pictures, and rows of weight 0 are left out.
 
         Raises:
             TypeError: entries of the wrong kind.
-            ValueError: two lengths, or labels and scores that do not fit.
+            ValueError: two lengths, labels and scores that do not fit, or weights with some batches
+                only.
         """
+        own, rows, y_true, y_pred, y_score = of_positive_weight(
+            weight, len(y_true), y_true=y_true, y_pred=y_pred, y_score=y_score
+        )
+        if not rows:
+            return
+        if self._rows and (self._weight is None) != (own is None):
+            given, before = ("no ", "") if own is None else ("", "no ")
+            raise ValueError(
+                f"these rows have {given}weights; the rows before have {before}weights"
+            )
+        scores = None if y_score is None else self._read(y_true, y_score)
         if y_pred is not None:
             if self._labels is None:
                 self._labels = LabelCounts(self._read_labels)
-            batch = self._labels.of_rows(y_true, y_pred)
+            batch = self._labels.of_rows(y_true, y_pred, weight=own)
             self._labels.check(batch)
             self._labels.merge(batch)
-        if y_score is not None:
-            self._add_scores(self._read(y_true, y_score).present)
+        if scores is not None:
+            self._add_scores((scores if own is None else scores.weighted(own)).present)
+        if own is not None:
+            total = TotalWeight.of(own)
+            self._weight = total if self._weight is None else self._weight + total
+        self._rows += rows
 
     def confusion(self) -> ConfusionMatrix | None:
-        """Rows by true and predicted label; None without these or of more than 4,096 classes."""
+        """Rows, or their weight, by true and predicted label.
+
+        None without these or of more than 4,096 classes.
+        """
         if self._labels is None:
             return None
         pair = self._labels.evidence()
@@ -152,7 +188,9 @@ class Diagnostics:
             else:
                 parts = [_one_against_rest(pair, place) for pair in self._held]
                 true, score = (np.concatenate(side) for side in zip(*parts, strict=True))
-                curves = _exact_curves(label, true, score)
+                weights = [pair.weight for pair in self._held if pair.weight is not None]
+                weight = np.concatenate(weights) if self.weighted else None
+                curves = _exact_curves(label, true, score, weight)
             found += [] if curves is None else [curves]
         return tuple(found)
 
@@ -164,9 +202,9 @@ class Diagnostics:
         parts = (sums.weight, sums.confidence, sums.right)
         rows, confidence, right = (np.asarray(part.value(), np.float64) for part in parts)
         some = rows > 0
-        return Reliability(
-            rows[some].astype(np.int64), confidence[some] / rows[some], right[some] / rows[some]
-        )
+        filled, confidence, right = rows[some], confidence[some], right[some]
+        counts = filled if self.weighted else filled.astype(np.int64)
+        return Reliability(counts, confidence / filled, right / filled)
 
     @property
     def _shown(self) -> tuple[Hashable | None, ...]:
@@ -179,7 +217,7 @@ class Diagnostics:
         if self._bins is not None:
             self.no_reliability = None
             try:
-                self._bins.update(pair.y_true, pair.y_pred)
+                self._bins.update(pair.y_true, pair.y_pred, weight=pair.weight)
             except ValueError as error:
                 self._bins, self.no_reliability = None, str(error)
         if self._held is not None:
@@ -193,7 +231,8 @@ class Diagnostics:
             if len(self._histograms) <= place:
                 self._histograms.append(numeric.MetricStream({"scores": _HISTOGRAM}))
             for part in waiting:
-                self._histograms[place].update(*_one_against_rest(part, place))
+                columns = _one_against_rest(part, place)
+                self._histograms[place].update(*columns, weight=part.weight)
 
 
 def _of_picture(classes: tuple[Hashable, ...] | None) -> tuple[Hashable | None, ...]:
@@ -206,9 +245,15 @@ def _one_against_rest(pair: ClassScorePair, place: int) -> tuple[np.ndarray, np.
     return (pair.y_true == place).astype(np.int32), pair.y_pred[:, place]
 
 
-def _exact_curves(label: Any, true: np.ndarray, score: np.ndarray) -> ScoreCurves | None:
+def _exact_curves(
+    label: Any, true: np.ndarray, score: np.ndarray, weight: np.ndarray | None
+) -> ScoreCurves | None:
+    roc = numeric.roc_curve(true, score, weight=weight, drop_intermediate=False)
+    if weight is not None:
+        positives = weight[true == 1].sum()
+        hits, alarms = roc.tpr[1:] * positives, roc.fpr[1:] * (weight.sum() - positives)
+        return _curves(label, hits, alarms, exact=True)
     positives = int(true.sum())
-    roc = numeric.roc_curve(true, score, drop_intermediate=False)
     hits, alarms = roc.tpr[1:] * positives, roc.fpr[1:] * (len(true) - positives)
     return _curves(label, np.rint(hits), np.rint(alarms), exact=True)
 

@@ -78,7 +78,7 @@ class RunningSums:
             own = np.ones(rows) if weight is None else np.asarray(weight, np.float64)
             before = np.ones(self.waiting) if self._weight is None else self._weight
             weights = np.concatenate([before, own])
-        self._present += rows if weight is None else np.count_nonzero(np.asarray(weight))
+        self._present += rows if weight is None else int(np.count_nonzero(np.asarray(weight)))
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
             self._centres = tuple(states[statistic] for statistic in self._statistics)

@@ -101,7 +101,8 @@ def reliability_plot(found: Mapping[str, Reliability]) -> str:
         axes.set_xticklabels([])
         axes.plot([0, 1], [0, 1], color=INK["muted"], linewidth=1, linestyle=(0, (1, 2)))
         _lines(axes, [(one.confidence, one.right) for one in found.values()], marker="o")
-        below = _square(figure, legend + 48, legend + 84, "Confidence", "Rows")
+        of = "Weight" if any(one.weighted for one in found.values()) else "Rows"
+        below = _square(figure, legend + 48, legend + 84, "Confidence", of)
         if len(found) == 1:
             (one,) = found.values()
             below.bar(one.confidence, one.rows, width=0.06, color=INK["accent"])

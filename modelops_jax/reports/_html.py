@@ -122,7 +122,7 @@ def _compared(metric: MetricComparison, comparison: Any, at: int) -> dict[str, A
     }
 
 
-def _cells(matrix: ConfusionMatrix) -> dict[str, list]:
+def _cells(matrix: ConfusionMatrix) -> dict[str, Any]:
     """Rows for the classes of the references, and a column for every class, theirs first.
 
     Of many classes the largest have rows and columns of their own, and one column holds the rest.
@@ -139,8 +139,9 @@ def _cells(matrix: ConfusionMatrix) -> dict[str, list]:
     for true in columns:
         if not support[true]:
             continue
-        cells = [(int(counts[true, pred]), true == pred) for pred in columns]
+        cells = [(counts[true, pred].item(), true == pred) for pred in columns]
         if hidden:
-            cells.append((int(support[true] - counts[true, columns].sum()), False))
-        rows.append((str(matrix.classes[true]), int(support[true]), cells))
-    return {"columns": names, "rows": rows}
+            rest = support[true] - counts[true, columns].sum()
+            cells.append((max(0, rest.item()), False))  # of weights it may be rounded below
+        rows.append((str(matrix.classes[true]), support[true].item(), cells))
+    return {"columns": names, "rows": rows, "weighted": counts.dtype.kind == "f"}

@@ -31,11 +31,12 @@ def files(tmp_path_factory):
     wrong = rng.random(ROWS) < 0.2
     labels = np.where(wrong, rng.integers(0, 3, ROWS), true)
     columns = [true, labels, *rng.normal(size=(2, ROWS)).round(4), np.arange(ROWS) % 7]
+    columns.append(rng.random(ROWS).round(3))
     lines = np.column_stack([column.astype(str) for column in columns]).tolist()
     body = "\n".join(map(",".join, lines)) + "\n"
     found = [folder / "few.csv", folder / "many.csv"]
     for path, times in zip(found, (1, TIMES), strict=True):
-        path.write_text("label,said,measured,number,lang\n" + times * body)
+        path.write_text("label,said,measured,number,lang,weight\n" + times * body)
     return found
 
 
@@ -49,6 +50,7 @@ def files(tmp_path_factory):
         "--task regression --true measured --pred number --ci 0.9 --resamples 20",
         "--true label --pred said --pred lang",
         "--task regression --true measured --pred number --pred lang --resamples 20",
+        "--true label --pred said --weight weight --ci 0.9 --resamples 20",
     ],
 )
 def test_memory_does_not_grow_with_the_file(files, asked):

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 import modelops_jax.metrics as numeric
 from modelops_jax.cli import main
 from modelops_jax.evaluation import EvaluationStream, F1Metric, ModelEvaluator, compare
+from modelops_jax.evaluation._running import LabelCounts
 
 RNG = np.random.default_rng(0)
 ROWS = 80
@@ -183,7 +185,10 @@ def test_many_weighted_classes_are_drawn_as_metrics_tell_them_apart():
     stream = evaluator.stream(resamples=20)
     for rows in np.split(np.arange(true.size), [50, 99, 4_800, 5_500]):
         stream.update(true[rows], pred[rows], weight=weight[rows])
-    assert len(stream._running[0]._drawn._pairs) <= 6
+    (labels,) = stream._running
+    assert isinstance(labels, LabelCounts)
+    assert labels._drawn is not None
+    assert len(labels._drawn._pairs) <= 6
     assert_drawn_alike(
         stream.result(**asked), evaluator.evaluate(true, pred, weight=weight, **asked)
     )
@@ -326,6 +331,9 @@ def test_weights_that_are_none_are_refused():
         evaluator.evaluate(true, true, weight=[1, -1, 1])
     with pytest.raises(TypeError, match="expected numbers of at least 0"):
         evaluator.evaluate(true, true, weight=["a", "b", "c"])
+    for extreme, told in ((5e-324, "5e-324"), (1e300, r"1e\+300")):
+        with pytest.raises(ValueError, match=rf"weight has {told} at index 2 \(1 such.* 1e-140"):
+            evaluator.evaluate(true, true, weight=[1.0, 2.0, extreme])
     stream = evaluator.stream()
     stream.update(true, true, weight=[1, 0, 1])
     with pytest.raises(ValueError, match="own: metrics of your own take no weight"):
@@ -353,7 +361,7 @@ def test_the_weight_of_all_rows_does_not_depend_on_the_batches():
 
 
 def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
-    """Of one model and of two; a weight that is none is a bad row, and the page has no pictures."""
+    """Of one model and of two; a weight that is none is a bad row, and the page counts by it."""
     rows = zip(CODES[0].tolist(), CODES[1].tolist(), TIMES.tolist(), strict=True)
     lines = [{"y_true": t, "y_pred": p, "other": (t + 1) % 3, "w": w} for t, p, w in rows]
     path = tmp_path / "rows.jsonl"
@@ -365,8 +373,10 @@ def test_the_command_takes_a_column_of_weights(tmp_path, capsys):
     expected = ModelEvaluator("multiclass").evaluate(*(repeated(c) for c in CODES)).metrics
     assert found == pytest.approx(expected, abs=1e-12)
     text = page.read_text("utf-8")
-    assert "<svg" not in text
-    assert "No pictures: they would count each row once" in text
+    matrix = sklearn.metrics.confusion_matrix(*CODES, sample_weight=TIMES)
+    assert re.findall(r"<b>(\d+)</b>", text) == [str(count) for count in matrix.ravel()]
+    assert "The pictures count each row by its &#39;w&#39;." in text
+    assert "memory did not grow with its rows" in text
     assert re.search(r"<dt>Weight</dt><dd[^>]*>w<", text)
     assert main([*asked, "--pred", "y_pred", "--pred", "other", "--resamples", "50"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]

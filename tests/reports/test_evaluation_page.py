@@ -155,6 +155,47 @@ def test_curves_are_scikit_learns_and_stay_so_when_thinned(monkeypatch):
         assert "no probabilities" in str(found.no_reliability)
 
 
+@pytest.mark.parametrize("held", [10_000, 100])
+def test_pictures_of_weighted_rows_are_scikit_learns(monkeypatch, held):
+    """Rows of weight 0 are absent; the first batch weighs 1, and is counted with the others."""
+    monkeypatch.setattr(diagnostics_module, "HELD_ROWS", held)
+    weight = np.where(np.arange(600) < 200, 1, RNG.exponential(size=600) * (RNG.random(600) < 0.8))
+    found = drawn(y_pred=PRED, y_score=SCORE, weight=weight)
+    assert found.weighted
+    matrix: Any = found.confusion()
+    expected = sk.confusion_matrix(TRUE, PRED, sample_weight=weight)
+    np.testing.assert_allclose(matrix.matrix, expected, rtol=1e-12)
+    (curves,) = found.curves()
+    given = {"sample_weight": weight, "drop_intermediate": False}
+    if held > 600:
+        fpr, tpr, _ = sk.roc_curve(TRUE, SCORE, **given)
+        precision, recall, _ = sk.precision_recall_curve(TRUE, SCORE, **given)
+        for mine, (x, y) in (
+            ((curves.fpr, curves.tpr), (fpr, tpr)),
+            ((curves.recall, curves.precision), (recall, precision)),
+        ):
+            gaps = [np.hypot(x - a, y - b).min() for a, b in zip(*mine, strict=True)]
+            assert max(gaps) < 1e-12
+    near: Any = {"abs": 1e-12 if held > 600 else 1e-3}
+    area = sk.roc_auc_score(TRUE, SCORE, sample_weight=weight)
+    assert curves.area == pytest.approx(area, **near)
+    mean = sk.average_precision_score(TRUE, SCORE, sample_weight=weight)
+    assert curves.average_precision == pytest.approx(mean, **near)
+    assert curves.positives == pytest.approx(np.average(TRUE, weights=weight), abs=1e-12)
+    bins: Any = found.reliability()
+    place = np.minimum((SCORE * 10).astype(int), 9)
+    for at, some in enumerate(np.unique(place)):
+        own = np.where(place == some, weight, 0)
+        assert bins.rows[at] == pytest.approx(own.sum(), rel=1e-12)
+        assert bins.confidence[at] == pytest.approx(np.average(SCORE, weights=own), abs=1e-12)
+        assert bins.right[at] == pytest.approx(np.average(TRUE, weights=own), abs=1e-12)
+    with pytest.raises(ValueError, match="these rows have no weights; the rows before have weigh"):
+        found.update(TRUE, PRED)
+    ones = drawn(y_pred=PRED, y_score=SCORE, weight=np.ones(600)), drawn(y_pred=PRED, y_score=SCORE)
+    assert str(ones[0].confusion()) == str(ones[1].confusion())
+    assert ones[0].curves()[0].area == ones[1].curves()[0].area
+
+
 def test_reliability_is_by_ten_bins():
     """Mean confidence, share and rows of each bin, whatever the batches."""
     found = drawn(y_score=SCORE).reliability()
