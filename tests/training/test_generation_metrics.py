@@ -212,6 +212,9 @@ def test_the_sample_is_fixed_and_fits_the_context(model):
     ):
         sample(long)
     assert sample(long, drop=True) == ["z"]
+    first = [{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "x"}]
+    with pytest.raises(ValueError, match=r"row 0: messages\[0\]: the assistant speaks first"):
+        sample(Dataset([{"messages": first}]))
 
 
 @pytest.mark.parametrize(
