@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 from ._json_values import has_lone_surrogate
@@ -54,6 +55,8 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
     if read is _number and kinds == {float}:
         return list(cells) if all(map(math.isfinite, cells)) else None
     of_text = read in (_number_of_text, _relevance_of_text, _weight_of_text)
+    if of_text and not _is_written("".join(cells)):
+        return None
     if of_text or (read in (_relevance, _weight) and kinds <= _NUMBERS):
         try:
             values = list(map(float, cells))
@@ -73,8 +76,13 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
     return None
 
 
+def _is_written(text: str) -> bool:
+    """Whether numbers are written as files write them: Python also reads 1_0, and other digits."""
+    return text.isascii() and "_" not in text
+
+
 def _number(cell: Any) -> float:
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
+    if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
         raise CellError(f"found {describe(cell)}, expected a number")
     try:
         value = float(cell)
@@ -87,6 +95,8 @@ def _number(cell: Any) -> float:
 
 def _number_of_text(cell: str) -> float:
     try:
+        if not _is_written(cell):
+            raise ValueError
         return _number(float(cell))
     except CellError:
         raise

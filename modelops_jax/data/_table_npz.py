@@ -2,6 +2,7 @@
 
 import contextlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def npz_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence
                     cells.append(np.frombuffer(data, dtype).reshape(count, *shape[1:]).tolist())
                 for offset, row in enumerate(zip(*cells, strict=True)):
                     yield start + offset + 1, row, (start + count) / rows
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DatasetError(f"{path}: no NPZ file, or a damaged one: {error}") from error
 
 
@@ -65,7 +66,12 @@ def _header(path: Path, name: str, file: Any) -> tuple[tuple[int, ...], Any]:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
     except ValueError as error:
         raise DatasetError(f"{path}: {name!r} is no NumPy array: {error}") from error
-    if dtype.kind not in "biufU" or not shape or (fortran and len(shape) > 1):
+    if fortran and len(shape) > 1:
+        raise DatasetError(
+            f"{path}: {name!r} is stored column by column (Fortran order), of shape {shape}; "
+            "expected rows: save numpy.ascontiguousarray of it"
+        )
+    if dtype.kind not in "biufU" or not shape:
         raise DatasetError(
             f"{path}: {name!r} is {dtype} of shape {shape}; expected numbers, bools or strings "
             "with rows on the first axis (objects are never unpickled)"

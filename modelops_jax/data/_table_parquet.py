@@ -27,14 +27,16 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequ
         with pyarrow.parquet.ParquetFile(path) as file:
             known = file.schema_arrow.names
             for name in columns:
-                if known.count(name) != 1:
+                if (found := known.count(name)) != 1:
                     names = ", ".join(map(repr, known[:20])) or "none"
-                    raise DatasetError(f"{path}: no column {name!r}; the columns are {names}")
+                    many = f"{found} columns" if found else "no column"
+                    raise DatasetError(f"{path}: {many} {name!r}; the columns are {names}")
             rows, number = max(1, file.metadata.num_rows), 0
             for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
                 cells = [batch.column(name).to_pylist() for name in columns]
                 for row in zip(*cells, strict=True):
                     number += 1
                     yield number, row, number / rows
-    except pyarrow.ArrowException as error:
+    # pyarrow says of damaged pages that they could not be read, without the file.
+    except (pyarrow.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: no Parquet file, or a damaged one: {error}") from error

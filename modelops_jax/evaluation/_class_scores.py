@@ -9,7 +9,7 @@ import numpy as np
 
 from ._computed import Computed, Confidence
 from ._evidence import Pair
-from ._labels import CodedLabels, encode_labels, shorten
+from ._labels import CodedLabels, encode_labels, label_to_ignore, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
 from ._sharded import entries_at, labels_there
@@ -148,9 +148,10 @@ class ClassScoreReader:
         """The labels of the rows that are not to be ignored, and which rows these are."""
         labels = encode_labels({"y_true": y_true})
         codes = labels.codes["y_true"]
-        if self.ignore_index is None or self.ignore_index not in labels.index:
+        ignored = label_to_ignore(self.ignore_index, labels)
+        if ignored is None:
             return labels, np.ones(len(codes), bool)
-        present = codes != labels.index[self.ignore_index]
+        present = codes != ignored
         return labels.of_rows(present), present
 
     def _by_label(self, y_true: Any, y_score: Mapping[Hashable, Any]) -> ClassScorePair:

@@ -34,15 +34,21 @@ def check_confidence(
     """What a caller asks for, if it makes sense.
 
     Raises:
-        ValueError: a level outside (0, 1), an unknown method, or too few resamples.
+        ValueError: a level outside (0, 1), an unknown method, too few resamples, or a seed below 0.
+        TypeError: a level, a seed or resamples that are no numbers, or no whole ones.
     """
     if method not in get_args(numeric.IntervalMethod):
         choices = ", ".join(map(repr, get_args(numeric.IntervalMethod)))
         raise ValueError(f"interval is {method!r}; choose one of: {choices}")
-    if n_resamples < 2:
-        raise ValueError(f"n_resamples is {n_resamples!r}; expected at least 2")
+    for name, value, least in (("n_resamples", n_resamples, 2), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} is {value!r}; expected an integer of at least {least}")
+        if value < least:
+            raise ValueError(f"{name} is {value!r}; expected at least {least}")
     if confidence is None:
         return None
+    if not isinstance(confidence, int | float | np.number):
+        raise TypeError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; expected None or a level in (0, 1)")
     return Confidence(confidence, seed, groups, method, n_resamples)
@@ -75,13 +81,17 @@ def read_together(
     """The built-in ones among these metrics, by what they read of the rows.
 
     Raises:
-        ValueError: weights for metrics of a caller's own.
+        ValueError: weights for metrics of a caller's own, or groups of another length.
     """
     refuse_weighted_own(metrics, weight)
     built_in = {name: m for name, m in metrics.items() if isinstance(m, BuiltIn)}
     scores = y_pred if y_score is None else y_score
-    found = []
-    for read, members in by_reader(built_in).items():
+    found, readers = [], by_reader(built_in)
+    if groups is not None and read_queries not in readers and len(groups) != len(y_true):
+        raise ValueError(
+            f"groups must have shape ({len(y_true)},), one entry a row; found ({len(groups)},)"
+        )
+    for read, members in readers.items():
         second = scores if reads_scores(read) else y_pred
         if read is read_queries:
             second = ByQuery(y_pred, groups)

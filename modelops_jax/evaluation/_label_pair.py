@@ -10,7 +10,7 @@ import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
 from ._evidence import NOT_KEPT, Pair, outcomes_of
-from ._labels import CodedLabels, encode_labels
+from ._labels import CodedLabels, encode_labels, label_to_ignore
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
 from ._sharded import CountedLabels, count_labels, on_devices
@@ -295,11 +295,12 @@ class LabelReader:
 
         Raises:
             TypeError: labels of two kinds, or that are not hashable.
-            ValueError: two lengths, more than one axis, or labels that are nan or fractions.
+            ValueError: two lengths, more than one axis, labels that are nan or fractions, or an
+                `ignore_index` of another kind than they are.
         """
         pair = _read(y_true, y_pred)
-        ignored = pair.labels.index.get(self.ignore_index)
-        if self.ignore_index is None or ignored is None:
+        ignored = label_to_ignore(self.ignore_index, pair.labels)
+        if ignored is None:
             return pair
         kept = pair.y_true != ignored
         labels = pair.labels.of_rows(kept)

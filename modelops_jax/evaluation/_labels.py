@@ -67,6 +67,24 @@ class CodedLabels:
         return None
 
 
+def label_to_ignore(ignore_index: Hashable | None, labels: CodedLabels) -> int | None:
+    """The position of the label whose rows are to be ignored, or None if no row has it.
+
+    Raises:
+        ValueError: a number among names, or a name among numbers.
+    """
+    if ignore_index is None or not labels.classes:
+        return None
+    own: Any = ignore_index
+    own = own.item() if hasattr(own, "item") else own
+    if isinstance(own, int | float) != isinstance(labels.classes[0], int | float):
+        raise ValueError(
+            f"ignore_index={ignore_index!r} is of another kind than the labels "
+            f"{shorten(labels.classes)}"
+        )
+    return labels.index.get(ignore_index)
+
+
 def encode_labels(vectors: Mapping[str, Any]) -> CodedLabels:
     """Code the named vectors over the sorted union of their labels.
 

@@ -8,7 +8,7 @@ from modelops_jax._version import __version__
 from modelops_jax.metrics import Interval
 
 from ._result_json import from_plain, to_plain
-from ._result_view import html_page, text_table
+from ._result_view import html_page, printable, text_table
 from ._task_type import TaskType
 
 # What a signature says of what was decided on the way.
@@ -142,7 +142,8 @@ class EvaluationResult:
         parts |= {"ignored": self.ignored_count} if self.ignored_count else {}
         parts |= {"invalid": self.invalid_count} if self.invalid_count else {}
         if self.configuration:
-            parts["metrics"] = ";".join(f"{name}={one}" for name, one in self.configuration.items())
+            every = (f"{printable(name)}={one}" for name, one in self.configuration.items())
+            parts["metrics"] = ";".join(every)
         parts |= {name: self.metadata[name] for name in _DECIDED if name in self.metadata}
         if self.intervals:
             every = list(self.intervals.values())
@@ -171,7 +172,7 @@ class EvaluationResult:
         """Make the result again from `to_dict`, or from its JSON.
 
         Raises:
-            ValueError: a dict of another format.
+            ValueError: no dict, or one of another format or without some of it.
         """
         return from_plain(cls, ClassResult, SliceResult, data)
 

@@ -30,14 +30,25 @@ def from_plain(result: type, of_class: type, of_slice: type, data: Mapping[str, 
     """The result that `to_plain` wrote.
 
     Raises:
-        ValueError: data of another format.
+        ValueError: data of another format, or without some of it.
     """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"the data are a {type(data).__name__}; expected a dict, as of to_dict")
     if data.get("format") != _FORMAT:
         raise ValueError(
             f"the data have format {data.get('format')!r}; expected {_FORMAT}, as "
             "EvaluationResult.to_dict writes it"
         )
-    data = _copied(data)
+    try:
+        return _from_plain(result, of_class, of_slice, _copied(data))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "the data are not what EvaluationResult.to_dict writes: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _from_plain(result: type, of_class: type, of_slice: type, data: dict[str, Any]) -> Any:
     for mark in data["not_finite"]:
         *way, last = mark["at"]
         place: Any = data

@@ -19,9 +19,9 @@ _STYLE = (
 def text_table(result: Any) -> str:
     """A result in lines of at most 80 columns, as far as names and metrics allow."""
     lines = [heading(result)]
-    width = max(map(len, result.metrics), default=0)
+    width = max((len(printable(name)) for name in result.metrics), default=0)
     for name, value in result.metrics.items():
-        line = f"  {name:<{width}}  {written(value)}"
+        line = f"  {printable(name):<{width}}  {written(value)}"
         if (interval := result.intervals.get(name)) is not None:
             line += f"  {between(interval)} {interval.level * 100:.4g} % interval"
         lines.append(line)
@@ -44,7 +44,11 @@ def html_page(result: Any) -> str:
     for name, value in result.metrics.items():
         interval = result.intervals.get(name)
         rows.append(
-            [name, written(value), *([between(interval) if interval else ""] if level else [])]
+            [
+                printable(name),
+                written(value),
+                *([between(interval) if interval else ""] if level else []),
+            ]
         )
     parts.append(_html_table(head, rows))
     for title, names, lines, hidden in tables(result):
@@ -78,12 +82,13 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
         ]
         head = [
             "label" if "labels" in result.metadata else "class",
-            *result.per_class[0].metrics,
+            *map(printable, result.per_class[0].metrics),
             "rows",
         ]
         found.append(("per class", head, rows, len(result.per_class) - len(rows)))
     columns = dict.fromkeys(tuple(one.key) for one in result.slices)
     for key in columns:
+        by = " x ".join(map(printable, key))
         members = [one for one in result.slices if tuple(one.key) == key]
         first = next(iter(members[0].metrics), None)
         intervals = any(first in one.intervals for one in members)
@@ -96,14 +101,14 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
                 row.append(between(interval) if interval else "")
             rows.append([*row, str(one.rows)])
         head = [
-            " x ".join(key),
-            *members[0].metrics,
-            *([f"{first} in"] if intervals else []),
+            by,
+            *map(printable, members[0].metrics),
+            *([f"{printable(str(first))} in"] if intervals else []),
             "rows",
         ]
         marked = any(one.differs(name) for one in members for name in one.metrics)
         note = " (* differs from the other rows)" if marked else ""
-        found.append((f"by {' x '.join(key)}{note}", head, rows, len(members) - len(rows)))
+        found.append((f"by {by}{note}", head, rows, len(members) - len(rows)))
     return found
 
 
@@ -117,13 +122,18 @@ def between(interval: Any) -> str:
     return f"[{written(float(interval.low))}, {written(float(interval.high))}]"
 
 
+def printable(text: str) -> str:
+    """A name without what would break a line or a terminal."""
+    return text if text.isprintable() else repr(text)
+
+
 def _mark(one: Any, metric: str) -> str:
     return "*" if one.differs(metric) else ""
 
 
 def _name(*values: Any) -> str:
     """Labels as text without what would break a line or a terminal."""
-    text = ", ".join(str(v) if str(v).isprintable() else repr(v) for v in values)
+    text = ", ".join(printable(str(v)) for v in values)
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 

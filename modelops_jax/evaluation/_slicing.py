@@ -54,6 +54,13 @@ def read_slices(slices: Asked, rows: int) -> list[Slicing]:
         TypeError: labels that are no labels, or a column for a tuple of names.
         ValueError: a column of another length, or a tuple with an unknown name.
     """
+    if not isinstance(slices, Mapping):
+        raise TypeError(
+            f"slices is a {type(slices).__name__}; expected a dict of name -> labels, one a row"
+        )
+    for name in slices:
+        if not (isinstance(name, str) or (isinstance(name, tuple) and name)):
+            raise TypeError(f"slices has the key {name!r}; expected a name, or a tuple of names")
     coded: dict[str, CodedLabels] = {}
     for name, column in slices.items():
         if isinstance(name, str):

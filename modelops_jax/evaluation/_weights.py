@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ._nan_rows import rows_of
 from ._result import EvaluationResult
 from ._vectors import check_concrete
+
+# Products of two weights, and their sums over any number of rows, are floats.
+_SMALLEST = 1e-140
 
 
 def read_weight(weight: Any, rows: int) -> np.ndarray:
@@ -18,13 +22,14 @@ def read_weight(weight: Any, rows: int) -> np.ndarray:
 
     Raises:
         TypeError: weights that are no numbers or bools.
-        ValueError: not one for each row; weights that are negative or not finite, naming the first.
+        ValueError: not one for each row; weights that are negative, not finite or so large or small
+            that their products are no floats, naming the first.
     """
     check_concrete(weight, "weight")
     given = np.asarray(weight)
     if given.shape != (rows,):
         raise ValueError(f"weight has shape {given.shape}; expected ({rows},), one for each row")
-    if given.dtype.kind not in "biuf":
+    if not (given.dtype.kind in "biu" or jnp.issubdtype(given.dtype, jnp.floating)):
         raise TypeError(f"weight holds {given.dtype}; expected numbers of at least 0, or bools")
     values = given.astype(np.float64)
     bad = ~(np.isfinite(values) & (values >= 0))
@@ -33,6 +38,14 @@ def read_weight(weight: Any, rows: int) -> np.ndarray:
         raise ValueError(
             f"weight has {values[index]} at index {index} ({int(bad.sum())} such entries in all); "
             "expected finite numbers of at least 0"
+        )
+    extreme = (values > 0) & ((values < _SMALLEST) | (values > 1 / _SMALLEST))
+    if extreme.any():
+        index = int(np.argmax(extreme))
+        raise ValueError(
+            f"weight has {values[index]} at index {index} ({int(extreme.sum())} such entries in "
+            f"all); expected 0, or numbers from {_SMALLEST} to {1 / _SMALLEST} (weights that are "
+            "all multiplied by one number give the same values)"
         )
     return values
 

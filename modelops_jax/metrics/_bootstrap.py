@@ -18,7 +18,7 @@ from ._counts import Counts
 from ._exact import ExactCount
 from ._finalizers import Mean
 from ._host_columns import numbers
-from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._kept_draws import resample_kept
 from ._metric import Metric
 from ._row_draws import draw_rows
@@ -86,7 +86,7 @@ def bootstrap_intervals(
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 14;
     Field and Welsh, "Bootstrapping clustered data", JRSS B 69, 2007.
     """
-    check_bootstrap(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples, seed)
     ranked = any(metric.resampling == "groups" for metric in metrics.values())
     ids = groups if ranked else None
     states = compute(metrics, y_true, y_pred, weight=weight, groups=ids).states
@@ -184,7 +184,7 @@ def count_intervals(
         >>> interval.low < 0.5 < interval.high
         True
     """
-    check_bootstrap(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples, seed)
     bca = method == "bca"
     drawn: dict[Statistic, list[Counts]] = {}
     found = {}
@@ -239,7 +239,7 @@ def _is_mask(weight: Vector) -> bool:
 
 
 def check_bootstrap(
-    metrics: Mapping[str, Metric], level: float, method: str, n_resamples: int
+    metrics: Mapping[str, Metric], level: float, method: str, n_resamples: int, seed: int
 ) -> None:
     """Refuse what a bootstrap cannot do.
 
@@ -248,6 +248,7 @@ def check_bootstrap(
     """
     check_level(level)
     check_resamples(n_resamples)
+    check_seed(seed)
     if method not in get_args(Ends):
         raise ValueError(f"method must be one of {get_args(Ends)}, not {method!r}")
     for name, metric in metrics.items():

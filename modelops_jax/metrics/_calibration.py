@@ -5,12 +5,16 @@ from ._call import call
 from ._equal_mass import ConfidenceRows, EqualMassGap
 from ._ignored import as_ignored
 from ._metric import Metric
+from ._option_types import require_count
 from ._types import Matrix, Value, Vector
+
+# A bin of fewer rows than this many of them holds says nothing, and their states take memory.
+_MOST_BINS = 1 << 20
 
 
 def _checked(bins: int) -> int:
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, not {bins!r}")
+    if require_count(bins, "bins") > _MOST_BINS:
+        raise ValueError(f"bins is {bins:,}; expected at most {_MOST_BINS:,}")
     return bins
 
 

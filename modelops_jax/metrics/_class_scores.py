@@ -17,14 +17,14 @@ from ._ignored import as_ignored
 from ._label_finalizers import AverageOfLabels, refuse_average, require_average_of_labels
 from ._label_scores import LabelMean, LabelScoreSums
 from ._metric import Metric
+from ._option_types import require_count
 from ._row_functions import RowFunction
 from ._types import Matrix, Value, Vector
 
 
 def top_k_accuracy_score_metric(*, k: int = 2, ignore_index: int | None = None) -> Metric:
     """The metric of `top_k_accuracy_score`."""
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k!r}")
+    k = require_count(k, "k")
     statistic = ClassRowMean(
         AmongTop(k), probabilities=False, vectors=False, ignore_index=as_ignored(ignore_index)
     )

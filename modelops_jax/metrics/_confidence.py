@@ -15,7 +15,7 @@ from ._bootstrap import (
 from ._compute import compute
 from ._exact import ExactCount
 from ._host_columns import numbers
-from ._interval import Interval, check_level, check_resamples
+from ._interval import Interval, check_level, check_resamples, check_seed
 from ._metric import Metric
 from ._proportion import ProportionMethod, interval_of
 from ._statistic import Statistic
@@ -73,7 +73,7 @@ def confidence_intervals(
         >>> round(found["accuracy"].low, 3), round(found["accuracy"].high, 3)
         (0.946, 0.998)
     """
-    check_method(method, level, n_resamples)
+    check_method(method, level, n_resamples, seed)
     weighted = weight is not None and numbers(weight, "weight").dtype != bool
     found: dict[str, Interval] = {}
     if method not in get_args(Ends) and not weighted and groups is None:
@@ -128,7 +128,7 @@ def state_intervals(
         >>> state_intervals(metrics, states)["accuracy"].method
         'Wilson'
     """
-    check_method(method, level, n_resamples)
+    check_method(method, level, n_resamples, seed)
     found: dict[str, Interval] = {}
     if method not in get_args(Ends):
         counted = {
@@ -161,12 +161,13 @@ def _weight(state: State) -> Any:
     return getattr(state, "weight", None)
 
 
-def check_method(method: str, level: float, n_resamples: int) -> None:
-    """Refuse what is no method, level or number of resamples (ValueError)."""
+def check_method(method: str, level: float, n_resamples: int, seed: int) -> None:
+    """Refuse what is no method, level, number of resamples or seed (ValueError)."""
     if method not in get_args(IntervalMethod):
         raise ValueError(f"method must be one of {get_args(IntervalMethod)}, not {method!r}")
     check_level(level)
     check_resamples(n_resamples)
+    check_seed(seed)
 
 
 def of_shares(

@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Bool, Int
 
 from ._exact import ExactCount
-from ._ignored import is_ignored
+from ._ignored import is_ignored, is_label
 from ._lanes import RowSums, sum_rows_of
 from ._pair import Pair
 from ._statistic import (
@@ -210,10 +210,21 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
 
 def as_codes(labels: Any, name: str) -> jax.Array:
-    """Labels as signed integers, of 32 bits unless they came with 64."""
+    """Labels as integers of 32 or 64 bits; only narrower ones change their type."""
     require_labels(labels, name)
-    wide = labels.dtype.itemsize == 8
-    return labels.astype(jnp.int64 if wide else jnp.int32)
+    return labels if labels.dtype.itemsize >= 4 else labels.astype(jnp.int32)
+
+
+def are_equal(one: jax.Array, other: jax.Array) -> Bool[jax.Array, "..."]:
+    """Where two columns of codes hold the same number, whatever types they have."""
+    signed = [jnp.issubdtype(codes.dtype, jnp.signedinteger) for codes in (one, other)]
+    wide = max(one.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
+    if signed[0] == signed[1]:
+        return one.astype(wide) == other.astype(wide)
+    # No type holds both: as unsigned ones a negative number would be another one.
+    unsigned, number = (other, one) if signed[0] else (one, other)
+    wide = jnp.uint64 if wide.itemsize == 8 else jnp.uint32
+    return (number >= 0) & (unsigned.astype(wide) == number.astype(wide))
 
 
 @dataclass(frozen=True)
@@ -257,8 +268,8 @@ class OneVsRestCounts(CellStatistic):
         return (2, 2)
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
-        true = as_codes(y_true, "y_true") == self.positive_class
-        pred = as_codes(y_pred, "y_pred") == self.positive_class
+        true = is_label(as_codes(y_true, "y_true"), self.positive_class)
+        pred = is_label(as_codes(y_pred, "y_pred"), self.positive_class)
         return 2 * true.astype(jnp.int32) + pred.astype(jnp.int32), None, None
 
 
@@ -274,5 +285,4 @@ class MatchCounts(CellStatistic):
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
         true, pred = as_codes(y_true, "y_true"), as_codes(y_pred, "y_pred")
-        wide = max(true.dtype, pred.dtype, key=lambda dtype: dtype.itemsize)
-        return (true.astype(wide) == pred.astype(wide)).astype(jnp.int32), None, None
+        return are_equal(true, pred).astype(jnp.int32), None, None

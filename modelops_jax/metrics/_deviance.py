@@ -6,6 +6,7 @@ from ._call import call
 from ._deviances import PowerDeviance, gamma_deviance, poisson_deviance
 from ._finalizers import Mean
 from ._metric import Metric
+from ._option_types import require_number
 from ._outputs import Multioutput, over_outputs
 from ._row_functions import Domain, squared_error
 from ._rowwise import RowMean
@@ -54,7 +55,7 @@ def mean_tweedie_deviance_metric(
     multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_tweedie_deviance`."""
-    if not math.isfinite(power) or 0 < power < 1:
+    if not math.isfinite(require_number(power, "power")) or 0 < power < 1:
         raise ValueError(f"power must be finite and not between 0 and 1, not {power!r}")
     one = Metric("mean_tweedie_deviance", (_deviance_of(float(power)),), Mean())
     return over_outputs(one, num_outputs, multioutput)

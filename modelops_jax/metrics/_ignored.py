@@ -32,13 +32,18 @@ def as_ignored(ignore_index: int | None) -> int | None:
 
 
 def is_ignored(labels: Any, ignore_index: int) -> Any:
-    """Where the label is the one to ignore; a label that the type cannot hold is no row's."""
+    """Where the label is the one to ignore."""
     require_labels(labels, "y_true")
+    return is_label(labels, ignore_index)
+
+
+def is_label(labels: Any, label: int) -> Any:
+    """Where it is this label; one that the type cannot hold is no row's."""
     labels = labels.astype(np.int32) if labels.dtype == bool else labels
     limits = jnp.iinfo(labels.dtype)
-    held = limits.min <= ignore_index <= limits.max
+    held = limits.min <= label <= limits.max
     # Out of range, any label does for a comparison whose outcome is masked.
-    return (labels == (ignore_index if held else 0)) & held
+    return (labels == (label if held else 0)) & held
 
 
 def without_ignored(rows: Rows, ignore_index: int | None) -> Rows:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ._option_types import require_integer, require_number
+
 _NORMAL = NormalDist()
 _cdf: Callable[..., np.ndarray] = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 _quantile: Callable[..., np.ndarray] = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
@@ -112,8 +114,9 @@ def check_level(level: float) -> None:
 
     Raises:
         ValueError: a level outside (0, 1).
+        TypeError: no number.
     """
-    if not 0 < level < 1:
+    if not 0 < require_number(level, "level") < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
 
 
@@ -122,6 +125,18 @@ def check_resamples(n_resamples: int) -> None:
 
     Raises:
         ValueError: too few resamples.
+        TypeError: no integer.
     """
-    if n_resamples < 2:
+    if require_integer(n_resamples, "n_resamples") < 2:
         raise ValueError(f"n_resamples must be at least 2, not {n_resamples!r}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what would not give the same resamples again, or none.
+
+    Raises:
+        ValueError: a negative seed.
+        TypeError: no integer.
+    """
+    if require_integer(seed, "seed") < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed!r}")

@@ -16,6 +16,7 @@ from ._exact import ExactCount
 from ._kept_rows import KeptRows
 from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._metric import Metric, Outcome
+from ._option_types import require_count
 from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
 from ._scores import Scores
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
@@ -206,8 +207,7 @@ def label_areas(
     Raises:
         ValueError: an option that is none of its choices.
     """
-    if num_labels < 1:
-        raise ValueError(f"num_labels must be at least 1, not {num_labels!r}")
+    num_labels = require_count(num_labels, "num_labels")
     if average is not None and average not in get_args(AverageOfScoredLabels):
         raise ValueError(
             f"average must be one of {get_args(AverageOfScoredLabels)} or None, not {average!r}"

@@ -6,6 +6,7 @@ from ._call import call
 from ._finalizers import LargestValue, Mean, MedianError
 from ._largest import RowMax
 from ._metric import Metric
+from ._option_types import require_number
 from ._outputs import Multioutput, over_outputs
 from ._row_functions import Huber, Pinball, absolute_error, log_cosh
 from ._rowwise import RowMean
@@ -30,7 +31,7 @@ def mean_pinball_loss_metric(
     multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `mean_pinball_loss`."""
-    if not 0 <= alpha <= 1:
+    if not 0 <= require_number(alpha, "alpha") <= 1:
         raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
     one = Metric("mean_pinball_loss", (RowMean(Pinball(float(alpha))),), Mean())
     return over_outputs(one, num_outputs, multioutput)
@@ -43,7 +44,7 @@ def huber_loss_metric(
     multioutput: Multioutput = "uniform_average",
 ) -> Metric:
     """The metric of `huber_loss`."""
-    if not 0 < delta < math.inf:
+    if not 0 < require_number(delta, "delta") < math.inf:
         raise ValueError(f"delta must be positive and finite, not {delta!r}")
     one = Metric("huber_loss", (RowMean(Huber(float(delta))),), Mean())
     return over_outputs(one, num_outputs, multioutput)

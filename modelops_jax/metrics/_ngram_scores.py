@@ -5,6 +5,7 @@ from typing import get_args
 
 from ._call import call
 from ._metric import Metric
+from ._option_types import require_count, require_number
 from ._overlap_counts import NgramsOfBoth, OverlapTotals, PredictedNgrams
 from ._text_finalizers import Bleu, CharacterF, Smoothing
 from ._types import Matrix, Value, Vector
@@ -28,7 +29,8 @@ def bleu_score_metric(
         )
     if smooth_value is not None and smoothing not in _AMOUNTS:
         raise ValueError(f"smooth_value={smooth_value!r} is for smooth_method 'floor' and 'add-k'")
-    amount = float(_AMOUNTS.get(smoothing, 0.0) if smooth_value is None else smooth_value)
+    usual = _AMOUNTS.get(smoothing, 0.0)
+    amount = usual if smooth_value is None else require_number(smooth_value, "smooth_value")
     if not 0 <= amount < math.inf:
         raise ValueError(f"smooth_value must be 0 or more and finite, not {smooth_value!r}")
     width = 2 + 2 * len(orders)
@@ -39,7 +41,7 @@ def bleu_score_metric(
 def chrf_score_metric(*, char_order: int = 6, beta: float | int = 2) -> Metric:
     """The metric of `chrf_score`."""
     orders = _orders(char_order, "char_order")
-    if not 0 <= beta < math.inf:
+    if not 0 <= require_number(beta, "beta") < math.inf:
         raise ValueError(f"beta must be 0 or more and finite, not {beta!r}")
     statistic = OverlapTotals(NgramsOfBoth(orders), orders=orders, width=3 * len(orders))
     return Metric("chrf_score", (statistic,), CharacterF(len(orders), float(beta)))
@@ -148,6 +150,4 @@ def chrf_score(
 
 
 def _orders(highest: int, name: str) -> tuple[int, ...]:
-    if highest < 1:
-        raise ValueError(f"{name} must be at least 1, not {highest!r}")
-    return tuple(range(1, highest + 1))
+    return tuple(range(1, require_count(highest, name) + 1))

@@ -6,6 +6,7 @@ from ._call import call
 from ._class_ratios import ZeroDivision, class_ratio
 from ._count_finalizers import Absent, Average
 from ._metric import Metric
+from ._option_types import require_number
 from ._types import Matrix, Value, Vector
 
 
@@ -25,7 +26,7 @@ def jaccard_score_metric(**config: Any) -> Metric:
 
 
 def _checked(beta: float | int) -> float | int:
-    if not beta >= 0:
+    if not require_number(beta, "beta") >= 0:
         raise ValueError(f"beta must be 0 or more, not {beta!r}")
     return beta
 

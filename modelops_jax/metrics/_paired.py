@@ -87,7 +87,7 @@ def paired_differences(
     Venkatraman and Begg, "A distribution-free procedure for comparing receiver operating
     characteristic curves from a paired experiment", Biometrika 83, 1996 (swapped ranks).
     """
-    check_bootstrap(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples, seed)
     for name, metric in metrics.items():
         if metric.resampling == "closed" and not metric.reweighs:
             raise ValueError(f"{name}: {metric.name} has no bootstrap of its statistic")
@@ -224,7 +224,7 @@ def paired_count_differences(
         >>> round(found.value, 2), found.p_value < 0.01, found.interval.method
         (0.3, True, 'paired multinomial percentile')
     """
-    check_bootstrap(metrics, level, method, n_resamples)
+    check_bootstrap(metrics, level, method, n_resamples, seed)
     asked = Asked(tuple(y_preds), pairs_of(list(y_preds), pairs), level, method, n_resamples, seed)
     reports = [compute_counts(metrics, y_true, pred, counts) for pred in y_preds.values()]
     values = {name: [report.values[name] for report in reports] for name in metrics}

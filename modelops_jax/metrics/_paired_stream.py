@@ -138,7 +138,7 @@ class PairedStream:
         Raises:
             ValueError: a level outside (0, 1), or a method that does not fit.
         """
-        check_method(method, level, self._n_resamples)
+        check_method(method, level, self._n_resamples, self._seed)
         drawn = self._drawn(method)
         if not self.rows:
             return {model: {} for model in self._models}

@@ -11,6 +11,7 @@ from jax import lax
 from ._call import call
 from ._finalizers import Mean
 from ._metric import Metric
+from ._option_types import require_count
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
 from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, float_type
 from ._types import State, Value, Vector
@@ -72,8 +73,7 @@ def _whole(numbers: Any) -> Any:
 
 def pass_at_k_metric(*, k: int) -> Metric:
     """The metric of `pass_at_k`."""
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k!r}")
+    k = require_count(k, "k")
     return Metric("pass_at_k", (AttemptMean(AnyOf(k), k=k),), Mean())
 
 

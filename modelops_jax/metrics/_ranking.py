@@ -9,6 +9,7 @@ from ._finalizers import AveragePrecision, PairArea, PartialArea
 from ._ignored import as_ignored, as_integer
 from ._label_areas import AverageOfScoredLabels, label_areas
 from ._metric import Metric
+from ._option_types import require_integer, require_number
 from ._scores import ScoreRows
 from ._types import Matrix, Value, Vector
 
@@ -33,7 +34,7 @@ def roc_auc_score_metric(
         others["multi_class"] = None if multi_class == "ovr" else multi_class
         _refuse_with_labels(num_labels, others)
         return label_areas(name, "area", num_labels, average, absent, ignored)
-    if max_fpr is not None and not 0 < max_fpr <= 1:
+    if max_fpr is not None and not 0 < require_number(max_fpr, "max_fpr") <= 1:
         raise ValueError(f"max_fpr must be above 0 and at most 1, not {max_fpr!r}")
     if num_classes is not None:
         if max_fpr is not None:
@@ -52,7 +53,7 @@ def roc_auc_score_metric(
 
 
 def _rows_of_classes(num_classes: int, ignored: int | None) -> ClassScoreRows:
-    if num_classes < 2:
+    if require_integer(num_classes, "num_classes") < 2:
         raise ValueError(f"num_classes must be at least 2, not {num_classes!r}")
     return ClassScoreRows(num_classes, ignored)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._compute import pass_over
 from ._draws import Draws
-from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._metric import Metric
 from ._row_draws import RowSums
 from ._running_sums import RunningSums
@@ -50,6 +50,7 @@ class ResampleStream:
         weighted: bool = False,
     ) -> None:
         check_resamples(n_resamples)
+        check_seed(seed)
         for name, metric in metrics.items():
             if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
                 raise ValueError(f"{name}: {metric.name} is no function of sums over rows")

@@ -190,13 +190,22 @@ def group_codes(groups: Vector, rows: int) -> np.ndarray:
 
     Raises:
         ValueError: groups that are no vector of as many entries as there are rows, or nan.
+        TypeError: ids that have no order, or that are not all texts where some are.
     """
     array = np.asarray(groups)
     if array.shape != (rows,):
         raise ValueError(f"groups must have shape ({rows},), one entry a row; found {array.shape}")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(f"groups holds {int(np.isnan(array).sum()):,} nan; expected an id a row")
-    return np.unique(array, return_inverse=True)[1].reshape(rows)
+    if array.dtype.kind == "U" and not (
+        hasattr(groups, "dtype") or all(isinstance(one, str) for one in groups)
+    ):
+        # In an array of texts the number 1 and the text "1" are one.
+        raise TypeError("groups mixes texts and other ids; expected ids of one kind")
+    try:
+        return np.unique(array, return_inverse=True)[1].reshape(rows)
+    except TypeError as error:
+        raise TypeError(f"groups holds ids that have no order: {error}") from error
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -18,6 +18,7 @@ from ._delong import estimate, spread
 from ._exact import ExactCount
 from ._ignored import as_ignored
 from ._metric import Metric, Outcome
+from ._option_types import require_integer
 from ._scores import ordered_bits
 from ._statistic import Rows, float_type, require_labels
 from ._types import Value, Vector
@@ -120,7 +121,7 @@ class SketchedAreaWithInterval(SketchedArea):
 
 
 def _histogram(bits: int, ignore_index: int | None) -> ScoreHistogram:
-    if not 2 <= bits <= 24:
+    if not 2 <= require_integer(bits, "bits") <= 24:
         raise ValueError(f"bits must be between 2 and 24, not {bits!r}")
     return ScoreHistogram(bits, ignore_index=as_ignored(ignore_index))
 

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from ._call import call
-from ._counts import as_codes
+from ._counts import are_equal, as_codes
+from ._ignored import is_ignored
 from ._metric import Metric
 from ._row_functions import both_values
 from ._rowwise import Prepared, blocks_of_rows, prepared
@@ -34,12 +35,10 @@ class TokenTotals(Matrices, RowTotals):
 
     def prepare(self, rows: Rows) -> Prepared:
         true, pred = as_codes(rows.y_true, "y_true"), as_codes(rows.y_pred, "y_pred")
-        wide = max(true.dtype, pred.dtype, key=lambda dtype: dtype.itemsize)
         counted = jnp.ones_like(true, dtype=bool)
-        # An id that the type cannot hold is no token's.
-        if self.ignore_index is not None and _holds(true.dtype, self.ignore_index):
-            counted = true != self.ignore_index
-        right = counted & (true.astype(wide) == pred.astype(wide))
+        if self.ignore_index is not None:
+            counted = ~is_ignored(true, self.ignore_index)
+        right = counted & are_equal(true, pred)
         dtype = float_type(rows.weight)
         tokens, hits = (
             jnp.sum(flags, axis=1, dtype=jnp.int32).astype(dtype) for flags in (counted, right)
@@ -51,10 +50,6 @@ class TokenTotals(Matrices, RowTotals):
     def of_rows_together(cls, statistics: Sequence[Any], rows: Rows) -> list[State]:
         # What is counted depends on the statistic.
         return [blocks_of_rows([statistic], rows)[0] for statistic in statistics]
-
-
-def _holds(dtype: Any, value: int) -> bool:
-    return bool(jnp.iinfo(dtype).min <= value <= jnp.iinfo(dtype).max)
 
 
 def token_accuracy_score_metric(*, ignore_index: int | None = None) -> Metric:

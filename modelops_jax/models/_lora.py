@@ -44,8 +44,8 @@ class LoraConfig:
         dropout: Chance of each input of the adapters to be left out in a step of training.
 
     Raises:
-        ValueError: `rank` or `alpha` is not positive, `dropout` is not in [0, 1), or a pattern
-            matches no linear map.
+        ValueError: `rank` or `alpha` is not positive and finite, `dropout` is not in [0, 1), or a
+            pattern matches no linear map.
 
     Example:
         >>> from modelops_jax.models import LoraConfig
@@ -63,8 +63,8 @@ class LoraConfig:
     def __post_init__(self):
         if self.rank < 1:
             raise ValueError(f"lora.rank must be at least 1, found {self.rank}")
-        if self.alpha <= 0:
-            raise ValueError(f"lora.alpha must be positive, found {self.alpha}")
+        if not 0 < self.alpha < float("inf"):
+            raise ValueError(f"lora.alpha must be positive and finite, found {self.alpha}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"lora.dropout must be in [0, 1), found {self.dropout}")
         for pattern in self.targets:

@@ -26,7 +26,7 @@ class TrainingConfig:
 
     Args:
         epochs: Passes over the training rows.
-        max_steps: Stop after so many optimizer steps, whatever `epochs` says.
+        max_steps: Most optimizer steps; the run ends after `epochs` if they have fewer.
         batch_size: Rows in one optimizer step; with `packing`, sequences of packed rows.
         micro_batch_size: Rows, or packed sequences, in one forward and backward pass; the
             gradients of a step are the same whatever it is. All of the step by default.
@@ -157,7 +157,7 @@ class TrainingConfig:
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"training.{name} must be positive and finite, found {value}")
         for name in "warmup_steps weight_decay seed max_skipped_steps".split():
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(
                     f"training.{name} must be 0 or positive, found {getattr(self, name)}"
                 )
@@ -196,6 +196,12 @@ class TrainingConfig:
             raise ConfigError(
                 f"training.weight_decay must be 0 for adafactor, found {self.weight_decay}"
             )
+
+    @property
+    def evaluations(self) -> list[str]:
+        """The settings that mean nothing without held-out rows."""
+        names = ("eval_every", "keep_best", "early_stopping_patience", "generate")
+        return [f"training.{name}" for name in names if getattr(self, name)]
 
     def longest_row(self, context: int) -> int:
         """Most tokens of a row, for a model with that context."""
@@ -275,7 +281,7 @@ class RunConfig:
 
     Raises:
         ConfigError: `labels` is an empty list, has a name twice, or is given together with
-            `training.dpo`.
+            `training.dpo`; or evaluations are asked for without held-out rows.
     """
 
     model: str
@@ -285,6 +291,12 @@ class RunConfig:
     labels: Literal["auto"] | tuple[str, ...] | None = None
 
     def __post_init__(self):
+        held_out = self.data.eval is not None or self.data.eval_fraction is not None
+        if self.training.evaluations and not held_out:
+            raise ConfigError(
+                f"{', '.join(self.training.evaluations)}: need held-out rows, data.eval or "
+                "data.eval_fraction"
+            )
         if self.labels is None:
             return
         if not self.labels or len(set(self.labels)) < len(self.labels):

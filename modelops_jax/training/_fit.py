@@ -144,10 +144,9 @@ def fit(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
-    evaluates = ("eval_every", "keep_best", "early_stopping_patience", "generate")
-    asked = [f"training.{name}" for name in evaluates if getattr(config, name)]
-    if eval is None and asked:
-        raise ValueError(f"{', '.join(asked)}: need held-out rows (eval), and there are none")
+    if eval is None and config.evaluations:
+        asked = ", ".join(config.evaluations)
+        raise ValueError(f"{asked}: need held-out rows (eval), and there are none")
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
     loss = loss_of(model, config)

@@ -91,8 +91,8 @@ class GenerationMetrics:
         drop_overlong: Leave out rows whose prompt has no room for an answer.
 
     Raises:
-        ValueError: A prompt leaves no room for `max_new_tokens`, no row is left, or a metric has no
-            value even of the right answers.
+        ValueError: A row has no prompt, or one that leaves no room for `max_new_tokens`, no row is
+            left, or a metric has no value even of the right answers.
     """
 
     def __init__(
@@ -104,14 +104,18 @@ class GenerationMetrics:
         # Of the number of rows alone, so that runs with other seeds can be compared.
         order = np.random.Generator(np.random.Philox(0)).permutation(len(held_out))
         for index in order.tolist():
-            prompt, reference = _question(model, held_out[index])
-            room = model.config.max_position - _length(model, prompt)
+            try:
+                prompt, reference = _question(model, held_out[index])
+                room = model.config.max_position - _length(model, prompt)
+            except ValueError as error:  # as templates refuse conversations
+                raise ValueError(f"evaluation dataset, {held_out.place(index)}: {error}") from error
             if room >= config.max_new_tokens:
                 chosen[index] = prompt, reference
             elif not drop_overlong:
                 raise ValueError(
-                    f"evaluation dataset, row {index}: the prompt leaves room for {room} tokens in "
-                    f"the model's context; generate.max_new_tokens is {config.max_new_tokens}"
+                    f"evaluation dataset, {held_out.place(index)}: the prompt leaves room for "
+                    f"{room} tokens in the model's context; generate.max_new_tokens is "
+                    f"{config.max_new_tokens}"
                 )
             if len(chosen) == config.rows:
                 break
@@ -214,6 +218,8 @@ def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:
         return render_prompt(model.tokenizer, row["prompt"]), row["chosen"]
     messages = row["messages"] if "messages" in row else [*row["prompt"], *row["chosen"]]
     last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
+    if not last:
+        raise ValueError("messages[0]: the assistant speaks first, so there is nothing to ask")
     asked = [{key: message[key] for key in ("role", "content")} for message in messages[:last]]
     return asked, messages[last]["content"]
 

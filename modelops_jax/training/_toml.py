@@ -21,7 +21,9 @@ def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> A
     values = {}
     for key, value in table.items():
         if key not in known:
-            hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
+            deeper = [f"; did you mean {prefix}{name}.{key}?" for name in _tables_with(key, hints)]
+            near = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
+            hint = deeper[0] if deeper else near
             raise ConfigError(f"{source}: unknown key {prefix + key!r}{hint}")
         values[key] = convert(hints[key], value, name=prefix + key, source=source)
     for name, field in known.items():
@@ -32,6 +34,17 @@ def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> A
         return cls(**values)
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _tables_with(key: str, hints: Mapping[str, Any]) -> list[str]:
+    """The fields that are tables with such a key."""
+    return [
+        name
+        for name, hint in hints.items()
+        for choice in typing.get_args(hint) or (hint,)
+        if isinstance(choice, type) and dataclasses.is_dataclass(choice)
+        if key in (field.name for field in dataclasses.fields(choice))
+    ]
 
 
 def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,7 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, name, content, mes
         ({"y": np.array([{"a": 1}], object), "score": np.ones(1)}, "'y' is object"),
         ({"y": np.ones(2), "score": np.ones(3)}, "different lengths: y \\(2,\\), score \\(3,\\)"),
         ({"y": np.ones(2)}, "no array 'score'; the arrays are 'y'"),
+        ({"y": np.ones((2, 2), order="F"), "score": np.ones(2)}, "'y' is stored column by column"),
         ({"y": np.float64(1), "score": np.ones(1)}, "'y' is float64 of shape \\(\\)"),
     ],
 )
@@ -177,6 +179,46 @@ def test_a_cut_array_is_an_error_and_not_fewer_rows(tmp_path):
         archive.writestr("score.npy", whole)
     with pytest.raises(DatasetError, match="ends after fewer rows"):
         list(read_table(path, KINDS))
+
+
+def test_damaged_compression_is_told_with_the_file(tmp_path):
+    """Of an NPZ that is compressed, and of a Parquet file whose footer is whole."""
+    packed = tmp_path / "a.npz"
+    np.savez_compressed(packed, y=np.arange(5000) % 7, score=np.arange(5000.0))
+    columns = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table({"y": ["a", "b"] * 50, "score": [0.5] * 100}), columns
+    )
+    for path, place in ((packed, 90), (columns, 10)):
+        content = bytearray(path.read_bytes())
+        for step in range(40):
+            content[place + step] ^= 0xFF
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=f"{path}.* damaged one"):
+            list(read_table(path, KINDS))
+
+
+def test_columns_of_parquet_are_named_once_and_may_be_decimals(tmp_path):
+    path = tmp_path / "a.parquet"
+    prices = pyarrow.array([Decimal("1.50"), Decimal("-2.25")])
+    pyarrow.parquet.write_table(pyarrow.table({"y": [1, 0], "score": prices}), path)
+    assert next(read_table(path, KINDS)).columns["score"] == [1.5, -2.25]
+    table = pyarrow.Table.from_arrays(3 * [prices], names=["y", "y", "score"])
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(DatasetError, match="2 columns 'y'; the columns are 'y', 'y', 'score'"):
+        list(read_table(path, KINDS))
+
+
+def test_numbers_of_text_are_written_as_files_write_them(tmp_path):
+    """Python would read 1_0 as ten, and other scripts' digits."""
+    path = tmp_path / "a.csv"
+    path.write_text("y,score\na, 1.5e3 \na,1_0\na,\u0661\n")
+    problems, kept = _problems(path)
+    assert kept == [2]
+    assert [one.split(": ")[-1] for one in problems] == [
+        "found '1_0', expected a number",
+        "found '\u0661', expected a number",
+    ]
 
 
 def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):

@@ -229,6 +229,13 @@ REFUSED = {
         ValueError,
         "positive_class='Spam' does not occur",
     ),
+    "ignored label of another kind": (
+        AccuracyMetric(ignore_index="0"),
+        [0, 1],
+        [0, 1],
+        ValueError,
+        "ignore_index='0' is of another kind than the labels 0, 1",
+    ),
     "positive class of another kind": (
         F1Metric(positive_class="1"),
         [0, 1],

@@ -115,6 +115,14 @@ def test_other_formats_are_refused(data):
         EvaluationResult.from_dict(data)
 
 
+def test_what_to_dict_did_not_write_is_refused():
+    """As a ValueError, whatever is missing."""
+    data = EvaluationResult({"a": math.nan}, TaskType.REGRESSION, 1).to_dict()
+    for wrong in ({"format": 2}, data | {"slices": [{"rows": 1}]}, data | {"metrics": 0}):
+        with pytest.raises(ValueError, match="the data are"):
+            EvaluationResult.from_dict(wrong)
+
+
 def test_signature_holds_what_is_needed_to_get_the_numbers_again():
     """The number of rows, the metrics with their options, averaging, and the bootstrap."""
     evaluator = ModelEvaluator(
@@ -191,6 +199,10 @@ def test_text_fits_a_terminal():
     result = ModelEvaluator("classification").evaluate(
         TRUE, PRED, confidence=0.95, slices={"name": names.tolist(), "n": range(300)}
     )
+    evil = SliceResult({"\x1b[2J\n": "a"}, 1, {"m\n": 0.0})
+    odd = EvaluationResult({"m\n": 0.0}, TaskType.REGRESSION, 1, slices=(evil,))
+    assert all(line.isprintable() for line in str(odd).split("\n"))
+    assert len(odd.signature.splitlines()) == 1
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line.isprintable() for line in lines)

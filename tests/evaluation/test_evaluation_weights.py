@@ -331,6 +331,9 @@ def test_weights_that_are_none_are_refused():
         evaluator.evaluate(true, true, weight=[1, -1, 1])
     with pytest.raises(TypeError, match="expected numbers of at least 0"):
         evaluator.evaluate(true, true, weight=["a", "b", "c"])
+    for extreme, told in ((5e-324, "5e-324"), (1e300, r"1e\+300")):
+        with pytest.raises(ValueError, match=rf"weight has {told} at index 2 \(1 such.* 1e-140"):
+            evaluator.evaluate(true, true, weight=[1.0, 2.0, extreme])
     stream = evaluator.stream()
     stream.update(true, true, weight=[1, 0, 1])
     with pytest.raises(ValueError, match="own: metrics of your own take no weight"):

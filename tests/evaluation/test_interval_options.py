@@ -93,6 +93,22 @@ def test_what_has_no_interval_is_said():
         sketch.evaluate(LABEL, 1 / (1 + np.exp(-CLOSE)), confidence=0.9, groups=groups)
 
 
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ({"seed": -1}, ValueError, "seed is -1; expected at least 0"),
+        ({"groups": [1, "1"]}, TypeError, "groups mixes texts and other ids"),
+        ({"groups": [None, None]}, TypeError, "groups holds ids that have no order"),
+        ({"groups": [1, 1, 2], "confidence": None}, ValueError, r"groups must have shape \(2,\)"),
+    ],
+)
+def test_what_intervals_cannot_be_made_of_is_named(asked, error, message):
+    """And not the comparison, or the generator, that failed."""
+    evaluator = ModelEvaluator("regression", metrics=["mean_squared_error"])
+    with pytest.raises(error, match=message):
+        evaluator.evaluate([1.0, 2.0], [1.0, 3.0], **{"confidence": 0.9} | asked)
+
+
 def test_groups_of_any_ids_are_counted():
     """Floats, dates and NumPy's dates, which are no labels but tell groups apart."""
     evaluator = ModelEvaluator("regression", metrics=[Own()])

@@ -29,6 +29,7 @@ from modelops_jax.metrics import (
     precision_score,
     recall_score,
     specificity_score,
+    token_accuracy_score,
     zero_one_loss,
 )
 
@@ -247,6 +248,21 @@ def test_wide_labels_are_not_cut_to_32_bits():
         ValueError, match=r"y_true: 2 labels outside 0 to 5, .* index 0; y_pred: 1 labels"
     ):
         accuracy_score(y_true, y_pred, num_classes=6)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_unsigned_labels_are_not_negative_ones(bits):
+    """2**bits - 1 is not -1, and is itself in any type that holds it, host or traced."""
+    unsigned = np.array([2**bits - 1, 2**bits - 1, 5], f"uint{bits}")
+    signed = np.array([-1, -1, 5], f"int{bits}")
+    third = pytest.approx(1 / 3, abs=1e-6)
+    assert accuracy_score(unsigned, signed) == accuracy_score(signed, unsigned) == third
+    assert accuracy_score(unsigned, unsigned) == 1.0
+    assert recall_score(unsigned, signed, positive_class=-1) == 0.0
+    assert token_accuracy_score(unsigned[:, None], signed[:, None], ignore_index=-1) == third
+    if bits == 32:
+        assert accuracy_score(unsigned, unsigned.astype(np.int64)) == 1.0
+        assert jax.jit(accuracy_score)(unsigned, signed) == third
 
 
 def test_a_wide_class_count_fits_narrow_labels():

@@ -91,6 +91,12 @@ def test_options_outside_their_choices_are_refused(config, message):
         metric("f1_score", **config)
 
 
+def test_bins_that_fit_no_memory_are_refused():
+    """A thousand million bins would take the machine, not the metric."""
+    with pytest.raises(ValueError, match="bins is 1,000,000,000; expected at most 1,048,576"):
+        metric("maximum_calibration_error", bins=10**9)
+
+
 def test_options_are_named_by_the_public_function():
     """An option that there is not, or that is needed, names the metric and what it takes."""
     with pytest.raises(TypeError, match=r"f1_score has no option 'avg'; its options are: average"):

@@ -10,7 +10,9 @@ import sys
 SCRIPT = """
 import re
 from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
-from modelops_jax.metrics import accuracy_score, confusion_matrix, f1_score, metric
+from modelops_jax.evaluation import EvaluationResult, ModelEvaluator
+from modelops_jax.metrics import accuracy_score, confidence_intervals, confusion_matrix, f1_score
+from modelops_jax.metrics import metric
 from modelops_jax.models import load
 from modelops_jax.training import TrainingConfig, fit, plan
 
@@ -18,6 +20,12 @@ rows = [{"prompt": "a", "completion": "b"}]
 good = Dataset(rows)
 model = load("tiny")
 config = TrainingConfig(max_steps=1)
+squares = {"mse": metric("mean_squared_error")}
+
+
+def evaluate(**asked):
+    return ModelEvaluator("regression").evaluate([1.0], [1.0], **asked)
+
 
 CALLS = [
     (lambda: Dataset.from_file(0), "path: found int 0, expected the path of a file"),
@@ -41,6 +49,23 @@ CALLS = [
     (lambda: accuracy_score([1], [1], ignore_index=True), "ignore_index must be an integer, not T"),
     (lambda: confusion_matrix([1], [1], num_classes=2.0), "num_classes must be an integer, not 2."),
     (lambda: metric("f1_score", average="macro", num_labels="a"), "num_labels must be an integer"),
+    (lambda: metric("fbeta_score", beta="two"), "beta must be a number, not 'two'"),
+    (lambda: metric("chrf_score", beta=None), "beta must be a number, not None"),
+    (lambda: metric("mean_pinball_loss", alpha="0.5"), "alpha must be a number, not '0.5'"),
+    (lambda: metric("huber_loss", delta=[1]), r"delta must be a number, not \\[1"),
+    (lambda: metric("mean_tweedie_deviance", power="p"), "power must be a number, not 'p'"),
+    (lambda: metric("roc_auc_score", max_fpr="0.1"), "max_fpr must be a number, not '0.1'"),
+    (lambda: metric("top_k_accuracy_score", k=1.5), "k must be an integer, not 1.5"),
+    (lambda: metric("pass_at_k", k=True), "k must be an integer, not True"),
+    (lambda: metric("bleu_score", max_ngram_order=2.0), "max_ngram_order must be an integer, not"),
+    (lambda: metric("expected_calibration_error", bins=2.5), "bins must be an integer, not 2.5"),
+    (lambda: confidence_intervals(squares, [1.0], [1.0], seed=None), "seed must be an integer, n"),
+    (lambda: evaluate(confidence="0.95"), "confidence is '0.95'; expected None or a level in"),
+    (lambda: evaluate(confidence=0.9, seed=None), "seed is None; expected an integer of at leas"),
+    (lambda: evaluate(n_resamples=2.5), "n_resamples is 2.5; expected an integer of at least 2"),
+    (lambda: EvaluationResult.from_dict(None), "the data are a NoneType; expected a dict"),
+    (lambda: evaluate(slices=["a"]), "slices is a list; expected a dict of name -> labels"),
+    (lambda: evaluate(slices={1: [1]}), "slices has the key 1; expected a name, or a tuple of n"),
     (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
     (lambda: TrainingConfig(optimizer="adam"), "training.optimizer must be one of 'adamw', "),
 ]

@@ -64,6 +64,17 @@ def test_overrides_win(tmp_path: Path):
     [
         ("[training]\nlerning_rate = 1", "unknown key 'training.lerning_rate'; did you mean 'lear"),
         ("[training]\nzzz = 1", "unknown key 'training.zzz'; known keys: epochs, max_steps"),
+        ("[training]\nrank = 1", "unknown key 'training.rank'; did you mean training.lora.rank"),
+        ("[seed]", "unknown key 'seed'; did you mean training.seed"),
+        ("[training.lora]\nalpha = nan", "lora.alpha must be positive and finite, found nan"),
+        (
+            "[training]\nweight_decay = inf",
+            "training.weight_decay must be 0 or positive, found inf",
+        ),
+        (
+            "[training]\neval_every = 2\nkeep_best = true",
+            "training.eval_every, training.keep_best: need held-out rows, data.eval or",
+        ),
         ("[training.lora]\nrang = 1", "unknown key 'training.lora.rang'; did you mean 'rank'"),
         ('[training]\nfreeze = ["a"]\n[training.lora]', "freeze and training.lora are both given"),
         ('[training]\nbatch_size = "8"', "training.batch_size must be an integer, found '8'"),

@@ -212,6 +212,9 @@ def test_the_sample_is_fixed_and_fits_the_context(model):
     ):
         sample(long)
     assert sample(long, drop=True) == ["z"]
+    first = [{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "x"}]
+    with pytest.raises(ValueError, match=r"row 0: messages\[0\]: the assistant speaks first"):
+        sample(Dataset([{"messages": first}]))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_the_monitored_value_has_to_be_one_that_there_is(model, tmp_path):
         config = dataclasses.replace(CONFIG, monitor=key)
         with pytest.raises(ValueError, match=message):
             fit(model, ROWS, config=config, eval=ROWS, folder=tmp_path, progress="off")
-    with pytest.raises(ValueError, match="generate need held-out rows"):
+    with pytest.raises(ValueError, match=r"training\.generate: need held-out rows"):
         fit(model, ROWS, config=dataclasses.replace(CONFIG, keep_best=False))
 
 
