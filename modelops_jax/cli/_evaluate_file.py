@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelops_jax.data import Problem, TableChunk
     from modelops_jax.evaluation import (
         Comparison,
+        ComparisonStream,
         Diagnostics,
         EvaluationResult,
         EvaluationStream,
@@ -160,7 +161,7 @@ def read_file(asked: FileEvaluation) -> Reading:
     if bad.count and len(asked.columns.models) == 1:
         result = replace(result, invalid_count=bad.count)
     seconds = time.monotonic() - begun
-    stream = rows.stream
+    stream = rows.comparison or rows.stream
     kept = stream.keeps_rows if stream is not None else ()
     return Reading(result, bad, stream is None, kept, rows.diagnostics, seconds)
 
@@ -190,6 +191,7 @@ class _Rows:
         self._cells: dict[str, list[Any]] = {name: [] for name in kinds}
         self._evaluator: ModelEvaluator | None = None
         self.stream: EvaluationStream | None = None
+        self.comparison: ComparisonStream | None = None
         self.diagnostics: dict[str, Diagnostics] = {}
         self.count = 0
 
@@ -200,16 +202,18 @@ class _Rows:
         if self._evaluator is None:
             self._begin(label)
         self.count += len(chunk.lines)
-        if self.stream is None:
-            for name, column in cells.items():
-                self._cells[name] += column
-        else:
+        if self.comparison is not None:
+            self.comparison.update(**self._of_models(cells, label))
+        elif self.stream is not None:
             (model,) = self._asked.columns.models
             self.stream.update(
                 **self._arguments(cells, label, model),
                 weight=self._weight(cells),
                 slices=self._slices(cells),
             )
+        else:
+            for name, column in cells.items():
+                self._cells[name] += column
         for model, found in self.diagnostics.items():
             found.update(**self._drawn(cells, label, model), weight=self._weight(cells))
 
@@ -219,6 +223,10 @@ class _Rows:
 
         asked, columns = self._asked, self._asked.columns
         evaluator = self._evaluator or asked.evaluator(None)
+        level = 0.95 if asked.confidence is None else asked.confidence
+        against: dict[str, Any] = {"baseline": asked.baseline, "confidence": level}
+        if self.comparison is not None:
+            return self.comparison.result(interval=asked.interval, **against)
         settings: dict[str, Any] = {"seed": asked.seed, "interval": asked.interval}
         if asked.resamples is not None:
             settings["n_resamples"] = asked.resamples
@@ -228,31 +236,19 @@ class _Rows:
         settings["groups"] = cells[columns.group] if columns.group else None
         settings["weight"] = self._weight(cells)
         label = next(iter(cells[columns.true]), None)
-        of_models = {name: self._arguments(cells, label, name) for name in columns.models}
-        if len(of_models) > 1:
-            read = any(name in cells for name in columns.predicted)
-            level = 0.95 if asked.confidence is None else asked.confidence
-            return compare(
-                cells[columns.true],
-                {name: one["y_pred"] for name, one in of_models.items()} if read else None,
-                scores={name: one["y_score"] for name, one in of_models.items()}
-                if columns.scores
-                else None,
-                task=evaluator,
-                baseline=asked.baseline,
-                confidence=level,
-                **settings,
-            )
-        (arguments,) = of_models.values()
+        if len(columns.models) > 1:
+            of_models = self._of_models(cells, label)
+            return compare(**of_models, task=evaluator, **against, **settings)
+        (model,) = columns.models
         return evaluator.evaluate(
-            **arguments,
+            **self._arguments(cells, label, model),
             confidence=asked.confidence,
             slices=self._slices(cells),
             **settings,
         )
 
     def _begin(self, label: Any) -> None:
-        from modelops_jax.evaluation import Diagnostics
+        from modelops_jax.evaluation import ComparisonStream, Diagnostics
 
         asked, columns = self._asked, self._asked.columns
         self._evaluator = asked.evaluator(label)
@@ -260,7 +256,14 @@ class _Rows:
         resampled = asked.confidence is not None and from_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
-        if not (columns.group or len(columns.models) > 1 or needs_rows):
+        if len(columns.models) > 1 and not (columns.group or columns.weight):
+            draws = {} if asked.resamples is None else {"n_resamples": asked.resamples}
+            comparison = ComparisonStream(
+                columns.models, task=self._evaluator, seed=asked.seed, **draws
+            )
+            if not (asked.interval == "bca" and comparison.resamples_rows):
+                self.comparison = comparison
+        elif not (columns.group or len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples
             self.stream = self._evaluator.stream(
                 resamples=usual if resampled else 0, seed=asked.seed
@@ -275,6 +278,19 @@ class _Rows:
                 model: Diagnostics(positive_class=positive, ignore_index=ignored)
                 for model in columns.models
             }
+
+    def _of_models(self, cells: Any, label: Any) -> dict[str, Any]:
+        """What a comparison takes of all models."""
+        columns = self._asked.columns
+        each = {name: self._arguments(cells, label, name) for name in columns.models}
+        said = {name: one["y_pred"] for name, one in each.items()}
+        scores = {name: one["y_score"] for name, one in each.items()}
+        read = any(name in cells for name in columns.predicted)
+        return {
+            "y_true": cells[columns.true],
+            "predictions": said if read else None,
+            "scores": scores if columns.scores else None,
+        }
 
     def _arguments(self, cells: Any, label: Any, model: str) -> dict[str, Any]:
         """What an evaluation takes of a model."""

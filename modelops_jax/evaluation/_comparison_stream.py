@@ -128,7 +128,10 @@ class ComparisonStream:
         y_true = gathered(listed(y_true))
         said = {m: None if predictions is None else listed(predictions[m]) for m in self._models}
         scored = {m: None if scores is None else gathered(scores[m]) for m in self._models}
-        check_scores([scored[model] for model in self._models])
+        check_scores(columns := [scored[model] for model in self._models])
+        if isinstance(first := columns[0], Mapping):
+            # In one order of the classes.
+            scored = {m: {label: own[label] for label in first} for m, own in scored.items()}
         rows = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
         said = {model: gathered(column) for model, column in said.items()}
         batches: list[Any] = []

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 import modelops_jax.data
 from modelops_jax.cli import main
-from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.evaluation import ModelEvaluator, compare
 
 
 @pytest.fixture
@@ -154,6 +154,8 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     assert "worse than the best" in page.read_text("utf-8")
     for model in ("good", "poor"):
         assert f"<caption>{model}</caption>" in page.read_text("utf-8")
+    assert "read in chunks and memory did not grow" in page.read_text("utf-8")
+    evaluated(capsys, *one, "--group", "poor")
     assert "All rows were in memory at once" in page.read_text("utf-8")
 
 
@@ -196,10 +198,17 @@ def test_a_model_is_asked_and_reported(tmp_path, capsys, monkeypatch):
     assert "line 1: found keys" in (folder / "report.html").read_text("utf-8")
 
 
-def test_several_predictions_are_compared(scored, capsys):
-    """As a table and as JSON, against a baseline."""
-    path, _ = scored
-    asked = [path, "--pred", "good", "--pred", "poor", "--metric", "accuracy_score"]
+def test_several_predictions_are_compared(scored, capsys, monkeypatch):
+    """As a table and as JSON, against a baseline: what `compare` says of all rows, in chunks."""
+    in_chunks = functools.partial(modelops_jax.data.read_table, chunk_rows=64)
+    monkeypatch.setattr(modelops_jax.data, "read_table", in_chunks)
+    path, (true, good, poor, *_) = scored
+    asked = [path, "--pred", "good", "--pred", "poor"]
+    both = evaluated(capsys, *asked, "--resamples", "40", "--seed", "2")
+    models = {"good": good, "poor": poor}
+    whole = compare(true, models, task="classification", n_resamples=40, seed=2).to_dict()
+    assert both["metrics"] == json.loads(json.dumps(whole))["metrics"]
+    asked += ["--metric", "accuracy_score"]
     found = evaluated(capsys, *asked, "--baseline", "good")
     assert found["models"] == ["good", "poor"]
     assert found["metrics"]["accuracy_score"]["verdicts"]["poor"] == "worse than good"

@@ -159,6 +159,20 @@ def test_metrics_of_your_own_get_all_rows():
         assert stream.result().metrics["longest"].values == {"x": 6, "y": 3}
 
 
+def test_scores_of_classes_have_one_order():
+    """As `compare` reads them: each model's columns by name."""
+    no, yes = 1 - SCORES["x"], SCORES["x"]
+    scores = {"x": {0: no, 1: yes}, "y": {1: yes, 0: no}}
+    task = ModelEvaluator("binary", metrics=["roc_auc_score"])
+    stream = ComparisonStream("xy", task=task, **DRAWN)
+    stream.update(BINARY, None, scores=scores)
+    found = stream.result()
+    assert found == compare(BINARY, None, scores=scores, task=task, **DRAWN)
+    assert found.metrics["roc_auc_score"].pairs[0].difference == 0
+    with pytest.raises(ValueError, match=r"the columns \[0, 1\] of one model and ndarray of"):
+        stream.update(BINARY, None, scores=scores | {"y": yes})
+
+
 def test_what_needs_all_rows_is_refused():
     stream = ComparisonStream("xy", task="regression", **DRAWN)
     assert stream.resamples_rows == ("mse", "mae", "rmse", "r2")
