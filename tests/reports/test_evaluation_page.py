@@ -180,7 +180,7 @@ def test_curves_are_scikit_learns_and_stay_so_when_thinned(monkeypatch):
         assert "no probabilities" in str(found.no_reliability)
 
 
-@pytest.mark.parametrize("held", [10_000, 100])
+@pytest.mark.parametrize("held", [10_000, pytest.param(100, marks=pytest.mark.model)])
 def test_pictures_of_weighted_rows_are_scikit_learns(monkeypatch, held):
     """Rows of weight 0 are absent; the first batch weighs 1, and is counted with the others."""
     monkeypatch.setattr(diagnostics_module, "HELD_ROWS", held)
