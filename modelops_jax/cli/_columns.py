@@ -110,7 +110,7 @@ class Columns:
             found[self.weight] = "weight"
         return found
 
-    def score(self, cells: Mapping[str, Sequence[Any]], label: Any, model: str) -> Any:
+    def score(self, cells: Mapping[str, Any], label: Any, model: str) -> Any:
         """`y_score` of some rows by a model, None without scores.
 
         Args:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 import warnings
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,11 +185,14 @@ def _told(problem: "Problem", column: str, evaluator: "ModelEvaluator") -> "Prob
 
 
 class _Rows:
-    """The rows of the file on their way into a stream, or a list where all are needed at once."""
+    """The rows of the file on their way into a stream, or held where all are needed at once."""
 
     def __init__(self, asked: FileEvaluation, kinds: dict[str, Any]) -> None:
         self._asked = asked
-        self._cells: dict[str, list[Any]] = {name: [] for name in kinds}
+        # Numbers take 8 bytes each; labels and texts are Python's.
+        self._cells: dict[str, list[Any] | array[float]] = {
+            name: array("d") if kind in ("number", "weight") else [] for name, kind in kinds.items()
+        }
         self._evaluator: ModelEvaluator | None = None
         self.stream: EvaluationStream | None = None
         self.comparison: ComparisonStream | None = None
@@ -213,12 +217,14 @@ class _Rows:
             )
         else:
             for name, column in cells.items():
-                self._cells[name] += column
+                self._cells[name].extend(column)
         for model, found in self.diagnostics.items():
             found.update(**self._drawn(cells, label, model), weight=self._weight(cells))
 
     def result(self) -> "EvaluationResult | Comparison":
         """What was asked for, of all rows."""
+        import numpy as np
+
         from modelops_jax.evaluation import compare
 
         asked, columns = self._asked, self._asked.columns
@@ -232,7 +238,7 @@ class _Rows:
             settings["n_resamples"] = asked.resamples
         if self.stream is not None:
             return self.stream.result(confidence=asked.confidence, **settings)
-        cells = self._cells
+        cells = {n: np.asarray(c) if isinstance(c, array) else c for n, c in self._cells.items()}
         settings["groups"] = cells[columns.group] if columns.group else None
         settings["weight"] = self._weight(cells)
         label = next(iter(cells[columns.true]), None)

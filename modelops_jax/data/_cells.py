@@ -35,7 +35,7 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
     if kind == "texts":
         return _text if from_text else _texts
     if kind == "labels":
-        return _zeros_and_ones
+        return _Indicators()
     if kind == "relevance":
         return _relevance_of_text if from_text else _relevance
     if kind == "weight":
@@ -153,10 +153,22 @@ def _integer_of_text(cell: str) -> int:
     return int(cell)
 
 
-def _zeros_and_ones(cell: Any) -> list[int]:
-    if not isinstance(cell, list | tuple) or not all(x in (0, 1) for x in cell):
-        raise CellError(f"found {describe(cell)}, expected a list of 0 and 1")
-    return [int(x) for x in cell]
+class _Indicators:
+    """Lists of 0 and 1 of one length."""
+
+    def __init__(self) -> None:
+        self._width: int | None = None
+
+    def __call__(self, cell: Any) -> list[int]:
+        if not isinstance(cell, list | tuple) or not all(x in (0, 1) for x in cell):
+            raise CellError(f"found {describe(cell)}, expected a list of 0 and 1")
+        if self._width is None:
+            self._width = len(cell)
+        if len(cell) != self._width:
+            raise CellError(
+                f"found {describe(cell)}, expected a list of {self._width}, as in the first rows"
+            )
+        return [int(x) for x in cell]
 
 
 def _kind_of(cell: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from modelops_jax.metrics import Interval
 
 from ._result_json import to_plain
-from ._result_view import written
+from ._result_view import printable, written
 from ._task_type import TaskType
 
 
@@ -103,17 +103,17 @@ class MetricComparison:
     def lines(self) -> list[str]:
         """A line a model, best first."""
         direction = {True: "higher is better", False: "lower is better", None: "no direction"}
-        found = [f"{self.metric} ({direction[self.higher_is_better]})"]
-        width = max(map(len, self.values))
+        found = [f"{printable(self.metric)} ({direction[self.higher_is_better]})"]
+        width = max(len(printable(model)) for model in self.values)
         marks = max(map(len, self.letters.values()), default=0)
         verdicts, leads = self.verdicts, self.leads()
         for model, value in self.values.items():
-            line = f"  {model:<{width}}  {written(value)}"
+            line = f"  {printable(model):<{width}}  {written(value)}"
             if (interval := self.intervals.get(model)) is not None:
                 line += f"  [{written(float(interval.low))}, {written(float(interval.high))}]"
             if marks:
                 line += f"  {self.letters[model]:<{marks}}"
-            line += "  " + verdicts.get(model, "" if self.pairs else "not compared")
+            line += "  " + printable(verdicts.get(model, "" if self.pairs else "not compared"))
             if model in leads:
                 pair, lead = leads[model]
                 line += f" ({written(lead)}, p {written(pair.adjusted_p_value)})"
@@ -154,7 +154,7 @@ class Comparison:
         return found
 
     def __str__(self) -> str:
-        against = "all pairs" if self.baseline is None else f"baseline {self.baseline}"
+        against = "all pairs" if self.baseline is None else f"baseline {printable(self.baseline)}"
         lines = [
             f"{self.task_type.value}, {len(self.models)} models on {self.sample_count} rows, "
             f"{against}, {self.confidence * 100:.4g} % level, p-values adjusted: {self.correction}"

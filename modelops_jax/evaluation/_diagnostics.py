@@ -5,7 +5,7 @@ first 16 bits, whose edges are exact points of both curves.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -159,7 +159,7 @@ class Diagnostics:
             self._labels.check(batch)
             self._labels.merge(batch)
         if scores is not None:
-            self._add_scores((scores if own is None else scores.weighted(own)).present)
+            self._add_scores(replace(scores, weight=own).present)
         if own is not None:
             total = TotalWeight.of(own)
             self._weight = total if self._weight is None else self._weight + total

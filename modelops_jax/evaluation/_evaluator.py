@@ -137,7 +137,10 @@ def _call(name: str, metric: Any, predictions: Any, references: Any) -> float:
 
 
 def _is_wide(values: Any) -> bool:
-    """Whether these are 64-bit numbers, or Python's, which are."""
+    """Whether these are 64-bit numbers, or Python's, which are; or rows of some."""
     if hasattr(values, "dtype"):
-        return values.dtype in (np.float64, np.int64)
-    return len(values) > 0 and isinstance(values[0], int | float)
+        return values.dtype in (np.float64, np.int64, np.uint64)
+    first = values[0] if len(values) else None
+    if isinstance(first, list | tuple) or hasattr(first, "dtype"):
+        return _is_wide(first)
+    return isinstance(first, int | float)

@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from ._batch import Batch
+from ._finish import Group, read_together
 from ._running import joined, json_rows, own_copy
+from ._running_slices import RunningSlices, asked_again
+from ._slicing import Slicing, read_slices
+from ._weights import unless_alike
 
 _COLUMNS = ("y_true", "y_pred", "y_score", "groups", "weight", "slices")
 
@@ -78,6 +83,40 @@ class GroupedRows:
     def restored(cls, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "GroupedRows":
         """What `saved` gave."""
         return cls({**facts, **arrays})
+
+
+def read_grouped(metrics: Mapping[str, Any], batch: Batch) -> GroupedRows:
+    """The rows of a batch, if these metrics can read them.
+
+    Raises:
+        TypeError: entries of the wrong kind.
+        ValueError: two lengths, or entries that no definition covers.
+    """
+    columns = batch.columns
+    if batch.groups is not None and not hasattr(batch.groups, "__array__"):
+        columns["groups"] = list(batch.groups)
+    if batch.groups is not None and len(columns["groups"]) != batch.rows:
+        raise ValueError(f"groups has {len(columns['groups'])} entries and y_true has {batch.rows}")
+    for group in read_together(metrics, **columns | {"weight": unless_alike(batch.weight)}):
+        group.evidence()
+    given = batch.slices or {}
+    slices = {name: column for name, column in given.items() if isinstance(name, str)}
+    return GroupedRows.of_batch(**columns, slices=slices or None)
+
+
+def read_again(
+    metrics: Mapping[str, Any], kept: GroupedRows, slices: RunningSlices | None, count: int
+) -> tuple[list[Group], Any, list[Slicing], Any]:
+    """What a result of these metrics is made of: groups, columns, slicings, and ids of rows."""
+    rows = kept.columns()
+    rows["weight"] = unless_alike(rows["weight"])
+    slicings = read_slices(asked_again(slices, rows.pop("slices")), count)
+    return (
+        read_together(metrics, **rows),
+        (rows["y_true"], rows["y_pred"]),
+        slicings,
+        rows["groups"],
+    )
 
 
 def _flat(batch: Mapping[str, Any]) -> list[str]:

@@ -10,14 +10,15 @@ import numpy as np
 
 from modelops_jax.metrics import NanPolicy, check_nan_policy
 
+from ._batch import read_batch
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
-from ._columns import check_columns, names_of_scored
+from ._columns import names_of_scored
 from ._errors import UndefinedMetricWarning
 from ._finish import check_confidence, finish, read_together
 from ._multilabel import LabelRatio, SubsetAccuracy
-from ._nan_rows import NanRows, rows_of, with_nan
+from ._nan_rows import with_nan
 from ._queries import read_queries
 from ._ranking import AUCROCMetric
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
@@ -27,8 +28,7 @@ from ._slicing import read_slices
 from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
-from ._vectors import listed
-from ._weights import present, with_total
+from ._weights import unless_alike, with_total
 
 
 @runtime_checkable
@@ -313,39 +313,23 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             NoIntervalWarning: intervals were asked for and a metric has none; the message says
                 why, and `metadata["without_interval"]` keeps it.
         """
-        y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
-        rows = check_columns(self._metrics, y_true, y_pred, y_score)
         check_nan_policy(nan_policy)
-        if weight is not None:
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "groups": groups}
-        own, rows, y_true, y_pred, y_score, groups, slices = present(
-            weight, rows, **given, slices=slices
-        )
-        metrics, gone, nans = self._metrics, 0, {}
-        if nan_policy != "raise":
-            found = NanRows.of((y_true, y_pred, y_score), metrics, self.reads_scores, rows)
-            if nan_policy == "omit" and len(found.kept) < rows:
-                kept, gone = found.kept, rows - len(found.kept)
-                y_true, y_pred, y_score, groups, slices, own = (
-                    rows_of(column, kept)
-                    for column in (y_true, y_pred, y_score, groups, slices, own)
-                )
-                rows = len(kept)
-            if nan_policy == "propagate":
-                if slices:
-                    raise ValueError("nan_policy='propagate' has no slices; 'omit' has")
-                nans = found.in_values_of(metrics, self.reads_scores)
-                metrics = {name: m for name, m in metrics.items() if name not in nans}
+        batch = read_batch(
+            self._metrics, nan_policy, y_true=y_true, y_pred=y_pred, y_score=y_score,
+            weight=weight, groups=groups, slices=slices,
+        )  # fmt: skip
+        rows, own, groups = batch.rows, unless_alike(batch.weight), batch.groups
+        y_true, y_pred, nans = batch.y_true, batch.y_pred, batch.nans or {}
+        metrics = {name: m for name, m in self._metrics.items() if name not in nans}
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
-        slicings = read_slices(slices or {}, rows)
+        slicings = read_slices(batch.slices or {}, rows)
         if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
             y_true, y_pred = gathered(y_true), gathered(y_pred)
-        sections = read_together(metrics, y_true, y_pred, y_score, groups, own)
+        sections = read_together(metrics, y_true, y_pred, batch.y_score, groups, own)
         columns = (y_true, y_pred)
         result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
-        if gone:
-            result = replace(result, invalid_count=gone)
+        if batch.omitted:
+            result = replace(result, invalid_count=batch.omitted)
         result = with_total(result, None if own is None else math.fsum(own))
         if nans:
             result, rules = with_nan(result, nans, self._metrics)
@@ -353,7 +337,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
         return result
 
-    def stream(self, *, resamples: int = 0, seed: int = 0) -> EvaluationStream:
+    def stream(
+        self, *, resamples: int = 0, seed: int = 0, nan_policy: NanPolicy | str = "raise"
+    ) -> EvaluationStream:
         """Begin an evaluation of rows that come in batches.
 
         Args:
@@ -361,6 +347,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 that is counted) to draw as rows come in, such as 1000, so that `result` has their
                 intervals: those of `evaluate`. 0: none.
             seed: of these.
+            nan_policy: what becomes of rows that hold nan, as for `evaluate`.
 
         Returns:
             An `EvaluationStream` of the present metrics, without rows.
@@ -373,7 +360,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             >>> stream.result().metrics["mse"]
             3.0
         """
-        return EvaluationStream(self, resamples=resamples, seed=seed)
+        return EvaluationStream(self, resamples=resamples, seed=seed, nan_policy=nan_policy)
 
     def __repr__(self) -> str:
         return f"ModelEvaluator({self.task_type}, metrics={list(self._metrics)})"

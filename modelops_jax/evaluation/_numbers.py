@@ -11,6 +11,8 @@ import numpy as np
 from ._vectors import as_vector, check_concrete, first_index_of
 
 _EXACT = 2**53
+# The squares of float32 numbers up to this, and a thousand million of them, are float32 numbers.
+_LARGE = 1e14
 
 
 def as_values(values: Any, name: str) -> np.ndarray:
@@ -36,6 +38,15 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
 def refuse_not_finite(vector: np.ndarray, name: str, rows: Any = True) -> None:
     """Refuse nan and infinity in some of the rows (ValueError)."""
     _refuse(~np.isfinite(vector) & rows, vector, name, "a finite number")
+
+
+def as_wide_as_squares(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The columns, as float64 where squares of their float32 numbers, or sums of such, are none."""
+    if all(column.dtype == np.float64 for column in columns):
+        return columns
+    size = max(max(float(c.max()), -float(c.min())) if c.size else 0.0 for c in columns)
+    fits = size == 0 or 1 / _LARGE < size < _LARGE
+    return columns if fits else tuple(column.astype(np.float64) for column in columns)
 
 
 def has_outputs(values: Any) -> bool:

@@ -11,7 +11,7 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
 from ._evidence import Pair
-from ._numbers import as_outputs, as_values, has_outputs
+from ._numbers import as_outputs, as_values, as_wide_as_squares, has_outputs
 from ._sharded import on_devices
 from ._vectors import check_same_length
 
@@ -52,10 +52,10 @@ def read_values(y_true: Any, y_pred: Any) -> ValuePair:
                 f"y_true has shape {measured.shape} and y_pred has shape {predicted.shape}; "
                 "expected one shape (rows, outputs)"
             )
-        return ValuePair(measured, predicted)
+        return ValuePair(*as_wide_as_squares(measured, predicted))
     measured, predicted = as_values(y_true, "y_true"), as_values(y_pred, "y_pred")
     check_same_length(measured, predicted, ("y_true", "y_pred"))
-    return ValuePair(measured, predicted)
+    return ValuePair(*as_wide_as_squares(measured, predicted))
 
 
 class _MeanOfErrors(OnePassMetric):

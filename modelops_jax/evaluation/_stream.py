@@ -2,33 +2,34 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
+from modelops_jax._state_file import read_state, refuse_other
+from modelops_jax.metrics import NanPolicy, check_nan_policy
 
-from modelops_jax._state_file import read_state, refuse_other, write_state
-
+from ._batch import read_batch
 from ._builtin import BuiltIn, by_reader
-from ._columns import check_columns
+from ._errors import UndefinedMetricWarning
 from ._evaluator_like import EvaluatorLike
 from ._finish import (
     Group,
     check_confidence,
     configuration_of,
     finish,
-    read_together,
     refuse_weighted_own,
 )
-from ._grouped_rows import GroupedRows
+from ._grouped_rows import GroupedRows, read_again, read_grouped
+from ._nan_rows import with_nan
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
-from ._running_slices import RunningSlices, asked_again
-from ._sharded import gathered
-from ._slicing import read_slices
+from ._running_slices import RunningSlices
+from ._slicing import Slicing, read_slices
+from ._stream_file import KIND, restore_states, write_stream
 from ._streamed import running, states_of_batch
-from ._vectors import listed
-from ._weights import TotalWeight, of_positive_weight, unless_alike, with_total
+from ._weights import TotalWeight, unless_alike, with_total
 
 
 class EvaluationStream:
@@ -45,6 +46,11 @@ class EvaluationStream:
         resamples: of sums, and of counts of weighted rows, drawn as rows come in for their
             intervals; 0: these have none.
         seed: of these.
+        nan_policy: what becomes of rows that hold nan, as for `ModelEvaluator.evaluate`: "raise",
+            "omit" or "propagate".
+
+    Raises:
+        ValueError: another policy.
 
     Example:
         >>> from modelops_jax.evaluation import ModelEvaluator
@@ -55,7 +61,16 @@ class EvaluationStream:
         (0.6666666666666666, 3)
     """
 
-    def __init__(self, evaluator: EvaluatorLike, *, resamples: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        evaluator: EvaluatorLike,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+        nan_policy: NanPolicy | str = "raise",
+    ) -> None:
+        check_nan_policy(nan_policy)
+        self._nan_policy = nan_policy
         self.task_type = evaluator.task_type
         self._metrics: dict[str, Any] = {metric.name: metric for metric in evaluator.metrics}
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
@@ -74,11 +89,13 @@ class EvaluationStream:
         self._grouped: GroupedRows | None = None
         self._slices: RunningSlices | None = None
         self._weight: TotalWeight | None = None
-        self._rows = 0
+        self._rows = self._omitted = 0
+        # By metric how many rows hold nan that it reads: its value is nan, and it has no state.
+        self._nans: dict[str, int] = {}
 
     @property
     def rows(self) -> int:
-        """Rows so far, less those of weight 0."""
+        """Rows so far, less those of weight 0 and those that were left out because of nan."""
         return self._rows
 
     @property
@@ -143,41 +160,31 @@ class EvaluationStream:
             ValueError: two lengths, entries that no definition covers, or groups, slices or weights
                 with some batches only. After an error the stream is as it was before the call.
         """
-        y_true, y_pred, groups, weight = map(listed, (y_true, y_pred, groups, weight))
-        rows = check_columns(self._metrics, y_true, y_pred, y_score)
-        if weight is not None:
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "groups": groups}
-        own, rows, y_true, y_pred, y_score, groups, slices = of_positive_weight(
-            weight, rows, **given, slices=slices
-        )
+        batch = read_batch(
+            self._metrics, self._nan_policy, y_true=y_true, y_pred=y_pred, y_score=y_score,
+            weight=weight, groups=groups, slices=slices,
+        )  # fmt: skip
+        rows, own = batch.rows, batch.weight
         refuse_weighted_own(self._metrics, unless_alike(own))
-        batch = RunningSlices(slicings := read_slices(slices or {}, rows))
-        self._check_given("these rows", rows, groups is not None, own is not None)
+        sliced = RunningSlices(slicings := read_slices(batch.slices or {}, rows))
         if rows:
-            self._check_slices(batch)
+            self._check_given("these rows", batch.groups is not None, own is not None, sliced)
         total = None if own is None else TotalWeight.of(own)
+        nans = self._nans_with(batch.nans or {})
         states = None
-        if groups is None and (self._grouped is None or not slicings):
-            first = not self._rows
-            columns = y_true, y_pred, y_score
-            states = states_of_batch(self._running, *columns, slicings, own, first=first)
+        if batch.groups is None and (self._grouped is None or not slicings):
+            defined = self._defined(nans)
+            states = states_of_batch(defined, batch, slicings, first=not self._rows)
         if states is None:
-            columns = {name: one for name, one in (slices or {}).items() if isinstance(name, str)}
-            self._update_grouped(
-                rows,
-                columns or None,
-                y_true=y_true,
-                y_pred=y_pred,
-                y_score=y_score,
-                groups=groups,
-                weight=own,
-            )
-            self._slices = self._slices or (batch if rows and slicings else None)
+            kept = read_grouped(self._not_nan(nans), batch)
+            if rows:
+                self._add_grouped(kept, rows)
+            self._slices = self._slices or (sliced if rows and slicings else None)
         elif rows or not (slicings or self._slices):
-            self._add(states, rows, batch)
+            self._add(self._defined(nans), states, rows, sliced)
         if rows:
             self._add_weight(total)
+        self._omitted, self._nans = self._omitted + batch.omitted, nans
 
     def merge(self, other: "EvaluationStream") -> None:
         """Add the rows of another stream of the same metrics, which stays as it is.
@@ -194,10 +201,10 @@ class EvaluationStream:
         if self._resamples or other._resamples:
             raise ValueError("streams that draw resamples cannot be merged")
         if not other._rows:
+            self._omitted += other._omitted
             return
-        given = other._in_groups, other._weight is not None
-        self._check_given("the rows of the other stream", other._rows, *given)
-        self._check_slices(other._slices or RunningSlices())
+        given = other._in_groups, other._weight is not None, other._slices or RunningSlices()
+        self._check_given("the rows of the other stream", *given)
         if self._rows and (self._grouped is None) != (other._grouped is None):
             raise ValueError(
                 "the rows of the other stream have another number of outputs or classes"
@@ -206,8 +213,11 @@ class EvaluationStream:
             self._add_grouped(other._grouped, other._rows)
             self._slices = self._slices or other._slices
         else:
-            self._add(other._running, other._rows, other._slices or RunningSlices())
+            nans = self._nans_with(other._nans)
+            both = self._defined(nans), other._defined(nans)
+            self._add(*both, other._rows, other._slices or RunningSlices())
         self._add_weight(other._weight)
+        self._omitted, self._nans = self._omitted + other._omitted, self._nans_with(other._nans)
 
     def result(
         self,
@@ -248,34 +258,39 @@ class EvaluationStream:
                 f"found n_resamples={n_resamples} and seed={seed}; the stream draws "
                 f"{self._resamples} resamples by the seed {self._seed}"
             )
-        if self._grouped is not None:
-            rows = self._grouped.columns()
-            rows["weight"] = unless_alike(rows["weight"])
-            asked = asked_again(self._slices, rows.pop("slices"))
-            slicings = read_slices(asked, self._rows)
-            wanted = check_confidence(confidence, seed, rows["groups"], interval, n_resamples)
-            columns = rows["y_true"], rows["y_pred"]
-            groups = read_together(self._metrics, **rows)
-            found = finish(
-                self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings
-            )
-            return with_total(found, self._total_weight)
-        wanted = check_confidence(confidence, seed, None, interval, n_resamples)
+        defined = self._not_nan(self._nans)
+        if self._grouped is None:
+            groups, columns, slicings, ids = self._from_states()
+        else:
+            kept = self._grouped, self._slices, self._rows
+            groups, columns, slicings, ids = read_again(defined, *kept)
+        wanted = check_confidence(confidence, seed, ids, interval, n_resamples)
         drawn = self._from_rows if self._resamples and wanted is not None else ()
-        if drawn and interval not in ("auto", "percentile"):
+        if drawn and self._grouped is None and interval not in ("auto", "percentile"):
             raise ValueError(
                 f"interval is {interval!r}; {', '.join(drawn)}: resampled as rows come in, which "
                 "gives percentile intervals alone"
             )
+        found = finish(self.task_type, defined, groups, columns, self._rows, wanted, slicings)
+        if self._omitted:
+            found = replace(found, invalid_count=self._omitted)
+        found = with_total(found, None if self._weight is None else self._weight.value)
+        if self._nans:
+            found, rules = with_nan(found, self._nans, self._metrics)
+            for rule in rules.values():
+                warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
+        return found
+
+    def _from_states(self) -> tuple[list[Group], Any, list[Slicing], Any]:
+        """What a result is made of, from the states."""
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
-        both = zip(self._members, self._running, strict=False)
         groups = [
-            Group(members, functools.partial(state.evidence, orders)) for members, state in both
+            Group(members, functools.partial(state.evidence, orders))
+            for members, state in zip(self._members, self._running, strict=False)
+            if not members.keys() & self._nans
         ]
         kept = self._running[-1]
-        columns = kept.columns() if isinstance(kept, KeptRows) else None
-        found = finish(self.task_type, self._metrics, groups, columns, self._rows, wanted, slicings)
-        return with_total(found, self._total_weight)
+        return groups, kept.columns() if isinstance(kept, KeptRows) else None, slicings, None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
@@ -287,18 +302,13 @@ class EvaluationStream:
         """
         if self._slices is not None or self._resamples:
             raise ValueError("a stream with slices or resamples cannot be saved")
-        sections, arrays = [], {}
-        for place, state in enumerate(self._running):
-            facts, own = state.saved()
-            sections.append(facts)
-            arrays |= {f"{place}/{name}": array for name, array in own.items()}
-        facts = {"of": self._description(), "rows": self._rows, "sections": sections}
-        if self._weight is not None:
-            facts["weight"] = [self._weight.parts, self._weight.alike]
-        if self._grouped is not None:
-            facts["grouped"], own = self._grouped.saved()
-            arrays |= {f"grouped/{name}": array for name, array in own.items()}
-        write_state(path, type(self).__name__, facts, arrays)
+        facts = {
+            "of": self._description(),
+            "rows": self._rows,
+            "weight": self._weight and [self._weight.parts, self._weight.alike],
+            "nan": [self._nan_policy, self._omitted, self._nans],
+        }
+        write_stream(path, facts, self._running, self._grouped)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], evaluator: EvaluatorLike) -> "EvaluationStream":
@@ -312,73 +322,74 @@ class EvaluationStream:
             OSError: the file cannot be read.
             ValueError: no such state, a damaged one, or one of other metrics.
         """
-        stream = cls(evaluator)
-        facts, arrays = read_state(path, cls.__name__)
+        facts, arrays = read_state(path, KIND)
+        policy, omitted, nans = facts.get("nan", ("raise", 0, {}))
+        stream = cls(evaluator, nan_policy=policy)
         refuse_other(path, facts["of"], stream._description())
-        stream._rows = facts["rows"]
-        if "weight" in facts:
+        stream._rows, stream._omitted, stream._nans = facts["rows"], omitted, nans
+        if facts.get("weight"):
             parts, alike = facts["weight"]
             stream._weight = TotalWeight(tuple(parts), alike)
-        for place, (state, section) in enumerate(
-            zip(stream._running, facts["sections"], strict=True)
-        ):
-            state.restore(section, _below(f"{place}/", arrays))
-        if "grouped" in facts:
-            stream._grouped = GroupedRows.restored(facts["grouped"], _below("grouped/", arrays))
+        stream._grouped = restore_states(stream._running, facts, arrays)
         return stream
 
     def _description(self) -> dict[str, str]:
-        """The task and the metrics with their configuration."""
-        return {"task": self.task_type.value, **configuration_of(self._metrics)}
+        """The task, the metrics with their configuration, and what becomes of nan."""
+        policy = {} if self._nan_policy == "raise" else {"nan_policy": self._nan_policy}
+        return {"task": self.task_type.value, **policy, **configuration_of(self._metrics)}
 
-    def _check_slices(self, slices: RunningSlices) -> None:
-        if self._rows:
-            (self._slices or RunningSlices()).check(slices)
+    def _check_given(self, what: str, grouped: bool, weighted: bool, slices: RunningSlices) -> None:
+        """Refuse rows that have groups, weights or slices where those before have others, or none.
 
-    def _check_given(self, what: str, rows: int, grouped: bool, weighted: bool) -> None:
-        """Refuse rows that have groups or weights where those before have none, or lack them."""
+        Raises:
+            ValueError: saying which have which.
+            TypeError: slices of another kind.
+        """
+        if not self._rows:
+            return
         for name, now, before in (
             ("groups", grouped, self._in_groups),
             ("weights", weighted, self._weight is not None),
         ):
-            if rows and self._rows and now != before:
+            if now != before:
                 given, then = ("", "no ") if now else ("no ", "")
                 raise ValueError(f"{what} have {given}{name}; the rows before have {then}{name}")
+        (self._slices or RunningSlices()).check(slices)
 
     def _add_weight(self, weight: TotalWeight | None) -> None:
         self._weight = weight if self._weight is None or weight is None else self._weight + weight
 
     @property
-    def _total_weight(self) -> float | None:
-        return None if self._weight is None else self._weight.value
-
-    @property
     def _in_groups(self) -> bool:
         return self._grouped is not None and self._grouped.in_groups
 
-    def _update_grouped(self, rows: int, slices: Any, **columns: Any) -> None:
-        if columns["groups"] is not None and not hasattr(columns["groups"], "__array__"):
-            columns["groups"] = list(columns["groups"])
-        if columns["groups"] is not None and len(columns["groups"]) != rows:
-            raise ValueError(f"groups has {len(columns['groups'])} entries and y_true has {rows}")
-        own = unless_alike(columns["weight"])
-        for group in read_together(self._metrics, **columns | {"weight": own}):
-            group.evidence()
-        if rows:
-            self._add_grouped(GroupedRows.of_batch(**columns, slices=slices), rows)
+    def _defined(self, nans: Mapping[str, int]) -> list[Running]:
+        """The states of metrics that are not nan; those of one state all are or none is."""
+        names = [next(iter(members)) for members in self._members] + self._custom[:1]
+        both = zip(names, self._running, strict=True)
+        return [state for name, state in both if name not in nans]
+
+    def _not_nan(self, nans: Mapping[str, int]) -> dict[str, Any]:
+        return {name: metric for name, metric in self._metrics.items() if name not in nans}
+
+    def _nans_with(self, more: Mapping[str, int]) -> dict[str, int]:
+        counts = {name: self._nans.get(name, 0) + more.get(name, 0) for name in self._metrics}
+        return {name: count for name, count in counts.items() if count}
 
     def _add_grouped(self, batch: GroupedRows, rows: int) -> None:
         self._grouped = batch if self._grouped is None else self._grouped + batch
         self._rows += rows
 
-    def _add(self, states: list[Any], rows: int, slices: RunningSlices) -> None:
-        for mine, new in zip(self._running, states, strict=True):
+    def _add(
+        self, before: list[Running], states: list[Any], rows: int, slices: RunningSlices
+    ) -> None:
+        for mine, new in zip(before, states, strict=True):
             mine.check(new)
         numbers = []
         if slices.columns:
             self._slices = self._slices or slices.of_no_rows()
             numbers = self._slices.merge(slices, keep=any(one.keeps_rows for one in self._running))
-        for mine, new in zip(self._running, states, strict=True):
+        for mine, new in zip(before, states, strict=True):
             mine.merge(new, numbers)
         self._rows += rows
 
@@ -386,8 +397,3 @@ class EvaluationStream:
         return (
             f"EvaluationStream({self.task_type}, metrics={list(self._metrics)}, rows={self._rows})"
         )
-
-
-def _below(start: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays whose names have this start, by what follows it."""
-    return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

@@ -8,6 +8,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
+from ._batch import Batch
 from ._builtin import BuiltIn, OnePassMetric, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
 from ._computed import Confidence
@@ -340,14 +341,7 @@ def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:
 
 
 def states_of_batch(
-    states: Sequence[Running],
-    y_true: Any,
-    y_pred: Any,
-    y_score: Any,
-    slicings: Sequence[Slicing],
-    weight: np.ndarray | None,
-    *,
-    first: bool,
+    states: Sequence[Running], batch: Batch, slicings: Sequence[Slicing], *, first: bool
 ) -> list[Any] | None:
     """Of each state that of these rows, or None if their slices need all rows to be kept.
 
@@ -355,11 +349,12 @@ def states_of_batch(
     """
     if slicings and not all(state.slices_rows() for state in states):
         return None
+    y_true, y_pred = batch.y_true, batch.y_pred
     if slicings:
         y_true, y_pred = gathered(y_true), gathered(y_pred)
-    scores = y_pred if y_score is None else y_score
+    scores = y_pred if batch.y_score is None else batch.y_score
     found = [
-        state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings, weight)
+        state.of_rows(y_true, scores if state.reads_scores else y_pred, slicings, batch.weight)
         for state in states
     ]
     kept = first and slicings and not all(state.slices_rows() for state in found)

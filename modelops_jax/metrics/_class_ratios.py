@@ -88,10 +88,7 @@ def _number(zero_division: ZeroDivision) -> float:
         if zero_division != "warn":
             raise ValueError(f"zero_division must be 0, 1, nan or 'warn', not {zero_division!r}")
         return 0.0
-    # One nan for all, which as the same object is equal to itself in a comparison of metrics.
-    if math.isnan(zero_division):
-        return math.nan
-    if zero_division not in (0, 1):
+    if not (math.isnan(zero_division) or zero_division in (0, 1)):
         raise ValueError(f"zero_division must be 0, 1, nan or 'warn', not {zero_division!r}")
     return float(zero_division)
 

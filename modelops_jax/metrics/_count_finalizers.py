@@ -17,14 +17,15 @@ from ._metric import Outcome, Proportion
 from ._pair import Pair
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import RowSum
+from ._same_fields import SameFields
 
 Average = Literal["binary", "micro", "macro", "weighted", "samples"]
 Absent = Literal["skip", "count"]
 Distance = Literal["linear", "quadratic"]
 
 
-@dataclass(frozen=True)
-class MatchShare:
+@dataclass(frozen=True, eq=False)
+class MatchShare(SameFields):
     """A ratio of the rows whose labels are equal and the rows whose labels differ.
 
     "equal": equal / all; "different": different / all; "jaccard": equal / (equal + 2 different),
@@ -67,8 +68,8 @@ class MatchShare:
         return Proportion(equal, rows, jaccard_of_share if self.ratio == "jaccard" else None)
 
 
-@dataclass(frozen=True)
-class ClassRatio:
+@dataclass(frozen=True, eq=False)
+class ClassRatio(SameFields):
     """A ratio of the counts of one class or label, or its mean over them."""
 
     quantity: Quantity
@@ -153,8 +154,8 @@ def f1_of_jaccard(share: Any) -> Any:
     return 2 * share / (1 + share)
 
 
-@dataclass(frozen=True)
-class SampleMean:
+@dataclass(frozen=True, eq=False)
+class SampleMean(SameFields):
     """The mean over rows of a ratio of the labels of each, from the mean of those that have one.
 
     Rows whose ratio is 0/0 count as `zero_division`; nan leaves them out.

@@ -79,7 +79,7 @@ class ResampleStream:
                 stream is then as it was before the call.
         """
         true, pred = self._sums.read(y_true, y_pred)
-        if not len(true):
+        if not (len(true) and self._statistics):
             return
         states = pass_over(self._statistics, true, pred, weight).states
         self._sums.add([true], [pred], states, weight)

@@ -110,6 +110,8 @@ def reliability_plot(found: Mapping[str, Reliability]) -> str:
             _lines(below, [(one.confidence, one.rows) for one in found.values()])
         below.set_ylim(0, float(max(one.rows.max() for one in found.values())) * 1.08)
         below.set_yticks([])
+        # Where the labels of the axes above are, which have ticks beside them.
+        below.yaxis.set_label_coords(-0.11, 0.5)
 
     pairs = "; ".join(
         f"{line and f'{line}, '}error {one.error:.3f}, "

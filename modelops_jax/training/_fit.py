@@ -26,7 +26,7 @@ from ._freed_memory import freed_after_compiling
 from ._generation import GenerationMetrics
 from ._history import History, Record
 from ._objective import Objective, activation_dtype, loss_of
-from ._placement import put_batches
+from ._placement import put_batches, put_on_one_device
 from ._plan import Plan, batches_by_length
 from ._progress import ProgressMode, show_progress
 from ._reference import reference_values
@@ -164,7 +164,7 @@ def fit(
                 drops = config.overlong == "drop"
                 generation = GenerationMetrics(config.generate, model, eval, drop_overlong=drops)
     mesh = make_mesh(config.mesh) if config.mesh else None
-    params = shard_weights(model.params, mesh) if mesh else model.params
+    params = shard_weights(model.params, mesh) if mesh else put_on_one_device(model.params)
     trainable, frozen = divide(params, config)
     if config.lora is not None and mesh:
         trainable = shard_weights(trainable, mesh)

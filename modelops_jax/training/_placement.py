@@ -46,6 +46,16 @@ def put_on_mesh(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(put, tree)
 
 
+def put_on_one_device(tree: Any) -> Any:
+    """Leaves that lie on a mesh are gathered on the default device; the others stay."""
+    device = jax.devices()[0]
+
+    def put(leaf: jax.Array) -> jax.Array:
+        return jax.device_put(leaf, device) if isinstance(leaf.sharding, NamedSharding) else leaf
+
+    return jax.tree.map(put, tree)
+
+
 def put_batch(batch: Batch, mesh: Mesh) -> Batch:
     """A batch whose rows are divided over the mesh; what points into all rows is everywhere."""
     places = {name: batch_sharding(name, mesh) for name in batch._fields}

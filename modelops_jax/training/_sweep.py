@@ -26,6 +26,7 @@ from ._history import Record
 from ._loss import LossSums
 from ._objective import Objective, activation_dtype
 from ._optimizer import make_optimizer
+from ._placement import put_on_one_device
 from ._plan import Plan, batches_by_length
 from ._step import evaluate_loss, start_state, train_step
 
@@ -127,6 +128,7 @@ def sweep(
     ]
     if not settings:
         raise ValueError("learning_rates, ranks and seeds need at least one entry each")
+    model = dataclasses.replace(model, params=put_on_one_device(model.params))
     largest = dataclasses.replace(config.lora, rank=max(ranks))
     rows = read_examples(model, train, config, name="training").rows
     held_out = None

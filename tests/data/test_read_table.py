@@ -227,6 +227,10 @@ def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
     problems, kept = _problems(path, {"y": "labels"})
     assert kept == [1]
     assert [p.split(",")[-1] for p in problems] == [" expected a list of 0 and 1"] * 2
+    path.write_text('{"y": [0, 1]}\n{"y": [0, 1, 1]}\n')
+    problems, kept = _problems(path, {"y": "labels"})
+    assert kept == [1]
+    assert problems[0].endswith("[0, 1, 1], expected a list of 2, as in the first rows")
 
 
 @pytest.mark.parametrize("from_text", [True, False])

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -278,6 +279,11 @@ def test_a_comparison_reads_as_a_table_and_is_json():
     assert lines[2].endswith("]  a  best")
     assert f"  b  worse than the best ({values['small'] - values['large']:.4f}, p " in lines[3]
     assert lines[-1] == "Models that share a letter are not distinguishable."
+    odd = replace(
+        found.metrics["accuracy"], metric="a\n", values={"b\x1b": 1.0}, intervals={}, letters={},
+        pairs=(),
+    )  # fmt: skip
+    assert all(line.isprintable() for line in odd.lines())
     plain = json.loads(json.dumps(found.to_dict()))
     assert plain["models"] == ["small", "large"]
     assert plain["metrics"]["f1"]["verdicts"]["large"] == "best"

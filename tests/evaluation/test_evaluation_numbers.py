@@ -10,6 +10,7 @@ import pytest
 
 from modelops_jax.evaluation import MAEMetric
 from modelops_jax.evaluation._numbers import as_numbers, as_values
+from modelops_jax.evaluation._regression import read_values
 
 READ = {
     "list of floats": ([0.1, 2.5], np.float64),
@@ -77,6 +78,16 @@ def test_infinity_is_a_number_but_no_value():
     assert as_numbers(values, "y_pred").tolist() == values
     with pytest.raises(ValueError, match=r"y_pred has -inf at index 1 \(2 such"):
         as_values(values, "y_pred")
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_float32_is_widened_where_its_squares_are_no_float32(scale):
+    """Else R2 of numbers of 1e-20 were 1.0 whatever was predicted, and of 1e20 nan."""
+    true, pred = np.array([1, 2, 3], np.float32), np.array([3, 2, 1], np.float32)
+    pair = read_values(true * np.float32(scale), pred * np.float32(scale))
+    assert pair.y_true.dtype == pair.y_pred.dtype == (np.float32 if scale == 1 else np.float64)
+    many = read_values(np.stack([true, pred], 1) * np.float32(scale), np.stack([pred, true], 1))
+    assert many.y_pred.dtype == (np.float64 if scale == 1e20 else np.float32)
 
 
 def test_fractions_and_decimals_are_real_numbers():

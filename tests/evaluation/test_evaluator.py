@@ -121,6 +121,18 @@ def test_float64_is_computed_in_float64(convert):
     assert jnp.asarray(1.0).dtype == default
 
 
+def test_64_bits_are_not_cut():
+    """Of unsigned integers, and of rows of Python's numbers."""
+
+    def widest(predictions, references):
+        return jnp.max(jnp.asarray(predictions))
+
+    evaluator = Evaluator({"widest": widest})
+    wide = np.array([2**40, 1], np.uint64)
+    assert evaluator.evaluate(wide, wide) == {"widest": 2.0**40}
+    assert evaluator.evaluate([[1e300, 0.1]], [[0.0, 0.0]]) == {"widest": 1e300}
+
+
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [

@@ -1,6 +1,7 @@
 """`ModelEvaluator` and `create_evaluator`: each task's metrics, decisions, intervals, result."""
 
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import sklearn.metrics
 from modelops_jax.evaluation import (
     AUCROCMetric,
     EvaluationResult,
+    EvaluationStream,
     Evaluator,
     F1Metric,
     Interval,
@@ -420,6 +422,15 @@ def test_rows_with_nan_are_omitted_and_counted():
     assert (
         list(found.metrics) == list(found.configuration) == ["accuracy_score", "brier_score_loss"]
     )
+    omitting, spreading = (evaluator.stream(nan_policy=p) for p in ("omit", "propagate"))
+    for rows in (slice(0, 3), slice(3, 20), slice(20, 60)):
+        batch = {name: column[rows] for name, column in columns.items()}
+        sliced = {"slices": {"half": half[rows]}, "groups": given["groups"][rows]}
+        omitting.update(**batch, **sliced)
+        spreading.update(**batch)
+    assert omitting.result() == replace(expected, invalid_count=2)
+    with pytest.warns(UndefinedMetricWarning, match="brier_score_loss: 2 of its rows hold nan"):
+        assert repr(spreading.result()) == repr(found)
     with pytest.raises(ValueError, match="has no slices; 'omit' has"):
         evaluator.evaluate(**given, nan_policy="propagate")
     with pytest.raises(ValueError, match="nan_policy must be one of"):
@@ -441,6 +452,33 @@ def test_nan_counts_where_it_is_read():
     with pytest.warns(UndefinedMetricWarning, match="perplexity: 1 of its rows hold nan"):
         found = perplexity.evaluate([2, 3], [-1.0, np.nan], nan_policy="propagate")
     assert np.isnan(found.metrics["perplexity"])
+
+
+@pytest.mark.parametrize("policy", ["omit", "propagate"])
+def test_streams_count_rows_with_nan_as_one_evaluation_does(policy, tmp_path):
+    """Of labels as of scores, merged and from a file; rows of weight 0 may hold anything."""
+    true = ["a", "b", math.nan, "a", "b", "a", math.nan, "b"]
+    pred = ["a", "b", "b", "b", "b", math.nan, math.nan, "a"]
+    weight = [1, 2, 1, 3, 1, 0, 2, 1]
+    evaluator = ModelEvaluator("classification", metrics=["accuracy_score"])
+    stream, late = (evaluator.stream(nan_policy=policy) for _ in range(2))
+    for into, rows in ((stream, slice(0, 3)), (late, slice(3, 6)), (late, slice(6, 8))):
+        into.update(true[rows], pred[rows], weight=weight[rows])
+    late.save(tmp_path / "state")
+    stream.merge(EvaluationStream.load(tmp_path / "state", evaluator))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        whole = evaluator.evaluate(true, pred, weight=weight, nan_policy=policy)
+        found = stream.result()
+    assert repr(found) == repr(whole)
+    assert found.signature == whole.signature
+    assert found.invalid_count == (2 if policy == "omit" else 0)
+    assert math.isnan(found.metrics["accuracy_score"]) == (policy == "propagate")
+    with pytest.raises(ValueError, match=r"nan_policy': 'omit'|nan_policy': 'propagate'"):
+        evaluator.stream().merge(stream)
+    if policy == "omit":
+        with pytest.raises(TypeError, match="NoneType"):
+            stream.update(["a", None], ["a", "a"], weight=[1, 1])
 
 
 def test_rows_with_nan_of_several_outputs():

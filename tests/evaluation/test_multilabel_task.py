@@ -123,6 +123,9 @@ def test_scores_stand_beside_labels():
     without = ModelEvaluator("multilabel", metrics=["roc_auc_score"])
     only = without.evaluate(y_true, None, y_score=scores)
     assert only.metrics["roc_auc_score"] == result.metrics["roc_auc_score"]
+    stream = without.stream(resamples=2)  # which it needs none of
+    stream.update(y_true, None, y_score=scores)
+    assert stream.result().metrics == only.metrics
 
 
 def test_a_stream_keeps_counts_of_labels_and_not_rows(tmp_path):

@@ -13,6 +13,7 @@ import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import Diagnostics, ModelEvaluator, compare
 from modelops_jax.evaluation import _diagnostics as diagnostics_module
 from modelops_jax.reports import EvaluationReport, write_html
+from modelops_jax.reports._score_pictures import score_pictures
 from modelops_jax.reports._text import number
 
 sk: Any = sklearn.metrics
@@ -113,6 +114,30 @@ def test_models_share_the_axes_of_a_picture(compared, tmp_path):
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert not re.search(r"<script|https?:", page)
+
+
+def test_pictures_are_by_class_and_of_nine_models_at_most():
+    """Two of each class, which have all models; of more models than lines it is said."""
+    names, codes = np.array(["a", "b"]), RNG.integers(0, 2, 300)
+    by_model = {}
+    for model in ("one", "other"):
+        scores = RNG.dirichlet([1, 1, 1, 1], 300)
+        by_model[model] = Diagnostics()
+        by_label = dict(zip("abcd", scores.T, strict=True))
+        by_model[model].update(names[codes].tolist(), y_score=by_label)
+    found = score_pictures(by_model)
+    of_curves = [
+        f"{kind}, class {c}" for c in "ab" for kind in ("ROC curve", "Precision and recall")
+    ]
+    assert [title for title, _, _ in found] == [*of_curves, "Calibration"]
+    area = by_model["other"].curves()[1].area
+    assert f"other {area:.3f}." in found[2][1]
+    assert "The class against the others." in found[2][2]
+    many = dict.fromkeys((f"model {at}" for at in range(10)), drawn(y_score=SCORE))
+    (_, svg, caption), *_ = score_pictures(many)
+    assert "model 8" in svg
+    assert "model 9" not in svg
+    assert caption.endswith("The lines are of the first 9 of 10 models.")
 
 
 def test_pictures_are_of_the_models_compared(compared):

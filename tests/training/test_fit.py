@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 import scipy.special
 
-from modelops_jax.models import Adapters, CheckpointError, LoraConfig, init_lora
+from modelops_jax.models import (
+    Adapters,
+    CheckpointError,
+    LoraConfig,
+    MeshShape,
+    init_lora,
+    make_mesh,
+    shard_weights,
+)
 from modelops_jax.training import (
     Batches,
     BatchShape,
@@ -142,6 +150,17 @@ def test_the_base_model_is_left_alone(model, rows):
         assert_equal_trees(before, model.params)
         changed = jax.tree.map(lambda a, b: bool((a != b).any()), before, result.model.params)
         assert any(jax.tree.leaves(changed))
+
+
+def test_a_model_from_a_mesh_is_trained_on_one_device_as_configured(model, rows):
+    """What a run on a mesh gave, and a further run without one: the same numbers."""
+    away = shard_weights(model.params, make_mesh(MeshShape()))
+    config = dataclasses.replace(QUICK, max_steps=1)
+    runs = [
+        fit(one, rows, config=config, progress="off")
+        for one in (model, dataclasses.replace(model, params=away))
+    ]
+    assert_equal_trees(runs[0].model.params, runs[1].model.params)
 
 
 def test_only_adapted_weights_change(model, rows):
