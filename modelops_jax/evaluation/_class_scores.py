@@ -128,7 +128,8 @@ class ClassScoreReader:
         def placed(places: Mapping[Hashable, int]) -> Any:
             """The position of each row's label, -1 of the one to ignore."""
             of_code = [places[c] if c in classes else IGNORED for c in labels.classes]
-            return entries_at(np.array(of_code, np.int32), labels.codes["y_true"])
+            codes: Any = labels.codes["y_true"]
+            return entries_at(np.array(of_code, np.int32), codes)
 
         if scores.ndim == 2:
             columns = tuple(range(scores.shape[1]))

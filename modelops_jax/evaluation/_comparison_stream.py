@@ -131,7 +131,8 @@ class ComparisonStream:
         check_scores(columns := [scored[model] for model in self._models])
         if isinstance(first := columns[0], Mapping):
             # In one order of the classes.
-            scored = {m: {label: own[label] for label in first} for m, own in scored.items()}
+            each: Any = zip(self._models, columns, strict=True)
+            scored = {model: {label: own[label] for label in first} for model, own in each}
         rows = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
         said = {model: gathered(column) for model, column in said.items()}
         batches: list[Any] = []

@@ -1,6 +1,7 @@
 """`ComparisonStream`: what `compare` says of all rows, of rows that come in batches."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from modelops_jax.evaluation import (
 
 ROWS = 300
 RNG = np.random.default_rng(0)
-DRAWN = {"n_resamples": 60, "seed": 4}
+DRAWN: Any = {"n_resamples": 60, "seed": 4}
 
 
 def said(truth, wrong, rates=(0.6, 0.55, 0.4)):

@@ -353,7 +353,7 @@ def test_counts_are_drawn_as_rows_are():
     assert again == found
     one, other = found["f1"]["a", "b"], by_rows["f1"]["a", "b"]
     assert one.value == pytest.approx(other.value, abs=1e-12)
-    width = other.interval.high - other.interval.low
+    width = float(other.interval.high - other.interval.low)
     ends = (one.interval.low, one.interval.high)
     assert ends == pytest.approx((other.interval.low, other.interval.high), abs=width / 15)
     assert 0.01 < other.p_value < 0.4
