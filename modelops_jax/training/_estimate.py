@@ -27,6 +27,7 @@ from ._memory import (
     program_bytes,
     state_shapes,
 )
+from ._monitor import monitor_of
 from ._objective import Objective, activation_dtype, loss_of
 from ._optimizer import make_optimizer
 from ._placement import put_batch
@@ -75,7 +76,7 @@ def plan(
 
     Raises:
         TypeError: The model or the configuration is something else.
-        ValueError: As `fit` raises it for the rows.
+        ValueError: As `fit` raises it for the rows, and for what `config` monitors.
         UnknownModelError: Nothing has the model's name.
         CheckpointError: The model's configuration or tokenizer cannot be read.
 
@@ -98,6 +99,7 @@ def plan(
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config: found {type(config).__name__}, expected a TrainingConfig")
+    monitor_of(config, {"loss": False} | loss_of(model, config).directions)
     examples = read_examples(model, train, config, name="training")
     rows, step = examples.rows, _Step(model, examples, config)
     limit = device_memory() if memory is None else memory

@@ -79,6 +79,15 @@ class GenerationConfig:
         except ValueError as error:
             raise ValueError(f"generate.metrics: {error}") from error
 
+    @property
+    def directions(self) -> dict[str, bool | None]:
+        """For each value's key in a record whether higher is better; None where neither is."""
+        return {
+            f"eval_{metric.name}": getattr(metric, "higher_is_better", None)
+            for evaluator in _evaluators(self.metrics).values()
+            for metric in evaluator.metrics
+        }
+
 
 class GenerationMetrics:
     """Asks the same held-out prompts again and again.
@@ -133,15 +142,6 @@ class GenerationMetrics:
                 self._values(self._references)
         except (TypeError, ValueError) as error:
             raise ValueError(f"generate.metrics, of the evaluation dataset: {error}") from error
-
-    @property
-    def directions(self) -> dict[str, bool | None]:
-        """For each value's key whether higher is better; None where neither is."""
-        return {
-            f"eval_{metric.name}": getattr(metric, "higher_is_better", None)
-            for evaluator in self._evaluators.values()
-            for metric in evaluator.metrics
-        }
 
     def measure(self, params: Params) -> dict[str, Any]:
         """What a record says: each metric, and its 95 % interval as [low, high] if it has one."""

@@ -48,10 +48,15 @@ class History:
         )
         self._begun, self._tokens = now, 0
 
-    def log_evaluation(self, step: int, values: Record, *, begun: float) -> None:
-        """Add a record of an evaluation; its time since `begun` is not training's."""
-        self._add({"step": step} | values | {"seconds": time.monotonic() - begun})
-        self._begun += time.monotonic() - begun
+    def leave_out(self, begun: float) -> float:
+        """The seconds since `begun`, which are an evaluation's and not training's."""
+        seconds = time.monotonic() - begun
+        self._begun += seconds
+        return seconds
+
+    def log_evaluation(self, step: int, values: Record, *, seconds: float) -> None:
+        """Add a record of an evaluation that took so long."""
+        self._add({"step": step} | values | {"seconds": seconds})
 
     def _add(self, record: Record) -> None:
         self.records.append(record)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ._config import TrainingConfig
+
 
 class Monitor:
     """The best of the evaluations so far, by one of their values.
@@ -55,3 +57,23 @@ class Monitor:
         """Go on from a checkpoint's facts."""
         self.best = facts["best"] and tuple(facts["best"])
         self.evaluations_since_best = facts["evaluations_since_best"]
+
+
+def monitor_of(config: TrainingConfig, of_loss: Mapping[str, bool | None]) -> Monitor:
+    """The monitor that a configuration asks for.
+
+    Args:
+        config: Its `monitor` is a value of the loss or one of `generate.metrics`.
+        of_loss: What an evaluation of the loss reports, and whether higher is better.
+
+    Raises:
+        ValueError: There will be no value to monitor, it has no direction, or two have one name.
+    """
+    directions = {f"eval_{name}": way for name, way in of_loss.items()}
+    of_answers = config.generate.directions if config.generate else {}
+    if both := sorted(directions.keys() & of_answers.keys()):
+        raise ValueError(
+            f"generate.metrics: {', '.join(both)} is a value of every evaluation already; give "
+            "the metric another name: NAME=METRIC"
+        )
+    return Monitor(config.monitor, config.early_stopping_patience, directions | of_answers)

@@ -17,7 +17,7 @@ from ._divide import unite
 from ._generation import GenerationMetrics
 from ._history import History, Record, TrainingDiverged
 from ._loss import LossSums
-from ._monitor import Monitor
+from ._monitor import monitor_of
 from ._objective import Objective
 from ._optimizer import learning_rate_schedule, make_optimizer
 from ._placement import put_batches, put_on_mesh
@@ -57,18 +57,7 @@ class Run:
         self.objective, self.frozen = objective, frozen
         self.saver, self.history = saver, history
         self.generation = generation
-        directions: dict[str, bool | None] = {
-            f"eval_{name}": way for name, way in objective.directions.items()
-        }
-        of_answers = generation.directions if generation else {}
-        if both := sorted(directions.keys() & of_answers.keys()):
-            raise ValueError(
-                f"generate.metrics: {', '.join(both)} is a value of every evaluation already; give "
-                "the metric another name: NAME=METRIC"
-            )
-        directions |= of_answers
-        patience = self.config.early_stopping_patience
-        self.monitor = Monitor(self.config.monitor, patience, directions)
+        self.monitor = monitor_of(self.config, objective.directions)
         self.schedule = learning_rate_schedule(plan.config, plan.total_steps)
         self.optimizer = make_optimizer(plan.config, plan.total_steps)
         self.eval_batches = eval_batches
@@ -119,17 +108,21 @@ class Run:
             self.finished = self.step == self.plan.total_steps
             looked_at = (self.config.log_every, self.config.checkpoint_every)
             if self.finished or any(map(self.due, looked_at)) or self.config.target_worst_loss:
-                # Waits for the device: the one synchronisation of the loop.
-                sums, skipped = jax.device_get((sums, self.state.skipped))
-                self.finished = self.check(sums, int(skipped)) or self.finished
-                if self.finished or self.due(self.config.log_every):
-                    self.log(sums, int(skipped))
+                self.look_at(sums)
             if self.eval_batches:
-                self.evaluate()
+                self.evaluate(sums)
             is_best = self.config.keep_best and self.monitor.best_step == self.step
             if self.finished or is_best or self.due(self.config.checkpoint_every):
                 self.save()
         return False
+
+    def look_at(self, sums: LossSums) -> None:
+        """Check a step's sums, and log them where that is due."""
+        # Waits for the device: the one synchronisation of the loop.
+        sums, skipped = jax.device_get((sums, self.state.skipped))
+        self.finished = self.check(sums, int(skipped)) or self.finished
+        if self.finished or self.due(self.config.log_every):
+            self.log(sums, int(skipped))
 
     def chosen(self) -> tuple[int, Any]:
         """The step and the weights that a finished run returns."""
@@ -177,7 +170,7 @@ class Run:
             return {}
         return self.objective.report(sums) | {"worst_loss": float(sums.worst)}
 
-    def evaluate(self) -> None:
+    def evaluate(self, step_sums: LossSums) -> None:
         """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
         values: Record = {}
@@ -195,8 +188,13 @@ class Run:
             values |= {f"eval_{name}": value for name, value in report.items()}
         if self.generation and of_answers:
             values |= self.generation.measure(unite(trained, self.frozen, self.config))
-        self.finished = self.monitor.see(self.step, values) or self.finished
-        self.history.log_evaluation(self.step, values, begun=begun)
+        seconds = self.history.leave_out(begun)
+        if self.monitor.see(self.step, values) and not self.finished:
+            self.finished = True
+            # The last step is logged in any case, before its evaluation.
+            if not self.due(self.config.log_every):
+                self.look_at(step_sums)
+        self.history.log_evaluation(self.step, values, seconds=seconds)
 
     def save(self) -> None:
         facts = {

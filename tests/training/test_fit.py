@@ -408,6 +408,7 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
         learning_rate=0.3,
         max_steps=20,
         eval_every=1,
+        log_every=100,
         keep_best=True,
         early_stopping_patience=3,
     )
@@ -415,6 +416,9 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
     losses = {r["step"]: r["eval_loss"] for r in result.history if "eval_loss" in r}
     assert result.step == min(losses, key=losses.__getitem__)
     assert max(losses) == result.step + 3 < 20
+    steps = [(r["step"], "epoch" in r) for r in result.history]
+    assert steps[-2:] == [(max(losses), True), (max(losses), False)], "the last step's, and first"
+    assert [step for step, of_step in steps if of_step] == [max(losses)]
     assert result.checkpoint == tmp_path / f"step-{max(losses):08d}"
     data = tokenize(held_out, model.tokenizer, config, context=256, name="evaluation")
     sums = evaluate_loss(objective_of(model), result.model.params, None, batches_of(data, 2))

@@ -15,6 +15,7 @@ from modelops_jax.training import (
     _generation,
     config_from_dict,
     fit,
+    plan,
     render_prompt,
 )
 from modelops_jax.training._generation import GenerationMetrics
@@ -131,8 +132,7 @@ def test_all_metrics_of_answers_are_accepted_and_measured(monkeypatch, model, le
         if level is not None:
             low, high = found[f"eval_{metric}_interval"]
             assert low <= found[f"eval_{metric}"] <= high, metric
-    config = GenerationConfig(metrics)
-    of_run = GenerationMetrics(config, model, Dataset(rows), drop_overlong=False).directions
+    of_run = GenerationConfig(metrics).directions
     assert of_run.keys() == {f"eval_{metric}" for metric in metrics}
     assert {name for name, way in of_run.items() if way is None} == {"eval_length_ratio"}
 
@@ -268,6 +268,8 @@ def test_the_monitored_value_has_to_be_one_that_there_is(model, tmp_path):
         config = dataclasses.replace(CONFIG, monitor=key)
         with pytest.raises(ValueError, match=message):
             fit(model, ROWS, config=config, eval=ROWS, folder=tmp_path, progress="off")
+        with pytest.raises(ValueError, match=message):
+            plan(model, ROWS, config=config, largest_batch=False)
     with pytest.raises(ValueError, match=r"training\.generate: need held-out rows"):
         fit(model, ROWS, config=dataclasses.replace(CONFIG, keep_best=False))
 
