@@ -45,5 +45,5 @@ from ._resolve import resolve as resolve
 from ._rotary import LinearScaling as LinearScaling
 from ._rotary import Llama3Scaling as Llama3Scaling
 from ._score import score as score
-from ._tokenizer import TextPiece as TextPiece
+from ._text_piece import TextPiece as TextPiece
 from ._tokenizer import Tokenizer as Tokenizer

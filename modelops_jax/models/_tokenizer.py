@@ -2,7 +2,8 @@
 
 A tokenizer is kept as Hugging Face keeps it: `tokenizer.json` (the algorithm and the vocabulary),
 `tokenizer_config.json` (which tokens begin, end and pad, and the chat template) and
-`generation_config.json` (which tokens end a turn).
+`generation_config.json` (which tokens end a turn). Older folders name tokens in
+`special_tokens_map.json`.
 """
 
 import dataclasses
@@ -12,17 +13,26 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tokenizers
 
 from ._chat import Messages, check_messages, render_chat
 from ._continuation import continuing
 from ._errors import ChatTemplateError, CheckpointError
-from ._json_file import read_json, write_json
-from ._tokenizer_files import chat_template_of, end_ids, named_token, read_backend
+from ._json_file import write_json
+from ._text_piece import TextPiece, check_text
+from ._tokenizer_files import (
+    chat_template_of,
+    end_ids,
+    generation_settings,
+    named_token,
+    other_tokens,
+    read_backend,
+    read_config,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +46,10 @@ class Tokenizer:
         pad_id: Token that fills rows. Often the same as `eos_id`, so mask by position.
         stop_ids: Tokens that end a generated answer, `eos_id` among them.
         chat_template: jinja2 source, if the model is one to chat with.
+        other_tokens: Texts of the other tokens that the template may name: `unk_token`,
+            `sep_token`, `cls_token` and `mask_token`.
+        generation: What `generation_config.json` says beside the ids above, such as a temperature.
+            `save` writes it again, for transformers; `Model.generate` is told by its caller.
 
     Example:
         >>> from modelops_jax.models import load
@@ -52,6 +66,8 @@ class Tokenizer:
     pad_id: int
     stop_ids: tuple[int, ...]
     chat_template: str | None = dataclasses.field(repr=False)
+    other_tokens: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    generation: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def vocab_size(self) -> int:
@@ -62,8 +78,12 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """SHA-256 of all that decides which tokens a row of text becomes, the template included."""
         ids = (self.bos_id, self.eos_id, self.pad_id, self.stop_ids)
-        whole = json.dumps([self.backend.to_str(), ids, self.chat_template])
-        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+        whole: list[Any] = [self.backend.to_str(), ids, self.chat_template]
+        template = self.chat_template or ""
+        # Of tokens that the template never names nothing depends.
+        if used := {key: text for key, text in self.other_tokens.items() if key in template}:
+            whole.append(used)
+        return hashlib.sha256(json.dumps(whole).encode("utf-8", "surrogatepass")).hexdigest()
 
     def encode(
         self,
@@ -90,7 +110,7 @@ class Tokenizer:
         piece = TextPiece(text, after, plain=plain, add_special_tokens=add_special_tokens)
         return self.encode_pieces([piece])[0]
 
-    def encode_pieces(self, pieces: Sequence["TextPiece"]) -> list[list[int]]:
+    def encode_pieces(self, pieces: Sequence[TextPiece]) -> list[list[int]]:
         """Token ids of many texts, as `encode` gives them; all cores take part.
 
         Args:
@@ -102,7 +122,7 @@ class Tokenizer:
         """
         alike: dict[tuple[bool, bool, bool], list[int]] = {}
         for index, piece in enumerate(pieces):
-            _check_text(piece.text)
+            check_text(piece.text)
             key = (piece.plain, self._begins(piece.after), piece.add_special_tokens)
             alike.setdefault(key, []).append(index)
         ids: list[list[int]] = [[] for _ in pieces]
@@ -164,7 +184,7 @@ class Tokenizer:
         pieces = self.protected_pieces(text, after=after)
         return list(itertools.chain.from_iterable(self.encode_pieces(pieces)))
 
-    def protected_pieces(self, text: str, *, after: str = "") -> list["TextPiece"]:
+    def protected_pieces(self, text: str, *, after: str = "") -> list[TextPiece]:
         """What `encode_protected` tokenizes: the text cut where special tokens are written out."""
         pieces: list[TextPiece] = []
         for piece in re.split(f"({PROTECTED}.)", text):
@@ -302,6 +322,7 @@ class Tokenizer:
         write_json(folder / "tokenizer_config.json", config)
         stops = list(self.stop_ids)
         generation: dict[str, Any] = {
+            **self.generation,
             "eos_token_id": stops if len(stops) > 1 else self.eos_id,
             "pad_token_id": self.pad_id,
         }
@@ -322,9 +343,8 @@ class Tokenizer:
         """
         folder = Path(folder)
         backend = read_backend(folder / "tokenizer.json")
-        path = folder / "tokenizer_config.json"
-        config = read_json(path) if path.exists() else {}
-        named = {key: named_token(backend, path, config, key) for key in SPECIAL_TOKENS}
+        config, path_of = read_config(folder)
+        named = {key: named_token(backend, path_of(key), config, key) for key in SPECIAL_TOKENS}
         ends = end_ids(folder / "generation_config.json") or end_ids(folder / "config.json")
         eos_id = named["eos_token"]
         if eos_id is None:
@@ -342,40 +362,21 @@ class Tokenizer:
             pad_id=eos_id if pad_id is None else pad_id,
             stop_ids=tuple(dict.fromkeys((eos_id, *ends))),
             chat_template=chat_template_of(folder, config),
+            other_tokens=other_tokens(config),
+            generation=generation_settings(folder / "generation_config.json"),
         )
         return tokenizer.with_turn_end()
 
     def _special_tokens(self) -> dict[str, str]:
         ids = zip(SPECIAL_TOKENS, (self.bos_id, self.eos_id, self.pad_id), strict=True)
         named = ((key, self.backend.id_to_token(id_)) for key, id_ in ids if id_ is not None)
-        return {key: token for key, token in named if token is not None}
-
-
-class TextPiece(NamedTuple):
-    """A text to tokenize; the fields are the arguments of `Tokenizer.encode`."""
-
-    text: str
-    after: str = ""
-    plain: bool = False
-    add_special_tokens: bool = False
+        return {**self.other_tokens, **{key: token for key, token in named if token is not None}}
 
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token")
 # Private-use characters, which stand for nothing outside this file.
 PROTECTED = "\ue000"
 FIRST_MARK = 0xE001
-
-
-def _check_text(text: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"expected a string to tokenize, found {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"text[{error.start}] is the lone surrogate {text[error.start]!r}; "
-            "it is half of a character and cannot be tokenized"
-        ) from error
 
 
 def _without_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:

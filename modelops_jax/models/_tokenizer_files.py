@@ -1,5 +1,6 @@
 """What a tokenizer's files say, each field checked."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import tokenizers
 
 from ._errors import CheckpointError
 from ._json_file import read_json
+
+OTHER_TOKENS = ("unk_token", "sep_token", "cls_token", "mask_token")
 
 
 def read_backend(path: Path) -> tokenizers.Tokenizer:
@@ -26,19 +29,50 @@ def read_backend(path: Path) -> tokenizers.Tokenizer:
     return backend
 
 
+def read_config(folder: Path) -> tuple[dict[str, Any], Callable[[str], Path]]:
+    """What a folder says of its tokenizer, and which file says a key of it.
+
+    Where `tokenizer_config.json` does not list the added tokens, `special_tokens_map.json` names
+    the special ones, as in transformers.
+    """
+    path, older = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
+    config = read_json(path) if path.exists() else {}
+    moved = read_json(older) if older.exists() and "added_tokens_decoder" not in config else {}
+    return config | moved, lambda key: older if key in moved else path
+
+
 def named_token(
     backend: tokenizers.Tokenizer, path: Path, config: dict[str, Any], key: str
 ) -> int | None:
     """The id of the token that a field names, if it names one."""
-    value = config.get(key)
-    # Older files keep the token's flags with its text.
-    text = value.get("content") if isinstance(value, dict) else value
+    text = _text(config, key)
     if text is None:
         return None
     token = backend.token_to_id(text) if isinstance(text, str) else None
     if token is None:
         raise CheckpointError(f"{path}: {key} {text!r} is not in the vocabulary of tokenizer.json")
     return token
+
+
+def other_tokens(config: dict[str, Any]) -> dict[str, str]:
+    """The texts of the special tokens that nothing but a chat template asks for."""
+    texts = ((key, _text(config, key)) for key in OTHER_TOKENS)
+    return {key: text for key, text in texts if isinstance(text, str)}
+
+
+def _text(config: dict[str, Any], key: str) -> Any:
+    value = config.get(key)
+    # Older files keep the token's flags with its text.
+    return value.get("content") if isinstance(value, dict) else value
+
+
+def generation_settings(path: Path) -> dict[str, Any]:
+    """What a file says of generation, without the ids that the tokenizer has anyway."""
+    if not path.exists():
+        return {}
+    # The last one would have transformers put the values of config.json in their place.
+    known = ("eos_token_id", "pad_token_id", "bos_token_id", "_from_model_config")
+    return {key: value for key, value in read_json(path).items() if key not in known}
 
 
 def end_ids(path: Path) -> tuple[int, ...]:

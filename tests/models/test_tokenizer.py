@@ -1,5 +1,6 @@
 """Tokenizers: round trips, the rules that cut text, and the files of Hugging Face."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,51 @@ def test_chat_templates_come_from_either_place(tmp_path: Path):
     assert Tokenizer.from_folder(folder).chat_template == "D"
     (folder / "chat_template.jinja").write_text("J")
     assert Tokenizer.from_folder(folder).chat_template == "J"
+
+
+def test_templates_may_name_every_special_token(tmp_path: Path):
+    """Of either file, as transformers takes them; saved, and part of the fingerprint."""
+    template = "{{ unk_token }}{{ sep_token }}{{ cls_token }}{{ mask_token }}{{ bos_token }}"
+    config = {
+        "eos_token": "<|endoftext|>",
+        "unk_token": {"content": "<|pad|>"},
+        "sep_token": "<|im_start|>",
+        "chat_template": template,
+    }
+    folder = _write(tmp_path, config, None)
+    (folder / "special_tokens_map.json").write_text(
+        '{"sep_token": "<|im_end|>", "mask_token": "<|endoftext|>", "bos_token": "<|pad|>"}'
+    )
+    says = [{"role": "user", "content": "a"}]
+    tokenizer = Tokenizer.from_folder(folder)
+    text = tokenizer.render_chat(says, add_generation_prompt=False)
+    assert text == "<|pad|><|im_end|><|endoftext|><|pad|>"
+    assert tokenizer.encode_chat(says, add_generation_prompt=False) == [256, 259, 257, 256]
+    tokenizer.save(folder)
+    (folder / "special_tokens_map.json").unlink()
+    again = Tokenizer.from_folder(folder)
+    assert again.render_chat(says, add_generation_prompt=False) == text
+    assert again.fingerprint == tokenizer.fingerprint
+    other = dataclasses.replace(tokenizer, other_tokens={})
+    assert other.fingerprint != tokenizer.fingerprint
+    # Newer files have all of them in one, and what is beside it is not read.
+    config["added_tokens_decoder"] = {}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "special_tokens_map.json").write_text('{"sep_token": "<|im_end|>"}')
+    text = Tokenizer.from_folder(folder).render_chat(says, add_generation_prompt=False)
+    assert text == "<|pad|><|im_start|>"
+
+
+def test_sampling_defaults_of_the_base_are_written_again(tmp_path: Path):
+    """For transformers; the ids beside them are the tokenizer's."""
+    kept = {"do_sample": True, "temperature": 0.6, "top_p": 0.9}
+    found = {**kept, "eos_token_id": 257, "bos_token_id": 5, "_from_model_config": True}
+    template = byte_tokenizer().chat_template
+    config = {"eos_token": "<|endoftext|>", "chat_template": template}
+    folder = _write(tmp_path, config, found)
+    Tokenizer.from_folder(folder).save(folder)
+    written = json.loads((folder / "generation_config.json").read_text())
+    assert written == {**kept, "eos_token_id": [257, 259], "pad_token_id": 257}
 
 
 def test_broken_tokenizer_files_are_named(tmp_path: Path):
