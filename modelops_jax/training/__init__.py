@@ -25,6 +25,7 @@ from ._dropout import dropout_words as dropout_words
 from ._environment import fingerprint as fingerprint
 from ._estimate import plan as plan
 from ._examples import Examples as Examples
+from ._examples import NoEndOfTurnWarning as NoEndOfTurnWarning
 from ._examples import labels_in as labels_in
 from ._examples import read_examples as read_examples
 from ._examples import row_kind as row_kind

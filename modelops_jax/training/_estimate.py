@@ -80,6 +80,9 @@ def plan(
         UnknownModelError: Nothing has the model's name.
         CheckpointError: The model's configuration or tokenizer cannot be read.
 
+    Warns:
+        NoEndOfTurnWarning: As `fit` warns.
+
     Example:
         >>> from modelops_jax.data import Dataset
         >>> from modelops_jax.models import LoraConfig

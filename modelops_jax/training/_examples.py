@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,13 @@ from ._config import TrainingConfig
 from ._rows import TokenizedRow, tokenize_row
 from ._tokenize import check_dataset, report_overlong, rows_for
 from ._tokenized import TokenizedDataset
+
+# Their answers show whether a chat template ends any.
+ROWS_LOOKED_AT = 20
+
+
+class NoEndOfTurnWarning(UserWarning):
+    """The chat template ends no answer, so the model is not trained to stop."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,11 +68,17 @@ def read_examples(
         ValueError: The dataset is empty, a row is invalid, cannot be rendered or has a label that
             is none of the model's, a row is too long and `config.overlong` is "error", or no row
             is left.
+
+    Warns:
+        NoEndOfTurnWarning: The chat template ends no answer of the training rows.
     """
     labels = model.config.labels
     kind = row_kind(labels, config)
     if kind == "text":
-        return Examples(rows_for(model, dataset, config, name=name))
+        found = rows_for(model, dataset, config, name=name)
+        if name == "training":
+            _check_ends(model.tokenizer, found)
+        return Examples(found)
     if not isinstance(dataset, Dataset):
         raise TypeError(f"the {name} dataset has to be a Dataset for labels and for training.dpo")
     check_dataset(dataset, kind, name=name)
@@ -87,7 +101,26 @@ def read_examples(
             values += value
     report_overlong(overlong, config, limit=limit, left=len(rows), name=name)
     known = np.asarray(values, np.float32) if labels else None
-    return Examples(TokenizedDataset.from_rows(rows), known)
+    found = TokenizedDataset.from_rows(rows)
+    if not labels and name == "training":
+        _check_ends(model.tokenizer, found)
+    return Examples(found, known)
+
+
+def _check_ends(tokenizer: Tokenizer, rows: TokenizedDataset) -> None:
+    """Warn of a chat template after whose answers nothing is trained that stops a generation."""
+    if tokenizer.chat_template is None:  # the end of a text is added then
+        return
+    first = [rows[index] for index in range(min(len(rows), ROWS_LOOKED_AT))]
+    if not any(np.isin(row.token_ids[row.trained], tokenizer.stop_ids).any() for row in first):
+        end = tokenizer.backend.id_to_token(tokenizer.eos_id)
+        warnings.warn(
+            "the chat template writes no special token after an answer, so the model is not "
+            "trained to end one and will write up to max_new_tokens; have the template write "
+            f"{end!r} there (chat_template in the model's tokenizer_config.json)",
+            NoEndOfTurnWarning,
+            stacklevel=4,
+        )
 
 
 def row_kind(labels: Sequence[str], config: TrainingConfig) -> RowKind:

@@ -130,6 +130,8 @@ def fit(
             is infinite or not a number; the message has the step.
 
     Warns:
+        NoEndOfTurnWarning: The chat template writes no special token after an answer, so the model
+            is not trained to stop.
         UserWarning: `resume` leaves a damaged checkpoint aside, or goes on in another environment
             than the checkpoint's (machine, processor, CPU count, devices, XLA_FLAGS, versions of
             modelops-jax, jax, jaxlib, numpy and optax, as far as the checkpoint has them) or with

@@ -1,7 +1,10 @@
 """What the loss is on, for the template of every family: the assistant's turns and their ends."""
 
+import contextlib
+import dataclasses
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,15 @@ import tokenizers
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import ChatTemplateError, Tokenizer, load
-from modelops_jax.training import TrainingConfig, render_prompt, tokenize, tokenize_row
+from modelops_jax.training import (
+    DpoLoss,
+    NoEndOfTurnWarning,
+    TrainingConfig,
+    render_prompt,
+    tokenize,
+    tokenize_row,
+)
+from modelops_jax.training._examples import read_examples
 
 from .templates import SPECIAL, TEMPLATES
 
@@ -80,6 +91,23 @@ def test_acceptance_2_the_end_of_a_turn_is_trained_though_it_pads(tokenizer: Tok
     assert row.trained[-1]
     if tokenizer.chat_template != TEMPLATES["mistral"][0]:  # its users' turns end otherwise
         assert (ends & ~row.trained).sum() >= len(answers)
+
+
+@pytest.mark.parametrize("config", [TrainingConfig(), TrainingConfig(dpo=DpoLoss())])
+def test_a_template_that_ends_no_answer_is_warned_of(model, backend, tokenizer, config):
+    """By the token it should write; templates that end their answers are taken in silence."""
+    rows = Dataset([{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    if config.dpo is None:
+        rows = Dataset([{"prompt": "a", "completion": "b"}])
+    endless = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    endless += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    for template, warns in ((endless, True), (tokenizer.chat_template, False), (None, False)):
+        own = dataclasses.replace(tokenizer, chat_template=template)
+        described = dataclasses.replace(model, tokenizer=own)
+        end = backend.id_to_token(tokenizer.eos_id)
+        expected = pytest.warns(NoEndOfTurnWarning, match=re.escape(f"template write '{end}'"))
+        with expected if warns else contextlib.nullcontext():
+            read_examples(described, rows, config, name="training")
 
 
 def test_acceptance_3_trained_tokens_are_the_assistants_turns(tokenizer: Tokenizer):
