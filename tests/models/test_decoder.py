@@ -280,9 +280,9 @@ def test_rematerialised_gradients_are_the_same(params, adapters):
     kept = gradient(adapters.weights, "none")
     for other in (("layer",), ("dots",), ("none", True)):
         again = gradient(adapters.weights, *other)
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, again
-        )
+        for one, two in zip(jax.tree.leaves(kept), jax.tree.leaves(again), strict=True):
+            # Entries are sums that cancel: their rounding is that of the largest.
+            np.testing.assert_allclose(two, one, rtol=0, atol=1e-5 * np.abs(one).max())
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 600])
