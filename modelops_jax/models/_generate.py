@@ -7,6 +7,7 @@ prompts is never copied while new tokens are appended beside it.
 
 import functools
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import jax
@@ -122,6 +123,12 @@ def _append_tokens(
     return rows
 
 
+def check_integer(name: str, value: Any) -> None:
+    """Refuse what is no integer, 2.0 and True included."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, found {value!r}")
+
+
 def generate(
     params: Params,
     config: DecoderConfig,
@@ -163,9 +170,17 @@ def generate(
         The new token ids of each prompt, in the order of the prompts.
 
     Raises:
+        TypeError: An argument is no number, or none of its kind.
         ValueError: An argument is out of range, or a prompt is empty or leaves no room in the
             context; the message has the prompt's index.
     """
+    check_integer("max_new_tokens", max_new_tokens)
+    check_integer("seed", seed)
+    if top_k is not None:
+        check_integer("top_k", top_k)
+    for name, number in (("temperature", temperature), ("top_p", top_p)):
+        if number is not None and not isinstance(number, Real):
+            raise TypeError(f"{name} must be a number, found {number!r}")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
     if not 0 <= temperature < float("inf"):

@@ -1,7 +1,9 @@
 """GPT-2's own names in a Hugging Face folder, and its fused and transposed weights.
 
 Its linear maps are stored (in, out), with queries, keys and values side by side in one of them.
-Inside, GPT-2 has the names and the layout that every other family has.
+Inside, GPT-2 has the names and the layout that every other family has. The dropout of its
+configuration (`attn_pdrop`, `embd_pdrop`, `resid_pdrop`) is not read: it is none of the function
+that the weights are, and training drops inputs of adapters alone.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
 from ._description import check_vocabulary, floating, resolve_or_warn
-from ._generate import Progress, generate
+from ._generate import Progress, check_integer, generate
 from ._gguf import read_gguf
 from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
@@ -133,7 +133,8 @@ class Model:
             them.
 
         Raises:
-            TypeError: A prompt is neither a string nor a list of messages.
+            TypeError: A prompt is neither a string nor a list of messages, or a number is none or
+                of another kind.
             ValueError: A prompt is empty or leaves no room in the context, a stop text is empty,
                 or a stop token is not in the vocabulary.
 
@@ -147,7 +148,10 @@ class Model:
         stops = stop_texts(stop)
         # Decoded texts have none of the special tokens.
         named = [id_ for id_ in map(self.tokenizer.special_id, stops) if id_ is not None]
-        for id_ in stop_ids:
+        if isinstance(stop_ids, str | bytes) or not isinstance(stop_ids, Iterable):
+            raise TypeError(f"stop_ids must be a list of integers, found {stop_ids!r}")
+        for index, id_ in enumerate(stop_ids):
+            check_integer(f"stop_ids[{index}]", id_)
             if not 0 <= id_ < self.config.vocab_size:
                 raise ValueError(
                     f"stop_ids has {id_}; the vocabulary has {self.config.vocab_size} ids, from 0"

@@ -84,6 +84,9 @@ def fit(
     labels (`Model.with_labels`) learns them instead, by the cross entropy of the rows' classes or
     the squared error of their values, and `config.dpo` prefers answers over others (`DpoLoss`).
 
+    The one dropout is that of the adapters (`LoraConfig.dropout`). What a model's files say of it,
+    such as GPT-2's `attn_pdrop`, `embd_pdrop` and `resid_pdrop` of 0.1, is not applied.
+
     Args:
         model: The base model; its weights are left as they are.
         train: Prompt/completion rows or conversations; rows with a label for a model with labels;

@@ -27,6 +27,10 @@ def evaluate(**asked):
     return ModelEvaluator("regression").evaluate([1.0], [1.0], **asked)
 
 
+def answer(**asked):
+    return model.generate(["a"], **{"max_new_tokens": 1} | asked)
+
+
 CALLS = [
     (lambda: Dataset.from_file(0), "path: found int 0, expected the path of a file"),
     (lambda: Dataset.from_file(None), "path: found NoneType None, expected the path"),
@@ -66,6 +70,15 @@ CALLS = [
     (lambda: EvaluationResult.from_dict(None), "the data are a NoneType; expected a dict"),
     (lambda: evaluate(slices=["a"]), "slices is a list; expected a dict of name -> labels"),
     (lambda: evaluate(slices={1: [1]}), "slices has the key 1; expected a name, or a tuple of n"),
+    (lambda: answer(max_new_tokens=3.0), "max_new_tokens must be an integer, found 3.0"),
+    (lambda: answer(top_k=2.0), "top_k must be an integer, found 2.0"),
+    (lambda: answer(top_k=True), "top_k must be an integer, found True"),
+    (lambda: answer(seed="1"), "seed must be an integer, found '1'"),
+    (lambda: answer(temperature="0.7"), "temperature must be a number, found '0.7'"),
+    (lambda: answer(top_p="0.9"), "top_p must be a number, found '0.9'"),
+    (lambda: answer(stop_ids=[259, "2"]), r"stop_ids\\[1\\] must be an integer, found '2'"),
+    (lambda: answer(stop_ids="259"), "stop_ids must be a list of integers, found '259'"),
+    (lambda: answer(stop_ids=259), "stop_ids must be a list of integers, found 259"),
     (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
     (lambda: TrainingConfig(optimizer="adam"), "training.optimizer must be one of 'adamw', "),
 ]
