@@ -173,12 +173,26 @@ class Run:
     def evaluate(self, step_sums: LossSums) -> None:
         """Measure on the held-out rows what is due at this step, if anything is."""
         begun = time.monotonic()
-        values: Record = {}
         of_loss = self.finished or self.due(self.config.eval_every)
         every = self.config.generate and self.config.generate.every
         of_answers = self.finished or self.due(every) if every else of_loss
         if not (of_loss or (self.generation and of_answers)):
             return
+        values = self._measure(of_loss, of_answers)
+        ends = self.monitor.see(self.step, values) and not self.finished
+        if ends:
+            # The last step has both measures in any case, and is logged before them.
+            values |= self._measure(not of_loss, not of_answers)
+        seconds = self.history.leave_out(begun)
+        if ends:
+            self.finished = True
+            if not self.due(self.config.log_every):
+                self.look_at(step_sums)
+        self.history.log_evaluation(self.step, values, seconds=seconds)
+
+    def _measure(self, of_loss: bool, of_answers: bool) -> Record:
+        """The loss, the answers, or both, of the held-out rows."""
+        values: Record = {}
         trained = final_weights(self.state)
         if of_loss:
             sums = jax.device_get(
@@ -188,13 +202,7 @@ class Run:
             values |= {f"eval_{name}": value for name, value in report.items()}
         if self.generation and of_answers:
             values |= self.generation.measure(unite(trained, self.frozen, self.config))
-        seconds = self.history.leave_out(begun)
-        if self.monitor.see(self.step, values) and not self.finished:
-            self.finished = True
-            # The last step is logged in any case, before its evaluation.
-            if not self.due(self.config.log_every):
-                self.look_at(step_sums)
-        self.history.log_evaluation(self.step, values, seconds=seconds)
+        return values
 
     def save(self) -> None:
         facts = {

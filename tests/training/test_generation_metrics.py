@@ -73,12 +73,13 @@ def test_answers_are_measured_while_training_and_decide_what_is_kept(model, tmp_
     assert result.model.generate(asked, max_new_tokens=4) == ["b", "d"]
 
 
-def test_generation_has_its_own_pace(model):
-    """Every 4 steps, at the end, and apart from the held-out loss."""
+@pytest.mark.parametrize("ended_by", [{"max_steps": 6}, {"early_stopping_patience": 1}])
+def test_generation_has_its_own_pace(model, ended_by):
+    """Every 4 steps, at the end however it comes, and apart from the held-out loss."""
     own = GenerationConfig(("exact_match",), every=4, max_new_tokens=4)
-    config = dataclasses.replace(
-        CONFIG, max_steps=6, eval_every=3, keep_best=False, generate=own, monitor="eval_loss"
-    )
+    # Too slow a run to become better: of patience it ends with the second evaluation.
+    others = {"eval_every": 3, "keep_best": False, "generate": own, "monitor": "eval_loss"}
+    config = dataclasses.replace(CONFIG, learning_rate=1e-12, **others, **ended_by)
     history = fit(model, ROWS, config=config, eval=ROWS, progress="off").history
     found = {
         r["step"]: ("eval_loss" in r, "eval_exact_match" in r) for r in history if "epoch" not in r
