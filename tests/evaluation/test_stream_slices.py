@@ -37,6 +37,7 @@ def told(part):
 
 
 @pytest.mark.filterwarnings("ignore:.*which a stream of sums does not keep")
+@pytest.mark.filterwarnings("ignore:max_error has no interval")
 @pytest.mark.parametrize(
     ("task", "rows", "metrics", "kept", "asked"),
     [
