@@ -42,8 +42,12 @@ class Running(abc.ABC):
         """Those of its metrics for which every row is kept."""
         return tuple(members) if self.keeps_rows else ()
 
-    def resamples_rows(self) -> tuple[str, ...]:
-        """Those of its metrics whose interval resamples rows that are not kept, by what came."""
+    def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
+        """Those of its metrics whose interval resamples rows that are not kept, by what came.
+
+        Args:
+            interval: the method asked for, of which some resample no shares of unweighted rows.
+        """
         return ()
 
     def resample(self, n_resamples: int, seed: int) -> None:  # noqa: B027 # most states need not
@@ -116,7 +120,7 @@ class LabelCounts(Running):
         self._drawn: numeric.CountResampleStream | None = None
         self._batch: LabelPair | None = None
 
-    def resamples_rows(self) -> tuple[str, ...]:
+    def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         return () if self._counts.weights is None else tuple(self._members)
 
     def resample(self, n_resamples: int, seed: int) -> None:

@@ -117,17 +117,17 @@ class EvaluationStream:
 
     @property
     def resamples_rows(self) -> tuple[str, ...]:
-        """The metrics whose interval needs the rows, so that `result` gives them none.
+        """The metrics whose bootstrap needs the rows, so that `result` gives them none.
 
-        Sums; once rows have weights other than 1, counts as well. With `groups` they have one, also
-        where every row is a group of its own.
+        Sums; once rows have weights other than 1, counts as well. A share of rows without such
+        weights, as top-k accuracy is, still has Wilson's interval. With `groups` they have one,
+        also where every row is a group of its own.
         """
-        return () if self._grouped is not None or self._resamples else self._from_rows
+        return () if self._grouped is not None or self._resamples else self._from_rows()
 
-    @property
-    def _from_rows(self) -> tuple[str, ...]:
-        """The metrics whose interval resamples rows that are not kept."""
-        found = {name for state in self._running for name in state.resamples_rows()}
+    def _from_rows(self, interval: str = "percentile") -> tuple[str, ...]:
+        """The metrics whose interval by this method resamples rows that are not kept."""
+        found = {name for state in self._running for name in state.resamples_rows(interval)}
         return tuple(name for name in self._metrics if name in found)
 
     def update(
@@ -231,7 +231,7 @@ class EvaluationStream:
 
         Args:
             confidence: the level of the intervals to compute, in (0, 1); None: none. Metrics of
-                counts and of kept rows have one, the same as from `ModelEvaluator.evaluate`; sums,
+                counts, shares and kept rows have one, the same as `ModelEvaluator.evaluate`; sums,
                 and counts of weighted rows, would need their rows again (`resamples_rows`). With
                 groups all have the one that they have there. The tests of slices are those of
                 `evaluate`.
@@ -265,7 +265,7 @@ class EvaluationStream:
             kept = self._grouped, self._slices, self._rows
             groups, columns, slicings, ids = read_again(defined, *kept)
         wanted = check_confidence(confidence, seed, ids, interval, n_resamples)
-        drawn = self._from_rows if self._resamples and wanted is not None else ()
+        drawn = self._from_rows(interval) if self._resamples and wanted is not None else ()
         if drawn and self._grouped is None and interval not in ("auto", "percentile"):
             raise ValueError(
                 f"interval is {interval!r}; {', '.join(drawn)}: resampled as rows come in, which "

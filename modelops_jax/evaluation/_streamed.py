@@ -28,6 +28,9 @@ from ._text_metrics import CountPair
 from ._tokens import TokenPair
 from ._weights import unless_alike
 
+# The methods that resample every metric, shares of rows as well.
+_BOOTSTRAPS = ("percentile", "bca")
+
 
 class StreamedSums(Running):
     """The states of numeric metrics, whose classes or outputs a row the first rows tell."""
@@ -54,9 +57,13 @@ class StreamedSums(Running):
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
         return self._bound(None).keeps_rows
 
-    def resamples_rows(self) -> tuple[str, ...]:
+    def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         stream = self._stream or self._bound(None)
-        return tuple(_resampled_of(stream, weighted=bool(stream.weighted)))
+        found = _resampled_of(stream, weighted=bool(stream.weighted))
+        if stream.weighted or interval in _BOOTSTRAPS:
+            return tuple(found)
+        shares = _shares_of_rows(found, stream.report())
+        return tuple(name for name in found if name not in shares)
 
     def resample(self, n_resamples: int, seed: int) -> None:
         self._drawing = n_resamples, seed
@@ -200,6 +207,18 @@ def _resampled_of(stream: numeric.MetricStream, *, weighted: bool) -> dict[str, 
     return {name: metric for name, metric in stream.metrics.items() if metric.resampling in kinds}
 
 
+def _shares_of_rows(
+    metrics: Mapping[str, numeric.Metric], report: numeric.Report
+) -> dict[str, numeric.Metric]:
+    """Of metrics of sums over unweighted rows those that are a share of the rows."""
+    return {
+        name: metric
+        for name, metric in metrics.items()
+        if metric.resampling == "rows"
+        and metric.proportion([report.states[s] for s in metric.statistics]) is not None
+    }
+
+
 def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
     """A stream with the rows of another, which stays as it is; rows without a weight weigh 1."""
     if mine.weighted is not other.weighted and None not in (mine.weighted, other.weighted):
@@ -322,6 +341,8 @@ class _Streamed(Evidence):
         ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
         if self._weighted:
             ready = {name: metric for name, metric in ready.items() if metric.reweighs}
+        elif confidence.options["method"] not in _BOOTSTRAPS:
+            ready |= _shares_of_rows(bound, report)
         return numeric.state_intervals(ready, report.states, **confidence.options)
 
 

@@ -107,7 +107,8 @@ def state_intervals(
     """The same intervals of metrics of counts, or of kept rows, from their concrete states alone.
 
     Args:
-        metrics: metrics whose `resampling` is "cells", "kept" or "closed".
+        metrics: metrics whose `resampling` is "cells", "kept" or "closed"; or "rows", of unweighted
+            rows, where the metric is a share of them, as top-k accuracy is.
         states: the concrete state of each of their statistics, as in `Report.states`.
         level: nominal coverage, in (0, 1).
         method: as in `confidence_intervals`.
@@ -135,6 +136,7 @@ def state_intervals(
             name: metric
             for name, metric in metrics.items()
             if isinstance(getattr(states[metric.statistics[0]], "cells", None), ExactCount)
+            or metric.resampling == "rows"
         }
         found = of_shares(counted, states, level, method)
     rest = without(metrics, found, method)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.evaluation import ModelEvaluator, NoIntervalWarning
 from modelops_jax.metrics import ResampleStream, metric
 
 RNG = np.random.default_rng(6)
@@ -33,6 +33,27 @@ def test_the_interval_is_that_of_all_rows_together(ends, whole):
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert found.method == expected.method == "Poisson percentile"
     assert result.signature == whole.signature
+
+
+@pytest.mark.parametrize("method", ["auto", "exact", "percentile"])
+@pytest.mark.parametrize("resamples", [0, 50])
+def test_a_share_of_rows_has_the_interval_that_evaluate_gives(method, resamples):
+    """Top-k accuracy is a sum over rows and a share of them: no method for shares resamples it."""
+    rng = np.random.default_rng(7)
+    labels, scores = rng.integers(0, 4, 60), rng.dirichlet(np.ones(4), 60)
+    evaluator = ModelEvaluator("multiclass", metrics=["top_k_accuracy_score"])
+    asked = {"confidence": 0.9, "interval": method, "n_resamples": 50}
+    stream = evaluator.stream(resamples=resamples)
+    for rows in (slice(0, 25), slice(25, 60)):
+        stream.update(labels[rows], None, y_score=scores[rows])
+    whole = evaluator.evaluate(labels, None, y_score=scores, **asked)
+    if method == "percentile" and not resamples:
+        with pytest.warns(NoIntervalWarning, match="it resamples rows"):
+            assert not stream.result(**asked).intervals
+        return
+    assert stream.result(**asked).intervals == whole.intervals
+    expected = {"auto": "Wilson", "exact": "Clopper-Pearson", "percentile": "Poisson percentile"}
+    assert whole.intervals["top_k_accuracy_score"].method == expected[method]
 
 
 def test_memory_is_that_of_a_block():
