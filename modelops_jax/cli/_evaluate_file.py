@@ -157,6 +157,8 @@ def read_file(asked: FileEvaluation) -> Reading:
         if chunk.lines:
             rows.add(chunk)
     bad.tell(rows.count, allowed=asked.allow_bad_rows)
+    if not rows.count:
+        raise ValueError(f"{asked.file} has no {'good ' if bad.count else ''}rows to evaluate")
     with shown_warnings():
         result = rows.result()
     if bad.count and len(asked.columns.models) == 1:

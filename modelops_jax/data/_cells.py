@@ -12,7 +12,10 @@ from ._rows import describe
 CellKind = Literal["label", "number", "text", "texts", "labels", "relevance", "weight"]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")
 _LARGEST = 1 << 63
+# Up to here a float holds every integer.
+_EXACT = 1 << 53
 _NUMBERS = {int, float}
 
 
@@ -62,7 +65,8 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
             values = list(map(float, cells))
         except (ValueError, OverflowError):
             return None
-        good = all(map(math.isfinite, values))
+        # Beyond, an integer may not be what it was; of none the comparison with nan is false.
+        good = all(-_EXACT <= value <= _EXACT for value in values)
         return values if good and (read is _number_of_text or min(values) >= 0) else None
     if read is _integer_of_text:
         return list(map(int, cells)) if all(map(_INTEGER.fullmatch, cells)) else None
@@ -84,10 +88,12 @@ def _is_written(text: str) -> bool:
 def _number(cell: Any) -> float:
     if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
         raise CellError(f"found {describe(cell)}, expected a number")
-    try:
-        value = float(cell)
-    except OverflowError:
-        raise CellError(f"found {describe(cell)}, beyond the range of a float") from None
+    if isinstance(cell, int) and abs(cell) > _EXACT:
+        raise CellError(
+            f"found {describe(cell)}, expected an integer of at most 2**53 in size, which a float "
+            "holds exactly"
+        )
+    value = float(cell)
     if not math.isfinite(value):
         raise CellError(f"found {value}, expected a finite number")
     return value
@@ -97,7 +103,7 @@ def _number_of_text(cell: str) -> float:
     try:
         if not _is_written(cell):
             raise ValueError
-        return _number(float(cell))
+        return _number(int(cell) if _WHOLE.fullmatch(cell) else float(cell))
     except CellError:
         raise
     except ValueError:

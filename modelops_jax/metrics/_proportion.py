@@ -40,8 +40,8 @@ def proportion_interval(
         The interval, within [0, 1]; its ends have the shape of the arguments.
 
     Raises:
-        ValueError: fewer successes than 0 or more than trials, shapes that differ, a level
-            outside (0, 1), or another method.
+        ValueError: fewer successes than 0 or more than trials, parts of one, shapes that differ,
+            a level outside (0, 1), or another method.
 
     Example:
         >>> from modelops_jax.metrics import proportion_interval
@@ -63,6 +63,8 @@ def proportion_interval(
         )
     if not np.all((hits >= 0) & (hits <= rows) & np.isfinite(rows)):
         raise ValueError(f"expected 0 <= successes <= trials; found {successes} of {trials}")
+    if np.any(np.floor(hits) != hits) or np.any(np.floor(rows) != rows):
+        raise ValueError(f"expected whole numbers; found {successes} of {trials}")
     ends = (_wilson if method == "wilson" else _exact)(hits, rows, level)
     return make_interval(ends, level, _NAMES[method])
 

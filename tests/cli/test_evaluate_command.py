@@ -63,6 +63,12 @@ def test_bad_rows_are_listed_and_fail_the_command(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "regression, 2 rows, 1 invalid left out\n" in out
     assert "line 2" in err
+    path.write_text('{"y_true": 2}\n')
+    assert main(["evaluate", str(path), "--task", "regression", "--allow-bad-rows"]) == 1
+    assert f"{path} has no good rows to evaluate" in capsys.readouterr().err
+    (header := tmp_path / "header.csv").write_text("y_true,y_pred\n")
+    assert main(["evaluate", str(header)]) == 1
+    assert f"{header} has no rows to evaluate" in capsys.readouterr().err
 
 
 def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, capsys):

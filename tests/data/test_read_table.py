@@ -221,6 +221,20 @@ def test_numbers_of_text_are_written_as_files_write_them(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_an_integer_that_a_float_does_not_hold_is_a_bad_row(tmp_path, name):
+    """2**53 + 1 would be read as 2**53; written as a float it is one."""
+    path, cells = tmp_path / name, [str(2**53), str(-(2**53) - 1), "1e300", "1" * 400]
+    lines = {".csv": ["y,score", *(f"a,{cell}" for cell in cells)]}
+    rows = [f'{{"y": "a", "score": {cell}}}' for cell in cells]
+    path.write_text("\n".join(lines.get(path.suffix, rows)) + "\n")
+    problems, kept = _problems(path)
+    first = 2 if path.suffix == ".csv" else 1
+    assert kept == [first, first + 2]
+    assert "found int -9007199254740993, expected an integer of at most 2**53" in problems[0]
+    assert len(problems) == 2
+
+
 def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"y": [0, 1]}\n{"y": [0, 2]}\n{"y": 1}\n')

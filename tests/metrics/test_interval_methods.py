@@ -115,6 +115,8 @@ def test_what_is_no_share_gets_a_bootstrap():
         methods(method="wald")
     with pytest.raises(ValueError, match=r"expected 0 <= successes <= trials; found 3 of 2"):
         proportion_interval(3, 2)
+    with pytest.raises(ValueError, match=r"expected whole numbers; found 1\.5 of 3"):
+        proportion_interval(np.array(1.5), np.array(3.0))
 
 
 def test_top_k_accuracy_is_a_share():
