@@ -224,13 +224,13 @@ class _Rows:
             found.update(**self._drawn(cells, label, model), weight=self._weight(cells))
 
     def result(self) -> "EvaluationResult | Comparison":
-        """What was asked for, of all rows."""
+        """What was asked for, of all rows, of which there is one or more."""
         import numpy as np
 
         from modelops_jax.evaluation import compare
 
-        asked, columns = self._asked, self._asked.columns
-        evaluator = self._evaluator or asked.evaluator(None)
+        asked, columns, evaluator = self._asked, self._asked.columns, self._evaluator
+        assert evaluator is not None, "there are no rows"
         level = 0.95 if asked.confidence is None else asked.confidence
         against: dict[str, Any] = {"baseline": asked.baseline, "confidence": level}
         if self.comparison is not None:
@@ -243,7 +243,7 @@ class _Rows:
         cells = {n: np.asarray(c) if isinstance(c, array) else c for n, c in self._cells.items()}
         settings["groups"] = cells[columns.group] if columns.group else None
         settings["weight"] = self._weight(cells)
-        label = next(iter(cells[columns.true]), None)
+        label = cells[columns.true][0]
         if len(columns.models) > 1:
             of_models = self._of_models(cells, label)
             return compare(**of_models, task=evaluator, **against, **settings)

@@ -197,7 +197,7 @@ def test_text_fits_a_terminal():
     wide = ["a" * 60, "b\n\x1b[31m", "c", "d"]
     names = np.array(wide)[np.searchsorted(NAMES, TRUE)]
     result = ModelEvaluator("classification").evaluate(
-        TRUE, PRED, confidence=0.95, slices={"name": names.tolist(), "n": range(300)}
+        TRUE, PRED, confidence=0.95, slices={"name": names.tolist(), "n": np.arange(300) // 6}
     )
     evil = SliceResult({"\x1b[2J\n": "a"}, 1, {"m\n": 0.0})
     odd = EvaluationResult({"m\n": 0.0}, TaskType.REGRESSION, 1, slices=(evil,))
@@ -206,7 +206,7 @@ def test_text_fits_a_terminal():
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line.isprintable() for line in lines)
-    assert "  ... and 280 more" in lines
+    assert "  ... and 30 more" in lines
     assert "by name" in lines
     many = ModelEvaluator("multilabel").evaluate(
         *RNG.integers(0, 2, (2, 300, 3)), slices={"name": TRUE}
