@@ -65,7 +65,7 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
             values = list(map(float, cells))
         except (ValueError, OverflowError):
             return None
-        # Beyond, an integer may not be what it was; of none the comparison with nan is false.
+        # Beyond these an integer may not be what it was; nan is not between them.
         good = all(-_EXACT <= value <= _EXACT for value in values)
         return values if good and (read is _number_of_text or min(values) >= 0) else None
     if read is _integer_of_text:

@@ -1,11 +1,12 @@
 """Errors of calibration: how far confidences are from the share of them that was right."""
 
+from modelops_jax._option_types import require_count
+
 from ._calibration_bins import CalibrationBins, CalibrationGap
 from ._call import call
 from ._equal_mass import ConfidenceRows, EqualMassGap
 from ._ignored import as_ignored
 from ._metric import Metric
-from ._option_types import require_count
 from ._types import Matrix, Value, Vector
 
 # A bin of fewer rows than this many of them holds says nothing, and their states take memory.

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from modelops_jax._option_types import require_count
+
 from ._call import call
 from ._class_rows import (
     AmongTop,
@@ -17,7 +19,6 @@ from ._ignored import as_ignored
 from ._label_finalizers import AverageOfLabels, refuse_average, require_average_of_labels
 from ._label_scores import LabelMean, LabelScoreSums
 from ._metric import Metric
-from ._option_types import require_count
 from ._row_functions import RowFunction
 from ._types import Matrix, Value, Vector
 

@@ -2,11 +2,12 @@
 
 import math
 
+from modelops_jax._option_types import require_number
+
 from ._call import call
 from ._deviances import PowerDeviance, gamma_deviance, poisson_deviance
 from ._finalizers import Mean
 from ._metric import Metric
-from ._option_types import require_number
 from ._outputs import Multioutput, over_outputs
 from ._row_functions import Domain, squared_error
 from ._rowwise import RowMean

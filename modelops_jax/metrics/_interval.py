@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._option_types import require_integer, require_number
+from modelops_jax._option_types import require_integer, require_number
 
 _NORMAL = NormalDist()
 _cdf: Callable[..., np.ndarray] = np.vectorize(_NORMAL.cdf, otypes=[np.float64])

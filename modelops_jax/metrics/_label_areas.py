@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from modelops_jax._option_types import require_count
+
 from ._class_areas import AbsentClass, areas, mean_of_areas
 from ._exact import ExactCount
 from ._kept_rows import KeptRows
 from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._metric import Metric, Outcome
-from ._option_types import require_count
 from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
 from ._scores import Scores
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type

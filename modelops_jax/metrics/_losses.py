@@ -2,11 +2,12 @@
 
 import math
 
+from modelops_jax._option_types import require_number
+
 from ._call import call
 from ._finalizers import LargestValue, Mean, MedianError
 from ._largest import RowMax
 from ._metric import Metric
-from ._option_types import require_number
 from ._outputs import Multioutput, over_outputs
 from ._row_functions import Huber, Pinball, absolute_error, log_cosh
 from ._rowwise import RowMean

@@ -3,9 +3,10 @@
 import math
 from typing import get_args
 
+from modelops_jax._option_types import require_count, require_number
+
 from ._call import call
 from ._metric import Metric
-from ._option_types import require_count, require_number
 from ._overlap_counts import NgramsOfBoth, OverlapTotals, PredictedNgrams
 from ._text_finalizers import Bleu, CharacterF, Smoothing
 from ._types import Matrix, Value, Vector

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from modelops_jax._option_types import require_number
+
 from ._call import call
 from ._class_ratios import ZeroDivision, class_ratio
 from ._count_finalizers import Absent, Average
 from ._metric import Metric
-from ._option_types import require_number
 from ._types import Matrix, Value, Vector
 
 

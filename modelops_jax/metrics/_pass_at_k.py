@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from modelops_jax._option_types import require_count
+
 from ._call import call
 from ._finalizers import Mean
 from ._metric import Metric
-from ._option_types import require_count
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
 from ._statistic import WEIGHT_COMPLAINT, Rows, Statistic, float_type
 from ._types import State, Value, Vector

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from modelops_jax._option_types import require_integer, require_number
+
 from ._call import call
 from ._class_areas import AbsentClass, ClassAreas, ClassScoreRows
 from ._finalizers import AveragePrecision, PairArea, PartialArea
 from ._ignored import as_ignored, as_integer
 from ._label_areas import AverageOfScoredLabels, label_areas
 from ._metric import Metric
-from ._option_types import require_integer, require_number
 from ._scores import ScoreRows
 from ._types import Matrix, Value, Vector
 

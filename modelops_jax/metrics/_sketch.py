@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._option_types import require_integer
+
 from ._call import call
 from ._counts import CellStatistic, Counts
 from ._delong import estimate, spread
 from ._exact import ExactCount
 from ._ignored import as_ignored
 from ._metric import Metric, Outcome
-from ._option_types import require_integer
 from ._pair import Pair
 from ._scores import ordered_bits
 from ._statistic import Rows, float_type, require_labels

@@ -7,13 +7,14 @@ prompts is never copied while new tokens are appended beside it.
 
 import functools
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
+
+from modelops_jax._option_types import require_integer, require_number
 
 from ._append import (
     Choice,
@@ -123,12 +124,6 @@ def _append_tokens(
     return rows
 
 
-def check_integer(name: str, value: Any) -> None:
-    """Refuse what is no integer, 2.0 and True included."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, found {value!r}")
-
-
 def generate(
     params: Params,
     config: DecoderConfig,
@@ -174,13 +169,13 @@ def generate(
         ValueError: An argument is out of range, or a prompt is empty or leaves no room in the
             context; the message has the prompt's index.
     """
-    check_integer("max_new_tokens", max_new_tokens)
-    check_integer("seed", seed)
+    require_integer(max_new_tokens, "max_new_tokens")
+    require_integer(seed, "seed")
     if top_k is not None:
-        check_integer("top_k", top_k)
-    for name, number in (("temperature", temperature), ("top_p", top_p)):
-        if number is not None and not isinstance(number, Real):
-            raise TypeError(f"{name} must be a number, found {number!r}")
+        require_integer(top_k, "top_k")
+    require_number(temperature, "temperature")
+    if top_p is not None:
+        require_number(top_p, "top_p")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
     if not 0 <= temperature < float("inf"):

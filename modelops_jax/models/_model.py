@@ -12,10 +12,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
+from modelops_jax._option_types import require_integer
+
 from ._config import DecoderConfig
 from ._decoder import forward, unembed
 from ._description import check_vocabulary, floating, resolve_or_warn
-from ._generate import Progress, check_integer, generate
+from ._generate import Progress, generate
 from ._gguf import read_gguf
 from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
@@ -151,7 +153,7 @@ class Model:
         if isinstance(stop_ids, str | bytes) or not isinstance(stop_ids, Iterable):
             raise TypeError(f"stop_ids must be a list of integers, found {stop_ids!r}")
         for index, id_ in enumerate(stop_ids):
-            check_integer(f"stop_ids[{index}]", id_)
+            require_integer(id_, f"stop_ids[{index}]")
             if not 0 <= id_ < self.config.vocab_size:
                 raise ValueError(
                     f"stop_ids has {id_}; the vocabulary has {self.config.vocab_size} ids, from 0"
