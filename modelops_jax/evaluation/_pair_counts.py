@@ -101,11 +101,7 @@ class PairCounts:
             side[0, at] = part.counts
             if part.weights is not None:
                 side[:, at] = part.weights
-        (mine, my_rest), (theirs, their_rest) = sides
-        total = mine + theirs
-        part = total - mine
-        rounded = (mine - (total - part)) + (theirs - part)
-        return PairCounts(pairs, counts, np.stack([total, my_rest + their_rest + rounded]), ids)
+        return PairCounts(pairs, counts, sum_weights(*sides), ids)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """As named arrays; of rows without slices."""
@@ -116,6 +112,14 @@ class PairCounts:
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "PairCounts":
         """What `to_arrays` gave."""
         return cls(arrays["pairs"], arrays["counts"], arrays.get("weights"))
+
+
+def sum_weights(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Sums and what rounding left of them, shape (2, n), of two such."""
+    total = mine[0] + theirs[0]
+    part = total - mine[0]
+    rounded = (mine[0] - (total - part)) + (theirs[0] - part)
+    return np.stack([total, mine[1] + theirs[1] + rounded])
 
 
 def joined(true: np.ndarray, pred: np.ndarray) -> np.ndarray:

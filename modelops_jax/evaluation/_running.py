@@ -6,7 +6,7 @@ merge; classes are any labels, and those that first appear late extend the count
 
 import abc
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -163,8 +163,9 @@ class LabelCounts(Running):
             batch = other._batch
             true, pred = positions[batch.y_true], positions[batch.y_pred]
             if len(self._classes) > LARGEST_TABLE:
-                self._drawn.relabel(*self._told_apart(*self._drawn.labels))
-                true, pred = self._told_apart(true, pred)
+                apart = functools.partial(told_apart, self._classes, self._members)
+                self._drawn.relabel(*apart(*self._drawn.labels))
+                true, pred = apart(true, pred)
             weight = np.ones(len(true)) if batch.weight is None else batch.weight
             self._drawn.update(true, pred, weight)
         mine = self._sliced or [PairCounts.of_none(sliced=True) for _ in numbers]
@@ -189,19 +190,6 @@ class LabelCounts(Running):
             drawn = functools.partial(self._drawn.intervals, places=position)
         whole = pair_of(self._counts)
         return replace(whole, left_out=self._ignored, parts=parts, drawn=drawn)
-
-    def _told_apart(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class numbers that tell apart what metrics of so many classes do, and no more.
-
-        That is the positive classes, and whether two others are the same.
-        """
-        classes = list(self._classes)
-        positive = {getattr(metric, "positive_class", None) for metric in self._members.values()}
-        kept = np.fromiter((label in positive for label in classes), bool, len(classes))
-        one, other = np.flatnonzero(~kept)[:2]
-        same = true == pred
-        right = np.where(kept[true], true, one)
-        return right, np.where(kept[pred], pred, np.where(kept[true] | same, one, other))
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
@@ -357,6 +345,25 @@ class KeptWeights:
     def restored(cls, arrays: Mapping[str, np.ndarray]) -> "KeptWeights":
         """What `saved` gave."""
         return cls([arrays.get("weight")])
+
+
+def told_apart(
+    classes: Iterable[Hashable],
+    members: Mapping[str, BuiltIn],
+    true: np.ndarray,
+    pred: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers that tell apart what metrics of many classes do, and no more.
+
+    That is the positive classes, and whether two others are the same.
+    """
+    labels = list(classes)
+    positive = {getattr(metric, "positive_class", None) for metric in members.values()}
+    kept = np.fromiter((label in positive for label in labels), bool, len(labels))
+    one, other = np.flatnonzero(~kept)[:2]
+    same = true == pred
+    right = np.where(kept[true], true, one)
+    return right, np.where(kept[pred], pred, np.where(kept[true] | same, one, other))
 
 
 def own_copy(column: Any) -> Any:

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from ._bootstrap import sum_intervals
 from ._compute import pass_over
 from ._draws import Draws
-from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
+from ._interval import Interval, check_level, check_resamples, check_seed
 from ._metric import Metric
-from ._row_draws import RowSums
 from ._running_sums import RunningSums
 from ._statistic import SummedStatistic
 from ._types import Matrix, Vector
@@ -97,18 +95,4 @@ class ResampleStream:
         drawn = self._sums.sums()
         if drawn is None:
             return {}
-        return percentile_intervals(self._metrics, drawn, level, self._seed)
-
-
-def percentile_intervals(
-    metrics: Mapping[str, Metric], drawn: RowSums, level: float, seed: int
-) -> dict[str, Interval]:
-    """By metric the interval between the quantiles of its values over drawn sums."""
-    found = {}
-    for name, metric in metrics.items():
-        values = drawn.resampled().values(metric)[:, 0]
-        estimate = np.asarray(drawn.sample().values(metric)[0, 0])
-        ends = Resampled(estimate, values).ends(level, bca=False)
-        resamples = drawn.draws.poisson
-        found[name] = make_interval(ends, level, "Poisson percentile", resamples, seed)
-    return found
+        return sum_intervals(self._metrics, drawn, level, "percentile", "Poisson", self._seed)[0]
