@@ -10,6 +10,7 @@ import pytest
 from modelops_jax._row_groups import GrowingGroups
 from modelops_jax.evaluation import (
     ComparisonStream,
+    F1Metric,
     ModelEvaluator,
     UndefinedMetricWarning,
     compare,
@@ -302,3 +303,19 @@ def test_what_needs_all_rows_is_refused():
         stream.result()
     stream.update([0], {"x": [0], "y": [1]})
     assert stream.result().metrics["accuracy_score"].values == {"x": 1.0, "y": 0.0}
+
+
+@pytest.mark.model
+def test_weighted_labels_of_many_classes_are_told_apart():
+    """More classes than a table has, which come late: right or not, and the positive class."""
+    rng, rows = np.random.default_rng(3), 900
+    truth = np.concatenate([rng.integers(0, 9, 300), rng.integers(0, 150, 600)])
+    models = {n: np.where(rng.random(rows) < 0.8, truth, rng.integers(0, 150, rows)) for n in "xy"}
+    weight = rng.random(rows)
+    metrics = [F1Metric(positive_class=3), "accuracy_score"]
+    task = ModelEvaluator("multiclass", metrics=metrics)
+    stream = ComparisonStream(models, task=task, **DRAWN)
+    for part in (slice(0, 300), slice(300, rows)):
+        stream.update(truth[part], {n: p[part] for n, p in models.items()}, weight=weight[part])
+    whole = compare(truth, models, task=task, weight=weight, **DRAWN)
+    assert_alike(whole.to_dict(), stream.result().to_dict())
