@@ -11,7 +11,7 @@ import numpy as np
 
 from modelops_jax._version import __version__
 from modelops_jax.data import Dataset
-from modelops_jax.models import Model
+from modelops_jax.models import Model, check_sampling
 
 from ._answer_file import CHUNK_ROWS
 from ._questions import Question
@@ -28,6 +28,10 @@ class Generation:
         top_k: sample among the k likeliest tokens.
         top_p: sample from the smallest set of tokens with this probability.
         seed: the same seed gives the same samples.
+
+    Raises:
+        TypeError: a value is no number, or none of its kind.
+        ValueError: a value is out of its range.
     """
 
     max_new_tokens: int | None = None
@@ -35,6 +39,13 @@ class Generation:
     top_k: int | None = None
     top_p: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        most = 1 if self.max_new_tokens is None else self.max_new_tokens
+        check_sampling(**vars(self) | {"max_new_tokens": most})
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # which a manifest cannot hold
+                object.__setattr__(self, name, value.item())
 
 
 def answer_settings(

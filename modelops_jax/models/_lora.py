@@ -18,6 +18,13 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from modelops_jax._option_types import (
+    require_flag,
+    require_integer,
+    require_names,
+    require_number,
+)
+
 from ._dropout import Noise, drop
 from ._product import multiply
 
@@ -27,6 +34,14 @@ LINEAR = ATTENTION + MLP
 MAGNITUDE = "lora_magnitude_vector"
 # What a policy of what to keep for the backward pass calls the results of products with weights.
 LINEAR_NAME = "linear"
+_TYPES = {
+    "rank": require_integer,
+    "alpha": require_number,
+    "targets": require_names,
+    "rank_stabilized": require_flag,
+    "dora": require_flag,
+    "dropout": require_number,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +59,7 @@ class LoraConfig:
         dropout: Chance of each input of the adapters to be left out in a step of training.
 
     Raises:
+        TypeError: A value is of another type.
         ValueError: `rank` or `alpha` is not positive and finite, `dropout` is not in [0, 1), or a
             pattern matches no linear map.
 
@@ -61,6 +77,9 @@ class LoraConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        for name, require in _TYPES.items():
+            value = require(getattr(self, name), f"lora.{name}")
+            object.__setattr__(self, name, value)
         if self.rank < 1:
             raise ValueError(f"lora.rank must be at least 1, found {self.rank}")
         if not 0 < self.alpha < float("inf"):
