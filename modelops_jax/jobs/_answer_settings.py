@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,10 +13,13 @@ import numpy as np
 
 from modelops_jax._version import __version__
 from modelops_jax.data import Dataset
-from modelops_jax.models import Model, check_sampling
+from modelops_jax.models import Model, check_sampling, tells_time
 
-from ._answer_file import CHUNK_ROWS
+from ._answer_file import CHUNK_ROWS, kept_manifest
 from ._questions import Question
+
+# When the prompts were rendered, in the manifest.
+_RENDERED = "rendered"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ def answer_settings(
     generation: Generation,
     generates: bool,
     scored: bool,
+    rendered: datetime | None,
 ) -> dict[str, Any]:
     """Everything the answers depend on, for the manifest."""
     longest = max(question.completion_length for question in questions)
@@ -68,7 +74,19 @@ def answer_settings(
         "generation": vars(generation) | {"max_new_tokens": wanted, "generates": generates},
         "scores_completions": scored,
         "chunk_rows": CHUNK_ROWS,
-    }
+    } | ({} if rendered is None else {_RENDERED: rendered.isoformat()})
+
+
+def rendering_moment(model: Model, folder: Path | None) -> datetime | None:
+    """The moment at which all prompts are rendered: that at which the answers in a folder began.
+
+    None if the chat template tells no time. Llama 3's writes the date, and answers of one
+    evaluation that were asked on two days would be answers to different prompts.
+    """
+    if not tells_time(model.tokenizer.chat_template):
+        return None
+    began = None if folder is None else kept_manifest(folder).get(_RENDERED)
+    return datetime.now() if began is None else datetime.fromisoformat(began)
 
 
 def _fingerprint(model: Model) -> str:
