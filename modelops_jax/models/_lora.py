@@ -26,7 +26,7 @@ from modelops_jax._option_types import (
 )
 
 from ._dropout import Noise, drop
-from ._product import multiply
+from ._product import exact_einsum, multiply
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -200,11 +200,11 @@ def project(
     adapted = [name for name in names if name in low_rank]
     if adapted:
         down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)
-        inner = jnp.einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down)
+        inner = exact_einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down)
         inner = checkpoint_name(inner, LINEAR_NAME) * scale
         for name, piece in zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True):
             adapter = low_rank[name]
-            up = jnp.einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
+            up = exact_einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
             outputs[name] = outputs[name] + up
     outputs = {name: checkpoint_name(y, LINEAR_NAME) for name, y in outputs.items()}
     for name in adapted:
