@@ -4,19 +4,25 @@ from typing import Any
 
 import numpy as np
 
+from ._is_nan import is_nan
+
 
 def group_codes(groups: Any, rows: int) -> np.ndarray:
     """For every row the place of its group among all groups in order.
 
     Raises:
-        ValueError: groups that are no vector of as many entries as there are rows, or nan.
+        ValueError: groups that are no vector of as many entries as there are rows, or nan (NaT).
         TypeError: ids that have no order, or that are not all texts where some are.
     """
-    array = np.asarray(groups)
+    try:
+        array = np.asarray(groups)
+    except ValueError as error:  # ids that are rows of several lengths
+        raise ValueError(f"groups must have shape ({rows},), one entry a row: {error}") from error
     if array.shape != (rows,):
         raise ValueError(f"groups must have shape ({rows},), one entry a row; found {array.shape}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"groups holds {int(np.isnan(array).sum()):,} nan; expected an id a row")
+    missing = _missing(array)
+    if missing.any():
+        raise ValueError(f"groups holds {int(missing.sum()):,} nan; expected an id a row")
     if array.dtype.kind == "U" and not (
         hasattr(groups, "dtype") or all(isinstance(one, str) for one in groups)
     ):
@@ -73,3 +79,12 @@ class GrowingGroups:
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         return places
+
+
+def _missing(ids: np.ndarray) -> np.ndarray:
+    """Where there is no id, boolean."""
+    if ids.dtype.kind == "O":
+        return np.fromiter(map(is_nan, ids.tolist()), bool, len(ids))
+    if ids.dtype.kind in "fc":
+        return np.isnan(ids)
+    return np.isnat(ids) if ids.dtype.kind in "mM" else np.zeros(0, bool)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelops_jax._distinct import distinct_places, distinct_rows
+from modelops_jax._distinct import distinct_rows, placed_rows
 
 from ._pair_counts import sum_weights
 
@@ -30,7 +30,7 @@ class JointCounts:
         if weight is None:
             found, counts = distinct_rows(rows)
             return cls(found.astype(np.int32), counts)
-        found, places = distinct_places(rows)
+        found, places = placed_rows(rows)
         several = len(found)
         sums = np.bincount(places, weight, several)
         counts = np.bincount(places, minlength=several)
@@ -56,7 +56,7 @@ def joined(parts: Sequence[JointCounts]) -> JointCounts:
         every = np.concatenate([part.counts for part in parts])
         found, counts = distinct_rows(rows, every)
         return JointCounts(found.astype(np.int32), counts)
-    found, places = distinct_places(rows)
+    found, places = placed_rows(rows)
     counts, weights = np.zeros(len(found), np.int64), np.zeros((2, len(found)))
     starts = np.cumsum([0, *(len(part.counts) for part in parts)])
     for part, start in zip(parts, starts, strict=False):
@@ -65,4 +65,4 @@ def joined(parts: Sequence[JointCounts]) -> JointCounts:
         own = np.zeros((2, len(part.counts)))
         own[0] = part.counts
         weights[:, at] = sum_weights(weights[:, at], own if part.weights is None else part.weights)
-    return JointCounts(found, counts, weights)
+    return JointCounts(found.astype(np.int32), counts, weights)

@@ -12,6 +12,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._is_nan import is_nan
+
 from ._vectors import as_vector, first_index_of
 
 # Below this many possible values a table look-up beats sorting however few rows there are.
@@ -90,14 +92,15 @@ def encode_labels(vectors: Mapping[str, Any]) -> CodedLabels:
 
     Integers of any size, bools, strings and any other hashable values of one type are labels;
     floats are if they are whole numbers (1.0 is the label 1). Bools and integers may be mixed
-    (True is 1); any other mixture is an error, within one vector or between two.
+    (True is 1); any other mixture is an error, within one vector or between two. Tuples are labels
+    in a NumPy array of objects only: a list of them is one of rows.
 
     Args:
         vectors: name of the argument -> its labels (list, tuple, NumPy or JAX array).
 
     Raises:
         TypeError: labels of two kinds, labels that are not hashable, complex or date arrays.
-        ValueError: a vector that is not flat; NaN, infinite or fractional labels.
+        ValueError: a vector that is not flat; NaN (of any type), infinite or fractional labels.
     """
     read = {name: _read(as_vector(values, name), name) for name, values in vectors.items()}
     kinds = {part.kind: name for name, part in read.items() if len(part.values)}
@@ -189,6 +192,13 @@ def _read_list(values: list[Any], name: str) -> _Part:
     (kind,) = kinds
     if kind is type(None) or not issubclass(kind, Hashable):
         raise TypeError(f"{name} has labels of type {kind.__name__}, which cannot be a class")
+    for index, value in enumerate(values):
+        if is_nan(value):
+            _refuse_nan(value, index, name)
+        try:
+            hash(value)
+        except TypeError as error:
+            raise TypeError(f"{name} has the label {value!r} at index {index}: {error}") from error
     return _Part(values, kind)
 
 
@@ -211,9 +221,13 @@ def _checked_whole(values: list[Any], name: str) -> list[Any]:
     return values
 
 
+def _refuse_nan(value: Any, index: int, name: str) -> None:
+    raise ValueError(f"{name} has the label {value} at index {index}; drop the rows without label")
+
+
 def _refuse_float(value: float, index: int, name: str, limit: int) -> None:
     if value != value:
-        raise ValueError(f"{name} has the label nan at index {index}; drop the rows without label")
+        _refuse_nan(value, index, name)
     if abs(value) > limit:
         raise ValueError(
             f"{name} has the label {value!r} at index {index}, a float too large to tell one "

@@ -142,7 +142,7 @@ class LabelCounts(Running):
         state._ignored = pair.ignored
         # Rows that weigh 1 are drawn, too, in case that the next ones do not.
         state._batch = None if self._drawn is None or weight is None else pair
-        columns = pair.y_true, pair.y_pred, len(pair.labels.classes), pair.weight
+        columns = pair.y_true, pair.y_pred, pair.weight
         state._counts = PairCounts.of_rows(*columns)
         if pair.counts is not None:
             state._counts = replace(state._counts, counts=pair.counts)
@@ -182,7 +182,7 @@ class LabelCounts(Running):
             return LabelPair(CodedLabels(classes, codes), counts=part.counts, weight=part.weight)
 
         parts = [
-            [pair_of(one.of_slice(number)) for number in order.tolist()]
+            [pair_of(part) for part in one.by_slice(order)]
             for one, order in zip(self._sliced, orders, strict=True)
         ]
         drawn = None

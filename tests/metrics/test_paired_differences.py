@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 from scipy import stats
 
-from modelops_jax._distinct import distinct_rows
+from modelops_jax._distinct import distinct_rows, placed_rows
 from modelops_jax.metrics import (
     PairedCountStream,
     PairedStream,
@@ -314,7 +314,7 @@ def test_rankings_are_compared_by_their_queries():
 def test_distinct_rows_are_numpys():
     """By a table, by sorting, and where a row has more digits than an integer; counts add up."""
     random = np.random.default_rng(12)
-    for high, columns in ((3, 3), (1 << 20, 2), (1 << 30, 4), (2, 70)):
+    for high, columns in ((3, 3), (1 << 20, 2), (1 << 30, 4), (2, 70), (1 << 30, 1)):
         rows = random.integers(0, high, (40, columns))[random.integers(0, 40, 60)]
         counts = random.integers(1, 1 << 40, 60)
         expected, places = np.unique(rows, axis=0, return_inverse=True)
@@ -326,6 +326,12 @@ def test_distinct_rows_are_numpys():
         np.testing.assert_array_equal(
             distinct_rows(rows)[1], np.unique(rows, axis=0, return_counts=True)[1]
         )
+        found, where = placed_rows(rows)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(where, places.reshape(-1))
+    for rows in (np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32)[:, :1]):
+        assert [part.shape for part in placed_rows(rows)] == [(0, rows.shape[1]), (0,)]
+        assert [part.shape for part in distinct_rows(rows)] == [(0, rows.shape[1]), (0,)]
 
 
 def labels_of_three(rows):
