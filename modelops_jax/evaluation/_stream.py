@@ -36,10 +36,11 @@ class EvaluationStream:
     """The evaluation of all rows seen so far; `ModelEvaluator.stream` makes one.
 
     `result` is what `ModelEvaluator.evaluate` gives for all rows together: the values of label
-    metrics exactly, those of numbers to 1e-12. Labels are any hashable values, and classes that
-    first appear late count from there on. The memory a stream needs does not grow with the rows
-    (of labels: with the pairs of classes that occur; with `slices` also with their number),
-    other than for the metrics that `keeps_rows` names. Rows that come with `groups` are all kept.
+    metrics exactly, those of numbers to 1e-12. Labels are hashable values of one type (tuples in a
+    NumPy array of objects), and classes that first appear late count from there on. The memory a
+    stream needs does not grow with the rows (of labels: with the pairs of classes that occur; with
+    `slices` also with their number), other than for the metrics that `keeps_rows` names. Rows that
+    come with `groups` are all kept.
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
