@@ -4,7 +4,7 @@ Coding on the host is what keeps labels exact: on the device an id of 2**40 woul
 bits, and two different labels could become one.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from ._vectors import as_vector, first_index_of
 
 # Below this many possible values a table look-up beats sorting however few rows there are.
 _SMALL_TABLE = 1 << 16
+_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def shorten(labels: tuple[Hashable, ...], most: int = 10) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """One vector: an int64 array, or a list of labels that do not fit one; and their kind."""
+    """One vector: signed integers, or a list of labels that are none; and their kind."""
 
     values: "np.ndarray | list[Any]"
     kind: type
@@ -151,7 +152,7 @@ def _read_array(values: np.ndarray, name: str) -> _Part:
     if values.dtype == bool:
         return _Part(values.astype(np.int64), bool)
     if values.dtype.kind == "i":
-        return _Part(values.astype(np.int64), int)
+        return _Part(values, int)
     if values.dtype.kind == "u":
         fits = int(values.max()) <= np.iinfo(np.int64).max
         return _Part(values.astype(np.int64) if fits else values.tolist(), int)
@@ -242,7 +243,7 @@ def _refuse_float(value: float, index: int, name: str, limit: int) -> None:
 def _code_integers(
     parts: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Hashable, ...], dict[str, np.ndarray]]:
-    """Code int64 vectors: by a table where labels lie close together, else by sorting."""
+    """Code integers: by a table where labels lie close together, else by sorting."""
     filled = [part for part in parts.values() if part.size]
     if not filled:
         return (), {name: np.zeros(0, np.int32) for name in parts}
@@ -254,13 +255,22 @@ def _code_integers(
     else:
         present = np.zeros(width, bool)
         for part in filled:
-            present[part - low] = True
+            for block in _blocks(part):
+                present[part[block].astype(np.int64) - low] = True
         classes = np.flatnonzero(present) + low
         table = np.cumsum(present, dtype=np.int32) - np.int32(1)
-        codes = {name: table[part - low] for name, part in parts.items()}
+        codes = {name: np.empty(part.size, np.int32) for name, part in parts.items()}
+        for name, part in parts.items():
+            for block in _blocks(part):
+                codes[name][block] = table[part[block].astype(np.int64) - low]
     return tuple(classes.tolist()), {
         name: code.astype(np.int32, copy=False) for name, code in codes.items()
     }
+
+
+def _blocks(part: np.ndarray) -> Iterator[slice]:
+    """Rows that stay in the cache, whole columns of which would be copied several times."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, part.size, _AT_ONCE))
 
 
 def in_order(labels: set[Any]) -> tuple[Hashable, ...]:
