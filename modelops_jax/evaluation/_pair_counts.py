@@ -98,12 +98,10 @@ class PairCounts:
             side[0, at] = part.counts
             if part.weights is not None:
                 side[:, at] = part.weights
-        (mine, my_rest), (theirs, their_rest) = sides
-        total, rounded = two_sum(mine, theirs)
-        return PairCounts(cells, counts, np.stack([total, my_rest + their_rest + rounded]))
+        return PairCounts(cells, counts, sum_weights(*sides))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """As named arrays; of rows without slices."""
+        """As named arrays."""
         found = {"pairs": self.cells, "counts": self.counts}
         return found if self.weights is None else found | {"weights": self.weights}
 
@@ -111,6 +109,12 @@ class PairCounts:
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "PairCounts":
         """What `to_arrays` gave."""
         return cls(arrays["pairs"], arrays["counts"], arrays.get("weights"))
+
+
+def sum_weights(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Sums and what rounding left of them, shape (2, n), of two such."""
+    total, rounded = two_sum(mine[0], theirs[0])
+    return np.stack([total, mine[1] + theirs[1] + rounded])
 
 
 def _sums(place: np.ndarray, weight: np.ndarray, counts: np.ndarray) -> np.ndarray:
