@@ -57,6 +57,12 @@ def installed(name: str) -> Any:
         return None
 
 
+def tensor(column: np.ndarray) -> Any:
+    """A column where JAX would have its array now."""
+    (device,) = jnp.zeros(()).devices()
+    return installed("torch").from_numpy(column).to("cpu" if device.platform == "cpu" else "cuda")
+
+
 def nothing(*_: Any) -> None:
     """For a peer that is a floor and not the same numbers."""
 
@@ -71,9 +77,9 @@ def binary(rows: int) -> Work:
         "scikit-learn": lambda: {n: getattr(sk, f"{n}_score")(true, pred) for n in names},
         "NumPy sum of the bytes": lambda: nothing(true.sum(), pred.sum()),
     }
-    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    functional = installed("torchmetrics.functional.classification")
     if functional:
-        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+        tensors = tensor(pred), tensor(true)
         fns = {n: getattr(functional, f"binary_{n}{'_score' * (n == 'f1')}") for n in names}
         peers["torchmetrics"] = lambda: {n: float(fns[n](*tensors)) for n in names}
     metrax = installed("metrax")
@@ -112,11 +118,13 @@ def hundred_classes(rows: int) -> Work:
         },
         "one np.bincount": lambda: nothing(np.bincount(true * 100 + pred, minlength=10_000)),
     }
-    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    functional = installed("torchmetrics.functional.classification")
     if functional:
-        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+        tensors = tensor(pred), tensor(true)
         peers["torchmetrics"] = lambda: {
-            "matrix": functional.multiclass_confusion_matrix(*tensors, num_classes=100).numpy(),
+            "matrix": functional.multiclass_confusion_matrix(*tensors, num_classes=100)
+            .cpu()
+            .numpy(),
             "f1": float(functional.multiclass_f1_score(*tensors, num_classes=100)),
         }
     return Work(
@@ -136,9 +144,9 @@ def area(rows: int) -> Work:
     peers: dict[str, Callable[[], Values | None]] = {
         "scikit-learn": lambda: {"auroc": sk.roc_auc_score(true, score)}
     }
-    torch, functional = installed("torch"), installed("torchmetrics.functional.classification")
+    functional = installed("torchmetrics.functional.classification")
     if functional:
-        tensors = torch.sigmoid(torch.from_numpy(score)), torch.from_numpy(true)
+        tensors = tensor(score).sigmoid(), tensor(true)
         # Probabilities, because it guesses what scores are; equal ones differ in the last digits.
         peers["torchmetrics"] = lambda: {"auroc": float(functional.binary_auroc(*tensors))}
     return Work(
@@ -193,9 +201,9 @@ def regression(rows: int) -> Work:
     peers: dict[str, Callable[[], Values | None]] = {
         "scikit-learn": lambda: {s: getattr(sk, name)(true, pred) for s, name in names.items()}
     }
-    torch, functional = installed("torch"), installed("torchmetrics.functional")
+    functional = installed("torchmetrics.functional")
     if functional:
-        tensors = torch.from_numpy(pred), torch.from_numpy(true)
+        tensors = tensor(pred), tensor(true)
 
         def in_torch() -> Values:
             return {

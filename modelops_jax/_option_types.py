@@ -1,4 +1,4 @@
-"""Options that are numbers, whose mistakes are told by the option's name."""
+"""Options whose mistakes are told by the option's name."""
 
 from typing import Any
 
@@ -27,6 +27,28 @@ def require_number(value: Any, name: str) -> float:
     ):
         raise TypeError(f"{name} must be a number, not {value!r}")
     return float(value)
+
+
+def require_flag(value: Any, name: str) -> bool:
+    """A static option as a Python truth value.
+
+    Raises:
+        TypeError: something else, naming the option.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def require_names(value: Any, name: str) -> tuple[str, ...]:
+    """A static option as a tuple of strings.
+
+    Raises:
+        TypeError: no list or tuple of them, naming the option.
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{name} must be a list of strings, not {value!r}")
+    return tuple(value)
 
 
 def require_count(value: Any, name: str) -> int:

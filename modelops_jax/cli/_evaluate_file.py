@@ -209,7 +209,10 @@ class _Rows:
             self._begin(label)
         self.count += len(chunk.lines)
         if self.comparison is not None:
-            self.comparison.update(**self._of_models(cells, label))
+            groups = cells[self._asked.columns.group] if self._asked.columns.group else None
+            self.comparison.update(
+                **self._of_models(cells, label), weight=self._weight(cells), groups=groups
+            )
         elif self.stream is not None:
             (model,) = self._asked.columns.models
             self.stream.update(
@@ -264,12 +267,14 @@ class _Rows:
         resampled = asked.confidence is not None and from_rows
         # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
         needs_rows = resampled and (columns.slices or asked.interval == "bca")
-        if len(columns.models) > 1 and not (columns.group or columns.weight):
+        if len(columns.models) > 1 and not self._evaluator.by_query:
             draws = {} if asked.resamples is None else {"n_resamples": asked.resamples}
             comparison = ComparisonStream(
                 columns.models, task=self._evaluator, seed=asked.seed, **draws
             )
-            if not (asked.interval == "bca" and comparison.resamples_rows):
+            # The BCa interval of what is resampled row by row needs all rows.
+            by_row = not columns.group and (columns.weight or comparison.resamples_rows)
+            if not (asked.interval == "bca" and by_row):
                 self.comparison = comparison
         elif not (columns.group or len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples

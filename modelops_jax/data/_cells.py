@@ -182,11 +182,16 @@ def _kind_of(cell: Any) -> str | None:
         return "true or false"
     if isinstance(cell, int) or (isinstance(cell, float) and cell.is_integer()):
         return "an integer"
+    if isinstance(cell, Decimal) and cell.is_finite():
+        return "a string" if "." in f"{cell:f}" else "an integer"
     return "a string" if isinstance(cell, str) else None
 
 
 class _Labels:
-    """Labels of one kind: strings, integers or bools."""
+    """Labels of one kind: strings, integers or bools.
+
+    A decimal is an integer, or with digits behind the point the string that a file of text has.
+    """
 
     def __init__(self, kind: str | None) -> None:
         self.kind = kind
@@ -201,7 +206,7 @@ class _Labels:
         if kind != self.kind:
             raise CellError(f"found {describe(cell)}, expected {self.kind}, as in the first rows")
         if kind == "a string":
-            return _text(cell)
+            return f"{cell:f}" if isinstance(cell, Decimal) else _text(cell)
         if kind == "an integer" and not -_LARGEST <= cell < _LARGEST:
             raise CellError(f"found {describe(cell)}, beyond the range of a 64-bit integer")
         return int(cell) if kind == "an integer" else cell

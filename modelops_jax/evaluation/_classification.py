@@ -184,8 +184,9 @@ class PrecisionMetric(_ClassRatio):
     all give 0.0 (`zero_division` says otherwise), each with an `UndefinedMetricWarning`.
 
     Args:
-        positive_class: the class of `average="binary"`, any hashable label; all other labels
-            are its opposite. Names that do not occur are an error.
+        positive_class: the class of `average="binary"`, any label (a tuple, too, where the labels
+            are such in a NumPy array of objects); all other labels are its opposite. Names that do
+            not occur are an error.
         average: `"binary"` (of the positive class), `"micro"` (of all classes' counts together),
             `"macro"` (mean over the classes that occur in either list), `"weighted"` (mean
             weighted by the classes' true rows), or `"auto"` (binary with positive class 1 if all

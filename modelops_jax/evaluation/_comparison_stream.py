@@ -4,14 +4,18 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modelops_jax._row_groups import group_codes
+
 from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
 from ._compare import check_models, check_scores
 from ._compared import ALL_IGNORED, NO_ROWS, Question, pairs_of, uncompared
 from ._comparison import Comparison, MetricComparison
 from ._errors import NoIntervalWarning
-from ._finish import Group, check_confidence, finish
-from ._joint import Joint, JointRows, joint_states
+from ._finish import Group, check_confidence, finish, refuse_weighted_own
+from ._joint import Joint
+from ._joint_rows import JointRows
+from ._joint_states import joint_states
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._result import EvaluationResult
@@ -19,16 +23,18 @@ from ._running import KeptRows
 from ._sharded import gathered
 from ._task_type import TaskType
 from ._vectors import listed
+from ._weights import of_positive_weight, unless_alike
 
 
 class ComparisonStream:
     """The comparison of models on all rows seen so far.
 
-    `result` is what `compare` gives for all rows together: of labels to the last bit, of sums to
-    rounding. Memory does not grow with the rows (of labels: with the combinations of what is right
-    and what each model said; of sums: with the resamples), other than for the metrics that
-    `keeps_rows` names. Rows are independent, and count once each: `compare` takes groups, weights
-    and the BCa intervals of sums, which need all rows at once.
+    `result` is what `compare` gives for all rows together: of labels that count once each to the
+    last bit, else to rounding. Memory does not grow with the rows (of labels: with the combinations
+    of what is right and what each model said; of sums, and of labels with weights: with the
+    resamples), other than for the metrics that `keeps_rows` names. Of rows in groups it grows with
+    the number of groups, of which each has its sums, or its combinations of labels. The BCa
+    intervals of sums of independent rows need all rows at once, which `compare` has.
 
     Args:
         models: the models, two or more.
@@ -80,10 +86,12 @@ class ComparisonStream:
         self._custom = [name for name in self._metrics if name not in built_in]
         self._kept = {model: KeptRows() for model in self._models} if self._custom else {}
         self._rows = 0
+        # What the first rows tell: whether rows have weights, and are in groups.
+        self._given: tuple[bool, bool] | None = None
 
     @property
     def rows(self) -> int:
-        """Rows so far."""
+        """Rows so far, less those of weight 0."""
         return self._rows
 
     @property
@@ -98,7 +106,10 @@ class ComparisonStream:
 
     @property
     def resamples_rows(self) -> tuple[str, ...]:
-        """The metrics whose resamples are drawn as rows come in, and which have no BCa interval."""
+        """The metrics whose resamples are drawn as rows come in, and which have no BCa interval.
+
+        Sums; once rows have weights other than 1, counts as well; none of rows in groups.
+        """
         drawn = {name for state in self._states for name in state.resampled}
         return tuple(name for name in self._metrics if name in drawn)
 
@@ -108,6 +119,8 @@ class ComparisonStream:
         predictions: Mapping[str, Iterable[Any]] | None,
         *,
         scores: Mapping[str, Any] | None = None,
+        weight: Iterable[Any] | None = None,
+        groups: Iterable[Any] | None = None,
     ) -> None:
         """Add a batch of rows.
 
@@ -115,17 +128,21 @@ class ComparisonStream:
             y_true: what is right, one entry per row.
             predictions: by model what it predicted, of the same length. None if no metric reads it.
             scores: by model the `y_score` of `ModelEvaluator.evaluate`, for metrics that read it.
+            weight: as for `compare`, with every batch or with none.
+            groups: as for `compare`, with every batch or with none. The rows of a group may come in
+                several batches.
 
         Raises:
-            TypeError: predictions that are no mapping, entries of the wrong kind, or labels of
-                another kind than the rows before.
-            ValueError: other models than the stream's, two lengths, or entries that no definition
-                covers. After an error the stream is as it was before the call.
+            TypeError: predictions that are no mapping, entries of the wrong kind, or labels or ids
+                of another kind than the rows before.
+            ValueError: other models than the stream's, two lengths, entries that no definition
+                covers, or groups or weights with some batches only. After an error the stream is
+                as it was before the call.
         """
         found = check_models(predictions, scores, None)
         if set(found) != set(self._models):
             raise ValueError(f"found the models {found}; the stream is of {self._models}")
-        y_true = gathered(listed(y_true))
+        y_true, weight, groups = gathered(listed(y_true)), listed(weight), listed(groups)
         said = {m: None if predictions is None else listed(predictions[m]) for m in self._models}
         scored = {m: None if scores is None else gathered(scores[m]) for m in self._models}
         check_scores(columns := [scored[model] for model in self._models])
@@ -133,22 +150,41 @@ class ComparisonStream:
             # In one order of the classes.
             each: Any = zip(self._models, columns, strict=True)
             scored = {model: {label: own[label] for label in first} for model, own in each}
-        rows = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
+        counts = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
         said = {model: gathered(column) for model, column in said.items()}
+        own, rows, y_true, said, scored, groups = of_positive_weight(
+            weight, counts.pop(), y_true=y_true, predictions=said, scores=scored, groups=groups
+        )
+        refuse_weighted_own(self._metrics, unless_alike(own))
+        given = own is not None, groups is not None
+        if rows:
+            self._check_given(given)
+        if groups is not None:
+            group_codes(groups, rows)
         batches: list[Any] = []
         for state in self._states:
             second = scored if scores is not None and reads_scores(state.read) else said
-            batches.append(state.of_rows(y_true, second))
+            batches.append(state.of_rows(y_true, second, own, groups))
         kept = {m: state.of_rows(y_true, said[m]) for m, state in self._kept.items()}
         for state, batch in zip(self._states, batches, strict=True):
             state.check(batch)
-        if not any(rows):
+        if not rows:
             return
         for state, batch in zip(self._states, batches, strict=True):
             state.merge(batch)
         for model, state in self._kept.items():
             state.merge(kept[model])
-        self._rows += rows.pop()
+        self._rows, self._given = self._rows + rows, given
+
+    def _check_given(self, given: tuple[bool, bool]) -> None:
+        """Refuse rows with weights or groups after rows without, or the reverse (ValueError)."""
+        before = self._given or given
+        for name, now, then in zip(("weights", "groups"), given, before, strict=True):
+            if now is not then:
+                having = {True: name, False: f"no {name}"}
+                raise ValueError(
+                    f"these rows have {having[now]}; the rows before have {having[then]}"
+                )
 
     def result(
         self,
@@ -163,7 +199,8 @@ class ComparisonStream:
         Args:
             baseline: as for `compare`, as all of these.
             confidence: the level of the intervals, in (0, 1).
-            interval: the method of the intervals, but for "bca" of sums.
+            interval: the method of the intervals, but for "bca" of sums (of weighted rows: of
+                counts as well) of rows that are in no groups.
             correction: how p-values are adjusted for the number of pairs of a metric.
 
         Returns:

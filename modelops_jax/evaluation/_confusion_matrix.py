@@ -19,7 +19,8 @@ class ConfusionMatrix:
 
     Args:
         y_true: true labels: a list, tuple, NumPy or JAX array of integers, strings, bools or any
-            other hashable values of one type.
+            other hashable values of one type (tuples in a NumPy array of objects, as a list of
+            them is one of rows).
         y_pred: predicted labels, of the same length.
         ignore_index: rows with this true label are left out, whatever was predicted; None: none.
 

@@ -11,6 +11,7 @@ from ._evidence import Pair
 from ._growing import GrowingClasses
 from ._labels import in_order
 from ._streamed import shape_of
+from ._weights import unless_alike
 
 
 class KeptPairs:
@@ -20,9 +21,10 @@ class KeptPairs:
         self._read = read
         self._parts: list[Pair] = []
 
-    def of_rows(self, y_true: Any, second: Any) -> "KeptPairs":
-        """The state of one batch; raises what the reader raises."""
+    def of_rows(self, y_true: Any, second: Any, weight: np.ndarray | None = None) -> "KeptPairs":
+        """The state of one batch, with or without weights; raises what the reader raises."""
         state, pair = KeptPairs(self._read), self._read(y_true, second)
+        pair = pair if weight is None else pair.weighted(weight)
         own = {name: np.array(column) for name, column in _columns(pair).items()}
         state._parts = [dataclasses.replace(pair, **own)]
         return state
@@ -59,7 +61,7 @@ class KeptPairs:
             }
             joined["labels"] = in_order(labels)
         self._parts = [dataclasses.replace(first, **joined)]
-        return self._parts[0]
+        return dataclasses.replace(self._parts[0], weight=unless_alike(self._parts[0].weight))
 
 
 def _columns(pair: Pair) -> dict[str, np.ndarray]:

@@ -18,6 +18,9 @@ from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length, flat_columns
 
+# Rows whose cells are made at once: they stay in the cache.
+_AT_ONCE = 1 << 18
+
 
 @dataclass(frozen=True)
 class LabelPair(Pair):
@@ -226,10 +229,10 @@ class LabelPair(Pair):
         classes = self.labels.classes
         if not 0 < len(classes) <= LARGEST_TABLE:
             return ()
-        right = self.y_true == self.y_pred
-        hits = self.weight_by_class(self.y_true[right], right)
-        true, pred = self.weight_by_class(self.y_true), self.weight_by_class(self.y_pred)
-        rows, predicted = self.rows_by_class(self.y_true), self.rows_by_class(self.y_pred)
+        number = self._table_of(self.counts)
+        weighed = number if self.weight is None else self._table_of(self.weight)
+        hits, true, pred = np.diag(weighed), weighed.sum(axis=1), weighed.sum(axis=0)
+        rows, predicted = number.sum(axis=1), number.sum(axis=0)
         ratios = {
             name: above / np.where(below > 0, below, 1)
             for name, above, below in (
@@ -248,16 +251,25 @@ class LabelPair(Pair):
             for place, label in enumerate(classes)
         )
 
-    def rows_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
-        """How many rows each class has among these entries, int64."""
-        weights = None if self.counts is None else self.counts[chosen]
-        return np.bincount(codes, weights, len(self.labels.classes)).astype(np.int64)
+    def _table_of(self, each: np.ndarray | None) -> np.ndarray:
+        """The sum of what each entry is worth, by default 1, for each pair of classes, float64."""
+        size, table = len(self.labels.classes), np.zeros(0)
+        for start in range(0, max(1, len(self.y_true)), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            cells = self.y_true[part] * np.int32(size) + self.y_pred[part]
+            worth = None if each is None else each[part]
+            found = np.bincount(cells, worth, size * size)
+            table = table + found if start else found.astype(np.float64)
+        return table.reshape(size, size)
 
-    def weight_by_class(self, codes: np.ndarray, chosen: Any = slice(None)) -> np.ndarray:
+    def weight_by_class(self, codes: np.ndarray) -> np.ndarray:
         """The weight of the rows that each class has among these entries, float64."""
         weights = self.counts if self.weight is None else self.weight
-        weights = None if weights is None else weights[chosen]
         return np.bincount(codes, weights, len(self.labels.classes)).astype(np.float64)
+
+    def rows_by_class(self, codes: np.ndarray) -> np.ndarray:
+        """How many rows each class has among these entries, int64."""
+        return np.bincount(codes, self.counts, len(self.labels.classes)).astype(np.int64)
 
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
         """The classes that do not occur in `"y_true"` or `"y_pred"`."""

@@ -4,7 +4,7 @@ Coding on the host is what keeps labels exact: on the device an id of 2**40 woul
 bits, and two different labels could become one.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._is_nan import is_nan
+
 from ._vectors import as_vector, first_index_of
 
 # Below this many possible values a table look-up beats sorting however few rows there are.
 _SMALL_TABLE = 1 << 16
+_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,15 @@ def encode_labels(vectors: Mapping[str, Any]) -> CodedLabels:
 
     Integers of any size, bools, strings and any other hashable values of one type are labels;
     floats are if they are whole numbers (1.0 is the label 1). Bools and integers may be mixed
-    (True is 1); any other mixture is an error, within one vector or between two.
+    (True is 1); any other mixture is an error, within one vector or between two. Tuples are labels
+    in a NumPy array of objects only: a list of them is one of rows.
 
     Args:
         vectors: name of the argument -> its labels (list, tuple, NumPy or JAX array).
 
     Raises:
         TypeError: labels of two kinds, labels that are not hashable, complex or date arrays.
-        ValueError: a vector that is not flat; NaN, infinite or fractional labels.
+        ValueError: a vector that is not flat; NaN (of any type), infinite or fractional labels.
     """
     read = {name: _read(as_vector(values, name), name) for name, values in vectors.items()}
     kinds = {part.kind: name for name, part in read.items() if len(part.values)}
@@ -132,7 +136,7 @@ def shorten(labels: tuple[Hashable, ...], most: int = 10) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """One vector: an int64 array, or a list of labels that do not fit one; and their kind."""
+    """One vector: signed integers, or a list of labels that are none; and their kind."""
 
     values: "np.ndarray | list[Any]"
     kind: type
@@ -148,7 +152,7 @@ def _read_array(values: np.ndarray, name: str) -> _Part:
     if values.dtype == bool:
         return _Part(values.astype(np.int64), bool)
     if values.dtype.kind == "i":
-        return _Part(values.astype(np.int64), int)
+        return _Part(values, int)
     if values.dtype.kind == "u":
         fits = int(values.max()) <= np.iinfo(np.int64).max
         return _Part(values.astype(np.int64) if fits else values.tolist(), int)
@@ -189,6 +193,13 @@ def _read_list(values: list[Any], name: str) -> _Part:
     (kind,) = kinds
     if kind is type(None) or not issubclass(kind, Hashable):
         raise TypeError(f"{name} has labels of type {kind.__name__}, which cannot be a class")
+    for index, value in enumerate(values):
+        if is_nan(value):
+            _refuse_nan(value, index, name)
+        try:
+            hash(value)
+        except TypeError as error:
+            raise TypeError(f"{name} has the label {value!r} at index {index}: {error}") from error
     return _Part(values, kind)
 
 
@@ -211,9 +222,13 @@ def _checked_whole(values: list[Any], name: str) -> list[Any]:
     return values
 
 
+def _refuse_nan(value: Any, index: int, name: str) -> None:
+    raise ValueError(f"{name} has the label {value} at index {index}; drop the rows without label")
+
+
 def _refuse_float(value: float, index: int, name: str, limit: int) -> None:
     if value != value:
-        raise ValueError(f"{name} has the label nan at index {index}; drop the rows without label")
+        _refuse_nan(value, index, name)
     if abs(value) > limit:
         raise ValueError(
             f"{name} has the label {value!r} at index {index}, a float too large to tell one "
@@ -228,7 +243,7 @@ def _refuse_float(value: float, index: int, name: str, limit: int) -> None:
 def _code_integers(
     parts: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Hashable, ...], dict[str, np.ndarray]]:
-    """Code int64 vectors: by a table where labels lie close together, else by sorting."""
+    """Code integers: by a table where labels lie close together, else by sorting."""
     filled = [part for part in parts.values() if part.size]
     if not filled:
         return (), {name: np.zeros(0, np.int32) for name in parts}
@@ -240,13 +255,22 @@ def _code_integers(
     else:
         present = np.zeros(width, bool)
         for part in filled:
-            present[part - low] = True
+            for block in _blocks(part):
+                present[part[block].astype(np.int64) - low] = True
         classes = np.flatnonzero(present) + low
         table = np.cumsum(present, dtype=np.int32) - np.int32(1)
-        codes = {name: table[part - low] for name, part in parts.items()}
+        codes = {name: np.empty(part.size, np.int32) for name, part in parts.items()}
+        for name, part in parts.items():
+            for block in _blocks(part):
+                codes[name][block] = table[part[block].astype(np.int64) - low]
     return tuple(classes.tolist()), {
         name: code.astype(np.int32, copy=False) for name, code in codes.items()
     }
+
+
+def _blocks(part: np.ndarray) -> Iterator[slice]:
+    """Rows that stay in the cache, whole columns of which would be copied several times."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, part.size, _AT_ONCE))
 
 
 def in_order(labels: set[Any]) -> tuple[Hashable, ...]:

@@ -8,6 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._is_nan import is_nan
+
 from ._builtin import is_by_class
 from ._finish import configuration_of
 from ._result import EvaluationResult
@@ -128,4 +130,4 @@ def _is_nan(value: Any) -> bool:
         return any(map(_is_nan, value))
     if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating):
         return bool(np.isnan(value).any())
-    return isinstance(value, float) and math.isnan(value)
+    return is_nan(value)

@@ -22,8 +22,10 @@ from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._pair_counts import PairCounts
 from ._per_class import LARGEST_TABLE
+from ._prefixed import below, prefixed
 from ._ranking import ScoreReader
 from ._slicing import Slicing
+from ._told_apart import told_apart
 from ._vectors import check_same_length, count_rows
 from ._weights import unless_alike
 
@@ -142,7 +144,7 @@ class LabelCounts(Running):
         state._ignored = pair.ignored
         # Rows that weigh 1 are drawn, too, in case that the next ones do not.
         state._batch = None if self._drawn is None or weight is None else pair
-        columns = pair.y_true, pair.y_pred, len(pair.labels.classes), pair.weight
+        columns = pair.y_true, pair.y_pred, pair.weight
         state._counts = PairCounts.of_rows(*columns)
         if pair.counts is not None:
             state._counts = replace(state._counts, counts=pair.counts)
@@ -163,8 +165,9 @@ class LabelCounts(Running):
             batch = other._batch
             true, pred = positions[batch.y_true], positions[batch.y_pred]
             if len(self._classes) > LARGEST_TABLE:
-                self._drawn.relabel(*self._told_apart(*self._drawn.labels))
-                true, pred = self._told_apart(true, pred)
+                apart = functools.partial(told_apart, self._classes, self._members)
+                self._drawn.relabel(*apart(*self._drawn.labels))
+                true, pred = apart(true, pred)
             weight = np.ones(len(true)) if batch.weight is None else batch.weight
             self._drawn.update(true, pred, weight)
         mine = self._sliced or [PairCounts.of_none(sliced=True) for _ in numbers]
@@ -181,7 +184,7 @@ class LabelCounts(Running):
             return LabelPair(CodedLabels(classes, codes), counts=part.counts, weight=part.weight)
 
         parts = [
-            [pair_of(one.of_slice(number)) for number in order.tolist()]
+            [pair_of(part) for part in one.by_slice(order)]
             for one, order in zip(self._sliced, orders, strict=True)
         ]
         drawn = None
@@ -190,26 +193,26 @@ class LabelCounts(Running):
         whole = pair_of(self._counts)
         return replace(whole, left_out=self._ignored, parts=parts, drawn=drawn)
 
-    def _told_apart(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class numbers that tell apart what metrics of so many classes do, and no more.
-
-        That is the positive classes, and whether two others are the same.
-        """
-        classes = list(self._classes)
-        positive = {getattr(metric, "positive_class", None) for metric in self._members.values()}
-        kept = np.fromiter((label in positive for label in classes), bool, len(classes))
-        one, other = np.flatnonzero(~kept)[:2]
-        same = true == pred
-        right = np.where(kept[true], true, one)
-        return right, np.where(kept[pred], pred, np.where(kept[true] | same, one, other))
-
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
-        return facts, self._counts.to_arrays()
+        facts["slices"] = len(self._sliced)
+        arrays = self._counts.to_arrays()
+        for place, sliced in enumerate(self._sliced):
+            arrays |= prefixed(f"slices/{place}/", sliced.to_arrays())
+        if self._drawn is not None:
+            facts["drawn"], drawn = self._drawn.to_arrays()
+            arrays |= prefixed("drawn/", drawn)
+        return facts, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
         self._counts = PairCounts.of_arrays(arrays)
+        self._sliced = [
+            PairCounts.of_arrays(below(f"slices/{place}/", arrays))
+            for place in range(facts["slices"])
+        ]
+        if self._drawn is not None:
+            self._drawn.set_arrays(facts["drawn"], below("drawn/", arrays))
 
 
 class KeptScores(Running):

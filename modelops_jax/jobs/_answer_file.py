@@ -21,6 +21,8 @@ from modelops_jax.data import write_atomic
 # About as many as are read at once; what a kill loses is at most this.
 CHUNK_ROWS = 32
 
+_MANIFEST = "manifest.json"
+
 Record = dict[str, Any]
 
 
@@ -52,11 +54,10 @@ class AnswerFile:
             raise
 
     def _open(self, folder: Path, manifest: Mapping[str, Any], scored_by: Sequence[str]) -> None:
-        self._manifest_path = folder / "manifest.json"
+        self._manifest_path = folder / _MANIFEST
         self._manifest = json.loads(json.dumps(manifest))
         self._wanted = self.scored_by = list(scored_by)
-        if self._manifest_path.exists():
-            found = json.loads(self._manifest_path.read_bytes())
+        if found := kept_manifest(folder):
             self.scored_by = found.pop("scored_by")
             if found != self._manifest:
                 raise ValueError(_difference(folder, found, self._manifest))
@@ -115,6 +116,12 @@ class AnswerFile:
     def _write_manifest(self) -> None:
         facts = self._manifest | {"scored_by": self._wanted}
         write_atomic(self._manifest_path, f"{json.dumps(facts, indent=2)}\n".encode())
+
+
+def kept_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of the answers in a folder; empty if there is none."""
+    path = folder / _MANIFEST
+    return json.loads(path.read_bytes()) if path.exists() else {}
 
 
 def answer_all(

@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,10 +13,13 @@ import numpy as np
 
 from modelops_jax._version import __version__
 from modelops_jax.data import Dataset
-from modelops_jax.models import Model
+from modelops_jax.models import Model, check_sampling, tells_time
 
-from ._answer_file import CHUNK_ROWS
+from ._answer_file import CHUNK_ROWS, kept_manifest
 from ._questions import Question
+
+# When the prompts were rendered, in the manifest.
+_RENDERED = "rendered"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Generation:
         top_k: sample among the k likeliest tokens.
         top_p: sample from the smallest set of tokens with this probability.
         seed: the same seed gives the same samples.
+
+    Raises:
+        TypeError: a value is no number, or none of its kind.
+        ValueError: a value is out of its range.
     """
 
     max_new_tokens: int | None = None
@@ -35,6 +44,13 @@ class Generation:
     top_k: int | None = None
     top_p: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        most = 1 if self.max_new_tokens is None else self.max_new_tokens
+        check_sampling(**vars(self) | {"max_new_tokens": most})
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # which a manifest cannot hold
+                object.__setattr__(self, name, value.item())
 
 
 def answer_settings(
@@ -44,6 +60,7 @@ def answer_settings(
     generation: Generation,
     generates: bool,
     scored: bool,
+    rendered: datetime | None,
 ) -> dict[str, Any]:
     """Everything the answers depend on, for the manifest."""
     longest = max(question.completion_length for question in questions)
@@ -57,7 +74,19 @@ def answer_settings(
         "generation": vars(generation) | {"max_new_tokens": wanted, "generates": generates},
         "scores_completions": scored,
         "chunk_rows": CHUNK_ROWS,
-    }
+    } | ({} if rendered is None else {_RENDERED: rendered.isoformat()})
+
+
+def rendering_moment(model: Model, folder: Path | None) -> datetime | None:
+    """The moment at which all prompts are rendered: that at which the answers in a folder began.
+
+    None if the chat template tells no time. Llama 3's writes the date, and answers of one
+    evaluation that were asked on two days would be answers to different prompts.
+    """
+    if not tells_time(model.tokenizer.chat_template):
+        return None
+    began = None if folder is None else kept_manifest(folder).get(_RENDERED)
+    return datetime.now() if began is None else datetime.fromisoformat(began)
 
 
 def _fingerprint(model: Model) -> str:

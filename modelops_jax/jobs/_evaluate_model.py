@@ -16,11 +16,11 @@ from modelops_jax.evaluation import (
     TaskType,
     UndefinedMetricWarning,
 )
-from modelops_jax.models import Model, load
+from modelops_jax.models import Model, load, rendered_at
 
 from ._answer_file import AnswerFile, Record, answer_all
 from ._answer_progress import shown_progress
-from ._answer_settings import Generation, answer_settings
+from ._answer_settings import Generation, answer_settings, rendering_moment
 from ._good_rows import good_rows
 from ._predict import answer
 from ._questions import Question, read_questions
@@ -73,7 +73,8 @@ def evaluate_model(
     Prompts go through the chat template as the prompts of training rows do; of a conversation all
     turns before the assistant's last one are the prompt. With a folder, answers are kept there as
     they come: a call that was interrupted goes on from the rows that are there, and its result is
-    that of an uninterrupted one. The folder is refused if it holds the answers of another model
+    that of an uninterrupted one. A chat template that writes the date writes the one on which the
+    evaluation began. The folder is refused if it holds the answers of another model
     (by its weights), of other rows or other settings.
 
     Args:
@@ -128,22 +129,26 @@ def evaluate_model(
     good = good_rows(dataset, keys, allow_bad_rows=allow_bad_rows)
     asked = model if isinstance(model, Model) else load(model)
     scored = bool(evaluator.reads_scores)
-    questions, unfit = read_questions(asked, good.rows, scored=scored)
+    place = None if folder is None else Path(folder)
+    rendered = rendering_moment(asked, place)
+    with rendered_at(rendered):
+        questions, unfit = read_questions(asked, good.rows, scored=scored)
     good = good.without(unfit, allowed=allow_bad_rows)
     rows = good.rows
     columns = {name: [row[name] for row in rows] for name in keys}
     generates = len(evaluator.reads_scores) < len(evaluator.metrics)
     settings = answer_settings(
-        asked, rows, questions, generation or Generation(), generates, scored
+        asked, rows, questions, generation or Generation(), generates, scored, rendered
     )
     scored_by = [f"{metric.name}: {metric!r}" for metric in evaluator.metrics]
     with contextlib.ExitStack() as stack:
         file = None
-        if folder is not None:
-            file = stack.enter_context(AnswerFile(Path(folder), settings, scored_by))
+        if place is not None:
+            file = stack.enter_context(AnswerFile(place, settings, scored_by))
         kept = file.read(len(rows)) if file else []
         if file and kept and file.scored_by != scored_by:
             file.replace([_scored(evaluator, record) for record in kept])
+        stack.enter_context(rendered_at(rendered))
         show = stack.enter_context(shown_progress(len(rows), len(kept), progress))
 
         def made(chunk: range) -> list[Record]:

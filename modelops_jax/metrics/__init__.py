@@ -115,6 +115,7 @@ from ._relative_errors import (
     symmetric_mean_absolute_percentage_error as symmetric_mean_absolute_percentage_error,
 )
 from ._resample_counts import CountResampleStream as CountResampleStream
+from ._resample_counts import PairedCountStream as PairedCountStream
 from ._resample_stream import ResampleStream as ResampleStream
 from ._row_functions import Domain as Domain
 from ._row_ratios import row_ratios as row_ratios

@@ -21,7 +21,7 @@ from ._host_columns import numbers
 from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._kept_draws import resample_kept
 from ._metric import Metric
-from ._row_draws import draw_rows
+from ._row_draws import RowSums, draw_rows
 from ._row_functions import target
 from ._rowwise import RowMean
 from ._statistic import Statistic, SummedStatistic
@@ -134,15 +134,7 @@ def bootstrap_intervals(
             seed=seed,
         )
         kind = "Poisson" if groups is None else "Poisson of groups"
-        for name, metric in by_rows.items():
-            resampled = Resampled(
-                np.asarray(sums.sample().values(metric)[0, 0]),
-                sums.resampled().values(metric)[:, 0],
-                sums.left_out().values(metric)[:, 0] if method == "bca" else None,
-            )
-            ends = resampled.ends(level, method == "bca")
-            written = f"{kind} {WRITTEN[method]}"
-            found[name] = make_interval(ends, level, written, n_resamples, seed)
+        found |= sum_intervals(by_rows, sums, level, method, kind, seed)[0]
     return {name: found[name] for name in metrics}
 
 
@@ -220,6 +212,34 @@ def kept_intervals(
         name: make_interval(drawn.ends(level, bca), level, written, n_resamples, seed)
         for name, drawn in resampled.items()
     }
+
+
+def sum_intervals(
+    metrics: Mapping[str, Metric], sums: RowSums, level: float, method: str, kind: str, seed: int
+) -> list[dict[str, Interval]]:
+    """For each model the bootstrap intervals of metrics of sums of rows, from the drawn sums.
+
+    Args:
+        metrics: metrics whose statistics the sums are of.
+        sums: the drawn sums.
+        level: nominal coverage, in (0, 1).
+        method: "percentile" or "bca".
+        kind: of the resamples, for the intervals' method.
+        seed: of the draws.
+    """
+    bca = method == "bca"
+    found: list[dict[str, Interval]] = []
+    for name, metric in metrics.items():
+        estimate = sums.sample().values(metric)[0]
+        values = sums.resampled().values(metric)
+        left = sums.left_out().values(metric) if bca else None
+        found = found or [{} for _ in estimate]
+        for model, own in enumerate(found):
+            parts = None if left is None else left[:, model]
+            resampled = Resampled(np.asarray(estimate[model]), values[:, model], parts)
+            written, draws = f"{kind} {WRITTEN[method]}", sums.draws.poisson
+            own[name] = make_interval(resampled.ends(level, bca), level, written, draws, seed)
+    return found
 
 
 def closed_interval(metric: Metric, states: Mapping[Statistic, State], level: float) -> Interval:

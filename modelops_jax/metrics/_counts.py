@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Int
 
+from . import _platform
 from ._exact import ExactCount
 from ._ignored import is_ignored, is_label
 from ._lanes import RowSums, sum_rows_of
@@ -30,6 +31,8 @@ from ._types import AxisNames
 # it does not vectorise a scatter; with more cells the one scatter is the cheaper way.
 _FEW_CELLS = 8
 IN_BOUNDS = "promise_in_bounds"
+# Numbers that the rows on a GPU are added to.
+_SPREAD = 1 << 16
 
 
 @jax.tree_util.register_dataclass
@@ -111,8 +114,7 @@ class CellStatistic(TableStatistic):
             return _of_few_cells([self], rows)[0]
         slots = self.slots(rows)
         if rows.weight is None:
-            empty = jnp.zeros_like(slots, shape=(cells + 4,))
-            counts = empty.at[slots].add(1, mode=IN_BOUNDS)
+            counts = _sum_slots(slots, jnp.ones_like(slots, shape=()), cells + 4)
             only_true, only_pred, both = counts[cells + 1 :]
             invalid = jnp.stack([only_true + both, only_pred + both, jnp.zeros_like(both)])
             table = ExactCount.of(counts[:cells].reshape(self.shape))
@@ -194,6 +196,8 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     A run is as long as the table, so that the cost stays linear in the rows.
     """
+    if _platform.platform() == "gpu":
+        return _scatter_wide(slots, weight, cells)
     run = max(256, cells)
     runs = max(1, -(-slots.shape[0] // run))
     missing = runs * run - slots.shape[0]
@@ -207,6 +211,29 @@ def scatter_weights(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
 
     total = lax.scan(step, Pair.of(empty), (slots, weight))[0]
     return jax.tree.map(lambda part: part[:cells], total)
+
+
+def _scatter_wide(slots: jax.Array, weight: jax.Array, cells: int) -> Pair:
+    """The same in float64, which a GPU adds up in memory as fast, where runs would wait in line."""
+    with jax.enable_x64(True):
+        total = _sum_slots(slots, weight.astype(jnp.float64), cells + 4)[:cells]
+        high = total.astype(weight.dtype)
+        return Pair(high, (total - high.astype(jnp.float64)).astype(weight.dtype))
+
+
+def _sum_slots(slots: jax.Array, values: jax.Array, size: int) -> jax.Array:
+    """Add up values by slot.
+
+    A GPU waits where many rows add to one number, so that neighbours add to different copies of a
+    small table there.
+    """
+    copies = max(1, _SPREAD // size) if _platform.platform() == "gpu" else 1
+    empty = jnp.zeros_like(values, shape=(copies * size,))
+    if copies == 1:
+        return empty.at[slots].add(values, mode=IN_BOUNDS)
+    own = jnp.arange(slots.shape[0], dtype=slots.dtype) % copies
+    tables = empty.at[own * size + slots].add(values, mode=IN_BOUNDS)
+    return tables.reshape(copies, size).sum(axis=0, dtype=values.dtype)
 
 
 def as_codes(labels: Any, name: str) -> jax.Array:

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._pair import Pair, two_sum
+from modelops_jax._two_sum import two_sum
+
+from ._pair import Pair
 from ._types import AxisNames, Column, DType
 
 _BITS = 16

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from jax.scipy.special import betainc
 
+from modelops_jax._row_groups import group_codes
+
 from ._host_columns import computed_now, numbers
-from ._row_draws import group_codes
 from ._types import Vector
 
 

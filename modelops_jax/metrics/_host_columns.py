@@ -13,15 +13,12 @@ from ._types import Column, Matrix, Vector
 
 
 def numbers(values: Vector | Matrix, name: str) -> Column:
-    """The values in NumPy, or as they are where they live on an accelerator or several devices.
+    """The values in NumPy, or as they are where they are many on an accelerator, or on several.
 
     Raises:
         TypeError: values that are not numbers or booleans.
     """
-    stays = isinstance(values, jax.Array) and (
-        row_layout(values) is not None
-        or any(device.platform != "cpu" for device in values.devices())
-    )
+    stays = row_layout(values) is not None
     array: Any = values if stays else np.asarray(values)
     if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):
         return array.astype(np.int64)  # an empty list says nothing about what it does not hold

@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._row_groups import group_codes
+
 from ._draws import GROUP, PARTS, poisson, signs
 from ._host_columns import computed_now
 from ._interval import Resampled
 from ._kept_rows import KeptRows
 from ._metric import Metric
 from ._reweighed import Reweighed
-from ._row_draws import group_codes
 from ._statistic import Statistic
 from ._types import State, Vector
 

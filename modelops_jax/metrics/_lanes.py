@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from . import _platform
 from ._moments import near_mean
 from ._pair import Pair, sum_columns
 from ._statistic import Rows
@@ -226,8 +227,7 @@ def near_means(values: Callable[[Rows], tuple[Any, Any, Any]], rows: Rows) -> An
 
 def _lanes(rows: Rows) -> int:
     """How many rows to take beside each other; 0 where all are better reduced at once."""
-    device = jax.config.jax_default_device or jax.default_backend()  # pyright: ignore[reportAttributeAccessIssue] # set at run time
-    if rows.y_pred.ndim > 1 or getattr(device, "platform", device) != "cpu":
+    if rows.y_pred.ndim > 1 or _platform.platform() != "cpu":
         return 0
     fits = [lanes for lanes in (_MANY_LANES, _FEW_LANES) if rows.y_true.shape[0] >= _RUNS * lanes]
     return fits[0] if fits else 0

@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._pair import Pair, two_sum
+from modelops_jax._two_sum import two_sum
+
+from ._pair import Pair
 
 
 def near_mean(values: Any, keep: Any, weight: Any) -> Any:

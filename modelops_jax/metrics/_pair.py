@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelops_jax._two_sum import two_sum
+
 # Rows summed plainly: few enough for their rounding errors and for exact counts in float32.
 _RUN = 2048
 # The same where the columns lie beside each other, and each is summed one row after the other.
@@ -58,13 +60,6 @@ class Pair:
             # Past the largest float the error term is nan; the sum itself is infinite.
             return np.where(np.isfinite(self.high), total, np.float64(self.high))
         return jnp.where(jnp.isfinite(self.high), self.high + self.low, self.high)
-
-
-def two_sum(left: Any, right: Any) -> tuple[Any, Any]:
-    """The rounded sum of two floats and its exact rounding error (Knuth)."""
-    total = left + right
-    part = total - left
-    return total, (left - (total - part)) + (right - part)
 
 
 def sum_columns(columns: Sequence[jax.Array], run: int = _RUN) -> tuple[jax.Array, Pair]:

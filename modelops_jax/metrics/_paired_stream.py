@@ -5,12 +5,14 @@ from typing import get_args
 
 import numpy as np
 
-from ._bootstrap import Ends, count_intervals
+from ._bootstrap import WRITTEN, Ends, count_intervals, sum_intervals
 from ._compute import Report
 from ._confidence import IntervalMethod, check_method, of_shares, without
 from ._differences import Asked, Difference, by_cells, pairs_of
 from ._draws import Draws
-from ._interval import Interval, Resampled, check_level, check_resamples, make_interval
+from ._group_sums import GroupSums
+from ._host_columns import numbers
+from ._interval import Interval, check_level, check_resamples
 from ._joint_cells import JointCells
 from ._metric import Metric
 from ._row_draws import RowSums
@@ -26,6 +28,7 @@ class PairedStream:
     They are those of `compute`, `confidence_intervals` and `paired_differences` of all rows
     together, to rounding. Memory does not grow with the rows: of sums there are those of every
     resample and every set of signs, of tables the count of each combination of the models' cells.
+    Of rows in groups it grows with the number of groups, of which each has its sums.
     The rows of one stream alone: those of two streams would be drawn alike.
 
     Args:
@@ -65,33 +68,41 @@ class PairedStream:
         pairs_of(models, None)
         self._metrics, self._models = dict(metrics), tuple(models)
         self._n_resamples, self._seed = n_resamples, seed
-        self._by_rows = {n: m for n, m in metrics.items() if m.resampling == "rows"}
-        statistics = dict.fromkeys(s for m in self._by_rows.values() for s in m.statistics)
-        summed = [s for s in statistics if isinstance(s, SummedStatistic)]
-        draws = Draws(poisson=n_resamples, signs=n_resamples)
-        self._sums = RunningSums(summed, draws, seed)
         self._streams = {model: MetricStream(metrics) for model in models}
+        # What the first rows tell: whether rows have weights, and are in groups.
+        self._given: tuple[bool, bool] | None = None
+        self._alike = True
+        self._sums: RunningSums | GroupSums | None = None
         self._joint: dict[object, JointCells] = {}
 
     @property
     def rows(self) -> int:
-        """Rows so far."""
+        """Rows of positive weight so far."""
         return self._streams[self._models[0]].rows
 
     def update(
         self,
         y_true: Vector | Matrix | Mapping[str, Vector],
         y_preds: Mapping[str, Vector | Matrix],
+        *,
+        weight: Vector | None = None,
+        groups: Vector | None = None,
     ) -> None:
         """Add a batch of rows.
 
         Args:
             y_true: reference labels or values, shape (n,), or by model what they are.
             y_preds: by model its predictions, shape (n,) or (n, k).
+            weight: non-negative numbers, shape (n,), with every batch or with none; as long as all
+                are 0 or 1 they say which rows count, as a mask does.
+            groups: an id for every row, shape (n,), with every batch or with none: rows of one id,
+                which may come in several batches, are resampled and swapped together.
 
         Raises:
-            ValueError: other models than the stream's, what `compute` refuses, or rows of another
-                shape than those before; the stream is then as it was before the call.
+            ValueError: other models than the stream's, what `compute` refuses, rows of another
+                shape than those before, or weights or groups in some batches only; the stream is
+                then as it was before the call.
+            TypeError: ids that have no order, or of another kind than those before.
         """
         columns = [y_preds, y_true] if isinstance(y_true, Mapping) else [y_preds]
         for name, column in zip(("y_preds", "y_true"), columns, strict=False):
@@ -101,26 +112,67 @@ class PairedStream:
                 )
         preds = [y_preds[model] for model in self._models]
         trues = [y_true[m] if isinstance(y_true, Mapping) else y_true for m in self._models]
+        own = None if weight is None else np.asarray(numbers(weight, "weight"))
+        alike = own is None or bool(((own == 0) | (own == 1)).all())
+        keep = own if own is None or not alike else own.astype(bool)
         batches = {model: MetricStream(self._metrics) for model in self._models}
         for batch, true, pred in zip(batches.values(), trues, preds, strict=True):
-            batch.update(true, pred)
-        counts = [batch.rows for batch in batches.values()]
+            batch.update(true, pred, weight=keep)
+        counts = [len(np.asarray(pred)) for pred in preds]
         if len(set(counts)) > 1:
             raise ValueError(f"the models have {counts} rows; expected as many of each")
-        read = []
-        if self._by_rows:
-            read = [self._sums.read(true, pred) for true, pred in zip(trues, preds, strict=True)]
-        joint = {s: JointCells.of_rows(s, trues, preds) for s in by_cells(self._metrics)}
+        given = weight is not None, groups is not None
+        self._check_given(given)
+        sums = self._sums or self._summing(given)
+        pairs = list(zip(trues, preds, strict=True))
+        read = [sums.read(true, pred) for true, pred in pairs] if sums.statistics else []
+        ids = None
+        if isinstance(sums, GroupSums):
+            assert groups is not None
+            ids = sums.read_groups(groups, counts[0])
+        counted = alike and self._alike and groups is None
+        tables = by_cells(self._metrics) if counted else {}
+        joint = {s: JointCells.of_rows(s, trues, preds, keep) for s in tables}
         if not counts[0]:
             return
+        self._given, self._sums = given, sums
         if read:
             first = batches[self._models[0]].report().states
-            self._sums.add([true for true, _ in read], [pred for _, pred in read], first)
+            rows = [true for true, _ in read], [pred for _, pred in read], first, own
+            if isinstance(sums, GroupSums):
+                assert ids is not None
+                sums.add(*rows, ids)
+            else:
+                sums.add(*rows)
         for model, batch in batches.items():
+            if alike is not self._alike:
+                self._streams[model], batch = self._streams[model].weighed(), batch.weighed()
             self._streams[model].merge(batch)
+        self._alike = self._alike and alike
         for statistic, cells in joint.items():
             before = self._joint.get(statistic)
             self._joint[statistic] = cells if before is None else before + cells
+        self._joint = self._joint if counted else {}
+
+    def _check_given(self, given: tuple[bool, bool]) -> None:
+        for name, now, before in zip(
+            ("weights", "groups"), given, self._given or given, strict=True
+        ):
+            if now is not before:
+                having = {True: name, False: f"no {name}"}
+                raise ValueError(
+                    f"these rows have {having[now]}; the rows before have {having[before]}"
+                )
+
+    def _summing(self, given: tuple[bool, bool]) -> RunningSums | GroupSums:
+        """The sums of no rows: of rows with weights, or in groups, those of tables as well."""
+        weighted, grouped = given
+        kinds = ("rows", "cells") if weighted or grouped else ("rows",)
+        drawn = [metric for metric in self._metrics.values() if metric.resampling in kinds]
+        every = dict.fromkeys(s for metric in drawn for s in metric.statistics)
+        summed = [s for s in every if isinstance(s, SummedStatistic)]
+        draws = Draws(poisson=self._n_resamples, signs=self._n_resamples)
+        return (GroupSums if grouped else RunningSums)(summed, draws, self._seed)
 
     def reports(self) -> dict[str, Report]:
         """By model the values of all rows so far, as `compute` reports them."""
@@ -133,38 +185,32 @@ class PairedStream:
 
         Args:
             level: nominal coverage, in (0, 1).
-            method: as in `confidence_intervals`, but for "bca" of sums.
+            method: as in `confidence_intervals`, but for "bca" of sums, unless these are of groups.
 
         Raises:
             ValueError: a level outside (0, 1), or a method that does not fit.
         """
         check_method(method, level, self._n_resamples, self._seed)
+        summed = self._summed
         drawn = self._drawn(method)
         if not self.rows:
             return {model: {} for model in self._models}
-        values = {n: drawn.resampled().values(m) for n, m in self._by_rows.items()} if drawn else {}
-        samples = {n: drawn.sample().values(m) for n, m in self._by_rows.items()} if drawn else {}
+        ends = "percentile" if method == "auto" else method
+        resampled: list[dict[str, Interval]] = [{} for _ in self._models]
+        if drawn is not None and ends in WRITTEN:
+            resampled = sum_intervals(summed, drawn, level, ends, self._kind, self._seed)
         found = {}
         for place, (model, report) in enumerate(self.reports().items()):
             shares = {}
-            if method not in get_args(Ends):
+            if method not in get_args(Ends) and self._counted:
                 shares = of_shares(self._metrics, report.states, level, method)
             rest = without(self._metrics, shares, method)
-            counted = count_intervals(
-                {n: m for n, m in rest.items() if m.resampling == "cells"},
-                report.states,
-                level=level,
-                method="percentile" if method == "auto" else method,
-                n_resamples=self._n_resamples,
-                seed=self._seed,
-            )
-            found[model] = shares | counted
-            for name in rest.keys() & values.keys():
-                estimate = np.asarray(samples[name][0, place])
-                resampled = Resampled(estimate, values[name][:, place])
-                found[model][name] = make_interval(
-                    resampled.ends(level, bca=False), level, "Poisson percentile",
-                    self._n_resamples, self._seed,
+            counted = {name: metric for name, metric in rest.items() if name not in summed}
+            found[model] = shares | {n: i for n, i in resampled[place].items() if n in rest}
+            if counted:
+                found[model] |= count_intervals(
+                    counted, report.states, level=level, method=ends,
+                    n_resamples=self._n_resamples, seed=self._seed,
                 )  # fmt: skip
         return {model: {n: own[n] for n in self._metrics} for model, own in found.items()}
 
@@ -180,7 +226,7 @@ class PairedStream:
         Args:
             level: nominal coverage, in (0, 1).
             pairs: which; None: every two models once.
-            method: "percentile", or of tables alone "bca".
+            method: "percentile"; or of tables alone, or of groups, "bca".
 
         Raises:
             ValueError: a level outside (0, 1), another method, or a pair of unknown models.
@@ -196,16 +242,39 @@ class PairedStream:
         reports = self.reports().values()
         values = {name: [np.asarray(r.values[name]) for r in reports] for name in self._metrics}
         found: dict[str, dict[tuple[str, str], Difference]] = {}
-        for statistic, own in by_cells(self._metrics).items():
+        for statistic, own in by_cells(self._metrics).items() if self._counted else ():
             found |= asked.of_cells(own, values, self._joint[statistic])
         if drawn is not None:
-            found |= asked.of_sums(self._by_rows, values, drawn, "Poisson")
+            found |= asked.of_sums(self._summed, values, drawn, self._kind)
         return {name: found[name] for name in self._metrics}
 
+    @property
+    def _grouped(self) -> bool:
+        return isinstance(self._sums, GroupSums)
+
+    @property
+    def _kind(self) -> str:
+        return "Poisson of groups" if self._grouped else "Poisson"
+
+    @property
+    def _counted(self) -> bool:
+        """Whether tables are counts of independent rows, to be drawn from."""
+        return self._alike and not self._grouped
+
+    @property
+    def _summed(self) -> dict[str, Metric]:
+        """The metrics whose resamples are those of sums of rows."""
+        kinds = ("rows",) if self._counted else ("rows", "cells")
+        return {name: m for name, m in self._metrics.items() if m.resampling in kinds}
+
     def _drawn(self, method: str) -> RowSums | None:
-        if method == "bca" and self._by_rows:
+        if method == "bca" and self._summed and not self._grouped:
             raise ValueError(
-                f"method is 'bca'; {', '.join(self._by_rows)}: resampled as rows come in, which "
+                f"method is 'bca'; {', '.join(self._summed)}: resampled as rows come in, which "
                 "gives percentile intervals alone"
             )
-        return self._sums.sums() if self._by_rows else None
+        if self._sums is None or not self._summed:
+            return None
+        if isinstance(self._sums, GroupSums):
+            return self._sums.sums(jackknife=method == "bca")
+        return self._sums.sums()

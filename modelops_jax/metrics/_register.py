@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
+import numpy as np
+
+from modelops_jax._option_types import require_number
+
 from ._call import call
 from ._metric import Metric
 from ._metric_info import LAWS, Inputs, MetricInfo
 from ._table import METRICS
 from ._types import Value
+
+# `modelops_jax.evaluation` has metrics of texts by these names, which would hide one's own.
+_OF_TEXTS = ("exact_match", "squad_exact_match")
 
 
 def register_metric(
@@ -32,7 +39,7 @@ def register_metric(
     rely on. A name can be given once in a process; to define it anew, `del METRICS[name]` first.
 
     Args:
-        name: an identifier that is not in the table.
+        name: an identifier that is not in the table, and that no metric of texts has either.
         build: the metric; or a function of keyword options that gives it, each with a default or
             to be given. A metric is statistics and a finalizer: `RowMean(row)` with `Mean()` is the
             mean of `row(y_true, y_pred)`, a module-level function of two JAX arrays.
@@ -50,7 +57,8 @@ def register_metric(
     Raises:
         ValueError: a name that is taken or no identifier, inputs that are no kind, an excuse from
             what is no law, or a range whose ends are the wrong way round.
-        TypeError: a `build` that is not a metric, nor a function that gives one.
+        TypeError: a `build` that is not a metric, nor a function that gives one; or another
+            argument of a wrong type, named by the message.
 
     Example:
         >>> import jax.numpy as jnp
@@ -65,16 +73,31 @@ def register_metric(
         0.25
         >>> del METRICS["share_far_off"]
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, not {name!r}")
     if name in METRICS:
         raise ValueError(f"a metric named {name!r} is in METRICS already; choose another name")
+    if name in _OF_TEXTS:
+        raise ValueError(
+            f"{name!r} is a metric of texts of modelops_jax.evaluation, which the task "
+            "'text_generation' would take in place of yours; choose another name"
+        )
     if not name.isidentifier():
         raise ValueError(f"the name {name!r} is no identifier; expected one such as 'my_score'")
     kind = next((kind for kind in get_args(Inputs) if kind == inputs), None)
     if kind is None:
         raise ValueError(f"inputs must be one of {get_args(Inputs)}, not {inputs!r}")
+    if not isinstance(higher_is_better, bool | np.bool_ | None):
+        raise TypeError(f"higher_is_better must be True, False or None, not {higher_is_better!r}")
+    if not isinstance(excused, Mapping):
+        raise TypeError(f"excused must be a mapping of laws to reasons, not {excused!r}")
     unknown = [law for law in excused if law not in LAWS]
     if unknown:
         raise ValueError(f"excused has {unknown[0]!r}, which is none of the laws {LAWS}")
+    for law, reason in excused.items():
+        if not isinstance(reason, str):
+            raise TypeError(f"excused[{law!r}] must be a string, the reason, not {reason!r}")
+    low, high = require_number(low, "low"), require_number(high, "high")
     if not low <= high:
         raise ValueError(f"the range is from low={low!r} to high={high!r}; expected low <= high")
     options = _options(name, build)
@@ -101,9 +124,8 @@ def register_metric(
     function.__name__ = function.__qualname__ = name
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "chosen"]
     function.__signature__ = inspect.Signature([*own, *options])  # pyright: ignore[reportFunctionMemberAccess] # what inspect reads
-    METRICS[name] = MetricInfo(
-        function, named, kind, higher_is_better, float(low), float(high), dict(excused)
-    )
+    direction = None if higher_is_better is None else bool(higher_is_better)
+    METRICS[name] = MetricInfo(function, named, kind, direction, low, high, dict(excused))
     return function
 
 

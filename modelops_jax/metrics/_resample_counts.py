@@ -1,27 +1,17 @@
 """Resampled weights of pairs of labels that come in batches."""
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ._compute import padded
-from ._counts import IN_BOUNDS, CellStatistic
-from ._draws import GROUP, Draws
-from ._host_columns import computed_now, precision_scope
+from ._bootstrap import sum_intervals
+from ._confidence import IntervalMethod, check_method, without
+from ._differences import Asked, Difference, pairs_of
+from ._draws import Draws
 from ._interval import Interval, check_level, check_resamples
 from ._metric import Metric
-from ._pair import Pair
-from ._resample_stream import percentile_intervals
-from ._row_draws import RowSums
-from ._types import Column
-
-_BLOCK = 8 * GROUP
-# A pair of labels is one integer: the true one from this bit on.
-_BITS = 32
+from ._pair_sums import PairSums
 
 
 class CountResampleStream:
@@ -51,13 +41,7 @@ class CountResampleStream:
 
     def __init__(self, *, n_resamples: int = 1000, seed: int = 0) -> None:
         check_resamples(n_resamples)
-        self._draws, self._seed = Draws(n_resamples, 0, 0), seed
-        self._pairs = np.zeros(0, np.int64)  # sorted
-        # By pair and resample, the sum and what rounding left of it.
-        self._sums = Pair(*np.zeros((2, 0, self._draws.count)))
-        self._rows = 0
-        # Rows that do not fill a block yet.
-        self._waiting, self._weight = np.zeros(0, np.int64), np.zeros(0)
+        self._seed, self._sums = seed, PairSums(Draws(n_resamples), seed)
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray) -> None:
         """Add a batch of rows.
@@ -67,27 +51,24 @@ class CountResampleStream:
             y_pred: predicted labels, the same.
             weight: finite numbers of at least 0, shape (n,).
         """
-        pairs = np.concatenate([self._waiting, _as_pairs(y_true, y_pred)])
-        weight = np.concatenate([self._weight, weight])
-        whole = weight.size // _BLOCK * _BLOCK
-        for start in range(0, whole, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            self._pairs, self._sums = self._with(self._sums, pairs[block], weight[block])
-            self._rows += _BLOCK
-        self._waiting, self._weight = pairs[whole:].copy(), weight[whole:].copy()
+        self._sums.update(y_true, [y_pred], weight)
 
     @property
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Both labels of the pairs that occur, some of which are there more than once."""
-        return _as_labels(np.concatenate([self._pairs, self._waiting]))
+        return self._sums.labels[0]
 
     def relabel(self, y_true: np.ndarray, y_pred: np.ndarray) -> None:
         """Put these labels, of which several pairs may be one, in the place of `labels`."""
-        pairs, self._waiting = np.split(_as_pairs(y_true, y_pred), [self._pairs.size])
-        self._pairs, place = np.unique(pairs, return_inverse=True)
-        before, self._sums = self._sums, _no_sums(self._pairs.size, self._draws)
-        for at, where in enumerate(place.tolist()):
-            _add_at(self._sums, where, before[at])
+        self._sums.relabel([(y_true, y_pred)])
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays, for a format of one's own."""
+        return self._sums.to_arrays()
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of a stream made with the same arguments, as `to_arrays` gave it."""
+        self._sums.set_arrays(facts, arrays)
 
     def intervals(
         self, metrics: Mapping[str, Metric], level: float = 0.95, places: np.ndarray | None = None
@@ -103,75 +84,128 @@ class CountResampleStream:
             ValueError: a level outside (0, 1), or a metric of something else than counts.
         """
         check_level(level)
-        for name, metric in metrics.items():
-            if metric.resampling != "cells":
-                raise ValueError(f"{name}: {metric.name} is no function of a table of counts")
-        pairs, sums = self._pairs, self._sums
-        if self._weight.size:
-            copied = Pair(sums.high.copy(), sums.low.copy())
-            pairs, sums = self._with(copied, self._waiting, self._weight)
-        if not pairs.size:
+        _check_counts(metrics)
+        drawn = self._sums.sums(metrics.values(), places)
+        if drawn is None:
             return {}
-        totals = sums.value()
-        sides = np.stack(_as_labels(pairs))
-        true, pred = (sides if places is None else places[sides]).astype(np.int32)
-        states, tables = {}, {}
-        for statistic in dict.fromkeys(s for metric in metrics.values() for s in metric.statistics):
-            assert isinstance(statistic, CellStatistic)
-            with computed_now():
-                cells = np.asarray(statistic.cell(jnp.asarray(true), jnp.asarray(pred))[0])
-                states[statistic] = jax.device_get(statistic.identity(weighted=True))
-            table = np.zeros((statistic.size, self._draws.count))
-            np.add.at(table, cells, totals)
-            tables[statistic] = table.T[:, None, :]
-        drawn = RowSums(self._draws, states, tables)
-        return percentile_intervals(metrics, drawn, level, self._seed)
-
-    def _with(self, sums: Pair, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, Pair]:
-        """The pairs and these sums, which are written to, with those of at most a block of rows."""
-        new, place = np.unique(rows, return_inverse=True)
-        pairs = np.union1d(self._pairs, new)
-        if pairs.size > self._pairs.size:
-            before, sums = sums, _no_sums(pairs.size, self._draws)
-            _add_at(sums, np.searchsorted(pairs, self._pairs), before)
-        cells = 1 << max(4, (new.size - 1).bit_length())
-        size = GROUP if weight.size <= GROUP else _BLOCK
-        with computed_now(), precision_scope(weight):
-            added = _sums_of_block(
-                self._draws,
-                cells,
-                jax.random.key(self._seed),
-                np.asarray(self._rows // GROUP, np.int32),
-                padded(place.astype(np.int32), size),
-                padded(weight, size),
-            )
-        _add_at(sums, np.searchsorted(pairs, new), np.asarray(added)[: new.size])
-        return pairs, sums
+        return sum_intervals(metrics, drawn, level, "percentile", "Poisson", self._seed)[0]
 
 
-def _as_pairs(true: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    return (true.astype(np.int64) << _BITS) | pred.astype(np.int64)
+class PairedCountStream:
+    """The same of several models that labelled the same rows, and their differences.
+
+    As `PairedStream` of weighted rows, for metrics whose number of classes only the last rows tell.
+    Its state grows with the pairs that occur of each model, 64 KB each of 2,000 resamples.
+
+    Args:
+        models: the models, at least two.
+        n_resamples: how many resamples, and how many random swaps.
+        seed: of both.
+
+    Raises:
+        ValueError: fewer than two models, or fewer than two resamples.
+
+    Example:
+        >>> import numpy as np
+        >>> from modelops_jax.metrics import PairedCountStream, metric
+        >>> stream = PairedCountStream(["old", "new"])
+        >>> true, wrong = np.array([0, 1] * 50), np.array([1, 1] * 50)
+        >>> stream.update(true, {"old": wrong, "new": true}, np.full(100, 0.5))
+        >>> accuracy = {"accuracy": metric("accuracy_score", num_classes=2)}
+        >>> found = stream.differences(accuracy)["accuracy"]["old", "new"]
+        >>> found.value, found.p_value < 0.01, found.interval.method
+        (-0.5, True, 'paired Poisson percentile')
+    """
+
+    def __init__(self, models: Sequence[str], *, n_resamples: int = 2000, seed: int = 0) -> None:
+        check_resamples(n_resamples)
+        pairs_of(models, None)
+        self._models, self._n_resamples, self._seed = tuple(models), n_resamples, seed
+        draws = Draws(poisson=n_resamples, signs=n_resamples)
+        self._sums = PairSums(draws, seed, len(self._models))
+
+    def update(self, y_true: Any, y_preds: Mapping[str, np.ndarray], weight: np.ndarray) -> None:
+        """Add a batch of rows.
+
+        Args:
+            y_true: reference labels, integers from 0 to 2**31 - 1, shape (n,), or by model.
+            y_preds: by model its predicted labels, the same.
+            weight: finite numbers of at least 0, shape (n,).
+        """
+        true = [y_true[m] if isinstance(y_true, Mapping) else y_true for m in self._models]
+        self._sums.update(np.stack(true), [y_preds[model] for model in self._models], weight)
+
+    @property
+    def labels(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """By model both labels of the pairs that occur, some of which are there more than once."""
+        return dict(zip(self._models, self._sums.labels, strict=True))
+
+    def relabel(self, labels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Put these labels, of which several pairs may be one, in the place of `labels`."""
+        self._sums.relabel([labels[model] for model in self._models])
+
+    def intervals(
+        self,
+        metrics: Mapping[str, Metric],
+        level: float = 0.95,
+        places: np.ndarray | None = None,
+        *,
+        method: IntervalMethod | str = "auto",
+    ) -> dict[str, dict[str, Interval]]:
+        """By model and metric the percentile interval of all rows so far; none of no rows.
+
+        Args:
+            metrics: metrics whose `resampling` is "cells".
+            level: nominal coverage, in (0, 1).
+            places: by label the number by which the metrics know it; None: the label itself.
+            method: "auto" or "percentile".
+
+        Raises:
+            ValueError: a level outside (0, 1), another method, or a metric of something else than
+                counts.
+        """
+        check_method(method, level, self._n_resamples, self._seed)
+        without(metrics, {}, method)
+        if method == "bca":
+            raise ValueError("method is 'bca'; resamples drawn as rows come in give percentiles")
+        _check_counts(metrics)
+        drawn = self._sums.sums(metrics.values(), places)
+        if drawn is None or not metrics:
+            return {model: {} for model in self._models}
+        found = sum_intervals(metrics, drawn, level, "percentile", "Poisson", self._seed)
+        return dict(zip(self._models, found, strict=True))
+
+    def differences(
+        self,
+        metrics: Mapping[str, Metric],
+        level: float = 0.95,
+        places: np.ndarray | None = None,
+        *,
+        pairs: Sequence[tuple[str, str]] | None = None,
+    ) -> dict[str, dict[tuple[str, str], Difference]]:
+        """By metric and pair of models the difference, as `paired_differences` gives it.
+
+        Args:
+            metrics: metrics whose `resampling` is "cells".
+            level: nominal coverage, in (0, 1).
+            places: as for `intervals`.
+            pairs: which; None: every two models once.
+
+        Raises:
+            ValueError: what `intervals` refuses, or a pair of unknown models.
+        """
+        check_level(level)
+        _check_counts(metrics)
+        wanted = pairs_of(self._models, pairs)
+        drawn = self._sums.sums(metrics.values(), places)
+        if drawn is None:
+            return {name: {} for name in metrics}
+        values = {name: list(drawn.sample().values(m)[0]) for name, m in metrics.items()}
+        asked = Asked(self._models, wanted, level, "percentile", self._n_resamples, self._seed)
+        return asked.of_sums(metrics, values, drawn, "Poisson")
 
 
-def _as_labels(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return pairs >> _BITS, pairs & ((1 << _BITS) - 1)
-
-
-def _no_sums(pairs: int, draws: Draws) -> Pair:
-    return Pair(*np.zeros((2, pairs, draws.count)))
-
-
-def _add_at(sums: Pair, where: Any, more: Any) -> None:
-    """Add to the sums of these pairs, of which each is there once."""
-    total = sums[where] + more
-    sums.high[where], sums.low[where] = total.high, total.low
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _sums_of_block(
-    draws: Draws, size: int, key: jax.Array, first: Column, cells: Column, weight: Column
-) -> jax.Array:
-    """The weight of each of so many cells in every set of draws, shape (size, sets)."""
-    sets = draws.of_block(key, first, None, cells.shape[0]).astype(weight.dtype)
-    table = jnp.zeros((size, draws.count), weight.dtype)
-    return table.at[cells].add(sets.T * weight[:, None], mode=IN_BOUNDS)
+def _check_counts(metrics: Mapping[str, Metric]) -> None:
+    for name, metric in metrics.items():
+        if metric.resampling != "cells":
+            raise ValueError(f"{name}: {metric.name} is no function of a table of counts")

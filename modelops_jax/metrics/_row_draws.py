@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from modelops_jax._row_groups import group_codes
+
 from ._compute import padded
 from ._draws import GROUP, PARTS, Draws, add_block, block_rows
 from ._host_columns import computed_now, numbers, precision_scope
@@ -183,29 +185,6 @@ def _of_shards(
         )
     totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
     return RowSums(draws, states, dict(zip(states, totals, strict=True)))
-
-
-def group_codes(groups: Vector, rows: int) -> np.ndarray:
-    """For every row the place of its group among all groups in order.
-
-    Raises:
-        ValueError: groups that are no vector of as many entries as there are rows, or nan.
-        TypeError: ids that have no order, or that are not all texts where some are.
-    """
-    array = np.asarray(groups)
-    if array.shape != (rows,):
-        raise ValueError(f"groups must have shape ({rows},), one entry a row; found {array.shape}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"groups holds {int(np.isnan(array).sum()):,} nan; expected an id a row")
-    if array.dtype.kind == "U" and not (
-        hasattr(groups, "dtype") or all(isinstance(one, str) for one in groups)
-    ):
-        # In an array of texts the number 1 and the text "1" are one.
-        raise TypeError("groups mixes texts and other ids; expected ids of one kind")
-    try:
-        return np.unique(array, return_inverse=True)[1].reshape(rows)
-    except TypeError as error:
-        raise TypeError(f"groups holds ids that have no order: {error}") from error
 
 
 @functools.partial(jax.jit, static_argnums=0)

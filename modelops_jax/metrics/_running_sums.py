@@ -14,6 +14,7 @@ from ._host_columns import computed_now, numbers, precision_scope
 from ._pair import Pair
 from ._row_draws import RowSums
 from ._statistic import Statistic, SummedStatistic, columns_of, flattened, shared_axes
+from ._stream import arrays_of, as_states
 from ._types import Matrix, State, Vector
 
 
@@ -25,10 +26,12 @@ class RunningSums:
     """
 
     def __init__(self, statistics: Sequence[SummedStatistic], draws: Draws, seed: int) -> None:
-        self._statistics, self._draws, self._seed = tuple(statistics), draws, seed
+        self.statistics, self._draws, self._seed = tuple(statistics), draws, seed
         self._centres: tuple[State, ...] | None = None
         self._sums: tuple[Pair, ...] | None = None
         self._rows, self._present = 0, 0
+        # Whether the first rows had numbers as weights.
+        self._weighted = False
         # Shape (models, rows, ...).
         self._true, self._pred = np.zeros((0, 0)), np.zeros((0, 0))
         # Of the rows that wait; None: each weighs 1.
@@ -47,8 +50,7 @@ class RunningSums:
         Raises:
             ValueError: rows of another shape than those before.
         """
-        true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
-        true, pred = flattened(true, pred, shared_axes(self._statistics))
+        true, pred = as_rows(self.statistics, y_true, y_pred)
         for name, now, before in (("y_true", true, self._true), ("y_pred", pred, self._pred)):
             if self._centres is not None and len(now) and now.shape[1:] != before.shape[2:]:
                 raise ValueError(
@@ -81,7 +83,8 @@ class RunningSums:
         self._present += rows if weight is None else int(np.count_nonzero(np.asarray(weight)))
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
-            self._centres = tuple(states[statistic] for statistic in self._statistics)
+            self._centres = tuple(states[statistic] for statistic in self.statistics)
+            self._weighted = weight is not None and np.asarray(weight).dtype != bool
             self._true, self._pred = true[:, :0], pred[:, :0]
         true = np.concatenate([self._true, true], axis=1)
         pred = np.concatenate([self._pred, pred], axis=1)
@@ -105,15 +108,46 @@ class RunningSums:
             sums = self._added(self._true, self._pred, self._weight, size)
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
         # The rows of the first batch are in the centres; a resample is of all rows.
-        states = [_of_rows(centre, self._present) for centre in self._centres]
+        states = [of_rows(centre, self._present) for centre in self._centres]
         return RowSums(
             self._draws,
-            dict(zip(self._statistics, states, strict=True)),
-            dict(zip(self._statistics, totals, strict=True)),
+            dict(zip(self.statistics, states, strict=True)),
+            dict(zip(self.statistics, totals, strict=True)),
         )
 
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays."""
+        facts = {"rows": self._rows, "present": self._present, "weighted": self._weighted}
+        if self._centres is None:
+            return facts, {}
+        parts = {
+            "centres": arrays_of(self._centres),
+            "sums": {} if self._sums is None else arrays_of(jax.device_get(self._sums)),
+        }
+        arrays = {f"{part}/{name}": a for part, own in parts.items() for name, a in own.items()}
+        arrays |= {"true": self._true, "pred": self._pred}
+        return facts, arrays if self._weight is None else arrays | {"weight": self._weight}
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of sums of the same statistics and draws, as `to_arrays` gave it."""
+        self._rows, self._present = facts["rows"], facts["present"]
+        self._weighted = facts["weighted"]
+        if "true" not in arrays:
+            return
+        parts = {
+            part: {n.removeprefix(part): a for n, a in arrays.items() if n.startswith(part)}
+            for part in ("centres/", "sums/")
+        }
+        states = as_states(self.statistics, self._weighted, parts["centres/"])
+        self._centres = tuple(states.values())
+        if sums := parts["sums/"]:
+            places = range(len(self.statistics))
+            self._sums = tuple(Pair(sums[f"{at}.high"], sums[f"{at}.low"]) for at in places)
+        self._true, self._pred = arrays["true"], arrays["pred"]
+        self._weight = arrays.get("weight")
+
     def _longest(self, pred: np.ndarray) -> int:
-        return block_rows(self._statistics, len(pred), columns_of(pred[0]))
+        return block_rows(self.statistics, len(pred), columns_of(pred[0]))
 
     def _added(
         self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, size: int
@@ -122,7 +156,7 @@ class RunningSums:
         assert self._centres is not None
         with computed_now(), precision_scope(true, pred, weight):
             return add_block(
-                self._statistics, np.dtype(np.float64), self._draws, self._centres, self._sums,
+                self.statistics, np.dtype(np.float64), self._draws, self._centres, self._sums,
                 jax.random.key(self._seed),
                 np.asarray(self._rows // GROUP, np.int32),
                 None,
@@ -133,6 +167,14 @@ class RunningSums:
             )  # fmt: skip
 
 
+def as_rows(
+    statistics: Sequence[SummedStatistic], y_true: Vector | Matrix, y_pred: Vector | Matrix
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of one model as these statistics sum them."""
+    true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
+    return flattened(true, pred, shared_axes(statistics))
+
+
 def _wide(column: Any) -> np.ndarray:
     """Floats as float64, in which they are summed whatever they were; booleans as integers."""
     column = np.asarray(column)
@@ -140,7 +182,8 @@ def _wide(column: Any) -> np.ndarray:
     return column.astype(of_kind.get(column.dtype.kind, column.dtype), copy=False)
 
 
-def _of_rows(state: State, rows: int) -> State:
+def of_rows(state: State, rows: int) -> State:
+    """The state with so many rows, where it counts them."""
     if not hasattr(state, "rows"):
         return state
     shape = np.shape(state.rows.low)

@@ -1,4 +1,6 @@
-"""Rows that lie on several devices: each counts its own, and only states are exchanged.
+"""Rows that lie on devices: each counts its own, and only states are exchanged.
+
+Many rows on one accelerator are rows on a mesh of one device.
 
 States that are the rows themselves stay where the rows lie. What is made of them all at once, a
 rank above all, every device makes of the rows of all, which the devices exchange among themselves.
@@ -17,9 +19,18 @@ from jax import lax
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from . import _platform
 from ._exact import ExactCount
 from ._statistic import Statistic, block_all, check_rows, shared_axes
 from ._types import Column, DType, State
+
+# Numbers that the host reads from an accelerator faster than it calls programs there; so many rows
+# also take few shapes.
+FEW_NUMBERS = 1 << 18
+# The axis of a mesh of one device.
+_ROWS = ("rows",)
+# More rows than these are padded to one of so many sizes between a power of two and the next.
+_SIZES_AN_OCTAVE = 4
 
 
 class Layout(NamedTuple):
@@ -31,13 +42,19 @@ class Layout(NamedTuple):
 
 
 def row_layout(column: Any) -> Layout | None:
-    """How the rows of an array are divided over devices; None where they are not.
+    """How the rows of an array lie on devices; None where the host is to read them.
 
     Raises:
         ValueError: the columns of a row lie on different devices.
     """
     sharding = getattr(column, "sharding", None)
-    if isinstance(column, Tracer) or not isinstance(sharding, NamedSharding):
+    if isinstance(column, Tracer) or not isinstance(sharding, jax.sharding.Sharding):
+        return None
+    if len(sharding.device_set) == 1:
+        (device,) = sharding.device_set
+        many = _platform.is_accelerator(device) and column.size > FEW_NUMBERS
+        return Layout(_mesh_of(device), _ROWS) if many else None
+    if not isinstance(sharding, NamedSharding):
         return None
     spec = [*sharding.spec, *[None] * (column.ndim - len(sharding.spec))]
     names = [entry if isinstance(entry, tuple) else (entry,) for entry in spec if entry is not None]
@@ -52,27 +69,35 @@ def row_layout(column: Any) -> Layout | None:
     return Layout(sharding.mesh, axes)
 
 
+@functools.lru_cache(maxsize=16)
+def _mesh_of(device: jax.Device) -> Mesh:
+    return Mesh(np.asarray([device]), _ROWS)
+
+
 def shared_layout(columns: dict[str, Any]) -> Layout | None:
     """The layout that all columns on devices share.
 
     Raises:
         ValueError: columns that lie on the devices in different ways.
     """
-    found = {name: row_layout(column) for name, column in columns.items()}
-    layouts = {name: layout for name, layout in found.items() if layout is not None}
-    if not layouts:
+    there = {name: column for name, column in columns.items() if isinstance(column, jax.Array)}
+    layouts = {name: row_layout(column) for name, column in there.items()}
+    shared = next((layout for layout in layouts.values() if layout is not None), None)
+    if shared is None:
         return None
-    apart = {
-        name: getattr(column, "sharding", None)
-        for name, column in columns.items()
-        if isinstance(column, jax.Array)
-    }
-    if len(set(layouts.values())) > 1 or len(layouts) < len(apart):
+
+    def fits(name: str) -> bool:
+        # Few numbers beside many on one device have no layout, and are where they should be.
+        few = shared.mesh.size == 1 and layouts[name] is None
+        return layouts[name] == shared or (few and there[name].devices() == {*shared.mesh.devices})
+
+    if not all(map(fits, there)):
+        apart = {name: column.sharding for name, column in there.items()}
         raise ValueError(
             f"the rows lie on devices in different ways: {apart}; put them there alike with "
             "jax.device_put"
         )
-    return next(iter(layouts.values()))
+    return shared
 
 
 def states_of_shards(
@@ -91,7 +116,12 @@ def states_of_shards(
         dtype: the float type of weights that are numbers.
     """
     placed = [None if column is None else placed_alike(column, layout) for column in columns]
-    counted, kept, count = counting_program(statistics, layout, dtype)(*placed)
+    program, filled = counting_program(statistics, layout, dtype), None
+    if layout.mesh.size == 1:
+        # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
+        rows = placed[0].shape[0]
+        placed, filled = _longer(placed, _padded_size(rows)), np.asarray(rows, np.int32)
+    counted, kept, count = program(*placed, filled=filled)
     counted, count = jax.device_get((counted, count))
     rows = iter(kept)
     states = tuple(
@@ -103,17 +133,40 @@ def states_of_shards(
 
 def placed_alike(column: Column, layout: Layout) -> jax.Array:
     """The column, divided over the devices; as it is where it is on them already."""
-    if isinstance(column, jax.Array):
+    if isinstance(column, jax.Array) and (
+        layout.mesh.size > 1 or getattr(column.sharding, "mesh", layout.mesh) == layout.mesh
+    ):
         return column
     return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
+def _padded_size(rows: int) -> int:
+    """The least of the sizes that so many rows are padded to."""
+    step = 1 << max(0, (rows - 1).bit_length() - 1 - _SIZES_AN_OCTAVE.bit_length() + 1)
+    return -(-rows // step) * step
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _longer(columns: list[Any], size: int) -> list[Any]:
+    """Columns with zeros after their rows."""
+
+    def padded(column: Any) -> Any:
+        return jnp.pad(column, [(0, size - column.shape[0]), *[(0, 0)] * (column.ndim - 1)])
+
+    return jax.tree.map(padded, columns)
+
+
 @functools.lru_cache(maxsize=256)
 def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: DType) -> Any:
-    """The program that every device runs on its rows."""
+    """The program that every device runs on its rows, of which `filled` count: by default all."""
 
-    def count(y_true: Any, y_pred: Any, weight: Any, segments: Any, groups: Any = None) -> Any:
+    def count(
+        y_true: Any, y_pred: Any, weight: Any, segments: Any, groups: Any, filled: Any
+    ) -> Any:
         rows = y_true.shape[:1]
+        if filled is not None:
+            inside = jnp.arange(rows[0], dtype=jnp.int32) < filled
+            weight = inside if weight is None else jnp.where(inside, weight, jnp.zeros_like(weight))
         present = jnp.ones_like(y_true, bool, rows) if weight is None else weight != 0
         if weight is not None and weight.dtype != bool:
             weight = weight.astype(dtype)
@@ -123,16 +176,26 @@ def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: D
         for statistic, state in zip(statistics, states, strict=True):
             if statistic.keeps_rows:
                 merged.append(state.invalid.psum(layout.axes))
-                kept.append(dataclasses.replace(state, invalid=None))
+                kept.append(dataclasses.replace(state, invalid=ExactCount.zeros((0,))))
             else:
                 merged.append(statistic.collect(state, layout.axes))
         number = ExactCount.of(jnp.sum(present, dtype=jnp.int32))
         return tuple(merged), tuple(kept), number.psum(layout.axes)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
-    return jax.jit(
-        jax.shard_map(count, mesh=layout.mesh, in_specs=divided, out_specs=(same, divided, same))
+    mapped = jax.shard_map(
+        count,
+        mesh=layout.mesh,
+        in_specs=(*[divided] * 5, same),
+        out_specs=(same, divided, same),
     )
+
+    def program(
+        y_true: Any, y_pred: Any, weight: Any, segments: Any, groups: Any = None, filled: Any = None
+    ) -> Any:
+        return mapped(y_true, y_pred, weight, segments, groups, filled)
+
+    return jax.jit(program)
 
 
 def only_rows(

@@ -18,13 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _platform
 from ._exact import ExactCount
 from ._groups import check_groups
 from ._types import AxisNames, Column, State
 
 # The arguments whose invalid rows a state counts, in the order of its `invalid` field.
 ARGUMENTS = ("y_true", "y_pred", "weight")
+# Numbers of a block on a CPU, and, where there is no such cache, on an accelerator.
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 1 << 15, 1 << 17
+_SHORTEST_THERE, _LONGEST_THERE = 1 << 24, 1 << 26
 WEIGHT_COMPLAINT = "weights that are negative or not finite"
 
 
@@ -215,7 +218,8 @@ def block_all(statistics: Sequence[Statistic], rows: Rows) -> tuple[State, ...]:
     """The states of several statistics over any number of checked rows.
 
     Many rows are read in blocks that stay in the cache: on a CPU, XLA writes the intermediate
-    columns of a longer array to memory.
+    columns of a longer array to memory. An accelerator waits longer for the next block than it
+    takes to read one.
     """
     kept = [statistic for statistic in statistics if statistic.keeps_rows]
     long = [s for s in statistics if s not in kept and s.reads_long(rows)]
@@ -245,7 +249,9 @@ def blocks_in_cache(statistics: Sequence[Statistic], rows: Rows) -> Sequence[Sta
 
 def _block_size(count: int, width: int) -> int:
     """Rows a block: a divisor of the count if there is one, which saves copying the rows."""
-    shortest, longest = (max(1, size // width) for size in (_SHORTEST_BLOCK, _LONGEST_BLOCK))
+    here = _platform.platform() == "cpu"
+    sizes = (_SHORTEST_BLOCK, _LONGEST_BLOCK) if here else (_SHORTEST_THERE, _LONGEST_THERE)
+    shortest, longest = (max(1, size // width) for size in sizes)
     fewest, most = -(-count // longest), count // shortest
     return next((count // k for k in range(fewest, most) if count % k == 0), shortest)
 

@@ -44,6 +44,7 @@ from ._resolve import Resolved as Resolved
 from ._resolve import resolve as resolve
 from ._rotary import LinearScaling as LinearScaling
 from ._rotary import Llama3Scaling as Llama3Scaling
+from ._sampling import check_sampling as check_sampling
 from ._score import score as score
 from ._text_piece import TextPiece as TextPiece
 from ._tokenizer import Tokenizer as Tokenizer

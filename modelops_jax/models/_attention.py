@@ -13,10 +13,14 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
+from ._product import exact_einsum
+
 # What a policy of what to keep for the backward pass calls attention's results.
 ATTENTION_NAME = "attention"
 # Queries of a block, at least, and blocks of a row.
 BLOCK, MOST_BLOCKS = 128, 4
+# cuDNN's attention: the largest head that it differentiates on every GPU, and the oldest GPU.
+_CUDNN_HEAD_DIM, _CUDNN_CAPABILITY = 128, (8, 0)
 
 
 def attend(
@@ -43,8 +47,8 @@ def attend(
     if len(sources) > 1:
         return _mix(query, sources, scale, softcap)[0]
     keys, values, mask = sources[0]
-    if softcap is None and jax.default_backend() != "cpu":
-        return _attend_by_jax(query, keys, values, mask, scale=scale)
+    if softcap is None and _fits_cudnn(query):
+        return _attend_by_cudnn(query, keys, values, mask, scale)
     # Nobody looks ahead: the earlier a block of queries, the fewer slots it is multiplied with.
     tokens = query.shape[1]
     offset, count = keys.shape[1] - tokens, max(1, min(MOST_BLOCKS, tokens // BLOCK))
@@ -129,8 +133,8 @@ def _attention_gradients(scale: float, softcap: float | None, kept: Any, of_mixe
     of_scores = of_scores.reshape(shape).astype(query.dtype)
     rows = weights.reshape(shape).astype(values.dtype)
     of_query = _contract("bkqs,bskc->bkqc", of_scores, keys, query.dtype)
-    of_keys = jnp.einsum("bkqs,bkqc->bskc", of_scores, grouped)
-    of_values = jnp.einsum("bkqs,bkqc->bskc", rows, of_mixed)
+    of_keys = exact_einsum("bkqs,bkqc->bskc", of_scores, grouped)
+    of_values = exact_einsum("bkqs,bkqc->bskc", rows, of_mixed)
     if keys.shape[0] != query.shape[0]:
         of_keys, of_values = (x.sum(axis=0, keepdims=True) for x in (of_keys, of_values))
     return _ungroup(of_query, tokens).reshape(query.shape), of_keys, of_values, None
@@ -164,15 +168,14 @@ def _masked_scores(
     return jnp.where(mask[:, None, None, :, :], score, jnp.finfo(jnp.float32).min)
 
 
-def _attend_by_jax(
+def _attend_by_cudnn(
     query: Float[Array, "batch tokens heads head_dim"],
     keys: Array,
     values: Array,
     mask: Bool[Array, "#batch tokens slots"],
-    *,
     scale: float,
 ) -> Float[Array, "batch tokens width"]:
-    """Attention of tokens among themselves by whatever implementation JAX chooses.
+    """Attention to one source whose weights are never in memory.
 
     The mask always goes with it: it is what keeps packed rows apart. Padding, which sees nothing,
     sees itself here, because a softmax over nothing is nan in some implementations.
@@ -180,8 +183,37 @@ def _attend_by_jax(
     tokens, slots = mask.shape[-2:]
     own = jnp.eye(tokens, slots, k=slots - tokens, dtype=bool)[None]
     mask = mask | (own & ~mask.any(axis=-1, keepdims=True))
-    mixed = jax.nn.dot_product_attention(query, keys, values, mask=mask[:, None], scale=scale)
-    return mixed.reshape(*mixed.shape[:2], -1)
+    # Only even numbers of queries and slots have gradients.
+    after, before = tokens % 2, (tokens + slots) % 2
+    mask = jnp.pad(mask, ((0, 0), (0, after), (before, after)))
+    query = jnp.pad(query, ((0, 0), (0, after), (0, 0), (0, 0)))
+    keys, values = (jnp.pad(x, ((0, 0), (before, after), (0, 0), (0, 0))) for x in (keys, values))
+    mixed = jax.nn.dot_product_attention(
+        query,
+        keys,
+        values,
+        mask=mask[:, None],
+        scale=scale,
+        is_causal=tokens == slots,  # what lies ahead is not even computed
+        implementation="cudnn",
+    )
+    return mixed[:, :tokens].reshape(mixed.shape[0], tokens, -1)
+
+
+def _fits_cudnn(query: Array) -> bool:
+    """Whether cuDNN's attention takes such arrays; JAX uses it for nobody who does not ask."""
+    device = jax.devices()[0]
+    if device.platform != "gpu" or "cuda" not in device.client.platform_version:
+        return False
+    capability = tuple(int(part) for part in device.compute_capability.split("."))
+    size = query.shape[-1]
+    fits = size % 8 == 0 and size <= _CUDNN_HEAD_DIM and capability >= _CUDNN_CAPABILITY
+    return fits and query.dtype in (jnp.bfloat16, jnp.float16)
+
+
+def saves_attention(primitive: Any, *_: Any, **__: Any) -> bool:
+    """A policy of `jax.checkpoint`: the results of cuDNN's attention are kept, as ours are."""
+    return primitive.name.startswith("dot_product_attention_fwd")
 
 
 def cap(x: Float[Array, "..."], limit: float | None) -> Float[Array, "..."]:
@@ -195,4 +227,4 @@ def _contract(spec: str, left: Array, right: Array, dtype: Any) -> Array:
         inputs, output = spec.split("->")
         first, second = inputs.split(",")
         spec, right = f"{first},{second[1:]}->{output}", right[0]
-    return jnp.einsum(spec, left, right, preferred_element_type=dtype)
+    return exact_einsum(spec, left, right, dtype)

@@ -1,11 +1,21 @@
 """The configuration of a decoder: everything its mathematics depends on but the weights."""
 
 import dataclasses
+import types
+import typing
+
+from modelops_jax._option_types import (
+    require_flag,
+    require_integer,
+    require_names,
+    require_number,
+)
 
 from ._families import FAMILIES, Family
 from ._rotary import RopeScaling
 
 _OPTIONS = {option for family in FAMILIES.values() for option in family.options}
+_TYPES = {int: require_integer, float: require_number, bool: require_flag}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +49,7 @@ class DecoderConfig:
             of the value it predicts; none for a language model.
 
     Raises:
+        TypeError: A value is of another type.
         ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
             not known or has no such option, a label occurs twice, rotary fields are missing or
             given to learned positions, or layers and window contradict each other.
@@ -70,8 +81,15 @@ class DecoderConfig:
             raise ValueError(
                 f"DecoderConfig.family is {self.family!r}; expected one of {', '.join(FAMILIES)}"
             )
+        # Lists could not be compiled for.
+        object.__setattr__(self, "labels", require_names(self.labels, "DecoderConfig.labels"))
+        object.__setattr__(self, "local_layers", tuple(self.local_layers))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            is_union = isinstance(field.type, types.UnionType)
+            kind, *others = typing.get_args(field.type) if is_union else (field.type,)
+            if kind in _TYPES and not (value is None and type(None) in others):
+                _TYPES[kind](value, f"DecoderConfig.{field.name}")
             if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
                 raise ValueError(f"DecoderConfig.{field.name} must be positive, found {value!r}")
             if field.name in _OPTIONS and value and field.name not in self.traits.options:

@@ -14,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
-from modelops_jax._option_types import require_integer, require_number
-
 from ._append import (
     Choice,
     Folded,
@@ -29,6 +27,7 @@ from ._batching import LENGTH_STEP, batches, common_prefix, round_up
 from ._config import DecoderConfig
 from ._decoder import KeyValues, Past, forward
 from ._params import Params
+from ._sampling import check_sampling
 from ._views import Seen
 
 Progress = Callable[[int, int], None]
@@ -169,23 +168,7 @@ def generate(
         ValueError: An argument is out of range, or a prompt is empty or leaves no room in the
             context; the message has the prompt's index.
     """
-    require_integer(max_new_tokens, "max_new_tokens")
-    require_integer(seed, "seed")
-    if top_k is not None:
-        require_integer(top_k, "top_k")
-    require_number(temperature, "temperature")
-    if top_p is not None:
-        require_number(top_p, "top_p")
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature must be 0 or positive, and finite, found {temperature}")
-    if not 0 <= seed < 2**32:  # JAX would keep the lower 32 bits
-        raise ValueError(f"seed must be 0 or positive and below 2**32, found {seed}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, found {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be in (0, 1], found {top_p}")
+    check_sampling(max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     if rows is not None and len(rows) != len(prompts):
         raise ValueError(f"rows has {len(rows)} numbers for {len(prompts)} prompts")
     for index, prompt in enumerate(prompts):

@@ -44,6 +44,14 @@ _RULES = {
 }
 # What follows `tokenizer.ggml.` in the metadata's keys.
 _STOP_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+# What only a chat template asks for; one of the keys is spelled so in the format.
+_OTHER_KEYS = {
+    "unknown_token_id": "unk_token",
+    "padding_token_id": "pad_token",
+    "seperator_token_id": "sep_token",
+    "cls_token_id": "cls_token",
+    "mask_token_id": "mask_token",
+}
 
 
 def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
@@ -84,7 +92,9 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
                 f"{source}: the tokenizer's merges are damaged: {error}"
             ) from error
         adds_bos = rule.add_bos
+        others = {}
     elif kind == "llama":
+        others = {"unk_token": tokens[0]}
         backend = sentencepiece_bpe(
             tokens,
             need("scores"),
@@ -115,6 +125,14 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
         backend.post_processor = processors.TemplateProcessing(
             single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, bos_id)]
         )
+    for key, name in _OTHER_KEYS.items():
+        id_ = metadata.get(f"tokenizer.ggml.{key}")
+        if id_ is not None:
+            if not 0 <= id_ < len(tokens):
+                raise CheckpointError(
+                    f"{source}: tokenizer.ggml.{key} is {id_}; there are {len(tokens)} tokens"
+                )
+            others[name] = tokens[id_]
     stops = (metadata.get(f"tokenizer.ggml.{key}") for key in _STOP_KEYS)
     tokenizer = Tokenizer(
         backend,
@@ -123,6 +141,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], source: str) -> Tokenizer:
         pad_id=metadata.get("tokenizer.ggml.padding_token_id", eos_id),
         stop_ids=tuple(dict.fromkeys(id_ for id_ in stops if id_ is not None)),
         chat_template=metadata.get("tokenizer.chat_template"),
+        other_tokens=others,
     )
     return tokenizer.with_turn_end()
 

@@ -16,6 +16,7 @@ from ._batching import batches
 from ._config import DecoderConfig
 from ._decoder import forward
 from ._params import Params
+from ._product import exact_einsum
 
 # Standard deviation of a new head, as transformers draws it.
 STDDEV = 0.02
@@ -33,7 +34,7 @@ def label_logits(
 ) -> Float[Array, "*batch labels"]:
     """Float32 logits of the labels, or the one value, from states of last tokens."""
     head = params["score"]["weight"].astype(hidden.dtype)
-    return jnp.einsum("...d,ld->...l", hidden, head, preferred_element_type=jnp.float32)
+    return exact_einsum("...d,ld->...l", hidden, head, jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "dtype"))

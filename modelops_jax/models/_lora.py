@@ -18,8 +18,15 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from modelops_jax._option_types import (
+    require_flag,
+    require_integer,
+    require_names,
+    require_number,
+)
+
 from ._dropout import Noise, drop
-from ._product import multiply
+from ._product import exact_einsum, multiply
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -27,6 +34,14 @@ LINEAR = ATTENTION + MLP
 MAGNITUDE = "lora_magnitude_vector"
 # What a policy of what to keep for the backward pass calls the results of products with weights.
 LINEAR_NAME = "linear"
+_TYPES = {
+    "rank": require_integer,
+    "alpha": require_number,
+    "targets": require_names,
+    "rank_stabilized": require_flag,
+    "dora": require_flag,
+    "dropout": require_number,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +59,7 @@ class LoraConfig:
         dropout: Chance of each input of the adapters to be left out in a step of training.
 
     Raises:
+        TypeError: A value is of another type.
         ValueError: `rank` or `alpha` is not positive and finite, `dropout` is not in [0, 1), or a
             pattern matches no linear map.
 
@@ -61,6 +77,9 @@ class LoraConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        for name, require in _TYPES.items():
+            value = require(getattr(self, name), f"lora.{name}")
+            object.__setattr__(self, name, value)
         if self.rank < 1:
             raise ValueError(f"lora.rank must be at least 1, found {self.rank}")
         if not 0 < self.alpha < float("inf"):
@@ -181,11 +200,11 @@ def project(
     adapted = [name for name in names if name in low_rank]
     if adapted:
         down = jnp.concatenate([low_rank[name]["lora_A"] for name in adapted]).astype(x.dtype)
-        inner = jnp.einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down)
+        inner = exact_einsum("nd,rd->nr", drop(x, noise, LINEAR.index(names[0])), down)
         inner = checkpoint_name(inner, LINEAR_NAME) * scale
         for name, piece in zip(adapted, jnp.split(inner, len(adapted), axis=-1), strict=True):
             adapter = low_rank[name]
-            up = jnp.einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
+            up = exact_einsum("nr,or->no", piece, adapter["lora_B"].astype(x.dtype))
             outputs[name] = outputs[name] + up
     outputs = {name: checkpoint_name(y, LINEAR_NAME) for name, y in outputs.items()}
     for name in adapted:

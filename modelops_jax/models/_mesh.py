@@ -14,6 +14,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from modelops_jax._option_types import require_integer
+
 AXES = ("data", "fsdp", "tensor")
 ROWS = _DATA, _FSDP = ("data", "fsdp")
 
@@ -53,6 +55,7 @@ class MeshShape:
         tensor: Devices that share the heads, the MLP and the vocabulary of every row.
 
     Raises:
+        TypeError: A number is no integer.
         ValueError: An axis has no device.
 
     Example:
@@ -66,7 +69,9 @@ class MeshShape:
     tensor: int = 1
 
     def __post_init__(self):
-        for name, count in dataclasses.asdict(self).items():
+        for name in AXES:
+            count = require_integer(getattr(self, name), f"mesh.{name}")
+            object.__setattr__(self, name, count)
             if count < 1:
                 raise ValueError(f"mesh.{name} must be at least 1, found {count}")
 

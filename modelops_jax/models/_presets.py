@@ -96,6 +96,7 @@ def byte_tokenizer() -> Tokenizer:
         pad_id=pad,
         stop_ids=(end_of_turn, end_of_text),
         chat_template=_CHATML,
+        other_tokens={"pad_token": _PAD},
     )
 
 

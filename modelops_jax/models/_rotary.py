@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from modelops_jax._option_types import require_number
+
 
 @dataclasses.dataclass(frozen=True)
 class LinearScaling:
@@ -21,13 +23,14 @@ class LinearScaling:
         factor: How many times longer the context becomes.
 
     Raises:
+        TypeError: `factor` is no number.
         ValueError: `factor` is not positive.
     """
 
     factor: float
 
     def __post_init__(self):
-        if self.factor <= 0:
+        if require_number(self.factor, "LinearScaling.factor") <= 0:
             raise ValueError(f"LinearScaling.factor must be positive, found {self.factor!r}")
 
     def divisors(self, frequencies: Float[np.ndarray, " half"]) -> Float[np.ndarray, " half"]:
@@ -51,6 +54,7 @@ class Llama3Scaling:
         original_max_position: The context of pretraining, in tokens.
 
     Raises:
+        TypeError: A value is no number.
         ValueError: A number is not positive, or `low_freq_factor` is not below
             `high_freq_factor`.
     """
@@ -63,7 +67,7 @@ class Llama3Scaling:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value <= 0:
+            if require_number(value, f"Llama3Scaling.{field.name}") <= 0:
                 raise ValueError(f"Llama3Scaling.{field.name} must be positive, found {value!r}")
         if self.low_freq_factor >= self.high_freq_factor:
             raise ValueError(

@@ -4,6 +4,41 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from modelops_jax._option_types import require_integer, require_number
+
+
+def check_sampling(
+    max_new_tokens: int,
+    *,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int,
+) -> None:
+    """Refuse what `generate` has no use for.
+
+    Raises:
+        TypeError: A value is no number, or none of its kind; naming it.
+        ValueError: A value is out of its range.
+    """
+    require_integer(max_new_tokens, "max_new_tokens")
+    require_integer(seed, "seed")
+    if top_k is not None:
+        require_integer(top_k, "top_k")
+    require_number(temperature, "temperature")
+    if top_p is not None:
+        require_number(top_p, "top_p")
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be 0 or positive, and finite, found {temperature}")
+    if not 0 <= seed < 2**32:  # JAX would keep the lower 32 bits
+        raise ValueError(f"seed must be 0 or positive and below 2**32, found {seed}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1, found {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be in (0, 1], found {top_p}")
+
 
 def sample(
     logits: Float[Array, "batch vocabulary"],

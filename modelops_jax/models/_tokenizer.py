@@ -47,7 +47,7 @@ class Tokenizer:
         stop_ids: Tokens that end a generated answer, `eos_id` among them.
         chat_template: jinja2 source, if the model is one to chat with.
         other_tokens: Texts of the other tokens that the template may name: `unk_token`,
-            `sep_token`, `cls_token` and `mask_token`.
+            `sep_token`, `cls_token`, `mask_token`, and `pad_token` if the model's files name one.
         generation: What `generation_config.json` says beside the ids above, such as a temperature.
             `save` writes it again, for transformers; `Model.generate` is told by its caller.
 
@@ -316,6 +316,7 @@ class Tokenizer:
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
             **self._special_tokens(),
+            "pad_token": self.backend.id_to_token(self.pad_id),
         }
         if self.chat_template is not None:
             config["chat_template"] = self.chat_template
@@ -368,8 +369,10 @@ class Tokenizer:
         return tokenizer.with_turn_end()
 
     def _special_tokens(self) -> dict[str, str]:
-        ids = zip(SPECIAL_TOKENS, (self.bos_id, self.eos_id, self.pad_id), strict=True)
-        named = ((key, self.backend.id_to_token(id_)) for key, id_ in ids if id_ is not None)
+        ids = {"bos_token": self.bos_id, "eos_token": self.eos_id}
+        named = (
+            (key, self.backend.id_to_token(id_)) for key, id_ in ids.items() if id_ is not None
+        )
         return {**self.other_tokens, **{key: token for key, token in named if token is not None}}
 
 

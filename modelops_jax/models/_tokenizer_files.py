@@ -9,7 +9,7 @@ import tokenizers
 from ._errors import CheckpointError
 from ._json_file import read_json
 
-OTHER_TOKENS = ("unk_token", "sep_token", "cls_token", "mask_token")
+OTHER_TOKENS = ("unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
 def read_backend(path: Path) -> tokenizers.Tokenizer:

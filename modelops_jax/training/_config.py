@@ -2,7 +2,6 @@
 
 import dataclasses
 import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from modelops_jax.models import LoraConfig, MeshShape, Model
 
 from ._dpo import DpoLoss
 from ._generation import GenerationConfig
-from ._toml import ConfigError, build, convert
+from ._toml import ConfigError, build, check_fields
 
 # Below this, all weights are trained: it takes seconds, and a model that small is a random start.
 SMALL_MODEL_PARAMETERS = 10_000_000
@@ -140,9 +139,7 @@ class TrainingConfig:
     lora: LoraConfig | None = None
 
     def __post_init__(self):
-        for name, hint in typing.get_type_hints(type(self)).items():
-            value = convert(hint, getattr(self, name), name=f"training.{name}", source="")
-            object.__setattr__(self, name, value)
+        check_fields(self, "training.")
         at_least_one = (
             "epochs max_steps batch_size micro_batch_size max_length pack_length"
             " eval_every log_every checkpoint_every keep_checkpoints keep_checkpoints_every"
@@ -250,7 +247,8 @@ class DataConfig:
         test: JSONL file of rows that training never sees, for a recipe's last evaluation.
 
     Raises:
-        ConfigError: `eval` and `eval_fraction` are both given, or the fraction is not in (0, 1).
+        ConfigError: `eval` and `eval_fraction` are both given, the fraction is not in (0, 1), or a
+            value is of another type.
     """
 
     train: Path
@@ -259,6 +257,7 @@ class DataConfig:
     test: Path | None = None
 
     def __post_init__(self):
+        check_fields(self, "data.")
         if self.eval is not None and self.eval_fraction is not None:
             raise ConfigError("data.eval and data.eval_fraction are both given; keep one")
         if self.eval_fraction is not None and not 0 < self.eval_fraction < 1:
@@ -281,7 +280,8 @@ class RunConfig:
 
     Raises:
         ConfigError: `labels` is an empty list, has a name twice, or is given together with
-            `training.dpo`; or evaluations are asked for without held-out rows.
+            `training.dpo`; evaluations are asked for without held-out rows; or a value is of
+            another type.
     """
 
     model: str
@@ -291,6 +291,7 @@ class RunConfig:
     labels: Literal["auto"] | tuple[str, ...] | None = None
 
     def __post_init__(self):
+        check_fields(self, "")
         held_out = self.data.eval is not None or self.data.eval_fraction is not None
         if self.training.evaluations and not held_out:
             raise ConfigError(

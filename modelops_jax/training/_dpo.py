@@ -14,6 +14,7 @@ from modelops_jax.models import DecoderConfig, Params, score_targets
 
 from ._batches import Batch
 from ._loss import LossSums, sums_of
+from ._toml import check_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class DpoLoss:
         beta: How dear it is to move away from the reference.
 
     Raises:
-        ValueError: `beta` is not positive and finite.
+        ValueError: `beta` is no number, or not positive and finite.
 
     Example:
         >>> from modelops_jax.training import DpoLoss, TrainingConfig
@@ -47,6 +48,7 @@ class DpoLoss:
     }
 
     def __post_init__(self):
+        check_fields(self, "dpo.")
         if not 0 < self.beta < float("inf"):
             raise ValueError(f"dpo.beta must be positive and finite, found {self.beta}")
 

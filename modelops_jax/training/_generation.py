@@ -21,6 +21,7 @@ from modelops_jax.metrics import METRICS
 from modelops_jax.models import Model, Params
 
 from ._rows import render_prompt
+from ._toml import check_fields
 
 CONFIDENCE = 0.95
 # What an answer counts as that is the label of no row.
@@ -49,8 +50,8 @@ class GenerationConfig:
         max_new_tokens: Longest answer.
 
     Raises:
-        ValueError: A metric is not known, does not fit or has wrong options, none is named, or a
-            number is not positive.
+        ValueError: A metric is not known, does not fit or has wrong options, none is named, a
+            number is not positive, or a value is of another type.
 
     Example:
         >>> from modelops_jax.training import GenerationConfig
@@ -68,6 +69,7 @@ class GenerationConfig:
     max_new_tokens: int = 64
 
     def __post_init__(self):
+        check_fields(self, "generate.")
         for name in ("every", "rows", "max_new_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:

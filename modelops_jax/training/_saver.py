@@ -74,7 +74,8 @@ class Saver:
 
         Warns:
             UserWarning: Newer ones are damaged; it does not say of which base model it is; it was
-                made in another environment, or beside evaluations on other held-out rows.
+                made in another environment, with its steps divided otherwise, or beside
+                evaluations on other held-out rows.
         """
         damaged: dict[Path, DamagedCheckpointError] = {}
         notes: list[str] = []
@@ -125,11 +126,15 @@ class Saver:
                 "are not to be compared with those after it"
             )
         others = differences(facts["environment"], as_json(self._environment))
-        if others := [*others, *map(str, changes)]:
-            notes.append(
-                f"{path} was made in another environment, so the run will equal an uninterrupted "
-                f"one numerically and not bit for bit: {'; '.join(others)}"
-            )
+        for what, found in (
+            ("in another environment", others),
+            ("with its steps divided otherwise", [str(change) for change in changes]),
+        ):
+            if found:
+                notes.append(
+                    f"{path} was made {what}, so the run will equal an uninterrupted one "
+                    f"numerically and not bit for bit: {'; '.join(found)}"
+                )
         return notes
 
     def set_aside(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from modelops_jax._did_you_mean import did_you_mean
 
 
@@ -34,6 +36,21 @@ def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> A
         return cls(**values)
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def check_fields(config: Any, prefix: str) -> None:
+    """Check every field of a configuration that is being made, and give it its field's type.
+
+    Args:
+        config: A frozen dataclass, in its `__post_init__`.
+        prefix: What stands before a field's name in messages.
+
+    Raises:
+        ConfigError: A value is of another type.
+    """
+    for name, hint in typing.get_type_hints(type(config)).items():
+        value = convert(hint, getattr(config, name), name=prefix + name, source="")
+        object.__setattr__(config, name, value)
 
 
 def _tables_with(key: str, hints: Mapping[str, Any]) -> list[str]:
@@ -77,10 +94,14 @@ def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
             return Path(value).expanduser()
         expected = "a path"
     elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+            value, bool
+        ):
             return float(value)
         expected = "a number"
     else:
+        if hint is int and isinstance(value, np.integer):
+            return int(value)
         if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
             return value
         expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]

@@ -1,11 +1,15 @@
 """`modelops evaluate`: what it prints where, and with which exit code."""
 
+import datetime
 import functools
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import rich.progress
 from sklearn import metrics as sk
@@ -89,6 +93,22 @@ def test_slices_and_groups_are_those_of_the_evaluator(predictions, tmp_path, cap
     assert found["metrics"] == dict(expected.metrics)
     assert [part["key"] for part in found["slices"]] == [dict(s.key) for s in expected.slices]
     assert found["intervals"]["f1"]["low"] == expected.intervals["f1"].low
+
+
+def test_days_and_decimals_of_parquet_are_slices(tmp_path, capsys):
+    """Under the keys that the same file of text would give, one by one and crossed."""
+    days = [datetime.date(2026, 11, day) for day in (25, 26, 25, 26)]
+    prices = [Decimal("1.50"), Decimal("1.50"), Decimal("2.00"), Decimal("2.00")]
+    columns = {"y_true": [1, 0, 2, 1], "y_pred": [1, 2, 2, 1], "day": days, "price": prices}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    asked = ["--metric", "accuracy_score", "--slice", "day,price"]
+    assert main(["evaluate", str(tmp_path / "a.parquet"), *asked, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["slices"]
+    right = {json.dumps(part["key"]): part["metrics"]["accuracy_score"] for part in found}
+    assert right['{"day": "2026-11-26"}'] == 0.5
+    assert right['{"day": "2026-11-25"}'] == 1.0
+    assert right['{"day": "2026-11-26", "price": "1.50"}'] == 0.0
+    assert len(right) == 2 + 2 + 4
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,12 @@ def files(tmp_path_factory):
     wrong = rng.random(ROWS) < 0.2
     labels = np.where(wrong, rng.integers(0, 3, ROWS), true)
     columns = [true, labels, *rng.normal(size=(2, ROWS)).round(4), np.arange(ROWS) % 7]
-    columns.append(rng.random(ROWS).round(3))
+    columns += [rng.random(ROWS).round(3), rng.integers(0, 5_000, ROWS)]
     lines = np.column_stack([column.astype(str) for column in columns]).tolist()
     body = "\n".join(map(",".join, lines)) + "\n"
     found = [folder / "few.csv", folder / "many.csv"]
     for path, times in zip(found, (1, TIMES), strict=True):
-        path.write_text("label,said,measured,number,lang,weight\n" + times * body)
+        path.write_text("label,said,measured,number,lang,weight,user\n" + times * body)
     return found
 
 
@@ -51,6 +51,10 @@ def files(tmp_path_factory):
         "--true label --pred said --pred lang",
         "--task regression --true measured --pred number --pred lang --resamples 20",
         "--true label --pred said --weight weight --ci 0.9 --resamples 20",
+        "--true label --pred said --pred lang --weight weight --resamples 20",
+        "--true label --pred said --pred lang --group user --resamples 20",
+        "--task regression --true measured --pred number --pred lang --weight weight --resamples 9",
+        "--task regression --true measured --pred number --pred lang --group user --resamples 20",
     ],
 )
 def test_memory_does_not_grow_with_the_file(files, asked):

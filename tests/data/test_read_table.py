@@ -1,5 +1,6 @@
 """Columns of files in chunks: every format gives the same rows, and every bad row its line."""
 
+import datetime
 import gzip
 import json
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
@@ -207,6 +209,48 @@ def test_columns_of_parquet_are_named_once_and_may_be_decimals(tmp_path):
     pyarrow.parquet.write_table(table, path)
     with pytest.raises(DatasetError, match="2 columns 'y'; the columns are 'y', 'y', 'score'"):
         list(read_table(path, KINDS))
+
+
+def test_labels_of_parquet_are_what_a_file_of_text_has(tmp_path):
+    """Days, decimals and categories, with rows that have none: as pyarrow writes them to CSV."""
+    days = [datetime.date(2026, 11, 26), datetime.date(1969, 7, 20), datetime.date(2026, 11, 26)]
+    table = pyarrow.table(
+        {
+            "day": days,
+            "day64": pyarrow.array(days, pyarrow.date64()),
+            "category of days": pyarrow.array(days).dictionary_encode(),
+            "category": pyarrow.array(["b", "a", "b"]).dictionary_encode(),
+            "price": pyarrow.array([Decimal("1.50"), Decimal("-0.25"), Decimal("1E+2")]),
+            "number": pyarrow.array([Decimal(3), Decimal(-200), Decimal(3)], pyarrow.decimal128(9)),
+        }
+    )
+    kinds: dict[str, CellKind] = dict.fromkeys(table.column_names, "label")
+    pyarrow.csv.write_csv(table, tmp_path / "a.csv")
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    (as_text,), (found,) = (read_table(tmp_path / name, kinds) for name in ("a.csv", "a.parquet"))
+    assert found.columns == as_text.columns
+    assert found.columns["day"] == ["2026-11-26", "1969-07-20", "2026-11-26"]
+    assert found.columns["number"] == [3, -200, 3]
+    missing = pyarrow.table({name: [*table[name].to_pylist(), None] for name in kinds})
+    pyarrow.parquet.write_table(missing, tmp_path / "a.parquet")
+    (found,) = read_table(tmp_path / "a.parquet", kinds)
+    assert found.columns == as_text.columns
+    assert [problem.line for problem in found.problems] == [4]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_timestamps_of_parquet_are_iso_texts(tmp_path, unit, zone):
+    """As Python writes them, in UTC; one time is one text in any unit that has it."""
+    times = [datetime.datetime(2026, 11, 26, 9, 30), datetime.datetime(1969, 7, 20, 20, 17, 40)]
+    expected = [time.isoformat() + ("Z" if zone else "") for time in times]
+    if unit in ("us", "ns"):
+        times.append(datetime.datetime(2026, 1, 1, microsecond=250_001))
+        expected.append("2026-01-01T00:00:00.250001" + ("Z" if zone else ""))
+    column = pyarrow.array(times, pyarrow.timestamp(unit, zone))
+    pyarrow.parquet.write_table(pyarrow.table({"at": column}), tmp_path / "a.parquet")
+    (found,) = read_table(tmp_path / "a.parquet", {"at": "label"})
+    assert found.columns["at"] == expected
 
 
 def test_numbers_of_text_are_written_as_files_write_them(tmp_path):

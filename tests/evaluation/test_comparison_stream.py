@@ -1,17 +1,21 @@
 """`ComparisonStream`: what `compare` says of all rows, of rows that come in batches."""
 
 import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from modelops_jax._row_groups import GrowingGroups
 from modelops_jax.evaluation import (
     ComparisonStream,
+    F1Metric,
     ModelEvaluator,
     UndefinedMetricWarning,
     compare,
 )
+from modelops_jax.evaluation._joint_counts import JointCounts, joined
 
 ROWS = 300
 RNG = np.random.default_rng(0)
@@ -43,6 +47,8 @@ RIGHT = {"x": 0.9, "y": 0.8, "z": 0.7}
 TEXTS = words()
 WRITTEN = said(TEXTS, words())
 SETS = RNG.integers(0, 2, (ROWS, 3))
+WEIGHT = RNG.random(ROWS).round(2)
+USERS = [f"user {number}" for number in RNG.integers(0, 90, ROWS)]
 GUESSED = {n: np.where(RNG.random((ROWS, 3)) < r, SETS, 1 - SETS) for n, r in RIGHT.items()}
 
 
@@ -117,6 +123,115 @@ def test_it_is_the_comparison_of_all_rows(task, metrics, truth, models, scores, 
         assert whole == found
 
 
+def given_rows():
+    """Weights and groups of rows, the method of the intervals, and of which cases in each run."""
+    ones, slow = np.ones(ROWS), [pytest.mark.model]
+    given = {
+        "weights": (WEIGHT, None, "auto"),
+        "groups": (None, USERS, "bca"),
+        "weighted groups": (WEIGHT, USERS, "auto"),
+        "ones": (ones, None, "auto"),
+        "groups of ones": (ones, USERS, "percentile"),
+    }
+    for case in cases():
+        for name, rows in given.items():
+            quick = (case.id, name) == ("labels", "ones") or (case.id == "areas" and rows[1])
+            marks = [] if quick else slow
+            yield pytest.param(*case.values[:5], *rows, id=f"{case.id}, {name}", marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "truth", "models", "scores", "weight", "groups", "interval"),
+    list(given_rows()),
+)
+def test_weights_and_groups_are_those_of_all_rows(
+    task, metrics, truth, models, scores, weight, groups, interval
+):
+    """Groups that come in several batches, rows of weight 0, weights that all are 1."""
+    task, start = ModelEvaluator(task, metrics=metrics), 0
+    stream = ComparisonStream(models, task=task, **DRAWN)
+    for stop in (1, 1, 120, 299, ROWS):
+        part = slice(start, stop)
+        stream.update(
+            truth[part],
+            {name: column[part] for name, column in models.items()},
+            scores=scores and {name: column[part] for name, column in scores.items()},
+            weight=None if weight is None else weight[part],
+            groups=None if groups is None else groups[part],
+        )
+        start = stop
+    asked = {"baseline": "y", "interval": interval}
+    own = {"weight": weight, "groups": groups}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = compare(truth, models, scores=scores, task=task, **own, **asked, **DRAWN)
+        found = stream.result(**asked)
+    assert_alike(whole.to_dict(), found.to_dict())
+    assert whole.sample_count == stream.rows
+
+
+def test_weights_and_groups_come_with_every_batch_or_with_none():
+    """Ids of one kind; what is refused changes nothing, and rows of weight 0 are none."""
+    said = {"x": [1, 0], "y": [0, 0]}
+    plain, grouped = (ComparisonStream("xy", task="classification", **DRAWN) for _ in range(2))
+    plain.update([1, 0], said)
+    with pytest.raises(ValueError, match="these rows have weights; the rows before have no weight"):
+        plain.update([1, 0], said, weight=[1.0, 0.5])
+    with pytest.raises(ValueError, match="these rows have groups; the rows before have no groups"):
+        plain.update([1, 0], said, groups=["a", "b"])
+    assert plain.rows == 2
+    with pytest.raises(ValueError, match=r"groups must have shape \(2,\), one entry a row; found"):
+        grouped.update([1, 0], said, groups=["a"])
+    grouped.update([1, 0], said, weight=[0.0, 0.5], groups=["a", "b"])
+    with pytest.raises(TypeError, match="groups are of two kinds: the rows before have str, this"):
+        grouped.update([1, 0], said, weight=[1.0, 0.5], groups=[1, 2])
+    with pytest.raises(ValueError, match="these rows have no groups; the rows before have groups"):
+        grouped.update([1, 0], said, weight=[1.0, 0.5])
+    grouped.update([1, 0], said, weight=[0.0, 0.0], groups=["c", "d"])
+    assert grouped.rows == 1
+    own = ModelEvaluator("multiclass", metrics=["accuracy_score", Longest()])
+    with pytest.raises(ValueError, match="longest: metrics of your own take no weight other than"):
+        ComparisonStream("xy", task=own).update([1, 0], said, weight=[1.0, 0.5])
+
+
+class Longest:
+    name = "longest"
+
+    def compute(self, y_true, y_pred):
+        return max(map(len, y_pred))
+
+
+def test_distinct_rows_are_kept_once():
+    """As a dict counts and weighs them; parts in any order, and without weights beside others."""
+    rng = np.random.default_rng(2)
+    counts, weights, parts = Counter(), Counter(), []
+    for several in (1, 50, 400):
+        rows = rng.integers(0, 5, (several, 3))
+        weight = rng.random(several) if several != 50 else None
+        part = JointCounts.of_rows(rows, weight)
+        parts.append(part.renumbered(np.array([4, 3, 2, 1, 0]), *2 * [np.arange(5)]))
+        own_weight = np.ones(several) if weight is None else weight
+        for row, own in zip(rows.tolist(), own_weight, strict=True):
+            key = (4 - row[0], *row[1:])
+            counts[key] += 1
+            weights[key] += own
+    found = joined(parts)
+    keys = list(map(tuple, found.rows.tolist()))
+    assert keys == sorted(counts)
+    assert found.counts.tolist() == [counts[key] for key in keys]
+    np.testing.assert_allclose(found.weight, [weights[key] for key in keys], rtol=1e-14)
+    assert joined([parts[1], parts[1]]).weights is None
+
+
+def test_groups_are_numbered_as_they_come_and_ordered_by_id():
+    groups = GrowingGroups()
+    for ids in (["pear", "fig"], ["apple", "fig", "fig"]):
+        distinct, codes = groups.read(ids, len(ids))
+        numbers = groups.add(distinct)
+        assert numbers[codes].tolist() == {2: [1, 0], 3: [2, 0, 0]}[len(ids)]
+    assert (groups.in_order().tolist(), groups.places().tolist()) == ([2, 0, 1], [1, 2, 0])
+
+
 def test_a_refused_batch_changes_nothing():
     """Of one model alone, of other models, of labels of another kind, of scores of a class more."""
     stream = ComparisonStream("xyz", task="classification", **DRAWN)
@@ -145,12 +260,6 @@ def test_classes_are_those_of_all_models():
 
 
 def test_metrics_of_your_own_get_all_rows():
-    class Longest:
-        name = "longest"
-
-        def compute(self, y_true, y_pred):
-            return max(map(len, y_pred))
-
     task = ModelEvaluator("multiclass", metrics=["accuracy_score", Longest()])
     stream = ComparisonStream("xy", task=task, **DRAWN)
     for label in ("ant", "parrot"):
@@ -194,3 +303,19 @@ def test_what_needs_all_rows_is_refused():
         stream.result()
     stream.update([0], {"x": [0], "y": [1]})
     assert stream.result().metrics["accuracy_score"].values == {"x": 1.0, "y": 0.0}
+
+
+@pytest.mark.model
+def test_weighted_labels_of_many_classes_are_told_apart():
+    """More classes than a table has, which come late: right or not, and the positive class."""
+    rng, rows = np.random.default_rng(3), 900
+    truth = np.concatenate([rng.integers(0, 9, 300), rng.integers(0, 150, 600)])
+    models = {n: np.where(rng.random(rows) < 0.8, truth, rng.integers(0, 150, rows)) for n in "xy"}
+    weight = rng.random(rows)
+    metrics = [F1Metric(positive_class=3), "accuracy_score"]
+    task = ModelEvaluator("multiclass", metrics=metrics)
+    stream = ComparisonStream(models, task=task, **DRAWN)
+    for part in (slice(0, 300), slice(300, rows)):
+        stream.update(truth[part], {n: p[part] for n, p in models.items()}, weight=weight[part])
+    whole = compare(truth, models, task=task, weight=weight, **DRAWN)
+    assert_alike(whole.to_dict(), stream.result().to_dict())

@@ -2,7 +2,10 @@
 
 import datetime
 import enum
+import math
+from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -110,11 +113,33 @@ def test_table_and_sort_agree():
         )
 
 
+def objects(*values: Any) -> np.ndarray:
+    """An array of objects, whatever they are."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
 REFUSED = {
     "str and int in one list": (["a", 1], ["a", "b"], TypeError, "y_true mixes .*str.*int"),
     "str against int": (["a", "b"], [0, 1], TypeError, "y_true has str and y_pred has int"),
     "nan": ([0.0, float("nan")], [0, 1], ValueError, "y_true has the label nan at index 1"),
     "nan in an array": (np.array([0, np.nan]), [0, 1], ValueError, "nan at index 1"),
+    "nan decimal": (
+        [Decimal(1), Decimal("nan")],
+        [Decimal(1)] * 2,
+        ValueError,
+        "label NaN at i.* 1",
+    ),
+    "signal": (
+        [Decimal("snan"), Decimal(1)],
+        [Decimal(1)] * 2,
+        ValueError,
+        "label sNaN at index 0",
+    ),
+    "complex nan": ([1j, complex(0, math.nan)], [1j, 1j], ValueError, r"label nanj at index 1"),
+    "nan in a tuple": (objects((1,), (math.nan,)), objects((1,), (1,)), ValueError, "at index 1"),
+    "list in a tuple": (objects(([],), (1,)), objects((1,), (1,)), TypeError, "y_true .* index 0"),
     "nan among strings": (["a", float("nan")], ["a", "a"], TypeError, "str.*float.*nan"),
     "nan among ints": ([2, float("nan")], [2, 2], ValueError, "nan at index 1"),
     "infinite": ([0.0, float("inf")], [0, 1], ValueError, "inf at index 1"),
@@ -154,6 +179,5 @@ def test_traced_labels_are_sent_to_the_functions():
 
 def test_object_array_of_tuples_is_one_axis():
     """Tuples are labels where the shape says that they are entries, not rows."""
-    pairs = np.empty(2, object)
-    pairs[:] = [(1, 2), (0, 1)]
+    pairs = objects((1, 2), (0, 1))
     assert coded(pairs, pairs).classes == ((0, 1), (1, 2))

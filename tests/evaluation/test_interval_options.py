@@ -1,5 +1,7 @@
 """Intervals as they are asked for: the method, the resamples, and a word where there is none."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,13 @@ def test_what_has_no_interval_is_said():
     [
         ({"seed": -1}, ValueError, "seed is -1; expected at least 0"),
         ({"groups": [1, "1"]}, TypeError, "groups mixes texts and other ids"),
+        ({"groups": [Decimal("nan"), Decimal(1)]}, ValueError, "groups holds 1 nan"),
+        ({"groups": np.array(["NaT", "2026-11-26"], "M8[D]")}, ValueError, "groups holds 1 nan"),
+        (
+            {"groups": [(1,), (1, 2)]},
+            ValueError,
+            r"groups must have shape \(2,\), one entry a row: ",
+        ),
         ({"groups": [None, None]}, TypeError, "groups holds ids that have no order"),
         ({"groups": [1, 1, 2], "confidence": None}, ValueError, r"groups must have shape \(2,\)"),
     ],

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import jax.numpy as jnp
@@ -445,6 +446,8 @@ def test_nan_counts_where_it_is_read():
         assert (found.metrics, found.invalid_count) == ({"brier_score_loss": 0.125}, 0)
     labels = ModelEvaluator("classification", metrics=["accuracy_score"])
     found = labels.evaluate(["a", np.nan, "b"], ["a", "a", "a"], nan_policy="omit")
+    decimals = [Decimal(1), Decimal("snan"), Decimal(2)]
+    assert labels.evaluate(decimals, [Decimal(1)] * 3, nan_policy="omit").metrics == found.metrics
     assert (found.metrics, found.invalid_count) == ({"accuracy_score": 0.5}, 1)
     with pytest.raises(TypeError, match="NoneType"):
         labels.evaluate(["a", None], ["a", "a"], nan_policy="omit")

@@ -1,5 +1,6 @@
 """A metric of one's own, registered with one call, is treated as those of the table are."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelops_jax.evaluation import EvaluationStream, ModelEvaluator, compare
+from modelops_jax.evaluation import TEXT_METRICS, EvaluationStream, ModelEvaluator, compare
 from modelops_jax.metrics import (
     METRICS,
     Mean,
@@ -154,7 +155,15 @@ def test_a_broken_law_is_named(law, wrong):
             ValueError,
             "excused has 'order', which is none of",
         ),
-        ({"low": 1, "high": 0}, ValueError, "from low=1 to high=0"),
+        ({"low": 1, "high": 0}, ValueError, "from low=1.0 to high=0.0"),
+        ({"low": float("nan")}, ValueError, "from low=nan to high=inf"),
+        ({"name": 3}, TypeError, "name must be a string, not 3"),
+        ({"higher_is_better": "no"}, TypeError, "higher_is_better must be .* None, not 'no'"),
+        ({"higher_is_better": 0}, TypeError, "higher_is_better must be True, False or .*, not 0"),
+        ({"low": "0"}, TypeError, "low must be a number, not '0'"),
+        ({"high": True}, TypeError, "high must be a number, not True"),
+        ({"excused": ["gradient"]}, TypeError, r"excused must be a mapping .*, not \['gradient'\]"),
+        ({"excused": {"jit": None}}, TypeError, r"excused\['jit'\] must be a string, .* not None"),
         ({"build": lambda: 3}, TypeError, "build gave an int; expected a Metric"),
         ({"build": lambda *limits: share_above_metric()}, TypeError, r"build takes \*limits"),
     ],
@@ -166,5 +175,13 @@ def test_what_cannot_be_registered(changes, error, message):
     }  # fmt: skip
     before = dict(METRICS)
     with pytest.raises(error, match=message):
-        register_metric(**given | changes)
+        # Unwrapped, because beartype would refuse some of these first.
+        inspect.unwrap(register_metric)(**given | changes)
     assert before == METRICS
+
+
+@pytest.mark.parametrize("name", sorted(TEXT_METRICS))
+def test_a_name_of_a_metric_of_texts_is_taken(name):
+    """Which the task of texts would take, and the metric of one's own never be computed there."""
+    with pytest.raises(ValueError, match=f"'{name}' is "):
+        register_metric(name, share_above_metric, inputs="tokens", higher_is_better=None)

@@ -1,6 +1,8 @@
 """A model to answers to metrics: what is asked, what is kept, and going on after a kill."""
 
 import dataclasses
+import datetime
+import itertools
 import json
 import math
 import os
@@ -17,7 +19,7 @@ from modelops_jax.jobs import Generation, evaluate_model
 from modelops_jax.jobs import _answer_file as answer_file
 from modelops_jax.jobs import _answer_settings as answer_settings
 from modelops_jax.jobs._good_rows import good_rows
-from modelops_jax.models import Model, load
+from modelops_jax.models import Model, _chat, load
 
 ROWS = Dataset(
     [
@@ -119,6 +121,45 @@ def test_an_interrupted_evaluation_goes_on_to_the_same_result(model, tmp_path, m
     other = dataclasses.replace(model, params=jax.tree.map(lambda leaf: 2 * leaf, model.params))
     with pytest.raises(ValueError, match=r"another evaluation: model\.sha256"):
         evaluated(other, torn)
+
+
+def test_prompts_are_those_of_the_first_day(model, tmp_path, monkeypatch):
+    """A template that writes the date has one date for all chunks, also after a resume."""
+    days = itertools.count(1)
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, next(days))
+
+    monkeypatch.setattr(_chat, "datetime", Clock)
+    monkeypatch.setattr(answer_settings, "datetime", Clock)
+    template = "{{ strftime_now('%d %b') }}" + str(model.tokenizer.chat_template)
+    tokenizer = dataclasses.replace(model.tokenizer, chat_template=template)
+    dated = dataclasses.replace(model, tokenizer=tokenizer)
+    assert _dates(dated, [[{"role": "user", "content": "?"}]] * 2) == ["01 Jan", "02 Jan"]
+
+    plain = {"slices": [], "confidence": None}
+
+    def stops(self, prompts, *, rows, **_):
+        if 4 in rows:
+            raise KeyboardInterrupt
+        return _dates(self, prompts)
+
+    monkeypatch.setattr(Model, "generate", stops)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(dated, tmp_path / "a", **plain)
+    monkeypatch.setattr(Model, "generate", lambda self, prompts, **_: _dates(self, prompts))
+    found = evaluated(dated, tmp_path / "a", **plain)
+    assert found.resumed == 4
+    assert [answer["prediction"] for answer in found.answers] == ["03 Jan"] * 9
+    assert found.settings["rendered"] == "2026-01-03T00:00:00"
+    anew = evaluated(dated, tmp_path / "b", **plain)
+    assert {answer["prediction"] for answer in anew.answers} == {"04 Jan"}
+
+
+def _dates(model, prompts):
+    return [model.tokenizer.render_chat(one, add_generation_prompt=True)[:6] for one in prompts]
 
 
 def test_answers_hold_the_scores_of_each_row(model):

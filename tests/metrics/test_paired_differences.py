@@ -9,8 +9,9 @@ import pytest
 import sklearn.metrics
 from scipy import stats
 
-from modelops_jax._distinct import distinct_rows
+from modelops_jax._distinct import distinct_rows, placed_rows
 from modelops_jax.metrics import (
+    PairedCountStream,
     PairedStream,
     adjust_p_values,
     compute,
@@ -313,7 +314,7 @@ def test_rankings_are_compared_by_their_queries():
 def test_distinct_rows_are_numpys():
     """By a table, by sorting, and where a row has more digits than an integer; counts add up."""
     random = np.random.default_rng(12)
-    for high, columns in ((3, 3), (1 << 20, 2), (1 << 30, 4), (2, 70)):
+    for high, columns in ((3, 3), (1 << 20, 2), (1 << 30, 4), (2, 70), (1 << 30, 1)):
         rows = random.integers(0, high, (40, columns))[random.integers(0, 40, 60)]
         counts = random.integers(1, 1 << 40, 60)
         expected, places = np.unique(rows, axis=0, return_inverse=True)
@@ -325,6 +326,12 @@ def test_distinct_rows_are_numpys():
         np.testing.assert_array_equal(
             distinct_rows(rows)[1], np.unique(rows, axis=0, return_counts=True)[1]
         )
+        found, where = placed_rows(rows)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(where, places.reshape(-1))
+    for rows in (np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32)[:, :1]):
+        assert [part.shape for part in placed_rows(rows)] == [(0, rows.shape[1]), (0,)]
+        assert [part.shape for part in distinct_rows(rows)] == [(0, rows.shape[1]), (0,)]
 
 
 def labels_of_three(rows):
@@ -362,9 +369,13 @@ def test_counts_are_drawn_as_rows_are():
 
 
 @pytest.mark.model
-def test_batches_are_drawn_as_all_rows_are():
+@pytest.mark.parametrize("given", ["", "weight", "groups", "weight and groups"])
+def test_batches_are_drawn_as_all_rows_are(given):
     """Sums about another mean, tables bit for bit; a refused batch changes nothing."""
     y_true, guess = labels_of_three(700)
+    rng = np.random.default_rng(3)
+    own: Any = {"weight": rng.random(700), "groups": rng.integers(0, 600, 700)}
+    own = {name: column for name, column in own.items() if name in given}
     metrics = {
         "it": metric("mean_absolute_error"),
         "r2": metric("r2_score"),
@@ -375,29 +386,76 @@ def test_batches_are_drawn_as_all_rows_are():
     start = 0
     for stop in (1, 1, 30, 650, 700):
         part = {name: pred[start:stop] for name, pred in guess.items()}
-        stream.update(y_true[start:stop], part)
+        of_part = {name: column[start:stop] for name, column in own.items()}
+        stream.update(y_true[start:stop], part, **of_part)
         with pytest.raises(ValueError, match=r"expected arrays of one length"):
             stream.update([1, 2], {"a": [1, 2], "b": [1]})
         start = stop
     assert stream.rows == 700
     drawn: Any = {"n_resamples": 40, "seed": 5}
-    found = stream.differences(0.9)
-    whole = paired_differences(metrics, y_true, guess, level=0.9, **drawn)
+    method = "bca" if "groups" in own else "percentile"
+    found = stream.differences(0.9, method=method)
+    whole = paired_differences(metrics, y_true, guess, level=0.9, method=method, **own, **drawn)
     for name, pairs in whole.items():
         one, other = found[name]["a", "b"], pairs["a", "b"]
         assert one.value == pytest.approx(other.value, abs=1e-12)
         assert one.p_value == other.p_value
+        assert one.interval.method == other.interval.method
         for end in ("low", "high"):
             expected = getattr(other.interval, end)
             assert getattr(one.interval, end) == pytest.approx(expected, abs=1e-12)
-    for model, own in stream.intervals(0.9).items():
-        single = confidence_intervals(metrics, y_true, guess[model], level=0.9, **drawn)
+    for model, ours in stream.intervals(0.9).items():
+        single = confidence_intervals(metrics, y_true, guess[model], level=0.9, **own, **drawn)
         for name, interval in single.items():
-            assert own[name].method == interval.method
-            assert own[name].low == pytest.approx(interval.low, abs=1e-12)
-    with pytest.raises(ValueError, match="method is 'bca'; it, r2: resampled as rows come in"):
-        stream.differences(method="bca")
+            assert ours[name].method == interval.method
+            assert ours[name].low == pytest.approx(interval.low, abs=1e-12)
+    if "groups" not in own:
+        with pytest.raises(ValueError, match=r"method is 'bca'; it, r2.*: resampled as rows come"):
+            stream.differences(method="bca")
+    for name in ("weight", "groups"):
+        others = {"weight": np.ones(2), "groups": [1, 2]}
+        asked = own.keys() ^ {name}
+        with pytest.raises(
+            ValueError, match=f"these rows have (no )?{name.rstrip('s')}s; the rows"
+        ):
+            stream.update([1, 2], {"a": [1, 2], "b": [1, 0]}, **{n: others[n] for n in asked})
     with pytest.raises(ValueError, match=r"y_preds is of \['a'\]; the stream is of a, b"):
         stream.update([1], {"a": [1]})
     with pytest.raises(ValueError, match="median: median_absolute_error is no function of sums"):
         PairedStream({"median": metric("median_absolute_error")}, ["a", "b"])
+
+
+@pytest.mark.model
+def test_pairs_of_labels_are_drawn_as_rows_are():
+    """More classes than a table has, of which two labels are one in the end; late ones, too."""
+    rng, rows = np.random.default_rng(4), 1500
+    true = rng.integers(0, 4, rows)
+    guess = {
+        name: np.where(rng.random(rows) < 0.7, true, rng.integers(0, 4, rows)) for name in "ab"
+    }
+    weight = rng.random(rows)
+    stream = PairedCountStream(["a", "b"], n_resamples=40, seed=5)
+    metrics = {"accuracy": metric("accuracy_score", num_classes=3)}
+    assert stream.intervals(metrics) == {"a": {}, "b": {}}
+    for part in (slice(0, 7), slice(7, 1200), slice(1200, rows)):
+        stream.update(true[part], {n: pred[part] for n, pred in guess.items()}, weight[part])
+
+    def fewer(labels):
+        return np.where(labels == 3, 2, labels)
+
+    stream.relabel({n: tuple(map(fewer, labels)) for n, labels in stream.labels.items()})
+    guess = {name: fewer(pred) for name, pred in guess.items()}
+    drawn: Any = {"n_resamples": 40, "seed": 5}
+    whole = paired_differences(metrics, fewer(true), guess, weight=weight, **drawn)
+    one, other = stream.differences(metrics)["accuracy"]["a", "b"], whole["accuracy"]["a", "b"]
+    assert one.p_value == other.p_value
+    assert one.interval.low == pytest.approx(other.interval.low, abs=1e-12)
+    assert one.value == pytest.approx(other.value, abs=1e-12)
+    single = confidence_intervals(metrics, fewer(true), guess["b"], weight=weight, **drawn)
+    found = stream.intervals(metrics)["b"]["accuracy"]
+    assert found.high == pytest.approx(single["accuracy"].high, abs=1e-12)
+    for method, why in (("bca", "give percentiles"), ("wilson", "for shares of unweighted")):
+        with pytest.raises(ValueError, match=why):
+            stream.intervals(metrics, method=method)
+    with pytest.raises(ValueError, match="no function of a table of counts"):
+        stream.differences({"it": metric("mean_absolute_error")})

@@ -1,48 +1,54 @@
 """Packed segments stay apart in every implementation of attention that may be chosen."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from modelops_jax.models import DecoderConfig, _attention, forward, init_params, unembed
-from modelops_jax.models._attention import _attend_by_jax, attend
+from modelops_jax.models._attention import attend
 from modelops_jax.models._views import causal_mask
 
-CONFIG = DecoderConfig(53, 24, 40, 2, 4, 2, 6, 64, 1e4, 1e-5, False)
+CONFIG = DecoderConfig(53, 24, 40, 2, 4, 2, 8, 64, 1e4, 1e-5, False)
+ON_GPU = jax.default_backend() == "gpu"
+dot_product_attention = jax.nn.dot_product_attention
 SEGMENTS = jnp.asarray([[1] * 7 + [2] * 6 + [0] * 3, [1] * 16], jnp.int32)
 
 
-@pytest.fixture(params=["xla", "cudnn"])
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What JAX could choose."""
-    if request.param == "cudnn" and jax.default_backend() != "gpu":
-        pytest.skip("cuDNN needs a GPU")
-    chosen = partial(jax.nn.dot_product_attention, implementation=request.param)
-    monkeypatch.setattr(jax.nn, "dot_product_attention", chosen)
-    return request.param
+def by_xla(*arrays, implementation: str, **options):
+    """What cuDNN computes, by what every machine has."""
+    assert implementation == "cudnn"
+    assert arrays[0].shape[1] % 2 == arrays[1].shape[1] % 2 == 0, "cuDNN refuses it"
+    return dot_product_attention(*arrays, implementation="xla", **options)
 
 
-@pytest.mark.model  # slow, and the path of accelerators
-def test_jax_computes_what_we_do(implementation: str):
+@pytest.mark.model  # slow, and the path of one kind of accelerator
+@pytest.mark.parametrize(("before", "tokens"), [(0, 16), (0, 15), (2, 16), (3, 16), (3, 15)])
+def test_cudnn_computes_what_we_do(before: int, tokens: int, monkeypatch: pytest.MonkeyPatch):
     """Values and gradients of all tokens but padding, whose are finite."""
     random = np.random.default_rng(0)
-    kind = jnp.bfloat16 if implementation == "cudnn" else jnp.float32
-    shapes = ((2, 16, 4, 8), (2, 16, 2, 8), (2, 16, 2, 8))
+    kind = jnp.bfloat16 if ON_GPU else jnp.float32
+    if not ON_GPU:
+        monkeypatch.setattr(jax.nn, "dot_product_attention", by_xla)
+    slots = before + tokens
+    shapes = ((2, tokens, 4, 8), (2, slots, 2, 8), (2, slots, 2, 8))
     arrays = [jnp.asarray(random.normal(size=shape), kind) for shape in shapes]
-    weight = jnp.asarray(random.normal(size=(2, 16, 32)), kind) * (SEGMENTS != 0)[:, :, None]
-    near = jnp.arange(16)[:, None] - jnp.arange(16)[None] < 5
-    mask = causal_mask(SEGMENTS) & near[None]
+    segments = SEGMENTS[:, :tokens]
+    weight = jnp.asarray(random.normal(size=(2, tokens, 32)), kind) * (segments != 0)[:, :, None]
+    near = jnp.arange(tokens)[:, None] - jnp.arange(tokens)[None] < 5
+    mask = causal_mask(segments) & near[None]
+    earlier = jnp.broadcast_to((segments != 0)[:, :, None], (2, tokens, before))
+    mask = jnp.concatenate([earlier, mask], axis=-1)
 
     def ours(query, keys, values):
+        monkeypatch.setattr(_attention, "_fits_cudnn", lambda query: False)
         return attend(query, [(keys, values, mask)], scale=0.4, softcap=None)
 
     def theirs(query, keys, values):
-        return _attend_by_jax(query, keys, values, mask, scale=0.4)
+        monkeypatch.setattr(_attention, "_fits_cudnn", lambda query: True)
+        return attend(query, [(keys, values, mask)], scale=0.4, softcap=None)
 
-    used = np.asarray(SEGMENTS != 0)
+    used = np.asarray(segments != 0)
     atol = 1e-5 if kind == jnp.float32 else 3e-2
     np.testing.assert_allclose(
         np.asarray(theirs(*arrays), np.float32)[used],
@@ -98,27 +104,28 @@ def test_values_and_gradients_are_those_of_the_definition(
             np.testing.assert_allclose(one, other, atol=2e-6)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_another_segment_moves_no_logit(monkeypatch: pytest.MonkeyPatch, backend: str):
+@pytest.mark.parametrize("by_cudnn", [False, True])
+def test_another_segment_moves_no_logit(monkeypatch: pytest.MonkeyPatch, by_cudnn: bool):
     """Acceptance test 5: a change in one packed row leaves the other's logits bit for bit."""
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(_attention, "_fits_cudnn", lambda query: by_cudnn)
     called = []
-    attention = jax.nn.dot_product_attention
 
-    def noticed(*arguments, **options):
+    def noticed(*arrays, **options):
         called.append(options["mask"].shape)
-        return attention(*arguments, **options)
+        return (dot_product_attention if ON_GPU else by_xla)(*arrays, **options)
 
     monkeypatch.setattr(jax.nn, "dot_product_attention", noticed)
+    kind = jnp.bfloat16 if ON_GPU and by_cudnn else jnp.float32
     params = init_params(CONFIG, 0, stddev=0.3)
     ids = jnp.asarray(np.random.default_rng(0).integers(0, 53, (2, 16)), jnp.int32)
 
     @jax.jit
     def logits(ids):
-        return unembed(params, CONFIG, forward(params, CONFIG, ids, segment_ids=SEGMENTS)[0])
+        hidden, _ = forward(params, CONFIG, ids, segment_ids=SEGMENTS, dtype=kind)
+        return unembed(params, CONFIG, hidden)
 
     before, after = logits(ids), logits(ids.at[0, 2].set((ids[0, 2] + 1) % 53))
     np.testing.assert_array_equal(before[0, 7:13], after[0, 7:13])
     np.testing.assert_array_equal(before[1], after[1])
     assert not np.allclose(before[0, 2:7], after[0, 2:7], atol=1e-2)
-    assert called == ([(2, 1, 16, 16)] if backend == "gpu" else [])
+    assert called == ([(2, 1, 16, 16)] if by_cudnn else [])

@@ -1,5 +1,6 @@
 """SentencePiece's BPE of a GGUF file against its definition, step by step."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -97,6 +98,25 @@ def test_a_first_token_is_added_unless_the_file_says_no():
     """SentencePiece models begin with one."""
     assert build().encode("a", add_special_tokens=True)[0] == 1
     assert build(add_bos_token=False).encode("a", add_special_tokens=True)[0] != 1
+
+
+def test_templates_may_name_the_tokens_that_the_file_names():
+    """As for a folder; one that is not named is nothing, but for SentencePiece's unknown one."""
+    names = ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
+    template = "|".join(f"{{{{ {name}_token }}}}" for name in names)
+    says = [{"role": "user", "content": "a"}]
+
+    def written(**ids: int | None) -> str:
+        tokenizer = build(add_space_prefix=False, **ids)
+        tokenizer = dataclasses.replace(tokenizer, chat_template=template)
+        return tokenizer.render_chat(says, add_generation_prompt=False)
+
+    assert written() == written(unknown_token_id=None) == "<s>|</s>|<unk>||||"
+    others = ("unknown", "padding", "seperator", "cls", "mask")  # one is spelled so in the format
+    ids = {f"{name}_token_id": 260 + at for at, name in enumerate(others)}
+    assert written(**ids) == "<s>|</s>|a|b|▁▁|▁a|▁b"
+    with pytest.raises(CheckpointError, match=r"ggml\.mask_token_id is 9999; there are 30\d"):
+        written(mask_token_id=9999)
 
 
 @pytest.mark.parametrize(

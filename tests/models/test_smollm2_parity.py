@@ -62,6 +62,21 @@ def _distance(model: Model, token_ids: np.ndarray, expected: np.ndarray) -> floa
     return float(np.abs(np.asarray(model.logits(token_ids)) - expected).max())
 
 
+def test_templates_are_given_the_tokens_that_transformers_gives_them(model: Model):
+    """Of the same file; it names the unknown and the padding token too."""
+    import transformers
+
+    path = Path(resolve(NAME).location)
+    oracle = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    names = [f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask")]
+    template = "|".join(f"{{{{ {name} }}}}" for name in names)
+    says = [{"role": "user", "content": "a"}]
+    ours = dataclasses.replace(model.tokenizer, chat_template=template)
+    found = ours.render_chat(says, add_generation_prompt=False)
+    assert found == oracle.apply_chat_template(says, chat_template=template, tokenize=False)
+    assert found.count("<") == 4
+
+
 def test_it_knows_the_capital_of_france(model: Model):
     """Weights, rotation, tokenizer, template and generation together give a right answer."""
     question = [{"role": "user", "content": "What is the capital of France?"}]

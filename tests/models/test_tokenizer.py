@@ -213,6 +213,14 @@ def test_templates_may_name_every_special_token(tmp_path: Path):
     again = Tokenizer.from_folder(folder)
     assert again.render_chat(says, add_generation_prompt=False) == text
     assert again.fingerprint == tokenizer.fingerprint
+    # A token that pads because none is named is not the template's.
+    padded = dataclasses.replace(tokenizer, chat_template="{{ pad_token }}")
+    assert padded.render_chat(says, add_generation_prompt=False) == ""
+    config["pad_token"] = "<|im_end|>"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    padded = dataclasses.replace(Tokenizer.from_folder(folder), chat_template="{{ pad_token }}")
+    assert padded.render_chat(says, add_generation_prompt=False) == "<|im_end|>"
+    del config["pad_token"]
     other = dataclasses.replace(tokenizer, other_tokens={})
     assert other.fingerprint != tokenizer.fingerprint
     # Newer files have all of them in one, and what is beside it is not read.

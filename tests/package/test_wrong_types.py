@@ -8,13 +8,20 @@ import subprocess
 import sys
 
 SCRIPT = """
+import dataclasses
+import json
 import re
+from pathlib import Path
+
+import numpy as np
 from modelops_jax import Dataset, DatasetSanitizer, FineTuningJob
 from modelops_jax.evaluation import EvaluationResult, ModelEvaluator
 from modelops_jax.metrics import accuracy_score, confidence_intervals, confusion_matrix, f1_score
 from modelops_jax.metrics import metric
-from modelops_jax.models import load
-from modelops_jax.training import TrainingConfig, fit, plan
+from modelops_jax.jobs import Generation
+from modelops_jax.models import DecoderConfig, LinearScaling, LoraConfig, MeshShape, load
+from modelops_jax.training import DataConfig, DpoLoss, GenerationConfig, RunConfig, TrainingConfig
+from modelops_jax.training import config_from_dict, fit, plan
 
 rows = [{"prompt": "a", "completion": "b"}]
 good = Dataset(rows)
@@ -25,6 +32,10 @@ squares = {"mse": metric("mean_squared_error")}
 
 def evaluate(**asked):
     return ModelEvaluator("regression").evaluate([1.0], [1.0], **asked)
+
+
+def decoder(**sizes):
+    return dataclasses.replace(model.config, **sizes)
 
 
 def answer(**asked):
@@ -81,6 +92,32 @@ CALLS = [
     (lambda: answer(stop_ids=259), "stop_ids must be a list of integers, found 259"),
     (lambda: TrainingConfig(max_length="a"), "training.max_length must be an integer, found 'a'"),
     (lambda: TrainingConfig(optimizer="adam"), "training.optimizer must be one of 'adamw', "),
+    (lambda: GenerationConfig(max_new_tokens=3.0), "generate.max_new_tokens must be an integer, f"),
+    (lambda: GenerationConfig(every=True), "generate.every must be an integer, found True"),
+    (lambda: GenerationConfig(rows="8"), "generate.rows must be an integer, found '8'"),
+    (lambda: GenerationConfig("exact_match"), "generate.metrics must be a list of strings, found"),
+    (lambda: DpoLoss(beta="0.1"), "dpo.beta must be a number, found '0.1'"),
+    (lambda: DataConfig(train=3), "data.train must be a path, found 3"),
+    (lambda: DataConfig("rows.jsonl", eval_fraction="0.1"), "data.eval_fraction must be a number"),
+    (lambda: RunConfig(model, "out", DataConfig("a")), "model must be a string, found Model"),
+    (lambda: RunConfig("tiny", "out", DataConfig("a"), labels="yes"), "labels must be a list of"),
+    (lambda: Generation(max_new_tokens=3.0), "max_new_tokens must be an integer, not 3.0"),
+    (lambda: Generation(max_new_tokens=0), "max_new_tokens must be at least 1, found 0"),
+    (lambda: Generation(temperature="hot"), "temperature must be a number, not 'hot'"),
+    (lambda: Generation(top_p=1.5), r"top_p must be in \\(0, 1], found 1.5"),
+    (lambda: Generation(seed=-1), "seed must be 0 or positive and below .* found -1"),
+    (lambda: LoraConfig(rank=8.0), "lora.rank must be an integer, not 8.0"),
+    (lambda: LoraConfig(alpha="16"), "lora.alpha must be a number, not '16'"),
+    (lambda: LoraConfig(dropout=None), "lora.dropout must be a number, not None"),
+    (lambda: LoraConfig(targets="q_proj"), "lora.targets must be a list of strings, not 'q_proj'"),
+    (lambda: LoraConfig(dora="no"), "lora.dora must be True or False, not 'no'"),
+    (lambda: MeshShape(data=2.0), "mesh.data must be an integer, not 2.0"),
+    (lambda: MeshShape(tensor=True), "mesh.tensor must be an integer, not True"),
+    (lambda: decoder(num_layers=2.0), "DecoderConfig.num_layers must be an integer, not 2.0"),
+    (lambda: decoder(rope_theta="1e4"), "DecoderConfig.rope_theta must be a number, not '1e4'"),
+    (lambda: decoder(tie_word_embeddings=1), "tie_word_embeddings must be True or False, not 1"),
+    (lambda: decoder(labels="ham"), "DecoderConfig.labels must be a list of strings, not 'ham'"),
+    (lambda: LinearScaling("2"), "LinearScaling.factor must be a number, not '2'"),
 ]
 for number, (call, message) in enumerate(CALLS):
     try:
@@ -90,6 +127,24 @@ for number, (call, message) in enumerate(CALLS):
     else:
         raise AssertionError(f"call {number} was accepted")
 print(len(CALLS), "refused")
+
+# NumPy's numbers, and lists, are what a file would say: the same when compared, hashed or written.
+config = TrainingConfig(
+    max_steps=np.int64(3),
+    learning_rate=np.float32(0.5),
+    freeze=["model.norm.*"],
+    generate=GenerationConfig(["exact_match"], rows=np.int64(2)),
+    mesh=MeshShape(data=np.int64(2)),
+)
+written = json.loads(json.dumps(dataclasses.asdict(config)))
+assert config_from_dict(written) == config
+adapted = LoraConfig(rank=np.int64(2), targets=["q_*", "v_*"])
+assert hash(adapted) == hash(LoraConfig(rank=2, targets=("q_*", "v_*")))
+assert hash(decoder(labels=["ham", "spam"])) == hash(decoder(labels=("ham", "spam")))
+json.dumps(vars(Generation(seed=np.int64(1), temperature=np.float32(0.5))))
+paths = RunConfig("tiny", "out", DataConfig("rows.jsonl"))
+assert (paths.output, paths.data.train) == (Path("out"), Path("rows.jsonl"))
+print("and their equals taken")
 """
 
 
@@ -99,4 +154,4 @@ def test_wrong_types_are_named():
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.endswith("refused\n")
+    assert done.stdout.endswith("refused\nand their equals taken\n")

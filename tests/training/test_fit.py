@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import shutil
 
 import jax
@@ -253,12 +254,17 @@ def begun(model, rows, config, folder):
     return go_on
 
 
+DIVIDED = r"made with its steps divided otherwise, so .* numerically and not bit for bit: "
+
+
 def test_what_is_logged_and_kept_may_change_when_a_run_goes_on(model, rows, tmp_path):
     """And how a step is divided, with a warning; of adapters and optimizers nothing may."""
     go_on = begun(model, rows, dataclasses.replace(QUICK, lora=ONE_TARGET), tmp_path)
     assert go_on(log_every=3, checkpoint_every=2, keep_checkpoints=4, max_skipped_steps=9).stopped
     assert go_on(epochs=20).stopped, "as many steps as before"
-    with pytest.warns(UserWarning, match=r"numerically.*: training\.micro_batch_size was None and"):
+    with pytest.warns(
+        UserWarning, match=DIVIDED + r"training\.micro_batch_size was None and is 2$"
+    ):
         go_on(micro_batch_size=2)
     with pytest.raises(CheckpointError, match=r"training\.lora\.rank was 2 and is 3$"):
         go_on(lora=LoraConfig(rank=3, targets=("q_proj",)))
@@ -356,11 +362,16 @@ def test_another_environment_and_other_held_out_rows_are_told(model, rows, tmp_p
     elsewhere = here | {"cpu_count": 999, "packages": {"jax": "0.1"}}
     monkeypatch.setattr(_saver, "fingerprint", lambda: elsewhere)
     was = here["cpu_count"], jax.__version__
-    message = (
-        rf"and not bit for bit: cpu_count was {was[0]} and is 999; jax was '{was[1]}' and is '0.1'$"
-    )
-    with pytest.warns(UserWarning, match=message):
+    again["config"] = dataclasses.replace(QUICK, micro_batch_size=2, remat="layer")
+    with pytest.warns(UserWarning, match="bit for bit") as warned:
         fit(model, rows, **again, eval=rows[:2])
+    elsewhere, divided = sorted(str(one.message) for one in warned)
+    assert elsewhere.endswith(
+        "was made in another environment, so the run will equal an uninterrupted one numerically "
+        f"and not bit for bit: cpu_count was {was[0]} and is 999; jax was '{was[1]}' and is '0.1'"
+    )
+    was = f"training.micro_batch_size was None and is 2; training.remat was {QUICK.remat!r} and is "
+    assert re.search(f"{DIVIDED}{re.escape(was)}'layer'$", divided)
 
 
 def test_evaluations_that_are_compared_have_to_be_on_the_same_rows(model, rows, tmp_path):

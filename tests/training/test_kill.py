@@ -1,4 +1,4 @@
-"""Kill -9 at random moments, some of them inside a save, and resume: nothing is lost."""
+"""Kill -9 inside of saves and at random moments, and resume: nothing is lost."""
 
 import json
 import os
@@ -16,22 +16,39 @@ from safetensors.numpy import load_file
 
 # A real run on the preset: a checkpoint a step, a record a step.
 RUN = """
-import json, sys
+import itertools, json, os, signal, sys
+import jax
 from modelops_jax.data import Dataset
 from modelops_jax.models import load
-from modelops_jax.training import config_from_dict, fit
+from modelops_jax.training import _checkpoint, config_from_dict, fit
 
-settings = json.loads(sys.argv[2])
+settings, dies = json.loads(sys.argv[2]), json.loads(sys.argv[3])
+labels = settings.pop("labels", [])
+if "mesh" in settings:
+    jax.config.update("jax_num_cpu_devices", 8)
+save_file, saves = _checkpoint.save_file, itertools.count(1)
+
+def save_and_die(arrays, path):
+    save_file(arrays, path)
+    if next(saves) == dies:  # the arrays are there, what says of them is not
+        os.kill(os.getpid(), signal.SIGKILL)
+
+_checkpoint.save_file = save_and_die
 
 def rows(answer, numbers):
+    if labels:
+        label = (lambda n: n / 8) if len(labels) == 1 else (lambda n: n % len(labels))
+        return [{"text": answer * n, "label": label(n)} for n in numbers]
     if "dpo" in settings:
         return [{"prompt": f"Say {n}", "chosen": answer * n, "rejected": "c" * n} for n in numbers]
     return [{"prompt": f"Say {n}", "completion": answer * n} for n in numbers]
 
 # What is learned is wrong for the held-out rows: their loss is best at an early step.
 held_out = Dataset(rows("de", range(1, 3)))
+model = load("tiny")
 fit(
-    load("tiny"), Dataset(rows("ab", range(1, 10))), config=config_from_dict(settings),
+    model.with_labels(labels) if labels else model, Dataset(rows("ab", range(1, 10))),
+    config=config_from_dict(settings),
     eval=held_out, folder=sys.argv[1], resume=True, progress="off",
     callback=lambda record: print(record["step"], flush=True),
 )
@@ -39,14 +56,16 @@ fit(
 COMMON = {"batch_size": 4, "epochs": 1000, "checkpoint_every": 1}
 
 
-def start(folder: Path, settings: dict[str, Any], cache: Path) -> subprocess.Popen[str]:
-    """A process that trains, or goes on training, in a folder."""
+def start(
+    folder: Path, settings: dict[str, Any], cache: Path, dies: int = 0
+) -> subprocess.Popen[str]:
+    """A process that trains, or goes on training, in a folder; it may die inside a save."""
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [sys.executable, "-c", RUN, str(folder), json.dumps(settings)]
+    command = [sys.executable, "-c", RUN, str(folder), json.dumps(settings), json.dumps(dies)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -95,6 +114,36 @@ def outcome(folder: Path) -> dict[str, tuple[dict[str, np.ndarray], dict[str, An
             id="dropout, averaged and evaluated, packed",
         ),
         pytest.param({"lora": {"rank": 4}, "dpo": {"beta": 0.3}}, 100, 6, id="preferences"),
+        pytest.param(
+            {
+                "labels": ["ham", "spam", "other"],
+                "lora": {"rank": 4, "dropout": 0.3},
+                "eval_every": 3,
+                "monitor": "eval_macro_f1",
+                "keep_best": True,
+            },
+            60,
+            3,
+            id="classes, the best kept",
+        ),
+        pytest.param(
+            {"labels": ["score"], "ema_decay": 0.8, "learning_rate": 3e-3, "micro_batch_size": 2},
+            60,
+            3,
+            id="values, all weights",
+        ),
+        pytest.param(
+            {"lora": {"rank": 4, "dropout": 0.3}, "mesh": {"data": 2, "fsdp": 2, "tensor": 2}},
+            40,
+            3,
+            id="a mesh",
+        ),
+        pytest.param(
+            {"mesh": {"data": 2, "fsdp": 2, "tensor": 2}, "dpo": {"beta": 0.3}},
+            40,
+            3,
+            id="preferences on a mesh, all weights",
+        ),
     ],
 )
 def test_a_run_killed_at_random_moments_equals_one_that_was_not(
@@ -109,6 +158,12 @@ def test_a_run_killed_at_random_moments_equals_one_that_was_not(
     moments = random.Random(0)
     killed_in_a_save = 0
     folder = tmp_path / "killed"
+    for save in (1, 3):  # before there is a checkpoint, and after
+        with start(folder, settings, cache, dies=save) as process:
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert any(folder.glob(".tmp-*"))
+        assert any(folder.glob("step-*")) == (save > 1)
     for _ in range(kills):
         with start(folder, settings, cache) as process:
             assert process.stdout is not None

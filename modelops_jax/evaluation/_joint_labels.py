@@ -1,0 +1,183 @@
+"""What is kept of the labels that several models gave to the same rows."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+from modelops_jax._distinct import distinct_rows
+from modelops_jax._row_groups import GrowingGroups
+
+from ._compared import Question, RowSample, bind_all, only_right
+from ._growing import GrowingClasses
+from ._joint import Compared, Joint, Tests
+from ._joint_counts import JointCounts, joined
+from ._label_pair import LabelPair
+from ._labels import CodedLabels
+from ._per_class import LARGEST_TABLE
+from ._told_apart import told_apart
+from ._weights import unless_alike
+
+
+class JointLabels(Joint):
+    """Rows by (group, true label, what each model said), of the combinations that occur.
+
+    Of weighted rows without groups what each pair of labels weighs in every resample and swap, too.
+    """
+
+    def __init__(self, *arguments: Any, n_resamples: int, seed: int) -> None:
+        super().__init__(*arguments)
+        self._drawing = {"n_resamples": n_resamples, "seed": seed}
+        self._classes, self._groups = GrowingClasses(), GrowingGroups()
+        # Distinct rows are counted together when there are twice as many as then.
+        self._parts: list[JointCounts] = []
+        self._ignored = 0
+        self._alike, self._grouped = True, False
+        self._drawn: numeric.PairedCountStream | None = None
+        # Of a batch: its ids, and of weighted rows the labels and weights of each.
+        self._ids: list[Any] = []
+        self._batch: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def resampled(self) -> tuple[str, ...]:
+        return () if self._alike or self._grouped else tuple(self.members)
+
+    def of_rows(
+        self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
+    ) -> "JointLabels":
+        state = JointLabels(self.read, self.members, self.models, **self._drawing)
+        columns: list[np.ndarray] = []
+        kept: Any = slice(None)
+        for model in self.models:
+            pair = self.read(y_true, seconds[model])
+            assert isinstance(pair, LabelPair)
+            assert pair.counts is None
+            state._classes.check(pair.labels.classes)
+            place = state._classes.add(pair.labels.classes)
+            columns = columns or [place[pair.y_true]]
+            columns.append(place[pair.y_pred])
+            state._ignored = pair.ignored
+            kept = slice(None) if pair.kept is None else pair.kept
+        labels, rows = np.stack(columns), len(columns[0])
+        codes = np.zeros(rows, np.int64)
+        if groups is not None:
+            groups = np.asarray(groups)[kept] if hasattr(groups, "dtype") else _chosen(groups, kept)
+            state._ids, codes = self._groups.read(groups, rows)
+            state._grouped = True
+        own = None if weight is None else weight[kept]
+        if own is not None and groups is None:
+            state._batch = labels, own
+        own = unless_alike(own)
+        state._alike = own is None
+        state._parts = [JointCounts.of_rows(np.stack([codes, *columns], axis=1), own)]
+        return state
+
+    def check(self, other: "JointLabels") -> None:
+        self._classes.check(tuple(other._classes))
+
+    def merge(self, other: "JointLabels") -> None:
+        place = self._classes.add(tuple(other._classes))
+        numbers = self._groups.add(other._ids) if other._grouped else np.zeros(1, np.int64)
+        columns = [numbers, *[place] * (1 + len(self.models))]
+        self._parts += [part.renumbered(*columns) for part in other._parts]
+        first, *rest = (len(part.counts) for part in self._parts)
+        if sum(rest) >= first:
+            self._parts = [joined(self._parts)]
+        self._ignored += other._ignored
+        self._alike, self._grouped = self._alike and other._alike, other._grouped
+        if other._batch is not None:
+            # Rows that weigh 1 are drawn, too, in case that the next ones do not.
+            (labels, weight), models = other._batch, self.models
+            if self._drawn is None:
+                self._drawn = numeric.PairedCountStream(models, **self._drawing)
+            true, *preds = place[labels]
+            pairs = {model: (true, pred) for model, pred in zip(models, preds, strict=True)}
+            if len(self._classes) > LARGEST_TABLE:
+                apart = functools.partial(told_apart, self._classes, self.members)
+                self._drawn.relabel({m: apart(*own) for m, own in self._drawn.labels.items()})
+                pairs = {model: apart(*own) for model, own in pairs.items()}
+            true, pred = ({m: own[side] for m, own in pairs.items()} for side in (0, 1))
+            self._drawn.update(true, pred, weight)
+
+    def evidence(self, model: str) -> LabelPair:
+        """Of the classes that occur with this model."""
+        classes, rows, counted = self._in_order()
+        columns = rows[:, [1, 2 + self.models.index(model)]]
+        found = JointCounts.of_rows(columns, counted.weight)
+        counts = distinct_rows(columns, counted.counts)[1]
+        true, pred = found.rows.T
+        labels = CodedLabels(classes, {"y_true": true, "y_pred": pred})
+        labels = labels.of_rows(np.ones(len(found.rows), bool))
+        return LabelPair(labels, counts=counts, weight=found.weight, left_out=self._ignored)
+
+    def compare(self, question: Question) -> Compared:
+        classes, rows, counted = self._in_order()
+        groups, true, *preds = rows.T
+        several, said = len(preds), dict(zip(self.models, preds, strict=True))
+        codes = {"y_true": np.tile(true, several), "y_pred": np.concatenate(preds)}
+        joint = LabelPair(CodedLabels(classes, codes), counts=np.tile(counted.counts, several))
+        unlike = self._grouped or not self._alike
+        bound, refused = bind_all(joint.for_all(self.members), self.members, unlike=unlike)
+        if self._grouped:
+            # Rows of one group and the same labels are one row, of their weight.
+            weight = counted.counts.astype(np.float64) if self._alike else counted.weight
+            asked = replace(question, confidence=replace(question.confidence, groups=groups))
+            sample = RowSample({model: true for model in said}, said, asked, weight)
+            return sample.compare(bound), refused
+        if not self._alike:
+            return self._compare_drawn(question, bound, true, said, counted), refused
+        reports = {
+            model: numeric.compute_counts(bound, true, pred, counted.counts)
+            for model, pred in said.items()
+        }
+        options = question.confidence.options
+        intervals = {
+            model: numeric.state_intervals(bound, report.states, **options)
+            for model, report in reports.items()
+        }
+        drawn = numeric.paired_count_differences(
+            bound, true, said, counted.counts, **question.drawn
+        )
+        only = only_right(np.stack([true == pred for pred in preds]), counted.counts)
+        values = {model: report.values for model, report in reports.items()}
+        test = Tests(bound, drawn, only, self.models)
+        return question.compared(bound, values, intervals, test), refused
+
+    def _compare_drawn(
+        self,
+        question: Question,
+        bound: Mapping[str, numeric.Metric],
+        true: np.ndarray,
+        said: Mapping[str, np.ndarray],
+        counted: JointCounts,
+    ) -> Any:
+        assert self._drawn is not None
+        values = {
+            model: numeric.compute(bound, true, pred, weight=counted.weight).values
+            for model, pred in said.items()
+        }
+        level, places = question.confidence.level, self._classes.sorted()[1]
+        method = question.confidence.method
+        intervals = self._drawn.intervals(bound, level, places, method=method)
+        drawn = self._drawn.differences(bound, level, places, pairs=question.pairs)
+        test = Tests(bound, drawn, None, self.models)
+        return question.compared(bound, values, intervals, test)
+
+    def _in_order(self) -> tuple[tuple[Any, ...], np.ndarray, JointCounts]:
+        """The classes in order, the rows over them and over the groups in order, and how often."""
+        classes, position = self._classes.sorted()
+        none = np.zeros((0, 2 + len(self.models)), np.int32)
+        self._parts = [joined(self._parts)] if self._parts else []
+        counted = self._parts[0] if self._parts else JointCounts(none, np.zeros(0, np.int64))
+        place = self._groups.places() if self._grouped else np.zeros(1, np.int64)
+        columns = [place, *[position] * (1 + len(self.models))]
+        return classes, counted.renumbered(*columns).rows, counted
+
+
+def _chosen(groups: Any, kept: Any) -> list[Any]:
+    if isinstance(kept, slice):
+        return list(groups)
+    return [group for group, there in zip(groups, kept, strict=True) if there]

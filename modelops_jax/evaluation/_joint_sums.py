@@ -1,0 +1,96 @@
+"""What is kept of the rows of several models that are summed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._compared import Question, bind_all, only_right, right_rows
+from ._evidence import Evidence
+from ._joint import Compared, Joint, Tests
+from ._streamed import StreamedSums
+from ._weights import unless_alike
+
+
+class JointSums(Joint):
+    """The states of each model, and the sums of all resamples and swaps, or of each group."""
+
+    def __init__(self, *arguments: Any, n_resamples: int, seed: int) -> None:
+        super().__init__(*arguments)
+        self._drawing = {"n_resamples": n_resamples, "seed": seed}
+        self._states = {model: StreamedSums(self.read, self.members) for model in self.models}
+        self._paired: numeric.PairedStream | None = None
+        self._shape: tuple[int, ...] = ()  # of a row
+        self._only = np.zeros((len(self.models),) * 2, np.int64)
+        self._alike, self._grouped = True, False
+        # Of a batch: the weight and the group of each row.
+        self._weight: np.ndarray | None = None
+        self._groups: Any = None
+
+    @property
+    def resampled(self) -> tuple[str, ...]:
+        return () if self._grouped else self._first.resamples_rows()
+
+    @property
+    def _first(self) -> StreamedSums:
+        return self._states[self.models[0]]
+
+    def of_rows(
+        self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
+    ) -> "JointSums":
+        state = JointSums(self.read, self.members, self.models, **self._drawing)
+        state._states = {
+            model: empty.of_rows(y_true, seconds[model], weight=weight)
+            for model, empty in self._states.items()
+        }
+        state._weight, state._groups = weight, groups
+        state._alike, state._grouped = unless_alike(weight) is None, groups is not None
+        state._shape = np.shape(state._first.batch.y_pred)[1:]
+        for other in state._states.values():
+            state._first.check(other)
+            state._check_shape(np.shape(other.batch.y_pred)[1:])
+        return state
+
+    def check(self, other: "JointSums") -> None:
+        for model, state in self._states.items():
+            state.check(other._states[model])
+        if self._paired is not None:
+            self._check_shape(other._shape)
+
+    def _check_shape(self, found: tuple[int, ...]) -> None:
+        if found != self._shape:
+            raise ValueError(f"found rows of shape {found}; the rows before have {self._shape}")
+
+    def merge(self, other: "JointSums") -> None:
+        for model, state in self._states.items():
+            state.merge(other._states[model])
+        if self._paired is None:
+            self._shape = other._shape
+            drawn = {
+                n: m for n, m in self._first.metrics.items() if m.resampling in ("rows", "cells")
+            }
+            self._paired = numeric.PairedStream(drawn, self.models, **self._drawing)
+        pairs = {model: state.batch for model, state in other._states.items()}
+        true = {model: np.asarray(pair.y_true) for model, pair in pairs.items()}
+        said = {model: np.asarray(pair.y_pred) for model, pair in pairs.items()}
+        self._paired.update(true, said, weight=other._weight, groups=other._groups)
+        self._alike, self._grouped = self._alike and other._alike, other._grouped
+        if any(metric.name == "accuracy_score" for metric in self._first.metrics.values()):
+            self._only += only_right(np.stack([right_rows(true[m], said[m]) for m in self.models]))
+
+    def evidence(self, model: str) -> Evidence:
+        return self._states[model].evidence()
+
+    def compare(self, question: Question) -> Compared:
+        assert self._paired is not None
+        unlike = self._grouped or not self._alike
+        bound, refused = bind_all(self._first.evidence(), self.members, unlike=unlike)
+        asked = question.confidence
+        intervals = self._paired.intervals(asked.level, method=asked.method)
+        chosen = {key: question.drawn[key] for key in ("pairs", "level", "method")}
+        drawn = self._paired.differences(**chosen)
+        values = {model: report.values for model, report in self._paired.reports().items()}
+        test = Tests(bound, drawn, None if unlike else self._only, self.models)
+        return question.compared(bound, values, intervals, test), refused

@@ -1,0 +1,114 @@
+"""Many rows on one accelerator are counted there; here the CPU stands for it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.metrics import METRICS, _compute, _platform, _sharded, compute, metric
+
+ROWS = 1100
+GRADES = 4
+
+
+@pytest.fixture
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JAX's arrays lie on a GPU, and reading their rows is an error."""
+    monkeypatch.setattr(_platform, "is_accelerator", lambda device: True)
+    monkeypatch.setattr(_platform, "platform", lambda: "gpu")
+    monkeypatch.setattr(_sharded, "FEW_NUMBERS", 600)
+    convert = type(jnp.zeros(1)).__array__
+
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        assert max(self.shape, default=0) < ROWS, f"{self.shape} read by the host"
+        return convert(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(jnp.zeros(1)), "__array__", guarded)
+
+
+def put(*columns: np.ndarray | None) -> list[Any]:
+    """On the device, as wide as they are."""
+    with jax.enable_x64(True):
+        return [None if column is None else jnp.asarray(column) for column in columns]
+
+
+def check(metrics: dict[str, Any], *columns: Any, groups: Any = None, weight: Any = None) -> None:
+    """The same of rows on the device as of rows on the host."""
+    expected = compute(metrics, *columns, weight=weight, groups=groups)
+    *there, weight, groups = put(*columns, weight, groups)
+    found = compute(metrics, *there, weight=weight, groups=groups)
+    assert found.rows == expected.rows
+    assert found.undefined == expected.undefined
+    for name in metrics:
+        np.testing.assert_allclose(
+            found.values[name], expected.values[name], rtol=1e-12, atol=1e-12, err_msg=name
+        )
+
+
+@pytest.mark.usefixtures("accelerator")
+@pytest.mark.parametrize("kind", [None, np.bool_, np.float64])
+def test_labels_are_counted_there(kind: Any):
+    """Tables, of which a GPU has many copies, and weights, that it adds up in float64."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 5, (2, ROWS)).astype(np.int32)
+    weight = None if kind is None else (random.random(ROWS) * 2).astype(kind)
+    check({"f1": metric("f1_score", average="macro", num_classes=5)}, *labels, weight=weight)
+
+
+@pytest.mark.usefixtures("accelerator")
+def test_ranks_are_made_there():
+    """Rows that are padded to few sizes and never fetched."""
+    random = np.random.default_rng(0)
+    true, score = random.integers(0, 2, ROWS).astype(np.int32), random.normal(size=ROWS)
+    check({"area": metric("roc_auc_score")}, true, score.astype(np.float32))
+    score[17] = np.nan
+    with pytest.raises(ValueError, match=r"y_pred: 1 scores .* the first at index 17"):
+        compute({"area": metric("roc_auc_score")}, *put(true, score))
+
+
+@pytest.mark.usefixtures("accelerator")
+def test_the_facade_leaves_rows_there(monkeypatch: pytest.MonkeyPatch):
+    """Labels and numbers, of more rows than are read by the host."""
+    labels = np.random.default_rng(0).integers(3, 6, (2, ROWS)).astype(np.int32)
+    expected = ModelEvaluator("multiclass").evaluate(*labels)
+    found = ModelEvaluator("multiclass").evaluate(*put(*labels))
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-12)
+    assert found.per_class == expected.per_class
+
+
+def test_few_sizes_hold_all_numbers_of_rows():
+    """Four sizes from a power of two to the next, so that a program serves many lengths."""
+    sizes = {_sharded._padded_size(rows) for rows in range(1 << 12, 1 << 13)}
+    assert sizes == {4096, 5120, 6144, 7168, 8192}
+    assert all(_sharded._padded_size(rows) >= rows for rows in range(1, 3000))
+
+
+@pytest.mark.usefixtures("accelerator")
+def test_few_numbers_beside_many_are_where_they_should_be(monkeypatch: pytest.MonkeyPatch):
+    """Weights of a row beside scores of many classes; on another device they are refused."""
+    random = np.random.default_rng(0)
+    true, scores = random.integers(0, 3, 500).astype(np.int32), random.random((500, 3))
+    on_device = put(true, scores)
+    top = {"top 2": metric("top_k_accuracy_score", k=2)}
+    monkeypatch.setattr(_compute, "_stream", None)
+    assert float(compute(top, *on_device).values["top 2"]) == pytest.approx(
+        np.mean(np.argsort(scores)[:, 1:] == true[:, None]) * 2
+    )
+
+
+@pytest.mark.model  # compiles for minutes
+@pytest.mark.usefixtures("accelerator")
+def test_every_metric_is_what_it_is_on_the_host(case: Any):
+    """Of the whole table, with a mask and with weights."""
+    true, pred = case.rows(ROWS)
+    weight = np.random.default_rng(6).random(ROWS)
+    weight[:50] = 0
+    groups = None
+    if METRICS[case.name].inputs == "groups":
+        weight = case.weight(true, weight)
+        true, groups = true % GRADES, true // GRADES
+    for own in (weight, weight > 0):
+        check({case.id: case.metric}, true, pred, weight=own, groups=groups)
