@@ -15,7 +15,7 @@ import safetensors.numpy
 from ._atomic import write_atomic
 from ._version import __version__
 
-_KEY, _FORMAT = "modelops_jax", 2
+_KEY, _FORMAT = "modelops_jax", 3
 
 
 def write_state(

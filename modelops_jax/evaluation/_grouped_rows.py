@@ -70,9 +70,12 @@ class GroupedRows:
         """
         facts: dict[str, Any] = {}
         arrays: dict[str, np.ndarray] = {}
-        for name, column in self.columns().items():
+        columns = self.columns()
+        slices = columns.pop("slices") or {}
+        columns |= {f"slices/{name}": column for name, column in slices.items()}
+        for name, column in columns.items():
             if isinstance(column, Mapping):
-                raise TypeError(f"{name} is a dict, which cannot be saved with groups")
+                raise TypeError(f"{name} is a dict, which cannot be saved with groups or slices")
             if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
                 arrays[name] = column
             elif column is not None:
@@ -82,7 +85,10 @@ class GroupedRows:
     @classmethod
     def restored(cls, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "GroupedRows":
         """What `saved` gave."""
-        return cls({**facts, **arrays})
+        columns = {**facts, **arrays}
+        named = [name for name in columns if name.startswith("slices/")]
+        slices = {name.removeprefix("slices/"): columns.pop(name) for name in named}
+        return cls(columns | ({"slices": slices} if slices else {}))
 
 
 def read_grouped(metrics: Mapping[str, Any], batch: Batch) -> GroupedRows:

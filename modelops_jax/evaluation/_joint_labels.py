@@ -18,7 +18,7 @@ from ._joint_counts import JointCounts, joined
 from ._label_pair import LabelPair
 from ._labels import CodedLabels
 from ._per_class import LARGEST_TABLE
-from ._running import told_apart
+from ._told_apart import told_apart
 from ._weights import unless_alike
 
 

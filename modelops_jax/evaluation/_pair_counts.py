@@ -101,7 +101,7 @@ class PairCounts:
         return PairCounts(cells, counts, sum_weights(*sides))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """As named arrays; of rows without slices."""
+        """As named arrays."""
         found = {"pairs": self.cells, "counts": self.counts}
         return found if self.weights is None else found | {"weights": self.weights}
 

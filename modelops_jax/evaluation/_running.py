@@ -6,7 +6,7 @@ merge; classes are any labels, and those that first appear late extend the count
 
 import abc
 import functools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -22,8 +22,10 @@ from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._pair_counts import PairCounts
 from ._per_class import LARGEST_TABLE
+from ._prefixed import below, prefixed
 from ._ranking import ScoreReader
 from ._slicing import Slicing
+from ._told_apart import told_apart
 from ._vectors import check_same_length, count_rows
 from ._weights import unless_alike
 
@@ -193,11 +195,24 @@ class LabelCounts(Running):
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
-        return facts, self._counts.to_arrays()
+        facts["slices"] = len(self._sliced)
+        arrays = self._counts.to_arrays()
+        for place, sliced in enumerate(self._sliced):
+            arrays |= prefixed(f"slices/{place}/", sliced.to_arrays())
+        if self._drawn is not None:
+            facts["drawn"], drawn = self._drawn.to_arrays()
+            arrays |= prefixed("drawn/", drawn)
+        return facts, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
         self._counts = PairCounts.of_arrays(arrays)
+        self._sliced = [
+            PairCounts.of_arrays(below(f"slices/{place}/", arrays))
+            for place in range(facts["slices"])
+        ]
+        if self._drawn is not None:
+            self._drawn.set_arrays(facts["drawn"], below("drawn/", arrays))
 
 
 class KeptScores(Running):
@@ -345,25 +360,6 @@ class KeptWeights:
     def restored(cls, arrays: Mapping[str, np.ndarray]) -> "KeptWeights":
         """What `saved` gave."""
         return cls([arrays.get("weight")])
-
-
-def told_apart(
-    classes: Iterable[Hashable],
-    members: Mapping[str, BuiltIn],
-    true: np.ndarray,
-    pred: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers that tell apart what metrics of many classes do, and no more.
-
-    That is the positive classes, and whether two others are the same.
-    """
-    labels = list(classes)
-    positive = {getattr(metric, "positive_class", None) for metric in members.values()}
-    kept = np.fromiter((label in positive for label in labels), bool, len(labels))
-    one, other = np.flatnonzero(~kept)[:2]
-    same = true == pred
-    right = np.where(kept[true], true, one)
-    return right, np.where(kept[pred], pred, np.where(kept[true] | same, one, other))
 
 
 def own_copy(column: Any) -> Any:

@@ -67,6 +67,24 @@ class RunningSlices:
             orders.append(order)
         return found, orders
 
+    def saved(self) -> tuple[list[Any], dict[str, np.ndarray]]:
+        """As JSON and named arrays; TypeError for labels that JSON does not have."""
+        facts, arrays = [], {}
+        for place, (one, ids) in enumerate(zip(self._all, self._ids, strict=True)):
+            facts.append({"columns": one.columns, "keys": one.keys_to_json()})
+            arrays |= {f"{place}/rows": one.rows, f"{place}/ids": np.concatenate(ids)}
+        return facts, arrays
+
+    @classmethod
+    def restored(cls, facts: Any, arrays: Mapping[str, np.ndarray]) -> "RunningSlices":
+        """What `saved` gave."""
+        slicings = []
+        for place, one in enumerate(facts):
+            ids, rows = (arrays[f"{place}/{name}"] for name in ("ids", "rows"))
+            columns, keys = tuple(one["columns"]), tuple(map(tuple, one["keys"]))
+            slicings.append(Slicing(columns, ids, keys, rows))
+        return cls(slicings)
+
 
 def asked_again(slices: "RunningSlices | None", columns: Mapping[str, Any] | None) -> Asked:
     """What `read_slices` takes to make these slicings of kept columns again."""
@@ -103,6 +121,12 @@ class _RunningSlicing:
         rows[numbers] += other.rows
         self.rows = rows
         return numbers
+
+    def keys_to_json(self) -> list[tuple[Hashable, ...]]:
+        """The keys in the order of their numbers."""
+        for classes in self._classes:
+            classes.to_json()  # refuses labels that JSON does not have
+        return list(self._numbers)
 
     def in_order(self) -> tuple[tuple[tuple[Hashable, ...], ...], np.ndarray]:
         """The slices in the order of their labels, and the number of each."""

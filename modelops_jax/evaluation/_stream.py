@@ -298,18 +298,17 @@ class EvaluationStream:
 
         Raises:
             OSError: the file cannot be written.
-            TypeError: labels or kept rows other than numbers, bools and strings.
-            ValueError: a stream with slices or resamples, which have no such form.
+            TypeError: labels, those of slices too, or kept rows other than numbers, bools and
+                strings.
         """
-        if self._slices is not None or self._resamples:
-            raise ValueError("a stream with slices or resamples cannot be saved")
         facts = {
             "of": self._description(),
             "rows": self._rows,
             "weight": self._weight and [self._weight.parts, self._weight.alike],
             "nan": [self._nan_policy, self._omitted, self._nans],
+            "resamples": [self._resamples, self._seed],
         }
-        write_stream(path, facts, self._running, self._grouped)
+        write_stream(path, facts, self._running, self._grouped, self._slices)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], evaluator: EvaluatorLike) -> "EvaluationStream":
@@ -324,14 +323,15 @@ class EvaluationStream:
             ValueError: no such state, a damaged one, or one of other metrics.
         """
         facts, arrays = read_state(path, KIND)
-        policy, omitted, nans = facts.get("nan", ("raise", 0, {}))
-        stream = cls(evaluator, nan_policy=policy)
+        (policy, omitted, nans), (resamples, seed) = facts["nan"], facts["resamples"]
+        stream = cls(evaluator, resamples=resamples, seed=seed, nan_policy=policy)
         refuse_other(path, facts["of"], stream._description())
         stream._rows, stream._omitted, stream._nans = facts["rows"], omitted, nans
         if facts.get("weight"):
             parts, alike = facts["weight"]
             stream._weight = TotalWeight(tuple(parts), alike)
-        stream._grouped = restore_states(stream._running, facts, arrays)
+        kept = restore_states(stream._running, facts, arrays)
+        stream._grouped, stream._slices = kept
         return stream
 
     def _description(self) -> dict[str, str]:

@@ -9,7 +9,9 @@ import numpy as np
 from modelops_jax._state_file import write_state
 
 from ._grouped_rows import GroupedRows
+from ._prefixed import below, prefixed
 from ._running import Running
+from ._running_slices import RunningSlices
 
 KIND = "EvaluationStream"
 
@@ -19,6 +21,7 @@ def write_stream(
     facts: Mapping[str, Any],
     states: Sequence[Running],
     grouped: GroupedRows | None,
+    slices: RunningSlices | None,
 ) -> None:
     """Write what a stream is, whole or not at all.
 
@@ -27,30 +30,36 @@ def write_stream(
         facts: what JSON has of it.
         states: of each reader.
         grouped: the rows, if they are kept together.
+        slices: the slices seen so far, if there are some.
     """
     sections, arrays = [], {}
     for place, state in enumerate(states):
         section, own = state.saved()
         sections.append(section)
-        arrays |= {f"{place}/{name}": array for name, array in own.items()}
+        arrays |= prefixed(f"{place}/", own)
     found = {**facts, "sections": sections}
     if grouped is not None:
         found["grouped"], own = grouped.saved()
-        arrays |= {f"grouped/{name}": array for name, array in own.items()}
+        arrays |= prefixed("grouped/", own)
+    if slices is not None:
+        found["slices"], own = slices.saved()
+        arrays |= prefixed("slices/", own)
     write_state(path, KIND, found, arrays)
 
 
 def restore_states(
     states: Sequence[Running], facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> GroupedRows | None:
-    """Put into the states what was written of them, and give the rows that are kept together."""
+) -> tuple[GroupedRows | None, RunningSlices | None]:
+    """Put into the states what was written of them.
+
+    Returns:
+        The rows that are kept together, and the slices, if there are some.
+    """
     for place, (state, section) in enumerate(zip(states, facts["sections"], strict=True)):
-        state.restore(section, _below(f"{place}/", arrays))
-    if "grouped" not in facts:
-        return None
-    return GroupedRows.restored(facts["grouped"], _below("grouped/", arrays))
-
-
-def _below(start: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays whose names have this start, by what follows it."""
-    return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+        state.restore(section, below(f"{place}/", arrays))
+    grouped = slices = None
+    if "grouped" in facts:
+        grouped = GroupedRows.restored(facts["grouped"], below("grouped/", arrays))
+    if "slices" in facts:
+        slices = RunningSlices.restored(facts["slices"], below("slices/", arrays))
+    return grouped, slices

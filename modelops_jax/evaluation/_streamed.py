@@ -17,6 +17,7 @@ from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._label_sets import LabelSetPair, of_each_label
 from ._likelihoods import reads_scores
+from ._prefixed import below, prefixed
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._result import ClassResult
@@ -118,14 +119,7 @@ class StreamedSums(Running):
             self._cells = other._cells if self._cells is None else self._cells + other._cells
         if self._drawing is not None and other._batch is not None:
             if self._resampled is None:
-                count, seed = self._drawing
-                weighted = other._draws_counts
-                self._resampled = numeric.ResampleStream(
-                    _resampled_of(stream, weighted=weighted),
-                    n_resamples=count,
-                    seed=seed,
-                    weighted=weighted,
-                )
+                self._resampled = self._drawn_of(stream, weighted=other._draws_counts)
             batch = other._batch
             self._resampled.update(batch.y_true, batch.y_pred, weight=batch.weight)
         self._labels.add(tuple(other._labels))
@@ -167,7 +161,17 @@ class StreamedSums(Running):
             return None, {}
         facts, arrays = self._stream.to_arrays()
         labels = self._labels.to_json()
-        found = {"shape": self._shape, "labels": labels, "ignored": self._ignored, "stream": facts}
+        found: dict[str, Any] = {"shape": self._shape, "labels": labels, "ignored": self._ignored}
+        found |= {"stream": facts, "slices": [], "resampled": None}
+        arrays = dict(arrays)
+        for place, sliced in enumerate(self._sliced):
+            own, more = sliced.to_arrays()
+            found["slices"].append(own)
+            arrays |= prefixed(f"slices/{place}/", more)
+        if self._resampled is not None:
+            own, more = self._resampled.to_arrays()
+            found["resampled"] = {"weighted": self._resampled.weighted, "sums": own}
+            arrays |= prefixed("resampled/", more)
         return found, arrays if self._cells is None else arrays | {"cells": self._cells}
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -178,6 +182,19 @@ class StreamedSums(Running):
             self._stream = self._bound(self._shape)
             self._stream.set_arrays(facts["stream"], arrays)
             self._cells = arrays.get("cells")
+            self._sliced = [self._no_slices() for _ in facts["slices"]]
+            for place, (sliced, own) in enumerate(zip(self._sliced, facts["slices"], strict=True)):
+                sliced.set_arrays(own, below(f"slices/{place}/", arrays))
+            if facts["resampled"] is not None:
+                drawn = facts["resampled"]
+                self._resampled = self._drawn_of(self._stream, weighted=drawn["weighted"])
+                self._resampled.set_arrays(drawn["sums"], below("resampled/", arrays))
+
+    def _drawn_of(self, stream: numeric.MetricStream, *, weighted: bool) -> numeric.ResampleStream:
+        """The resamples of no rows."""
+        assert self._drawing is not None
+        metrics, (count, seed) = _resampled_of(stream, weighted=weighted), self._drawing
+        return numeric.ResampleStream(metrics, n_resamples=count, seed=seed, weighted=weighted)
 
     def _no_slices(self) -> numeric.SliceStream:
         """Slices of no rows, for which the whole has rows."""

@@ -1,7 +1,7 @@
 """What pairs of labels that come in batches weigh under sets of weights."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -95,6 +95,22 @@ class PairSums:
             of_models = [own.table(statistic, places) for own in models]
             tables[statistic] = np.stack(of_models, axis=1)
         return RowSums(self._draws, states, tables)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays."""
+        arrays = {"waiting": self._waiting, "weight": self._weight}
+        for place, own in enumerate(self._models):
+            named = {"pairs": own.pairs, "high": own.sums.high, "low": own.sums.low}
+            arrays |= {f"{place}/{name}": array for name, array in named.items()}
+        return {"rows": self._rows}, arrays
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of sums of the same draws and models, as `to_arrays` gave it."""
+        self._rows, self._waiting = facts["rows"], arrays["waiting"]
+        self._weight = arrays["weight"]
+        for place, own in enumerate(self._models):
+            own.pairs = arrays[f"{place}/pairs"]
+            own.sums = Pair(arrays[f"{place}/high"], arrays[f"{place}/low"])
 
     def _with(
         self, models: Sequence["_Pairs"], rows: np.ndarray, weight: np.ndarray

@@ -1,6 +1,9 @@
 """Resampled sums of rows that come in batches."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from ._bootstrap import sum_intervals
 from ._compute import pass_over
@@ -52,10 +55,15 @@ class ResampleStream:
         for name, metric in metrics.items():
             if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
                 raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
-        self._metrics, self._seed = dict(metrics), seed
+        self._metrics, self._seed, self._weighted = dict(metrics), seed, weighted
         every = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
         self._statistics = tuple(s for s in every if isinstance(s, SummedStatistic))
         self._sums = RunningSums(self._statistics, Draws(poisson=n_resamples), seed)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows may have weights other than 1."""
+        return self._weighted
 
     def update(
         self,
@@ -81,6 +89,14 @@ class ResampleStream:
             return
         states = pass_over(self._statistics, true, pred, weight).states
         self._sums.add([true], [pred], states, weight)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays, for a format of one's own."""
+        return self._sums.to_arrays()
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of a stream made with the same arguments, as `to_arrays` gave it."""
+        self._sums.set_arrays(facts, arrays)
 
     def intervals(self, level: float = 0.95) -> dict[str, Interval]:
         """By metric the percentile interval of all rows so far; none of no rows.

@@ -14,6 +14,7 @@ from ._host_columns import computed_now, numbers, precision_scope
 from ._pair import Pair
 from ._row_draws import RowSums
 from ._statistic import Statistic, SummedStatistic, columns_of, flattened, shared_axes
+from ._stream import arrays_of, as_states
 from ._types import Matrix, State, Vector
 
 
@@ -29,6 +30,8 @@ class RunningSums:
         self._centres: tuple[State, ...] | None = None
         self._sums: tuple[Pair, ...] | None = None
         self._rows, self._present = 0, 0
+        # Whether the first rows had numbers as weights.
+        self._weighted = False
         # Shape (models, rows, ...).
         self._true, self._pred = np.zeros((0, 0)), np.zeros((0, 0))
         # Of the rows that wait; None: each weighs 1.
@@ -81,6 +84,7 @@ class RunningSums:
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
             self._centres = tuple(states[statistic] for statistic in self.statistics)
+            self._weighted = weight is not None and np.asarray(weight).dtype != bool
             self._true, self._pred = true[:, :0], pred[:, :0]
         true = np.concatenate([self._true, true], axis=1)
         pred = np.concatenate([self._pred, pred], axis=1)
@@ -110,6 +114,37 @@ class RunningSums:
             dict(zip(self.statistics, states, strict=True)),
             dict(zip(self.statistics, totals, strict=True)),
         )
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays."""
+        facts = {"rows": self._rows, "present": self._present, "weighted": self._weighted}
+        if self._centres is None:
+            return facts, {}
+        parts = {
+            "centres": arrays_of(self._centres),
+            "sums": {} if self._sums is None else arrays_of(jax.device_get(self._sums)),
+        }
+        arrays = {f"{part}/{name}": a for part, own in parts.items() for name, a in own.items()}
+        arrays |= {"true": self._true, "pred": self._pred}
+        return facts, arrays if self._weight is None else arrays | {"weight": self._weight}
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of sums of the same statistics and draws, as `to_arrays` gave it."""
+        self._rows, self._present = facts["rows"], facts["present"]
+        self._weighted = facts["weighted"]
+        if "true" not in arrays:
+            return
+        parts = {
+            part: {n.removeprefix(part): a for n, a in arrays.items() if n.startswith(part)}
+            for part in ("centres/", "sums/")
+        }
+        states = as_states(self.statistics, self._weighted, parts["centres/"])
+        self._centres = tuple(states.values())
+        if sums := parts["sums/"]:
+            places = range(len(self.statistics))
+            self._sums = tuple(Pair(sums[f"{at}.high"], sums[f"{at}.low"]) for at in places)
+        self._true, self._pred = arrays["true"], arrays["pred"]
+        self._weight = arrays.get("weight")
 
     def _longest(self, pred: np.ndarray) -> int:
         return block_rows(self.statistics, len(pred), columns_of(pred[0]))

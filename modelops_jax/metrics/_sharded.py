@@ -291,7 +291,7 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
     """What a function makes of states that keep the rows of all devices, in NumPy.
 
     Every device gets the rows of all and makes the same of them, in float64: only what the
-    function returns leaves the devices.
+    function returns leaves the devices. A function whose `orders` is True gets them as they are.
 
     Args:
         function: from an array namespace and states to arrays.
@@ -307,9 +307,13 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
 def gathering_program(function: Any, divided: tuple[bool, ...], layout: Layout) -> Any:
     """The program of `of_all_rows`; of its leaves some are divided over the devices."""
 
+    # What only orders rows sorts them as narrow as they are: wider ones take longer.
+    widens = not getattr(function, "orders", False)
+
     def whole(leaf: Any, of_rows: bool) -> Any:
         every = lax.all_gather(leaf, layout.axes, tiled=True) if of_rows else leaf
-        return every.astype(jnp.float64) if jnp.issubdtype(every.dtype, jnp.floating) else every
+        wide = widens and jnp.issubdtype(every.dtype, jnp.floating)
+        return every.astype(jnp.float64) if wide else every
 
     def make(*states: Any) -> Any:
         leaves, tree = jax.tree.flatten(states)

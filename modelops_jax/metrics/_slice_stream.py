@@ -13,7 +13,7 @@ from ._metric import Metric
 from ._segments import segmented, state_of_segment
 from ._slices import as_ids
 from ._statistic import Statistic
-from ._stream import merged, weighed
+from ._stream import arrays_of, as_states, merged, weighed
 from ._types import Matrix, State, Vector
 
 # Cells of a table of which every slice has its own.
@@ -136,6 +136,18 @@ class SliceStream:
             }
             found.append(report_of(self._metrics, Pass(states, rows, bool(self._weighted))))
         return tuple(found)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays, for a format of one's own."""
+        arrays = arrays_of(self._states)
+        return {"weighted": self._weighted}, arrays | {"rows": self._rows}
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of a stream of the same metrics, as `to_arrays` gave it."""
+        self._weighted, self._rows = facts["weighted"], arrays["rows"]
+        if self._weighted is not None:
+            forms = self._segmented(len(self._rows))
+            self._states = list(as_states(forms, self._weighted, arrays).values())
 
     def _check(self, weighted: bool) -> None:
         if self._weighted is not None and weighted != self._weighted:

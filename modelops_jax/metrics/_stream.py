@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -162,11 +162,7 @@ class MetricStream:
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The state as JSON and named arrays, for a format of one's own."""
-        arrays = {
-            f"{position}{jax.tree_util.keystr(key)}": np.asarray(leaf)
-            for position, state in enumerate(self._collected().values())
-            for key, leaf in jax.tree.leaves_with_path(state)
-        }
+        arrays = arrays_of(list(self._collected().values()))
         facts = {
             "metrics": described(self._metrics),
             "rows": self._rows,
@@ -178,7 +174,7 @@ class MetricStream:
         """Take over the state of a stream of the same metrics, as `to_arrays` gave it."""
         self._rows, self._weighted = facts["rows"], facts["weighted"]
         if self._weighted is not None:
-            self._set(_as_states(self._statistics, self._weighted, arrays))
+            self._set(as_states(self._statistics, self._weighted, arrays))
 
     def _add(
         self, states: Mapping[Statistic, State], rows: int, weighted: bool, whose: str
@@ -250,10 +246,19 @@ def _merge(
     return tuple(s.merge(one, two) for s, one, two in zip(statistics, left, right, strict=True))
 
 
-def _as_states(
+def arrays_of(states: Sequence[State]) -> dict[str, np.ndarray]:
+    """The leaves of states by their places and names."""
+    return {
+        f"{position}{jax.tree_util.keystr(key)}": np.asarray(leaf)
+        for position, state in enumerate(states)
+        for key, leaf in jax.tree.leaves_with_path(state)
+    }
+
+
+def as_states(
     statistics: tuple[Statistic, ...], weighted: bool, arrays: Mapping[str, np.ndarray]
 ) -> dict[Statistic, State]:
-    """The states whose leaves are these arrays."""
+    """The states whose leaves are these arrays, as `arrays_of` names them."""
     states = {}
     none = _of_no_rows(statistics, weighted=weighted)
     for position, (statistic, state) in enumerate(none.items()):

@@ -168,7 +168,7 @@ def test_ignoring_one_score_a_row_leaves_two_labels(tmp_path, monkeypatch):
     monkeypatch.setattr("modelops_jax._state_file._FORMAT", 1)  # as before such rows were counted
     stream.save(path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="has format 1; this version reads 2"):
+    with pytest.raises(ValueError, match="has format 1; this version reads 3"):
         EvaluationStream.load(path, evaluator)
 
 
