@@ -54,10 +54,10 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
     compilation_cache.reset_cache()
 
 
-# What trains and generates compiles large programs for small work, and evaluations the programs of
-# metrics. Metrics themselves are not among these: how exact they are may depend on how they are
-# compiled. Their laws and what is ignored hold ours against ours, and are; so are intervals, whose
-# noise is larger than any rounding.
+# What trains and generates compiles large programs for small work; evaluations and examples compile
+# the programs of metrics. The tests of metrics are not among these: how exact they are may depend
+# on how they are compiled. Their laws and what is ignored hold ours against ours, and are; so are
+# intervals, whose noise is larger than any rounding. An installed package is compiled as users do.
 LIGHTLY_COMPILED = {"cli", "evaluation", "jobs", "models", "recipes", "reports", "training"}
 LIGHT_FILES = {
     *("README.md", "test_metric_laws.py", "test_ignored_labels.py", "test_paired_differences.py"),
@@ -70,7 +70,8 @@ LIGHT_OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen
 
 def is_light(path: Path) -> bool:
     """Whether the tests of a file spend little on machine code."""
-    return path.name in LIGHT_FILES or path.parent.name in LIGHTLY_COMPILED
+    is_example = path.is_relative_to(Path(__file__).parent / "modelops_jax")
+    return is_example or path.name in LIGHT_FILES or path.parent.name in LIGHTLY_COMPILED
 
 
 def pytest_configure(config: pytest.Config) -> None:

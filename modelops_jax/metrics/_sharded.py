@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from . import _platform
 from ._exact import ExactCount
+from ._packed import Packed
 from ._statistic import Statistic, block_all, check_rows, shared_axes
 from ._types import Column, DType, State
 
@@ -121,8 +122,8 @@ def states_of_shards(
         # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
         rows = placed[0].shape[0]
         placed, filled = _longer(placed, _padded_size(rows)), np.asarray(rows, np.int32)
-    counted, kept, count = program(*placed, filled=filled)
-    counted, count = jax.device_get((counted, count))
+    packed, kept = program(*placed, filled=filled)
+    counted, count = packed.fetched()
     rows = iter(kept)
     states = tuple(
         dataclasses.replace(next(rows), invalid=state) if statistic.keeps_rows else state
@@ -180,14 +181,14 @@ def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: D
             else:
                 merged.append(statistic.collect(state, layout.axes))
         number = ExactCount.of(jnp.sum(present, dtype=jnp.int32))
-        return tuple(merged), tuple(kept), number.psum(layout.axes)
+        return Packed.of((tuple(merged), number.psum(layout.axes))), tuple(kept)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     mapped = jax.shard_map(
         count,
         mesh=layout.mesh,
         in_specs=(*[divided] * 5, same),
-        out_specs=(same, divided, same),
+        out_specs=(same, divided),
     )
 
     def program(
