@@ -1,11 +1,15 @@
 """Fixtures of the whole suite, doctests included."""
 
+import functools
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
+from jax._src import compiler
 from jax.experimental.compilation_cache import compilation_cache
 
 
@@ -50,16 +54,29 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
     compilation_cache.reset_cache()
 
 
-# What trains and generates compiles large programs for small work, and evaluations the programs of
-# metrics. Metrics themselves are not among these: how exact they are may depend on how they are
-# compiled. Their laws hold ours against ours, and are.
+# What trains and generates compiles large programs for small work; evaluations and examples compile
+# the programs of metrics. The tests of metrics are not among these: how exact they are may depend
+# on how they are compiled. Their laws and what is ignored hold ours against ours, and are; so are
+# intervals, whose noise is larger than any rounding. An installed package is compiled as users do.
 LIGHTLY_COMPILED = {"cli", "evaluation", "jobs", "models", "recipes", "reports", "training"}
-LIGHT_FILES = {"README.md", "test_metric_laws.py"}
+LIGHT_FILES = {
+    *("README.md", "test_metric_laws.py", "test_ignored_labels.py", "test_paired_differences.py"),
+    *("test_interval_coverage.py", "test_interval_methods.py", "test_metric_intervals.py"),
+}
+# One module of machine code for a program, and by XLA's older emitters: a module for each of its
+# fusions takes twice as long to compile.
+LIGHT_OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
 def is_light(path: Path) -> bool:
     """Whether the tests of a file spend little on machine code."""
-    return path.name in LIGHT_FILES or path.parent.name in LIGHTLY_COMPILED
+    is_example = path.is_relative_to(Path(__file__).parent / "modelops_jax")
+    return is_example or path.name in LIGHT_FILES or path.parent.name in LIGHTLY_COMPILED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist keep the order below: by itself it gives files of many tests out first."""
+    config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,18 +84,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: is_light(item.path))
 
 
+@functools.cache
+def light_options() -> dict[str, Any]:
+    """Those of `LIGHT_OPTIONS` that this version of XLA has."""
+
+    def is_known(name: str) -> bool:
+        try:
+            jax.jit(lambda: 0, compiler_options={name: LIGHT_OPTIONS[name]}).lower().compile()
+        except jax.errors.JaxRuntimeError:
+            return False
+        return True
+
+    return {name: LIGHT_OPTIONS[name] for name in filter(is_known, LIGHT_OPTIONS)}
+
+
+def compile_lightly(patch: pytest.MonkeyPatch) -> None:
+    """Compile all programs with the light options; child processes do the same."""
+    options = light_options()  # and XLA has read its flags, so that those below are for children
+    flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
+    patch.setenv("XLA_FLAGS", " ".join([os.environ.get("XLA_FLAGS", ""), *flags]))
+    patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    options_of = compiler.get_compile_options
+
+    # JAX takes such options for one function only.
+    def get_compile_options(
+        *given: Any, env_options_overrides: dict[str, Any] | None = None, **named: Any
+    ) -> Any:
+        own = options | (env_options_overrides or {})
+        return options_of(*given, env_options_overrides=own, **named)
+
+    patch.setattr(compiler, "get_compile_options", get_compile_options)
+
+
+@pytest.fixture(scope="session")
+def _compiler() -> Iterator[pytest.MonkeyPatch]:
+    """What of the compiler is another way, from one module to the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _light_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
+def _light_compilation(request: pytest.FixtureRequest, _compiler: pytest.MonkeyPatch) -> None:
     """Spend less on machine code where tests mostly wait for it; child processes do the same.
 
     The tests marked `model` are compiled as users compile.
     """
     light = is_light(request.path) and request.config.option.markexpr != "model"
     if light == jax.config.read("jax_disable_most_optimizations"):
-        yield
         return
     jax.clear_caches()  # a program may be there already, compiled in the other way
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(light)))
-        jax.config.update("jax_disable_most_optimizations", light)
-        yield
+    _compiler.undo()
+    if light:
+        compile_lightly(_compiler)
+    jax.config.update("jax_disable_most_optimizations", light)

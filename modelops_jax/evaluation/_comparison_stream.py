@@ -49,8 +49,9 @@ class ComparisonStream:
     Example:
         >>> from modelops_jax.evaluation import ComparisonStream
         >>> stream = ComparisonStream(["old", "new"], task="text_generation")
-        >>> for _ in range(50):
-        ...     stream.update(["yes", "no"], {"old": ["yes", "yes"], "new": ["yes", "no"]})
+        >>> for _ in range(10):
+        ...     true = ["yes", "no"] * 5
+        ...     stream.update(true, {"old": ["yes"] * 10, "new": true})
         >>> stream.result().metrics["exact_match"].verdicts, stream.rows
         ({'new': 'best', 'old': 'worse than the best'}, 100)
     """

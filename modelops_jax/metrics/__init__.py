@@ -18,6 +18,7 @@ from ._calibration import maximum_calibration_error as maximum_calibration_error
 from ._calibration_bins import CalibrationBins as CalibrationBins
 from ._check_laws import check_laws as check_laws
 from ._class_areas import ClassScoreRows as ClassScoreRows
+from ._class_outcomes import ClassOutcomes as ClassOutcomes
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
 from ._class_ratios import specificity_score as specificity_score

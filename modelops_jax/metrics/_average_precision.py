@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._scores import Scores, ranked, running_sum
-from ._statistic import float_type
+from ._scores import Scores, ranked, running_sum, value_type
 
 
 def average_precision_on_host(state: Scores) -> tuple[float, bool]:
@@ -46,8 +45,7 @@ def average_precision(state: Scores) -> tuple[jax.Array, jax.Array]:
         whole = jnp.where(undefined, jnp.ones_like(positives), positives)
         share = jnp.sum(up.astype(jnp.float64) * precision) / whole
         value = jnp.where(undefined, jnp.full_like(whole, jnp.nan), share)
-        value = value.astype(float_type(state.score))
-    return value, undefined
+    return value.astype(value_type(state)), undefined
 
 
 def _sorted(cost: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -136,6 +136,8 @@ class Concordance:
 class PairArea:
     """The area under the ROC curve; nan unless both classes occur."""
 
+    orders: ClassVar[bool] = True
+
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"
         return Outcome(*(pair_area_on_host(scores) if on_host else pair_area(scores)))
@@ -157,6 +159,8 @@ class PairArea:
 @dataclass(frozen=True)
 class PartialArea:
     """The standardised area up to a false positive rate; nan unless both classes occur."""
+
+    orders: ClassVar[bool] = True
 
     max_fpr: float
 
@@ -205,6 +209,8 @@ class RankCorrelation:
 @dataclass(frozen=True)
 class AveragePrecision:
     """The mean precision at the positive rows' scores; nan without positive rows."""
+
+    orders: ClassVar[bool] = True
 
     def __call__(self, xp: Any, scores: Scores) -> Outcome:
         on_host = xp.__name__ == "numpy"

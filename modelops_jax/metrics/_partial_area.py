@@ -12,8 +12,7 @@ from jax import lax
 
 from ._curves import points
 from ._reweighed import Reweighed, SortedRows
-from ._scores import Scores, ranked
-from ._statistic import float_type
+from ._scores import Scores, ranked, value_type
 
 
 def partial_area_on_host(state: Scores, max_fpr: float) -> tuple[float, bool]:
@@ -50,8 +49,7 @@ def partial_area(state: Scores, max_fpr: float) -> tuple[jax.Array, jax.Array]:
         whole = jnp.where(undefined, jnp.ones_like(lost), positives * cut)
         area = _standardised(lost / whole, max_fpr)
         area = jnp.where(undefined, jnp.full_like(area, jnp.nan), area)
-        area = area.astype(float_type(state.score))
-    return area, undefined
+    return area.astype(value_type(state)), undefined
 
 
 def reweighed_partial_area(state: Scores, max_fpr: float) -> Reweighed:

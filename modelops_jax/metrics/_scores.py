@@ -18,6 +18,7 @@ from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._pair_count import count_pairs
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
+from ._types import DType
 
 _LABEL_BIT = np.uint32(31)
 
@@ -132,8 +133,15 @@ def pair_area(state: Scores) -> tuple[jax.Array, jax.Array]:
         whole = jnp.where(undefined, jnp.ones_like(positives), 2.0 * positives * negatives)
         share = pairs.astype(jnp.float64) / whole
         area = jnp.where(undefined, jnp.full_like(whole, jnp.nan), share)
-        area = area.astype(float_type(state.score))
-    return area, undefined
+    return area.astype(value_type(state)), undefined
+
+
+def value_type(state: Scores) -> DType:
+    """The type of a value that depends on the order of the scores alone: theirs, or float64.
+
+    A program that has 64-bit types enabled gets float64 whatever the scores are.
+    """
+    return jnp.promote_types(float_type(state.score), jnp.zeros(()).dtype)
 
 
 def ranked(state: Scores, *, descending: bool = False) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from . import _platform
 from ._exact import ExactCount
+from ._packed import Packed
 from ._statistic import Statistic, block_all, check_rows, shared_axes
 from ._types import Column, DType, State
 
@@ -121,8 +122,8 @@ def states_of_shards(
         # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
         rows = placed[0].shape[0]
         placed, filled = _longer(placed, _padded_size(rows)), np.asarray(rows, np.int32)
-    counted, kept, count = program(*placed, filled=filled)
-    counted, count = jax.device_get((counted, count))
+    packed, kept = program(*placed, filled=filled)
+    counted, count = packed.fetched()
     rows = iter(kept)
     states = tuple(
         dataclasses.replace(next(rows), invalid=state) if statistic.keeps_rows else state
@@ -180,14 +181,14 @@ def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: D
             else:
                 merged.append(statistic.collect(state, layout.axes))
         number = ExactCount.of(jnp.sum(present, dtype=jnp.int32))
-        return tuple(merged), tuple(kept), number.psum(layout.axes)
+        return Packed.of((tuple(merged), number.psum(layout.axes))), tuple(kept)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     mapped = jax.shard_map(
         count,
         mesh=layout.mesh,
         in_specs=(*[divided] * 5, same),
-        out_specs=(same, divided, same),
+        out_specs=(same, divided),
     )
 
     def program(
@@ -291,7 +292,7 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
     """What a function makes of states that keep the rows of all devices, in NumPy.
 
     Every device gets the rows of all and makes the same of them, in float64: only what the
-    function returns leaves the devices.
+    function returns leaves the devices. A function whose `orders` is True gets them as they are.
 
     Args:
         function: from an array namespace and states to arrays.
@@ -307,9 +308,13 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
 def gathering_program(function: Any, divided: tuple[bool, ...], layout: Layout) -> Any:
     """The program of `of_all_rows`; of its leaves some are divided over the devices."""
 
+    # What only orders rows sorts them as narrow as they are: wider ones take longer.
+    widens = not getattr(function, "orders", False)
+
     def whole(leaf: Any, of_rows: bool) -> Any:
         every = lax.all_gather(leaf, layout.axes, tiled=True) if of_rows else leaf
-        return every.astype(jnp.float64) if jnp.issubdtype(every.dtype, jnp.floating) else every
+        wide = widens and jnp.issubdtype(every.dtype, jnp.floating)
+        return every.astype(jnp.float64) if wide else every
 
     def make(*states: Any) -> Any:
         leaves, tree = jax.tree.flatten(states)

@@ -163,7 +163,12 @@ def label_value(label: str | int | float, labels: tuple[str, ...]) -> float:
         ValueError: The model has no such class, or the value is no finite float32.
     """
     if len(labels) == 1:
-        if isinstance(label, str) or not np.isfinite(_float32(label)):
+        if isinstance(label, str):
+            raise ValueError(
+                f"label: found {label!r}, expected a number: labels has one entry alone, "
+                f"{labels[0]!r}, which names a value; classes are two or more"
+            )
+        if not np.isfinite(_float32(label)):
             raise ValueError(f"label: found {label!r}, expected a number, finite as float32")
         return float(_float32(label))
     if isinstance(label, str) and label in labels:

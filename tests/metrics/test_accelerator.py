@@ -9,6 +9,7 @@ import pytest
 
 from modelops_jax.evaluation import ModelEvaluator
 from modelops_jax.metrics import METRICS, _compute, _platform, _sharded, compute, metric
+from modelops_jax.metrics._packed import Packed
 
 ROWS = 1100
 GRADES = 4
@@ -97,6 +98,23 @@ def test_few_numbers_beside_many_are_where_they_should_be(monkeypatch: pytest.Mo
     assert float(compute(top, *on_device).values["top 2"]) == pytest.approx(
         np.mean(np.argsort(scores)[:, 1:] == true[:, None]) * 2
     )
+
+
+def test_arrays_are_fetched_as_one_and_are_what_they_were():
+    """Of every width, scalars and nothing at all."""
+    with jax.enable_x64(True):
+        tree = {
+            "flags": np.array([True, False, True]),
+            "wide": np.array([[0.1, np.nan], [-0.0, np.inf]]),
+            "scalar": np.float32(1 / 3),
+            "count": np.array([1, 2**32 - 1], np.uint32),
+            "none": (np.zeros((0, 4), np.int64), np.array([-7], np.int64)),
+        }
+        found = jax.jit(Packed.of)(tree).fetched()
+    assert jax.tree.structure(found) == jax.tree.structure(tree)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.model  # compiles for minutes

@@ -14,6 +14,8 @@ from modelops_jax.metrics import (
     balanced_accuracy_score,
     cohen_kappa_score,
     compute,
+    compute_counts,
+    confidence_intervals,
     matthews_corrcoef,
     metric,
 )
@@ -153,6 +155,71 @@ def test_a_rare_class_keeps_the_digits_of_the_correlation():
         below = mp.mpf((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
         exact = float(mp.mpf(tp * tn - fp * fn) / mp.sqrt(below))
     assert abs(value - exact) < 1e-12
+
+
+MANY = 5_000
+AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_values_of_more_classes_than_a_table_has_equal_scikit_learns(weighted):
+    """80 of 5,000 classes, with masked rows or weights, and one label to ignore."""
+    y_true, y_pred, weight = labels(11, 80, 80, 700)
+    place = np.sort(np.random.default_rng(12).permutation(MANY)[:80])
+    y_true, y_pred, ignored = place[y_true], place[y_pred], int(place[7])
+    weight = np.where(weight < 0.2, 0, weight)
+    given, kept = weight if weighted else weight > 0, (weight > 0) & (y_true != ignored)
+    weight = weight[kept] if weighted else None
+    options = {"weight": given, "num_classes": MANY, "ignore_index": ignored}
+    for name, ours in zip(
+        AGREEMENTS, (balanced_accuracy_score, cohen_kappa_score, matthews_corrcoef), strict=True
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+            expected = getattr(oracle, name)(y_true[kept], y_pred[kept], sample_weight=weight)
+        same(ours(y_true, y_pred, **options), expected)
+
+
+def test_many_rows_of_many_classes_keep_all_digits():
+    """A thousand million rows of one class beside few of others, against whole numbers."""
+    random = np.random.default_rng(13)
+    y_true, y_pred = random.integers(0, MANY, (2, 9_000))
+    y_pred = np.where(random.random(9_000) < 0.5, y_true, y_pred)
+    counts = random.integers(1, 9, 9_000)
+    y_true[0], y_pred[0], counts[0] = 7, 7, 10**9
+    metrics = {name: metric(name, num_classes=MANY) for name in AGREEMENTS}
+    found = compute_counts(metrics, y_true, y_pred, counts)
+    actual, predicted, hit = (
+        np.bincount(codes, given, MANY).astype(np.int64).astype(object)
+        for codes, given in (
+            (y_true, counts),
+            (y_pred, counts),
+            (y_true, counts * (y_true == y_pred)),
+        )
+    )
+    rows = int(counts.sum())
+    both = rows * hit.sum() - (actual * predicted).sum()
+    of_true, of_pred = (rows**2 - (side**2).sum() for side in (actual, predicted))
+    with mp.workdps(60):
+        matthews = both / mp.sqrt(mp.mpf(of_true) * of_pred)
+    kappa = Fraction(both, rows**2 - (actual * predicted).sum())
+    same(found.values["matthews_corrcoef"], float(matthews))
+    same(found.values["cohen_kappa_score"], float(kappa))
+    assert 0.3 < kappa < 0.9
+    recalls = [Fraction(h, a) for h, a in zip(hit, actual, strict=True) if a]
+    same(found.values["balanced_accuracy_score"], float(sum(recalls) / len(recalls)))
+
+
+def test_what_so_many_classes_do_not_have():
+    """Intervals, which draw pairs; a distance, which is of pairs; and no end."""
+    with pytest.raises(ValueError, match="counts the outcomes of each, and not the pairs"):
+        confidence_intervals({"it": metric("cohen_kappa_score", num_classes=MANY)}, [1], [1])
+    with pytest.raises(ValueError, match="num_classes is 20,000, a table of 400,000,000 cells"):
+        metric("cohen_kappa_score", num_classes=20_000, distance="linear")
+    with pytest.raises(ValueError, match=r"num_classes is 16,777,217; .* at most 16,777,216"):
+        metric("matthews_corrcoef", num_classes=(1 << 24) + 1)
+    with pytest.raises(ValueError, match="y_pred: 1 labels outside 0 to 4999"):
+        matthews_corrcoef([1, 2], [1, MANY], num_classes=MANY)
 
 
 def test_weights_of_any_scale_give_the_same_agreement():

@@ -248,9 +248,10 @@ print(json.dumps([np.asarray(value).tolist() for value in jax.jit(whole)(rows, w
 def test_shards_give_what_one_device_gives(turn: int, cases, sharded_rows):
     """Eight devices, one of them without rows, merged over the mesh axis, equal one device."""
     conftest = pathlib.Path(__file__).with_name("conftest.py")
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", SHARDED, str(conftest), str(turn)],
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        env=os.environ | {"XLA_FLAGS": flags},
         capture_output=True,
         text=True,
         check=False,

@@ -219,8 +219,8 @@ def run_on_devices(folder, accumulated, shapes, refer):
             **os.environ,
             "JAX_PLATFORMS": "cpu",
             "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings of the compiler
-            "XLA_FLAGS": "--xla_backend_optimization_level=0"
-            " --xla_llvm_disable_expensive_passes=true",
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
+            + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
             # Every run traces its programs anew.
             "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02",
