@@ -65,7 +65,8 @@ class CodedLabels:
         if not numbers:
             raise ValueError(
                 f"positive_class={positive_class!r} does not occur among the labels "
-                f"{shorten(self.classes)}; pass positive_class=<the label to count as positive>"
+                f"{shorten(self.classes)}; give the metric positive_class=<the label to count as "
+                "positive>"
             )
         return None
 
