@@ -27,11 +27,12 @@ class CodedLabels:
 
     Args:
         classes: the labels that occur in any of the vectors, sorted.
-        codes: for each named vector, the position in `classes` of each of its entries (int32).
+        codes: for each named vector, the position in `classes` of each of its entries (int32): in
+            NumPy, or where the rows lie on devices.
     """
 
     classes: tuple[Hashable, ...]
-    codes: dict[str, np.ndarray]
+    codes: dict[str, Any]
 
     @cached_property
     def index(self) -> dict[Hashable, int]:

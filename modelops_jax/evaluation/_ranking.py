@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
@@ -21,15 +22,15 @@ class ScorePair(Pair):
     """Labels of at most two classes, and a score for each row."""
 
     labels: CodedLabels
-    positive: np.ndarray
-    scores: np.ndarray
+    positive: np.ndarray | jax.Array
+    scores: np.ndarray | jax.Array
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.positive
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.scores
 
 
