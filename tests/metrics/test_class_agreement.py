@@ -247,6 +247,30 @@ def test_a_class_of_next_to_no_weight_keeps_its_correlation():
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize("classes", [3, MANY])
+def test_classes_beside_a_heavy_one_keep_their_digits(classes):
+    """What others weigh is no difference: that of 10**15 and all rows has one digit left."""
+    y_true, y_pred = np.array([[0, 1, 2, 1, 2, 0], [0, 1, 1, 2, 2, 1]])
+    weight = np.array([1e15, 0.3, 0.1, 0.7, 0.2, 0.4])
+    table = [[Fraction(0)] * 3 for _ in range(3)]
+    for true, pred, one in zip(y_true, y_pred, weight.tolist(), strict=True):
+        table[true][pred] += Fraction(one)
+    actual, predicted = [sum(row) for row in table], [sum(c) for c in zip(*table, strict=True)]
+    rows, hits = sum(actual), sum(table[k][k] for k in range(3))
+    chance = sum(a * p for a, p in zip(actual, predicted, strict=True))
+    of_true, of_pred = (rows**2 - sum(v * v for v in side) for side in (actual, predicted))
+    with mp.workdps(60):
+        both = rows * hits - chance
+        spread = mp.mpf(of_true.numerator) * of_pred.numerator
+        spread /= mp.mpf(of_true.denominator) * of_pred.denominator
+        matthews = mp.mpf(both.numerator) / both.denominator / mp.sqrt(spread)
+    options = {"num_classes": classes, "weight": weight}
+    same(matthews_corrcoef(y_true, y_pred, **options), float(matthews))
+    kappa = float(both / (rows**2 - chance))
+    same(cohen_kappa_score(y_true, y_pred, **options), kappa)
+    assert 0.3 < kappa < 0.6
+
+
 def test_kappa_is_the_exact_fraction():
     """Against exact fractions of the counts, for every distance."""
     y_true, y_pred, _ = labels(8, 4, 4, count=30)
