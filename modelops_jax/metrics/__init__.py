@@ -127,6 +127,7 @@ from ._sharded import row_layout as row_layout
 from ._sketch import ScoreHistogram as ScoreHistogram
 from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
 from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score
+from ._slice_resamples import SliceResampleStream as SliceResampleStream
 from ._slice_stream import SliceStream as SliceStream
 from ._slices import SlicedReport as SlicedReport
 from ._slices import compute_slices as compute_slices
