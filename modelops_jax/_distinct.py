@@ -54,6 +54,13 @@ def placed_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _of_codes(np.flatnonzero(there), widths), (np.cumsum(there) - 1)[codes]
 
 
+def rows_by_number(numbers: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """The numbers that occur among those of rows, in order, and which rows have each, in order."""
+    order = np.argsort(numbers, kind="stable")
+    distinct, first = np.unique(numbers[order], return_index=True)
+    return list(zip(distinct.tolist(), np.split(order, first[1:]), strict=True))
+
+
 def _codes(rows: np.ndarray) -> tuple[np.ndarray, tuple[int, ...] | None]:
     """Each row as one number, in the order of the rows, and how many values each digit has.
 

@@ -265,8 +265,8 @@ class _Rows:
         self._evaluator = asked.evaluator(label)
         from_rows = columns.weight is not None or self._evaluator.stream().resamples_rows
         resampled = asked.confidence is not None and from_rows
-        # Sums of all rows are resampled as rows come in; those of a slice, and for BCa, are not.
-        needs_rows = resampled and (columns.slices or asked.interval == "bca")
+        # Resamples that are drawn as rows come in have no BCa interval.
+        needs_rows = resampled and asked.interval == "bca"
         if len(columns.models) > 1 and not self._evaluator.by_query:
             draws = {} if asked.resamples is None else {"n_resamples": asked.resamples}
             comparison = ComparisonStream(

@@ -20,6 +20,8 @@ ProblemCode = Literal[
     "no_assistant",
     "bad_weight",
     "bad_label",
+    "same_answers",
+    "repeated_prompt",
     "not_json",
     "missing_column",
     "wrong_value",

@@ -19,6 +19,13 @@ EXPECTED_PREFERENCE = "expected 'prompt', 'chosen' and 'rejected'"
 RowKind = Literal["text", "labelled", "preference"]
 """What a row is for: text to write, a text with its label, or a better and a worse answer."""
 
+# The keys that make a row one of a kind, and what learns from such rows.
+_KEYS_OF: tuple[tuple[RowKind, tuple[tuple[str, ...], ...], str], ...] = (
+    ("preference", (("prompt", "chosen", "rejected"),), "preference tuning (DPO)"),
+    ("labelled", (("text", "label"), ("prompt", "label")), "a model with labels"),
+    ("text", (("prompt", "completion"), ("messages",)), "a language model"),
+)
+
 Fault = tuple[ProblemCode, str]
 
 
@@ -37,7 +44,7 @@ def row_faults(row: object, kind: RowKind = "text") -> Iterator[Fault]:
             yield from _text_faults("prompt", row["prompt"])
             yield from _text_faults("completion", row["completion"])
         else:
-            yield "missing_keys", f"found {_keys(row)}, {EXPECTED_KEYS}"
+            yield "missing_keys", f"found {_keys(row)}, {EXPECTED_KEYS}{_other_kind(row)}"
     elif "prompt" in row or "completion" in row:
         yield "ambiguous_keys", f"found {_keys(row)}, {EXPECTED_KEYS}, not both"
     else:
@@ -47,7 +54,7 @@ def row_faults(row: object, kind: RowKind = "text") -> Iterator[Fault]:
 def _labelled_faults(row: dict[Any, Any]) -> Iterator[Fault]:
     texts = [key for key in ("text", "prompt") if key in row]
     if "label" not in row or not texts:
-        yield "missing_keys", f"found {_keys(row)}, {EXPECTED_LABELLED}"
+        yield "missing_keys", f"found {_keys(row)}, {EXPECTED_LABELLED}{_other_kind(row)}"
     elif len(texts) > 1:
         yield "ambiguous_keys", f"found {_keys(row)}, {EXPECTED_LABELLED}, not both"
     else:
@@ -66,14 +73,42 @@ def _label_faults(label: object) -> Iterator[Fault]:
 
 def _preference_faults(row: dict[Any, Any]) -> Iterator[Fault]:
     if not {"prompt", "chosen", "rejected"} <= row.keys():
-        yield "missing_keys", f"found {_keys(row)}, {EXPECTED_PREFERENCE}"
-    elif not isinstance(row["prompt"], list):
-        for field in ("prompt", "chosen", "rejected"):
-            yield from _text_faults(field, row[field])
+        hint = "; the prompt is what both answers follow" if "chosen" in row else ""
+        yield (
+            "missing_keys",
+            f"found {_keys(row)}, {EXPECTED_PREFERENCE}{_other_kind(row) or hint}",
+        )
+        return
+    prompt, chosen, rejected = (row[field] for field in ("prompt", "chosen", "rejected"))
+    if not isinstance(prompt, list):
+        yield from _text_faults("prompt", prompt)
+        for field, answer in (("chosen", chosen), ("rejected", rejected)):
+            if isinstance(prompt, str) and isinstance(answer, list):
+                found = describe(answer)
+                yield "not_text", f"{field}: found {found}, expected a string, as the prompt is one"
+            else:
+                yield from _text_faults(field, answer)
     else:
-        yield from _messages_faults("prompt", row["prompt"])
-        for field in ("chosen", "rejected"):
-            yield from _messages_faults(field, row[field], answers=True)
+        yield from _messages_faults("prompt", prompt)
+        for field, answer in (("chosen", chosen), ("rejected", rejected)):
+            yield from _messages_faults(field, answer, answers=True)
+            if not prompt or not isinstance(answer, list) or len(answer) == len(prompt):
+                continue
+            if answer[: len(prompt)] == prompt:
+                yield (
+                    "repeated_prompt",
+                    f"{field}: begins with the prompt's messages, expected those after them",
+                )
+    if chosen == rejected:
+        yield "same_answers", "chosen and rejected are the same, expected a better and a worse one"
+
+
+def _other_kind(row: dict[Any, Any]) -> str:
+    """What to add about a row that is not of the kind that is expected, but of another."""
+    for kind, groups, learner in _KEYS_OF:
+        if any(row.keys() >= set(group) for group in groups):
+            return f"; these are the keys of a {kind!r} row, from which {learner} learns"
+    return ""
 
 
 def text_length(row: dict[str, Any]) -> int:

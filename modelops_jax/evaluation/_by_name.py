@@ -199,7 +199,7 @@ class TableMetric(OnePassMetric):
         if (average := self._average(pair)) is not None:
             options["average"] = average
         if "num_classes" in self._takes:
-            options["num_classes"] = self._num_classes(pair)
+            options["num_classes"] = self._num_classes(pair, options)
         if average == "binary":
             position = pair.labels.position(options.get("positive_class", 1))
             if position is None:  # a class that no row has
@@ -270,16 +270,21 @@ class TableMetric(OnePassMetric):
         decided = "binary" if pair.labels.is_binary else "macro"
         return self._options.get("average", _AVERAGES.get(self._task_type, decided))
 
-    def _num_classes(self, pair: LabelPair) -> int | None:
+    def _num_classes(self, pair: LabelPair, options: dict[str, Any]) -> int | None:
         if pair.num_classes is not None or not self.averages(pair):
             return pair.num_classes
         classes = len(pair.labels.classes)
-        if classes > _MOST_CLASSES:
+        if classes > _MOST_CLASSES and self._counts_pairs(options):
             raise ValueError(
                 f"the labels have {classes:,} classes; {self._name} needs a table of all pairs of "
                 f"classes, which is made for at most {_MOST_CLASSES:,}"
             )
         return max(2, 1 << (classes - 1).bit_length())
+
+    def _counts_pairs(self, options: dict[str, Any]) -> bool:
+        """Whether it needs a table of all pairs of classes, of however many."""
+        many = numeric.metric(self._metric, **options | {"num_classes": 2 * _MOST_CLASSES})
+        return any(isinstance(s, numeric.ConfusionCounts) for s in many.statistics)
 
 
 def scored_in(metric: str, task_type: TaskType) -> bool:

@@ -15,17 +15,16 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._builtin import BuiltIn, Reader
+from ._drawn_labels import DrawnLabels
 from ._evidence import Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._pair_counts import PairCounts
-from ._per_class import LARGEST_TABLE
 from ._prefixed import below, prefixed
 from ._ranking import ScoreReader
 from ._slicing import Slicing
-from ._told_apart import told_apart
 from ._vectors import check_same_length, count_rows
 from ._weights import unless_alike
 
@@ -119,14 +118,16 @@ class LabelCounts(Running):
         self._counts = PairCounts.of_none()
         self._ignored = 0
         self._sliced: list[PairCounts] = []
-        self._drawn: numeric.CountResampleStream | None = None
+        self._drawn: DrawnLabels | None = None
+        # Of a batch, to be drawn: the rows, and for each slicing the slice of each.
         self._batch: LabelPair | None = None
+        self._slice_ids: list[np.ndarray] = []
 
     def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         return () if self._counts.weights is None else tuple(self._members)
 
     def resample(self, n_resamples: int, seed: int) -> None:
-        self._drawn = numeric.CountResampleStream(n_resamples=n_resamples, seed=seed)
+        self._drawn = DrawnLabels(self._members, n_resamples, seed)
 
     def of_rows(
         self,
@@ -152,6 +153,7 @@ class LabelCounts(Running):
             assert pair.counts is None
             ids = slicing.ids if pair.kept is None else slicing.ids[pair.kept]
             state._sliced.append(PairCounts.of_rows(*columns, ids))
+            state._slice_ids.append(ids)
         return state
 
     def check(self, other: "LabelCounts") -> None:
@@ -164,12 +166,10 @@ class LabelCounts(Running):
         if self._drawn is not None and other._batch is not None:
             batch = other._batch
             true, pred = positions[batch.y_true], positions[batch.y_pred]
-            if len(self._classes) > LARGEST_TABLE:
-                apart = functools.partial(told_apart, self._classes, self._members)
-                self._drawn.relabel(*apart(*self._drawn.labels))
-                true, pred = apart(true, pred)
             weight = np.ones(len(true)) if batch.weight is None else batch.weight
-            self._drawn.update(true, pred, weight)
+            both = zip(numbers, other._slice_ids, strict=True)
+            slices = [number[ids] for number, ids in both]
+            self._drawn.update(self._classes, true, pred, weight, slices)
         mine = self._sliced or [PairCounts.of_none(sliced=True) for _ in numbers]
         self._sliced = [
             one + more.renumbered(positions, number)
@@ -179,19 +179,21 @@ class LabelCounts(Running):
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> LabelPair:
         classes, position = self._classes.sorted()
 
-        def pair_of(part: PairCounts) -> LabelPair:
+        def pair_of(part: PairCounts, drawn: numeric.CountResampleStream | None) -> LabelPair:
             codes = {"y_true": position[part.true], "y_pred": position[part.pred]}
-            return LabelPair(CodedLabels(classes, codes), counts=part.counts, weight=part.weight)
+            labels, told = CodedLabels(classes, codes), None
+            if drawn is not None and part.weights is not None:
+                told = functools.partial(drawn.intervals, places=position)
+            return LabelPair(labels, counts=part.counts, weight=part.weight, drawn=told)
 
-        parts = [
-            [pair_of(part) for part in one.by_slice(order)]
-            for one, order in zip(self._sliced, orders, strict=True)
-        ]
-        drawn = None
-        if self._drawn is not None and self._counts.weights is not None:
-            drawn = functools.partial(self._drawn.intervals, places=position)
-        whole = pair_of(self._counts)
-        return replace(whole, left_out=self._ignored, parts=parts, drawn=drawn)
+        parts = []
+        for place, (one, order) in enumerate(zip(self._sliced, orders, strict=True)):
+            of_slices = self._drawn.slices[place] if self._drawn and self._drawn.slices else []
+            each = dict(enumerate(of_slices))
+            several = zip(one.by_slice(order), order.tolist(), strict=True)
+            parts.append([pair_of(part, each.get(number)) for part, number in several])
+        whole = pair_of(self._counts, None if self._drawn is None else self._drawn.whole)
+        return replace(whole, left_out=self._ignored, parts=parts)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
@@ -200,7 +202,7 @@ class LabelCounts(Running):
         for place, sliced in enumerate(self._sliced):
             arrays |= prefixed(f"slices/{place}/", sliced.to_arrays())
         if self._drawn is not None:
-            facts["drawn"], drawn = self._drawn.to_arrays()
+            facts["drawn"], drawn = self._drawn.saved()
             arrays |= prefixed("drawn/", drawn)
         return facts, arrays
 
@@ -212,7 +214,7 @@ class LabelCounts(Running):
             for place in range(facts["slices"])
         ]
         if self._drawn is not None:
-            self._drawn.set_arrays(facts["drawn"], below("drawn/", arrays))
+            self._drawn.restore(facts["drawn"], below("drawn/", arrays))
 
 
 class KeptScores(Running):

@@ -45,7 +45,7 @@ class EvaluationStream:
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
         resamples: of sums, and of counts of weighted rows, drawn as rows come in for their
-            intervals; 0: these have none.
+            intervals and those of their slices; 0: these have none.
         seed: of these.
         nan_policy: what becomes of rows that hold nan, as for `ModelEvaluator.evaluate`: "raise",
             "omit" or "propagate".
@@ -148,7 +148,7 @@ class EvaluationStream:
             y_pred: what was predicted, of the same length; None if no metric reads it.
             y_score: as for `ModelEvaluator.evaluate`.
             weight: as for `ModelEvaluator.evaluate`, with every batch or with none. Rows of weight
-                0 are left out before anything else. Slices of weighted rows have no interval.
+                0 are left out before anything else.
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
                 group, or of a query, may come in several batches, for which all rows are kept.
             slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,26 +11,24 @@ import modelops_jax.metrics as numeric
 from ._batch import Batch
 from ._builtin import BuiltIn, OnePassMetric, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
-from ._computed import Confidence
-from ._evidence import NOT_KEPT, Evidence, Pair
+from ._evidence import Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
-from ._label_sets import LabelSetPair, of_each_label
+from ._label_sets import LabelSetPair
 from ._likelihoods import reads_scores
 from ._prefixed import below, prefixed
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
-from ._result import ClassResult
 from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._sharded import gathered
-from ._slice_outcomes import slice_outcomes, with_moments
-from ._slicing import SliceOutcome, Slicing
+from ._slice_outcomes import with_moments
+from ._slicing import Slicing
+from ._streamed_evidence import BOOTSTRAPS, StreamedEvidence, resampled_of, shares_of_rows
 from ._text_metrics import CountPair
 from ._tokens import TokenPair
 from ._weights import unless_alike
 
-# The methods that resample every metric, shares of rows as well.
-_BOOTSTRAPS = ("percentile", "bca")
+_Drawn = TypeVar("_Drawn", numeric.ResampleStream, numeric.SliceResampleStream)
 
 
 class StreamedSums(Running):
@@ -46,6 +44,8 @@ class StreamedSums(Running):
         self._sliced: list[numeric.SliceStream] = []
         self._drawing: tuple[int, int] | None = None
         self._resampled: numeric.ResampleStream | None = None
+        self._resampled_slices: list[numeric.SliceResampleStream] = []
+        self._slice_ids: list[np.ndarray] = []  # of a batch, for each slicing
         self._batch: Pair | None = None
         self._draws_counts = False
         # Of several labels a row: `LabelSetPair.cells`.
@@ -60,10 +60,10 @@ class StreamedSums(Running):
 
     def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         stream = self._stream or self._bound(None)
-        found = _resampled_of(stream, weighted=bool(stream.weighted))
-        if stream.weighted or interval in _BOOTSTRAPS:
+        found = resampled_of(stream, weighted=bool(stream.weighted))
+        if stream.weighted or interval in BOOTSTRAPS:
             return tuple(found)
-        shares = _shares_of_rows(found, stream.report())
+        shares = shares_of_rows(found, stream.report())
         return tuple(name for name in found if name not in shares)
 
     def resample(self, n_resamples: int, seed: int) -> None:
@@ -97,6 +97,7 @@ class StreamedSums(Running):
             sliced = state._no_slices()
             columns = pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys)
             sliced.update(*columns, weight=own)
+            state._slice_ids.append(slicing.ids)
             state._sliced.append(sliced)
         return state
 
@@ -118,10 +119,18 @@ class StreamedSums(Running):
         if other._cells is not None:
             self._cells = other._cells if self._cells is None else self._cells + other._cells
         if self._drawing is not None and other._batch is not None:
+            batch, weighted = other._batch, other._draws_counts
             if self._resampled is None:
-                self._resampled = self._drawn_of(stream, weighted=other._draws_counts)
-            batch = other._batch
-            self._resampled.update(batch.y_true, batch.y_pred, weight=batch.weight)
+                self._resampled = self._drawn_of(numeric.ResampleStream, stream, weighted)
+            self._resampled_slices = self._resampled_slices or [
+                self._drawn_of(numeric.SliceResampleStream, stream, weighted) for _ in numbers
+            ]
+            rows = batch.y_true, batch.y_pred
+            self._resampled.update(*rows, weight=batch.weight)
+            drawn = zip(self._resampled_slices, numbers, other._slice_ids, strict=True)
+            for one, number, ids in drawn:
+                count = int(number.max(initial=-1)) + 1
+                one.update(*rows, number[ids], count, weight=batch.weight)
         self._labels.add(tuple(other._labels))
         self._ignored += other._ignored
         self._sliced = self._sliced or [self._no_slices() for _ in numbers]
@@ -152,8 +161,9 @@ class StreamedSums(Running):
         ]
         like = self._no_rows(self._shape)
         cells = self._cells if self._stream.weighted else None
-        return _Streamed(
-            self._stream, self._shape, like, self._ignored, reports, self._resampled, cells
+        drawn = list(zip(self._resampled_slices, orders, strict=False))
+        return StreamedEvidence(
+            self._stream, self._shape, like, self._ignored, reports, self._resampled, drawn, cells
         )
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
@@ -170,8 +180,12 @@ class StreamedSums(Running):
             arrays |= prefixed(f"slices/{place}/", more)
         if self._resampled is not None:
             own, more = self._resampled.to_arrays()
-            found["resampled"] = {"weighted": self._resampled.weighted, "sums": own}
+            found["resampled"] = {"weighted": self._resampled.weighted, "sums": own, "slices": []}
             arrays |= prefixed("resampled/", more)
+            for place, one in enumerate(self._resampled_slices):
+                told, more = one.to_arrays()
+                found["resampled"]["slices"].append(told)
+                arrays |= prefixed(f"drawn/{place}/", more)
         return found, arrays if self._cells is None else arrays | {"cells": self._cells}
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -187,14 +201,20 @@ class StreamedSums(Running):
                 sliced.set_arrays(own, below(f"slices/{place}/", arrays))
             if facts["resampled"] is not None:
                 drawn = facts["resampled"]
-                self._resampled = self._drawn_of(self._stream, weighted=drawn["weighted"])
-                self._resampled.set_arrays(drawn["sums"], below("resampled/", arrays))
+                asked = self._stream, drawn["weighted"]
+                resampled = self._drawn_of(numeric.ResampleStream, *asked)
+                resampled.set_arrays(drawn["sums"], below("resampled/", arrays))
+                self._resampled = resampled
+                for place, told in enumerate(drawn["slices"]):
+                    one = self._drawn_of(numeric.SliceResampleStream, *asked)
+                    one.set_arrays(told, below(f"drawn/{place}/", arrays))
+                    self._resampled_slices.append(one)
 
-    def _drawn_of(self, stream: numeric.MetricStream, *, weighted: bool) -> numeric.ResampleStream:
-        """The resamples of no rows."""
+    def _drawn_of(self, kind: type[_Drawn], stream: numeric.MetricStream, weighted: bool) -> _Drawn:
+        """The resamples of no rows, or of no rows of slices."""
         assert self._drawing is not None
-        metrics, (count, seed) = _resampled_of(stream, weighted=weighted), self._drawing
-        return numeric.ResampleStream(metrics, n_resamples=count, seed=seed, weighted=weighted)
+        metrics, (count, seed) = resampled_of(stream, weighted=weighted), self._drawing
+        return kind(metrics, n_resamples=count, seed=seed, weighted=weighted)
 
     def _no_slices(self) -> numeric.SliceStream:
         """Slices of no rows, for which the whole has rows."""
@@ -218,24 +238,6 @@ class StreamedSums(Running):
         return pair
 
 
-def _resampled_of(stream: numeric.MetricStream, *, weighted: bool) -> dict[str, numeric.Metric]:
-    """The metrics whose interval is a bootstrap of sums over rows: of weighted rows counts, too."""
-    kinds = ("rows", "cells") if weighted else ("rows",)
-    return {name: metric for name, metric in stream.metrics.items() if metric.resampling in kinds}
-
-
-def _shares_of_rows(
-    metrics: Mapping[str, numeric.Metric], report: numeric.Report
-) -> dict[str, numeric.Metric]:
-    """Of metrics of sums over unweighted rows those that are a share of the rows."""
-    return {
-        name: metric
-        for name, metric in metrics.items()
-        if metric.resampling == "rows"
-        and metric.proportion([report.states[s] for s in metric.statistics]) is not None
-    }
-
-
 def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
     """A stream with the rows of another, which stays as it is; rows without a weight weigh 1."""
     if mine.weighted is not other.weighted and None not in (mine.weighted, other.weighted):
@@ -251,116 +253,6 @@ def shape_of(pair: Pair) -> Any:
     if isinstance(pair, LabelSetPair):
         return pair.num_labels
     return pair.outputs if isinstance(pair, ValuePair) else None
-
-
-class _Streamed(Evidence):
-    """The report of a stream, of which some metrics may have been refused by the rows.
-
-    To metrics it shows what a pair of such rows would: their classes, labels or outputs.
-    """
-
-    def __init__(
-        self,
-        stream: numeric.MetricStream,
-        shape: Any,
-        like: Pair,
-        ignored: int,
-        slices: list[list[numeric.Report]],
-        resampled: numeric.ResampleStream | None,
-        cells: np.ndarray | None,
-    ) -> None:
-        self._report, self._slices, self._resampled = stream.report(), slices, resampled
-        self._weighted, self._cells = bool(stream.weighted), cells
-        self._ignored = ignored
-        self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
-        self.outputs = shape if isinstance(like, ValuePair) else None
-        self.num_classes = len(shape) if isinstance(shape, tuple) else None
-
-    def facts(self) -> dict[str, Any]:
-        """What a result says of the rows."""
-        return {} if self.outputs is None else {"outputs": self.outputs}
-
-    @property
-    def rows(self) -> int:
-        return self._report.rows
-
-    @property
-    def ignored(self) -> int:
-        return self._ignored
-
-    @property
-    def per_class(self) -> tuple[ClassResult, ...]:
-        """Of several labels a row each label, where some metric counts them."""
-        if self.cells is None:
-            return ()
-        return of_each_label(self.cells, self._label_counts.value() if self._weighted else None)
-
-    @property
-    def cells(self) -> np.ndarray | None:
-        """Of several labels a row what `LabelSetPair.cells` is, where some metric counts them."""
-        if self._weighted:
-            return None if self._label_counts is None else self._cells
-        return None if self._label_counts is None else self._label_counts.integers()
-
-    @property
-    def _label_counts(self) -> Any:
-        """The cells of the state that counts labels, if there is one."""
-        for statistic, state in self._report.states.items():
-            if isinstance(statistic, numeric.LabelCounts):
-                return state.cells
-        return None
-
-    def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
-        if metric.resampling in ("rows", "cells"):
-            return NOT_KEPT
-        return super()._no_interval(metric, confidence)
-
-    def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
-        assert bound.keys() == self._report.values.keys()
-        return self._report
-
-    def intervals(
-        self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
-    ) -> dict[str, numeric.Interval]:
-        found = self._intervals_of(bound, self._report, confidence)
-        if confidence is not None and self._resampled is not None:
-            drawn = self._resampled.intervals(confidence.level)
-            # Counts are drawn as rows come in case that the next ones have other weights than 1.
-            found |= {n: i for n, i in drawn.items() if self._weighted or n not in found}
-        return found
-
-    def slices(
-        self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
-    ) -> list[list[dict[str, SliceOutcome]]]:
-        bound = {name: metric.bind(self) for name, metric in metrics.items()}
-        every = with_moments(bound)
-        # Weighted slices are tested in groups alone.
-        tested = None if self._weighted else confidence
-        return [
-            [
-                slice_outcomes(
-                    bound, every, one, self._intervals_of(bound, one, confidence), tested, {}
-                )
-                for one in reports
-            ]
-            for reports in self._slices
-        ]
-
-    def _intervals_of(
-        self,
-        bound: Mapping[str, numeric.Metric],
-        report: numeric.Report,
-        confidence: Confidence | None,
-    ) -> dict[str, numeric.Interval]:
-        """Those that follow from the states of rows, at least one."""
-        if confidence is None or not report.rows:
-            return {}
-        ready = {n: m for n, m in bound.items() if m.resampling in ("cells", "kept", "closed")}
-        if self._weighted:
-            ready = {name: metric for name, metric in ready.items() if metric.reweighs}
-        elif confidence.options["method"] not in _BOOTSTRAPS:
-            ready |= _shares_of_rows(bound, report)
-        return numeric.state_intervals(ready, report.states, **confidence.options)
 
 
 def running(read: Reader, members: Mapping[str, BuiltIn]) -> Running:

@@ -16,7 +16,7 @@ from modelops_jax.evaluation import (
     TaskType,
     UndefinedMetricWarning,
 )
-from modelops_jax.models import Model, load, rendered_at
+from modelops_jax.models import Model, describe, load, rendered_at
 
 from ._answer_file import AnswerFile, Record, answer_all
 from ._answer_progress import shown_progress
@@ -105,7 +105,7 @@ def evaluate_model(
         UnknownModelError: nothing has the model's name.
         TypeError: a dataset that is neither rows nor a path.
         ValueError: a folder of another evaluation, or of one that is running, or metrics that do
-            not fit.
+            not fit, or a model with labels.
 
     Warns:
         UndefinedMetricWarning: a metric has no definition on these rows.
@@ -126,8 +126,15 @@ def evaluate_model(
             f"by one of: {', '.join(task.value for task in _TASKS)}"
         )
     keys = _keys(slices, group)
+    described = model if isinstance(model, Model) else describe(model)
+    if labels := described.config.labels:
+        raise ValueError(
+            f"{described.name} reads texts (labels: {', '.join(labels)}) and writes none: give the "
+            "labels of the texts, and what its `predict` says of them, to a ModelEvaluator"
+        )
     good = good_rows(dataset, keys, allow_bad_rows=allow_bad_rows)
-    asked = model if isinstance(model, Model) else load(model)
+    # By the name that was found, since a substitution was warned about.
+    asked = described if isinstance(described, Model) else load(described.name)
     scored = bool(evaluator.reads_scores)
     place = None if folder is None else Path(folder)
     rendered = rendering_moment(asked, place)

@@ -18,6 +18,7 @@ from ._calibration import maximum_calibration_error as maximum_calibration_error
 from ._calibration_bins import CalibrationBins as CalibrationBins
 from ._check_laws import check_laws as check_laws
 from ._class_areas import ClassScoreRows as ClassScoreRows
+from ._class_outcomes import ClassOutcomes as ClassOutcomes
 from ._class_ratios import precision_score as precision_score
 from ._class_ratios import recall_score as recall_score
 from ._class_ratios import specificity_score as specificity_score
@@ -126,6 +127,7 @@ from ._sharded import row_layout as row_layout
 from ._sketch import ScoreHistogram as ScoreHistogram
 from ._sketch import sketched_roc_auc_bound as sketched_roc_auc_bound
 from ._sketch import sketched_roc_auc_score as sketched_roc_auc_score
+from ._slice_resamples import SliceResampleStream as SliceResampleStream
 from ._slice_stream import SliceStream as SliceStream
 from ._slices import SlicedReport as SlicedReport
 from ._slices import compute_slices as compute_slices

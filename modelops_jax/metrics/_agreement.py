@@ -1,9 +1,11 @@
 """Agreement of predicted with true classes that does not reward guessing the frequent one."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 from ._call import call
-from ._classification import confusion, label_counts
+from ._class_outcomes import ClassOutcomes
+from ._classification import confusion, label_counts, outcomes
 from ._count_finalizers import ClassCorrelation, Distance, Kappa, MeanRecall
 from ._label_finalizers import AverageOfLabels, OfLabels, refuse_average, require_average_of_labels
 from ._metric import Metric
@@ -41,7 +43,12 @@ def _agreement(
         require_average_of_labels(average)
         return Metric(name, (counts,), OfLabels(finalizer, average))
     refuse_average(name, average)
-    statistic = confusion(2 if num_classes is None else num_classes, ignore_index)
+    classes = 2 if num_classes is None else num_classes
+    if isinstance(finalizer, Kappa) and finalizer.distance is not None:
+        return Metric(name, (confusion(classes, ignore_index),), finalizer)
+    statistic = outcomes(classes, ignore_index)
+    if isinstance(statistic, ClassOutcomes):
+        finalizer = replace(finalizer, counted="outcomes")
     return Metric(name, (statistic,), finalizer)
 
 
@@ -63,7 +70,8 @@ def balanced_accuracy_score(
         y_true: reference labels, shape (n,), integers in 0 to num_classes - 1.
         y_pred: predicted labels, shape (n,), of the same classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
-        num_classes: the number of classes; None: 2.
+        num_classes: the number of classes; None: 2. Of more than 4,096 the hits, misses and false
+            alarms of each class are counted in place of all pairs, and there are no intervals.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have, and a label is a table of two classes.
         average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
@@ -120,7 +128,8 @@ def matthews_corrcoef(
         y_true: reference labels, shape (n,), integers in 0 to num_classes - 1.
         y_pred: predicted labels, shape (n,), of the same classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
-        num_classes: the number of classes; None: 2.
+        num_classes: the number of classes; None: 2. Of more than 4,096 the hits, misses and false
+            alarms of each class are counted in place of all pairs, and there are no intervals.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have, and a label is a table of two classes.
         average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
@@ -171,13 +180,15 @@ def cohen_kappa_score(
         y_true: labels of one rater, shape (n,), integers in 0 to num_classes - 1.
         y_pred: labels of the other, shape (n,), of the same classes.
         weight: None, a boolean mask or non-negative numbers, shape (n,).
-        num_classes: the number of classes; None: 2.
+        num_classes: the number of classes; None: 2. Of more than 4,096 the hits, misses and false
+            alarms of each class are counted in place of all pairs, and there are no intervals.
         num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
             each of the labels that a row may have, and a label is a table of two classes.
         average: with `num_labels`, "micro" (of all labels' tables together), "macro" (mean over
             labels), "weighted" (by their true rows) or None (one value per label).
         distance: between the classes i and j: None (1 unless they are equal), "linear" (|i - j|)
-            or "quadratic" ((i - j)^2), of the class numbers, whether or not a class occurs.
+            or "quadratic" ((i - j)^2), of the class numbers, whether or not a class occurs. A
+            distance is of pairs, so that with one there are at most 16,384 classes.
         ignore_index: rows with this true label are as good as absent; of rows of several, the
             labels with it.
         axis_name: inside `shard_map`, the mesh axis over whose shards to merge.

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from ._call import call
+from ._class_outcomes import ClassOutcomes
 from ._count_finalizers import MatchShare, Table
 from ._counts import ConfusionCounts, MatchCounts, OneVsRestCounts
 from ._ignored import as_ignored, as_integer
@@ -13,6 +14,10 @@ from ._types import Matrix, Value, Vector
 
 # A state of as many cells as this squared takes 2 GB, of which a pass needs several.
 _MOST_CLASSES = 16_384
+# Up to so many classes their pairs are counted also where less would do: metrics share the table.
+_MOST_SHARED = 4_096
+# And so many of outcomes, of which a class has three.
+_MOST_OUTCOMES = 1 << 24
 
 
 def accuracy_score_metric(
@@ -91,6 +96,23 @@ def confusion(num_classes: int, ignore_index: int | None = None) -> ConfusionCou
             f"most {_MOST_CLASSES:,} classes"
         )
     return ConfusionCounts(num_classes, ignore_index=as_ignored(ignore_index))
+
+
+def outcomes(num_classes: int, ignore_index: int | None = None) -> ConfusionCounts | ClassOutcomes:
+    """The statistic of metrics of every class's outcomes: the table that all share, if it is small.
+
+    Raises:
+        ValueError: fewer than one class, or more than are counted.
+        TypeError: no integers.
+    """
+    num_classes = as_integer(num_classes, "num_classes")
+    if num_classes <= _MOST_SHARED:
+        return confusion(num_classes, ignore_index)
+    if num_classes > _MOST_OUTCOMES:
+        raise ValueError(
+            f"num_classes is {num_classes:,}; expected at most {_MOST_OUTCOMES:,} classes"
+        )
+    return ClassOutcomes(num_classes, ignore_index=as_ignored(ignore_index))
 
 
 def matches(ignore_index: int | None) -> MatchCounts:

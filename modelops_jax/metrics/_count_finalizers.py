@@ -6,7 +6,7 @@ not cancel.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,11 @@ from ._same_fields import SameFields
 Average = Literal["binary", "micro", "macro", "weighted", "samples"]
 Absent = Literal["skip", "count"]
 Distance = Literal["linear", "quadratic"]
+# What the cells count: rows by (true, predicted) class, or by outcome and class.
+Counted = Literal["pairs", "outcomes"]
+_NO_BOOTSTRAP = (
+    "of so many classes it counts the outcomes of each, and not the pairs that a bootstrap draws"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +197,17 @@ class MeanRecall:
     """
 
     adjusted: bool
+    counted: Counted = "pairs"
+    no_bootstrap: ClassVar[str] = _NO_BOOTSTRAP
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
-        hit, predicted, actual = _by_class(xp, counts.cells.value())
+        hit, missed, wrong = _outcomes(xp, counts.cells.value(), self.counted)
+        actual = hit + missed
         occurs = actual > 0
         total = divide(xp, hit, actual, 0.0).sum(-1)
         classes = occurs.astype(actual.dtype).sum(-1)
         above, below = (total - 1, classes - 1) if self.adjusted else (total, classes)
-        unseen = (~occurs & (predicted > 0)).sum()
+        unseen = (~occurs & (hit + wrong > 0)).sum()
         return Outcome(divide(xp, above, below, float("nan")), unseen + (below <= 0).sum())
 
 
@@ -212,36 +220,46 @@ class ClassCorrelation:
     of large squares lose the digits of a rare class.
     """
 
+    counted: Counted = "pairs"
+    no_bootstrap: ClassVar[str] = _NO_BOOTSTRAP
+
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
-        table, empty = _shares(xp, counts)
-        hit, predicted, actual = _by_class(xp, table)
-        wrong = _off_diagonal(xp, table)
-        rejected, negatives = _rejected(xp, table, actual)
-        both = (hit * rejected - wrong.sum(-2) * wrong.sum(-1)).sum(-1)
-        of_true = (actual * negatives).sum(-1)
-        of_pred = (predicted * _others(xp, predicted)).sum(-1)
+        part = _shares(xp, counts, self.counted)
+        rejected = _not_below_0(xp, part.not_actual - part.wrong)
+        both = (part.hit * rejected - part.wrong * part.missed).sum(-1)
+        of_true = (part.actual * part.not_actual).sum(-1)
+        of_pred = (part.predicted * part.not_predicted).sum(-1)
         flat = (of_true == 0) | (of_pred == 0)
         of_true, of_pred = (xp.where(flat, xp.ones_like(v), v) for v in (of_true, of_pred))
         value = xp.clip(both / of_true * xp.sqrt(of_true / of_pred), -1, 1)
         value = xp.where(flat, xp.zeros_like(value), value)
-        return Outcome(xp.where(empty, float("nan"), value), flat.sum())
+        return Outcome(xp.where(part.rows == 0, float("nan"), value), flat.sum())
 
 
 @dataclass(frozen=True)
 class Kappa:
-    """`1 - mean distance / mean distance of independent labels`; nan where the latter is 0."""
+    """`1 - mean distance / mean distance of independent labels`; nan where the latter is 0.
+
+    Without a distance of class numbers it is 1 of any two classes, and needs no pairs.
+    """
 
     distance: str | None
+    counted: Counted = "pairs"
+    no_bootstrap: ClassVar[str] = _NO_BOOTSTRAP
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
-        table, _ = _shares(xp, counts)
-        _, predicted, actual = _by_class(xp, table)
-        place = np.arange(table.shape[-1])
-        steps = np.abs(place[:, None] - place)
-        far = {None: steps > 0, "linear": steps, "quadratic": steps**2}[self.distance]
-        far = xp.asarray(far.astype(table.dtype))
-        observed = (far * table).sum((-2, -1))
-        expected = (far * actual[..., :, None] * predicted[..., None, :]).sum((-2, -1))
+        part = _shares(xp, counts, self.counted)
+        if self.distance is None:
+            observed = part.missed.sum(-1)
+            expected = (part.actual * part.not_predicted).sum(-1)
+        else:
+            table = counts.cells.value()
+            place = np.arange(table.shape[-1])
+            steps = np.abs(place[:, None] - place)
+            far = xp.asarray((steps if self.distance == "linear" else steps**2).astype(table.dtype))
+            observed = divide(xp, (far * table).sum((-2, -1)), part.rows, 0.0)
+            by_pair = part.actual[..., :, None] * part.predicted[..., None, :]
+            expected = (far * by_pair).sum((-2, -1))
         apart = divide(xp, observed, expected, float("nan"))
         # At most 2 (the triangle inequality, averaged), but for rounding.
         return Outcome(1 - xp.minimum(apart, 2 * xp.ones_like(apart)), (expected == 0).sum())
@@ -260,20 +278,48 @@ def _off_diagonal(xp: Any, table: Any) -> Any:
 
 def _others(xp: Any, rows: Any) -> Any:
     """For every class the rows of all others, summed and not subtracted from the total."""
-    return _off_diagonal(
-        xp, xp.broadcast_to(rows[..., None, :], (*rows.shape, rows.shape[-1]))
-    ).sum(-1)
+    none = xp.zeros_like(rows[..., :1])
+    before = xp.concatenate([none, xp.cumsum(rows[..., :-1], -1)], -1)
+    after = xp.concatenate([none, xp.cumsum(rows[..., :0:-1], -1)], -1)
+    return before + after[..., ::-1]
 
 
 def _rejected(xp: Any, table: Any, actual: Any) -> tuple[Any, Any]:
     """For every class the rows that are rightly not predicted as it, and all that are not of it."""
     negatives = _others(xp, actual)
-    rejected = negatives - _off_diagonal(xp, table).sum(-2)
-    return xp.where(rejected > 0, rejected, xp.zeros_like(rejected)), negatives
+    return _not_below_0(xp, negatives - _off_diagonal(xp, table).sum(-2)), negatives
 
 
-def _shares(xp: Any, counts: Counts) -> tuple[Any, Any]:
-    """The table divided by its total, so that products of its entries stay in range."""
-    table = counts.cells.value()
-    total = table.sum((-2, -1), keepdims=True)
-    return divide(xp, table, xp.broadcast_to(total, table.shape), 0.0), total[..., 0, 0] == 0
+def _not_below_0(xp: Any, rows: Any) -> Any:
+    return xp.where(rows > 0, rows, xp.zeros_like(rows))
+
+
+def _outcomes(xp: Any, table: Any, counted: Counted) -> tuple[Any, Any, Any]:
+    """The rows of every class that are hit, those missed, and those of others taken for it."""
+    if counted == "outcomes":
+        return table[..., 0, :], table[..., 1, :], table[..., 2, :]
+    others = _off_diagonal(xp, table)
+    return xp.diagonal(table, axis1=-2, axis2=-1), others.sum(-1), others.sum(-2)
+
+
+class _Shares(NamedTuple):
+    """The outcomes of every class as shares of all rows, so that their products stay in range."""
+
+    hit: Any
+    missed: Any
+    wrong: Any
+    actual: Any
+    predicted: Any
+    not_actual: Any
+    not_predicted: Any
+    rows: Any  # how many there are, or their weight
+
+
+def _shares(xp: Any, counts: Counts, counted: Counted) -> _Shares:
+    hit, missed, wrong = _outcomes(xp, counts.cells.value(), counted)
+    actual, predicted = hit + missed, hit + wrong
+    rows = actual.sum(-1)
+    below = xp.broadcast_to(rows[..., None], hit.shape)
+    # Counts are added up before they are divided, where that is exact.
+    parts = hit, missed, wrong, actual, predicted, _others(xp, actual), _others(xp, predicted)
+    return _Shares(*(divide(xp, part, below, 0.0) for part in parts), rows=rows)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from ._class_outcomes import ClassOutcomes
 from ._compute import Pass, Report, pass_over, report_of, statistics_of
-from ._counts import CellStatistic, Counts
+from ._counts import CountedStatistic, Counts
 from ._exact import ExactCount
 from ._metric import Metric
 from ._pair import Pair
@@ -22,7 +23,7 @@ def compute_counts(
     `count_intervals` takes them: a count is that many rows, where a weight is not.
 
     Args:
-        metrics: metrics whose `resampling` is "cells", under the names their results will have.
+        metrics: metrics of tables of counts, under the names their results will have.
         y_true: reference labels, shape (n,).
         y_pred: predicted labels, shape (n,).
         counts: how many rows have these labels, non-negative integers of shape (n,), with a sum
@@ -42,7 +43,8 @@ def compute_counts(
         (0.9, 10)
     """
     for name, metric in metrics.items():
-        if metric.resampling != "cells":
+        counted = all(isinstance(statistic, ClassOutcomes) for statistic in metric.statistics)
+        if metric.resampling != "cells" and not counted:
             raise ValueError(f"{name}: {metric.name} is no function of a table of counts")
     if counts.dtype.kind not in "iu":
         raise TypeError(f"counts must hold integers, not {counts.dtype}")
@@ -55,7 +57,7 @@ def compute_counts(
     found = pass_over(statistics_of(metrics), y_true, y_pred, counts.astype(np.float64))
     states = {}
     for statistic, state in found.states.items():
-        assert isinstance(statistic, CellStatistic)
+        assert isinstance(statistic, CountedStatistic)
         assert isinstance(state.cells, Pair)
         # Sums of integers below 2**53 are exact in float64.
         cells = ExactCount.of_integers(state.cells.value().astype(np.int64))

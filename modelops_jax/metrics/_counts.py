@@ -44,8 +44,7 @@ class Counts:
     invalid: ExactCount
 
 
-@dataclass(frozen=True)
-class TableStatistic(SummedStatistic):
+class CountedStatistic(Statistic):
     """A statistic that counts rows in the cells of a table."""
 
     @property
@@ -77,6 +76,10 @@ class TableStatistic(SummedStatistic):
         if isinstance(state.cells, Pair):
             return super().collect(state, axis_name)
         return Counts(state.cells.psum(axis_name), state.invalid.psum(axis_name))
+
+
+class TableStatistic(CountedStatistic, SummedStatistic):
+    """A statistic that counts rows in cells, and whose tables can be summed of columns of rows."""
 
     def of_column_sums(self, sums: Any, state: Counts) -> Counts:
         return Counts(Pair.of(sums.reshape(-1, *self.shape)), state.invalid)
@@ -254,6 +257,11 @@ def are_equal(one: jax.Array, other: jax.Array) -> Bool[jax.Array, "..."]:
     return (number >= 0) & (unsigned.astype(wide) == number.astype(wide))
 
 
+def outside_classes(num_classes: int) -> dict[str, str]:
+    """What is wrong with labels that are no class, by argument."""
+    return dict.fromkeys(("y_true", "y_pred"), f"labels outside 0 to {num_classes - 1}")
+
+
 @dataclass(frozen=True)
 class ConfusionCounts(CellStatistic):
     """Rows by (true class, predicted class), classes 0 to `num_classes` - 1."""
@@ -271,8 +279,7 @@ class ConfusionCounts(CellStatistic):
         return True
 
     def complaints(self) -> dict[str, str]:
-        outside = f"labels outside 0 to {self.num_classes - 1}"
-        return {"y_true": outside, "y_pred": outside, **super().complaints()}
+        return outside_classes(self.num_classes) | super().complaints()
 
     def cell(self, y_true: Any, y_pred: Any) -> Any:
         true, pred = as_codes(y_true, "y_true"), as_codes(y_pred, "y_pred")

@@ -52,12 +52,8 @@ class ResampleStream:
     ) -> None:
         check_resamples(n_resamples)
         check_seed(seed)
-        for name, metric in metrics.items():
-            if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
-                raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
+        self._statistics = resampled_statistics(metrics, weighted=weighted)
         self._metrics, self._seed, self._weighted = dict(metrics), seed, weighted
-        every = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
-        self._statistics = tuple(s for s in every if isinstance(s, SummedStatistic))
         self._sums = RunningSums(self._statistics, Draws(poisson=n_resamples), seed)
 
     @property
@@ -112,3 +108,18 @@ class ResampleStream:
         if drawn is None:
             return {}
         return sum_intervals(self._metrics, drawn, level, "percentile", "Poisson", self._seed)[0]
+
+
+def resampled_statistics(
+    metrics: Mapping[str, Metric], *, weighted: bool
+) -> tuple[SummedStatistic, ...]:
+    """What metrics sum over rows; those of tables, too, where rows have weights.
+
+    Raises:
+        ValueError: a metric that is not of sums over rows.
+    """
+    for name, metric in metrics.items():
+        if metric.resampling not in (("rows", "cells") if weighted else ("rows",)):
+            raise ValueError(f"{name}: {metric.name} is no function of sums over rows")
+    every = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
+    return tuple(s for s in every if isinstance(s, SummedStatistic))

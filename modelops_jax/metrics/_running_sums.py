@@ -38,6 +38,11 @@ class RunningSums:
         self._weight: np.ndarray | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether there are rows."""
+        return self._centres is not None
+
+    @property
     def waiting(self) -> int:
         """Rows that do not fill a block yet."""
         return self._true.shape[1]
@@ -71,7 +76,7 @@ class RunningSums:
         Args:
             trues: for each model what `read` gave.
             preds: the same.
-            states: those of the first model's rows.
+            states: those of the first model's rows; read of the first rows only.
             weight: None, a boolean mask or non-negative numbers, of each row; None: 1.
         """
         true, pred = np.stack(trues), np.stack(preds)

@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from . import _platform
 from ._exact import ExactCount
+from ._packed import Packed
 from ._statistic import Statistic, block_all, check_rows, shared_axes
 from ._types import Column, DType, State
 
@@ -70,7 +71,7 @@ def row_layout(column: Any) -> Layout | None:
 
 
 @functools.lru_cache(maxsize=16)
-def _mesh_of(device: jax.Device) -> Mesh:
+def _mesh_of(device: Any) -> Mesh:
     return Mesh(np.asarray([device]), _ROWS)
 
 
@@ -115,14 +116,14 @@ def states_of_shards(
         layout: how those on devices are divided.
         dtype: the float type of weights that are numbers.
     """
-    placed = [None if column is None else placed_alike(column, layout) for column in columns]
+    placed: list[Any] = [None if c is None else placed_alike(c, layout) for c in columns]
     program, filled = counting_program(statistics, layout, dtype), None
     if layout.mesh.size == 1:
         # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
         rows = placed[0].shape[0]
         placed, filled = _longer(placed, _padded_size(rows)), np.asarray(rows, np.int32)
-    counted, kept, count = program(*placed, filled=filled)
-    counted, count = jax.device_get((counted, count))
+    packed, kept = program(*placed, filled=filled)
+    counted, count = packed.fetched()
     rows = iter(kept)
     states = tuple(
         dataclasses.replace(next(rows), invalid=state) if statistic.keeps_rows else state
@@ -180,14 +181,14 @@ def counting_program(statistics: tuple[Statistic, ...], layout: Layout, dtype: D
             else:
                 merged.append(statistic.collect(state, layout.axes))
         number = ExactCount.of(jnp.sum(present, dtype=jnp.int32))
-        return tuple(merged), tuple(kept), number.psum(layout.axes)
+        return Packed.of((tuple(merged), number.psum(layout.axes))), tuple(kept)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     mapped = jax.shard_map(
         count,
         mesh=layout.mesh,
         in_specs=(*[divided] * 5, same),
-        out_specs=(same, divided, same),
+        out_specs=(same, divided),
     )
 
     def program(

@@ -128,7 +128,7 @@ def plan(
     )
     return TrainingPlan(
         model=model.name,
-        rows=len(rows),
+        rows=len(rows) // (1 if config.dpo is None else 2),
         steps=step.plan.total_steps,
         epoch_steps=step.plan.epoch_steps,
         epoch_tokens=rows.tokens,

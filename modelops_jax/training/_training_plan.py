@@ -10,7 +10,7 @@ class TrainingPlan:
 
     Args:
         model: Name of the base model.
-        rows: Training rows that are used.
+        rows: Training rows that are used; a pair of answers is one.
         steps: Optimizer steps of the run.
         epoch_steps: Optimizer steps of an epoch.
         epoch_tokens: Real tokens of all rows.

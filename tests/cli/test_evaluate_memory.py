@@ -48,6 +48,8 @@ def files(tmp_path_factory):
         "--true label --pred said --slice lang --ci 0.9",
         "--task regression --true measured --pred number --slice lang",
         "--task regression --true measured --pred number --ci 0.9 --resamples 20",
+        "--task regression --true measured --pred number --slice lang --ci 0.9 --resamples 20",
+        "--true label --pred said --slice lang --weight weight --ci 0.9 --resamples 20",
         "--true label --pred said --pred lang",
         "--task regression --true measured --pred number --pred lang --resamples 20",
         "--true label --pred said --weight weight --ci 0.9 --resamples 20",

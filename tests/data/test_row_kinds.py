@@ -48,7 +48,21 @@ def test_good_rows(kind: Any, row: dict[str, Any]):
         ("labelled", {"text": "a", "label": math.nan}, "bad_label", "expected a finite number"),
         ("labelled", {"text": "a", "label": "\ud800"}, "invalid_text", "label: holds half of a su"),
         ("preference", {"prompt": "a", "chosen": "b"}, "missing_keys", "'chosen' and 'rejected'"),
-        ("preference", PAIR | {"rejected": BAD}, "not_text", "rejected: found list"),
+        (
+            "preference",
+            {"chosen": "a", "rejected": "b"},
+            "missing_keys",
+            "what both answers follow",
+        ),
+        ("preference", PAIR | {"rejected": BAD}, "not_text", "expected a string, as the prompt is"),
+        ("preference", PAIR | {"chosen": PAIR["rejected"]}, "same_answers", "are the same, expec"),
+        ("preference", CHAT | {"chosen": CHAT["rejected"]}, "same_answers", "are the same, expec"),
+        (
+            "preference",
+            CHAT | {"rejected": [*CHAT["prompt"], *BAD]},
+            "repeated_prompt",
+            "rejected: begins with the prompt's messages, expected those after them",
+        ),
         ("preference", CHAT | {"chosen": "4"}, "no_messages", "chosen: found str '4', expected a"),
         ("preference", CHAT | {"prompt": []}, "no_messages", "prompt: found an empty list"),
         ("preference", CHAT | {"chosen": [USER]}, "no_assistant", "chosen: expected at least one"),
@@ -66,6 +80,24 @@ def test_bad_rows(kind: Any, row: dict[str, Any], code: str, message: str):
     assert (problem.row, problem.code) == (0, code)
     assert message in problem.message
     assert not Dataset([row]).validate(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "other"),
+    [
+        ("text", PAIR, "'preference' row, from which preference tuning (DPO) learns"),
+        ("text", {"text": "a", "label": 1}, "'labelled' row, from which a model with labels"),
+        ("labelled", CHAT, "'preference' row"),
+        ("labelled", {"prompt": "a", "completion": "b"}, "'text' row, from which a language model"),
+        ("preference", {"messages": []}, "'text' row"),
+        ("preference", {"prompt": "a", "label": 1}, "'labelled' row"),
+    ],
+)
+def test_the_keys_of_another_kind_are_told(kind: Any, row: dict[str, Any], other: str):
+    """As where a file of pairs is checked as one of texts."""
+    (problem,) = Dataset([row]).problems(kind)
+    assert problem.code == "missing_keys"
+    assert f"; these are the keys of a {other}" in problem.message
 
 
 def test_a_file_names_the_line(tmp_path):

@@ -106,6 +106,29 @@ def test_metrics_of_the_other_tasks():
     assert stream.result().metrics == found.metrics
 
 
+def test_more_classes_than_a_table_has_are_counted_one_by_one():
+    """At once, of a stream, and of two models; what needs the table still says so."""
+    random = np.random.default_rng(5)
+    y_true = np.concatenate([np.arange(4200), random.integers(0, 4200, 800)])
+    y_pred = np.where(random.random(5000) < 0.7, y_true, random.integers(0, 4200, 5000))
+    evaluator = ModelEvaluator("multiclass", metrics=["matthews_corrcoef", "cohen_kappa_score"])
+    found = evaluator.evaluate(y_true, y_pred).metrics
+    actual, predicted = (np.bincount(codes, minlength=4200) for codes in (y_true, y_pred))
+    by_chance = float(actual @ predicted)
+    both = 5000 * float((y_true == y_pred).sum()) - by_chance
+    spread = (5000**2 - float(actual @ actual)) * (5000**2 - float(predicted @ predicted))
+    expected = [both / math.sqrt(spread), both / (5000**2 - by_chance)]
+    assert list(found.values()) == pytest.approx(expected, abs=1e-12)
+    assert streamed(evaluator, y_true, y_pred).metrics == pytest.approx(found, abs=1e-12)
+    with pytest.warns(UserWarning, match="not the pairs that a bootstrap draws"):
+        models = compare(y_true, {"a": y_pred, "b": y_true}, task=evaluator)
+    assert models.metrics["matthews_corrcoef"].values == {"b": 1.0, "a": found["matthews_corrcoef"]}
+    evaluator = ModelEvaluator("multiclass", metrics=[])
+    evaluator.add_metric("cohen_kappa_score", distance="linear")
+    with pytest.raises(ValueError, match="4,200 classes; cohen_kappa_score needs a table of all"):
+        evaluator.evaluate(y_true, y_pred)
+
+
 def test_many_classes_have_a_value_and_no_interval():
     """A table of 200 classes is counted, not resampled."""
     y_true, y_pred = pairs(2000, 200)

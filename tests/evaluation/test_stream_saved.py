@@ -38,6 +38,7 @@ def case(name, task, metrics, rows, slices, resamples, weight, *, quick=False):
         case("sums", "regression", MAE, NUMBERS, SLICES, 20, None),
         case("weighted sums", "regression", ["r2_score"], NUMBERS, SLICES, 20, WEIGHT),
         case("weighted labels", "classification", None, MANY, None, 20, np.tile(WEIGHT, 60)),
+        case("weighted slices", "classification", None, LABELS, SLICES, 20, WEIGHT),
         case("texts", "text_generation", None, LABELS.tolist(), SLICES, 20, WEIGHT),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.evaluation import ModelEvaluator
-from modelops_jax.metrics import SliceStream, metric
+from modelops_jax.metrics import SliceResampleStream, SliceStream, metric
 
 RNG = np.random.default_rng(4)
 ROWS = 90
@@ -12,6 +12,7 @@ NAMES = np.array(["ant", "bee", "cat"])
 LABELS = NAMES[RNG.integers(0, 3, (2, ROWS))]
 NUMBERS = RNG.normal(size=(2, ROWS)) + 100
 LANG = np.where(np.arange(ROWS) < 60, NAMES[RNG.integers(0, 2, ROWS)], "late").tolist()
+WEIGHT = np.where(np.arange(ROWS) < 30, 1.0, 0.01 + np.arange(ROWS) % 7)
 LONG = (RNG.random(ROWS) > 0.5).tolist()
 ASKED = {"lang": LANG, "long": LONG, ("lang", "long"): None}
 
@@ -70,6 +71,58 @@ def test_slices_of_a_stream_are_those_of_all_rows(task, rows, metrics, kept, ask
         without = [{n: v for n, v in end.items() if n not in resampled} for end in ends]
         for mine, other in zip(told(one), [*values, *without], strict=True):
             assert mine == pytest.approx(other, rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.model
+@pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    ("task", "rows", "metrics", "times"),
+    [
+        ("classification", LABELS, None, 1),
+        ("multiclass", RNG.integers(0, 200, (2, ROWS)), ["accuracy_score"], 1),
+        ("regression", NUMBERS, ["mean_absolute_error", "r2_score"], 1),
+        ("regression", NUMBERS, ["mean_absolute_error"], 120),
+        ("text_generation", LABELS.tolist(), None, 1),
+    ],
+    ids=["labels", "many classes", "numbers", "blocks", "texts"],
+)
+def test_resampled_slices_have_the_intervals_of_evaluate(task, rows, metrics, times, weight):
+    """A row is drawn by its number in its slice, in whichever batch it came; none is kept."""
+    evaluator = ModelEvaluator(task, metrics=metrics)
+    true, pred = (list(side) * times for side in rows)
+    asked = {name: column and list(column) * times for name, column in ASKED.items()}
+    weight = None if weight is None else np.tile(weight, times)
+    stream, start = evaluator.stream(resamples=30, seed=2), 0
+    for stop in (30 * times, 31 * times, 60 * times, ROWS * times):
+        own = None if weight is None else weight[start:stop]
+        part = slice(start, stop)
+        stream.update(true[part], pred[part], slices=batch(asked, start, stop), weight=own)
+        start = stop
+    drawn = {"confidence": 0.9, "n_resamples": 30, "seed": 2}
+    found = stream.result(**drawn)
+    whole = evaluator.evaluate(true, pred, slices=asked, weight=weight, **drawn)
+    assert stream.keeps_rows == ()
+    for one, expected in zip(found.slices, whole.slices, strict=True):
+        methods = {name: interval.method for name, interval in expected.intervals.items()}
+        assert {n: interval.method for n, interval in one.intervals.items()} == methods
+        assert methods.keys() == expected.metrics.keys()
+        for mine, other in zip(told(one)[3:], told(expected)[3:], strict=True):
+            assert mine == pytest.approx(other, rel=1e-11, abs=1e-12, nan_ok=True)
+
+
+def test_small_slices_cost_their_rows_and_large_ones_their_resamples():
+    """Rows that wait for a block are fewer than one, and there are no sums before it is full."""
+    stream = SliceResampleStream({"mae": metric("mean_absolute_error")}, n_resamples=2)
+    few, many = np.zeros(10, np.int64), np.ones(5_000, np.int64)
+    stream.update(np.zeros(5_010), np.ones(5_010), np.concatenate([few, many]), 2)
+    small, large = stream._slices
+    assert (small.waiting, small._sums) == (10, None)
+    assert large.waiting == 5_000 - 4_096
+    with pytest.raises(ValueError, match="slices has the number 1; expected less than count=1"):
+        stream.update([1.0], [1.0], [1], 1)
+    with pytest.raises(ValueError, match="accuracy_score is no function of sums over rows"):
+        SliceResampleStream({"accuracy": metric("accuracy_score")})
 
 
 @pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")

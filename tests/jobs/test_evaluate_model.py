@@ -214,6 +214,15 @@ def test_what_cannot_be_asked_is_refused_before_the_first_answer(
         evaluate_model(model, Dataset(rows), **options)
 
 
+def test_a_model_with_labels_is_sent_to_predict(model):
+    """Whatever the rows are: it is not their keys that are wrong."""
+    rows = Dataset([{"text": "a", "label": "ham"}])
+    with pytest.raises(
+        ValueError, match=r"reads texts \(labels: ham, spam\) and writes none: give"
+    ):
+        evaluate_model(model.with_labels(["ham", "spam"]), rows)
+
+
 def test_bad_rows_are_left_out_if_that_is_allowed(model, tmp_path, monkeypatch):
     """Lines, rows without a key and rows that are too long; each is told by where it is."""
     monkeypatch.setattr(Model, "generate", lambda _, prompts, **__: ["a"] * len(prompts))

@@ -160,6 +160,7 @@ CASES = [
     Case("jaccard_score", {"average": "micro"}),
     Case("balanced_accuracy_score", {"num_classes": CLASSES, "adjusted": True}),
     Case("matthews_corrcoef", {"num_classes": CLASSES}),
+    Case("matthews_corrcoef", {"num_classes": 5000}),
     Case("cohen_kappa_score", {"num_classes": CLASSES, "distance": "quadratic"}),
     Case("hamming_loss", {"num_classes": CLASSES}),
     Case("accuracy_score", {"num_labels": CLASSES}),

@@ -14,6 +14,8 @@ from modelops_jax.metrics import (
     balanced_accuracy_score,
     cohen_kappa_score,
     compute,
+    compute_counts,
+    confidence_intervals,
     matthews_corrcoef,
     metric,
 )
@@ -155,6 +157,71 @@ def test_a_rare_class_keeps_the_digits_of_the_correlation():
     assert abs(value - exact) < 1e-12
 
 
+MANY = 5_000
+AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_values_of_more_classes_than_a_table_has_equal_scikit_learns(weighted):
+    """80 of 5,000 classes, with masked rows or weights, and one label to ignore."""
+    y_true, y_pred, weight = labels(11, 80, 80, 700)
+    place = np.sort(np.random.default_rng(12).permutation(MANY)[:80])
+    y_true, y_pred, ignored = place[y_true], place[y_pred], int(place[7])
+    weight = np.where(weight < 0.2, 0, weight)
+    given, kept = weight if weighted else weight > 0, (weight > 0) & (y_true != ignored)
+    weight = weight[kept] if weighted else None
+    options = {"weight": given, "num_classes": MANY, "ignore_index": ignored}
+    for name, ours in zip(
+        AGREEMENTS, (balanced_accuracy_score, cohen_kappa_score, matthews_corrcoef), strict=True
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+            expected = getattr(oracle, name)(y_true[kept], y_pred[kept], sample_weight=weight)
+        same(ours(y_true, y_pred, **options), expected)
+
+
+def test_many_rows_of_many_classes_keep_all_digits():
+    """A thousand million rows of one class beside few of others, against whole numbers."""
+    random = np.random.default_rng(13)
+    y_true, y_pred = random.integers(0, MANY, (2, 9_000))
+    y_pred = np.where(random.random(9_000) < 0.5, y_true, y_pred)
+    counts = random.integers(1, 9, 9_000)
+    y_true[0], y_pred[0], counts[0] = 7, 7, 10**9
+    metrics = {name: metric(name, num_classes=MANY) for name in AGREEMENTS}
+    found = compute_counts(metrics, y_true, y_pred, counts)
+    actual, predicted, hit = (
+        np.bincount(codes, given, MANY).astype(np.int64).astype(object)
+        for codes, given in (
+            (y_true, counts),
+            (y_pred, counts),
+            (y_true, counts * (y_true == y_pred)),
+        )
+    )
+    rows = int(counts.sum())
+    both = rows * hit.sum() - (actual * predicted).sum()
+    of_true, of_pred = (rows**2 - (side**2).sum() for side in (actual, predicted))
+    with mp.workdps(60):
+        matthews = both / mp.sqrt(mp.mpf(of_true) * of_pred)
+    kappa = Fraction(both, rows**2 - (actual * predicted).sum())
+    same(found.values["matthews_corrcoef"], float(matthews))
+    same(found.values["cohen_kappa_score"], float(kappa))
+    assert 0.3 < kappa < 0.9
+    recalls = [Fraction(h, a) for h, a in zip(hit, actual, strict=True) if a]
+    same(found.values["balanced_accuracy_score"], float(sum(recalls) / len(recalls)))
+
+
+def test_what_so_many_classes_do_not_have():
+    """Intervals, which draw pairs; a distance, which is of pairs; and no end."""
+    with pytest.raises(ValueError, match="counts the outcomes of each, and not the pairs"):
+        confidence_intervals({"it": metric("cohen_kappa_score", num_classes=MANY)}, [1], [1])
+    with pytest.raises(ValueError, match="num_classes is 20,000, a table of 400,000,000 cells"):
+        metric("cohen_kappa_score", num_classes=20_000, distance="linear")
+    with pytest.raises(ValueError, match=r"num_classes is 16,777,217; .* at most 16,777,216"):
+        metric("matthews_corrcoef", num_classes=(1 << 24) + 1)
+    with pytest.raises(ValueError, match="y_pred: 1 labels outside 0 to 4999"):
+        matthews_corrcoef([1, 2], [1, MANY], num_classes=MANY)
+
+
 def test_weights_of_any_scale_give_the_same_agreement():
     """Products of weights neither overflow nor vanish, in float32 inside jit too."""
     y_true, y_pred, weight = labels(7, 4, 4)
@@ -178,6 +245,30 @@ def test_a_class_of_next_to_no_weight_keeps_its_correlation():
     expected = oracle.matthews_corrcoef(y_true, y_pred, sample_weight=[1, 1e-4, 1e-4])
     np.testing.assert_allclose(found, math.sqrt(0.5), rtol=1e-6)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("classes", [3, MANY])
+def test_classes_beside_a_heavy_one_keep_their_digits(classes):
+    """What others weigh is no difference: that of 10**15 and all rows has one digit left."""
+    y_true, y_pred = np.array([[0, 1, 2, 1, 2, 0], [0, 1, 1, 2, 2, 1]])
+    weight = np.array([1e15, 0.3, 0.1, 0.7, 0.2, 0.4])
+    table = [[Fraction(0)] * 3 for _ in range(3)]
+    for true, pred, one in zip(y_true, y_pred, weight.tolist(), strict=True):
+        table[true][pred] += Fraction(one)
+    actual, predicted = [sum(row) for row in table], [sum(c) for c in zip(*table, strict=True)]
+    rows, hits = sum(actual), sum(table[k][k] for k in range(3))
+    chance = sum(a * p for a, p in zip(actual, predicted, strict=True))
+    of_true, of_pred = (rows**2 - sum(v * v for v in side) for side in (actual, predicted))
+    with mp.workdps(60):
+        both = rows * hits - chance
+        spread = mp.mpf(of_true.numerator) * of_pred.numerator
+        spread /= mp.mpf(of_true.denominator) * of_pred.denominator
+        matthews = mp.mpf(both.numerator) / both.denominator / mp.sqrt(spread)
+    options = {"num_classes": classes, "weight": weight}
+    same(matthews_corrcoef(y_true, y_pred, **options), float(matthews))
+    kappa = float(both / (rows**2 - chance))
+    same(cohen_kappa_score(y_true, y_pred, **options), kappa)
+    assert 0.3 < kappa < 0.6
 
 
 def test_kappa_is_the_exact_fraction():

@@ -125,6 +125,10 @@ def test_rows_and_settings_that_do_not_fit_are_named(model):
 
     bad = [ROWS[0], {"text": "a", "label": "eggs"}]
     assert "training dataset, row 1: label: found 'eggs', expected one of ham" in message(bad)
+    with pytest.raises(
+        ValueError, match=r"one entry alone, 'ham', which names a value; classes are"
+    ):
+        label_value("ham", ("ham",))
     assert "row 0: the text has no tokens" in message([{"text": "", "label": 0}])
     assert "row 0: found keys ['prompt', 'completion'], expected 'label'" in message(
         [{"prompt": "a", "completion": "b"}]

@@ -125,6 +125,7 @@ def test_references_count_for_the_memory_and_not_for_the_search(
     config = dataclasses.replace(CONFIG, micro_batch_size=1, dpo=DpoLoss())
     found = plan(model, pairs, config=config, memory=memory)
     assert (found.memory, found.largest_batch, found.largest_is_exact) == (4000, largest, True)
+    assert found.rows == len(pairs)
     assert len(made) == len(lowered) - lowered.count("lower_update")
 
 
