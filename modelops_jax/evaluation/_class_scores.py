@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -32,18 +33,18 @@ class ClassScorePair(Pair):
         positive_class: of one score a row, the label that was asked for.
     """
 
-    true: np.ndarray
-    scores: np.ndarray
+    true: np.ndarray | jax.Array
+    scores: np.ndarray | jax.Array
     classes: tuple[Hashable, ...] | None = None
     labels: tuple[Hashable, ...] = ()
     positive_class: Hashable | None = None
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.true
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.scores
 
     @property
@@ -191,7 +192,7 @@ def _refuse_missing(labels: tuple[Hashable, ...], columns: tuple[Hashable, ...])
         )
 
 
-def _placed(codes: np.ndarray, present: np.ndarray) -> np.ndarray:
+def _placed(codes: Any, present: np.ndarray) -> np.ndarray:
     """The codes of the rows that are present among all rows."""
     true = np.full(len(present), IGNORED, np.int32)
     true[present] = codes

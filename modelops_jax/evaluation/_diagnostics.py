@@ -239,7 +239,7 @@ def _of_picture(classes: tuple[Hashable, ...] | None) -> tuple[Hashable | None, 
     return (None,) if classes is None else classes[:MOST_CURVES]
 
 
-def _one_against_rest(pair: ClassScorePair, place: int) -> tuple[np.ndarray, np.ndarray]:
+def _one_against_rest(pair: ClassScorePair, place: int) -> tuple[Any, Any]:
     if pair.classes is None:
         return pair.y_true, pair.y_pred
     return (pair.y_true == place).astype(np.int32), pair.y_pred[:, place]

@@ -27,11 +27,12 @@ class CodedLabels:
 
     Args:
         classes: the labels that occur in any of the vectors, sorted.
-        codes: for each named vector, the position in `classes` of each of its entries (int32).
+        codes: for each named vector, the position in `classes` of each of its entries (int32): in
+            NumPy, or where the rows lie on devices.
     """
 
     classes: tuple[Hashable, ...]
-    codes: dict[str, np.ndarray]
+    codes: dict[str, Any]
 
     @cached_property
     def index(self) -> dict[Hashable, int]:
@@ -65,7 +66,8 @@ class CodedLabels:
         if not numbers:
             raise ValueError(
                 f"positive_class={positive_class!r} does not occur among the labels "
-                f"{shorten(self.classes)}; pass positive_class=<the label to count as positive>"
+                f"{shorten(self.classes)}; give the metric positive_class=<the label to count as "
+                "positive>"
             )
         return None
 

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 import modelops_jax.metrics as numeric
@@ -21,15 +22,15 @@ class ScorePair(Pair):
     """Labels of at most two classes, and a score for each row."""
 
     labels: CodedLabels
-    positive: np.ndarray
-    scores: np.ndarray
+    positive: np.ndarray | jax.Array
+    scores: np.ndarray | jax.Array
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> np.ndarray | jax.Array:
         return self.positive
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> np.ndarray | jax.Array:
         return self.scores
 
 
@@ -69,7 +70,8 @@ class ScoreReader:
         if position is None and len(labels.classes) == 2:
             raise ValueError(
                 f"positive_class={self.positive_class!r} is not one of the two labels "
-                f"{shorten(labels.classes)}; pass positive_class=<the label to count as positive>"
+                f"{shorten(labels.classes)}; give the metric positive_class=<the label whose rows "
+                "should have the high scores> (--positive on the command line)"
             )
         no_row = -1
         codes = labels.codes["y_true"]
@@ -93,7 +95,8 @@ def _position_of_one(labels: CodedLabels) -> int | None:
     if not (labels.index.keys() <= {0, 1} or labels.index.keys() <= {-1, 1}):
         raise ValueError(
             f"y_true has the labels {shorten(labels.classes)}; expected 0 and 1, bools or -1 and "
-            "1, or positive_class=<the label whose rows should have the high scores>"
+            "1, or positive_class=<the label whose rows should have the high scores> of the metric "
+            "(--positive on the command line)"
         )
     return labels.index.get(1)
 

@@ -1,5 +1,7 @@
 """Where a program that is being traced will run, and what is an accelerator."""
 
+from typing import Any
+
 import jax
 
 
@@ -9,6 +11,6 @@ def platform() -> str:
     return getattr(device, "platform", device)
 
 
-def is_accelerator(device: jax.Device) -> bool:
+def is_accelerator(device: Any) -> bool:
     """Whether it has a memory of its own, which rows should not have to leave."""
     return device.platform != "cpu"

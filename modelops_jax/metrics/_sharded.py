@@ -71,7 +71,7 @@ def row_layout(column: Any) -> Layout | None:
 
 
 @functools.lru_cache(maxsize=16)
-def _mesh_of(device: jax.Device) -> Mesh:
+def _mesh_of(device: Any) -> Mesh:
     return Mesh(np.asarray([device]), _ROWS)
 
 
@@ -116,7 +116,7 @@ def states_of_shards(
         layout: how those on devices are divided.
         dtype: the float type of weights that are numbers.
     """
-    placed = [None if column is None else placed_alike(column, layout) for column in columns]
+    placed: list[Any] = [None if c is None else placed_alike(c, layout) for c in columns]
     program, filled = counting_program(statistics, layout, dtype), None
     if layout.mesh.size == 1:
         # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.

@@ -135,7 +135,8 @@ def labels_in(dataset: Dataset) -> list[str]:
 
     Raises:
         ValueError: A label is a number: an index says nothing of its class's name, and a value is
-            of no class.
+            of no class. Or all rows have the same one: nothing would be learned, and a model with
+            one label predicts a value.
 
     Example:
         >>> from modelops_jax.data import Dataset
@@ -148,7 +149,10 @@ def labels_in(dataset: Dataset) -> list[str]:
                 f"{dataset.place(index)}: the label is the number {row['label']!r}; name the "
                 "classes in the order of their indices, or give the one name of a value"
             )
-    return sorted({row["label"] for row in dataset})
+    found = sorted({row["label"] for row in dataset})
+    if len(found) == 1:
+        raise ValueError(f"every row has the label {found[0]!r}; expected two classes or more")
+    return found
 
 
 def label_value(label: str | int | float, labels: tuple[str, ...]) -> float:

@@ -155,6 +155,8 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     assert default["roc_auc_score"] == pytest.approx(sk.roc_auc_score(positive, chance), abs=1e-12)
     assert main(["evaluate", str(path), *asked, "--score", "p_spam", "--positive", "spamm"]) == 1
     assert "positive_class='spamm' does not occur among the labels" in capsys.readouterr().err
+    assert main(["evaluate", str(path), "--pred", "good", "--score", "p_spam"]) == 1
+    assert "of the metric (--positive on the command line)" in capsys.readouterr().err
     ignoring = evaluated(capsys, path, *asked, *by_class, "--ignore", "ham")
     spam = -np.log(chance[positive]).mean()
     assert ignoring["metrics"]["log_loss"] == pytest.approx(spam, abs=1e-12)

@@ -12,6 +12,7 @@ import sklearn.metrics
 import modelops_jax.metrics as numeric
 from modelops_jax.cli import main
 from modelops_jax.evaluation import EvaluationStream, F1Metric, ModelEvaluator, compare
+from modelops_jax.evaluation._pair_counts import PairCounts
 from modelops_jax.evaluation._running import LabelCounts
 
 RNG = np.random.default_rng(0)
@@ -358,6 +359,30 @@ def test_the_weight_of_all_rows_does_not_depend_on_the_batches():
     total = stream.result().metadata["total_weight"]
     assert total == math.fsum(weight) != sum(weight)
     assert stream.result().signature == evaluator.evaluate(labels, labels, weight=weight).signature
+
+
+def test_weights_of_pairs_are_summed_to_the_last_digit():
+    """A row of 2**53 before rows of 1, which a float would not add to it, batch by batch."""
+    true, pred, ids = np.random.default_rng(1).integers(0, 3, (3, 1_000))
+    weight = np.ones(1_000)
+    weight[:2] = 2.0**53
+    parts = PairCounts.of_none(sliced=True)
+    for start in range(0, 1_000, 2):
+        parts += PairCounts.of_rows(*(c[start : start + 2] for c in (true, pred, weight, ids)))
+    expected: dict[tuple[int, ...], list[float]] = {}
+    keys = zip(ids.tolist(), true.tolist(), pred.tolist(), strict=True)
+    for key, one in zip(keys, weight.tolist(), strict=True):
+        expected.setdefault(key, []).append(one)
+    assert parts.weights is not None
+    found = zip(map(tuple, parts.cells.tolist()), parts.counts, parts.weights.T, strict=True)
+    sums = {cell: (count, *map(int, both)) for cell, count, both in found}
+    assert {cell: (n, high + low) for cell, (n, high, low) in sums.items()} == {
+        cell: (len(values), sum(map(int, values))) for cell, values in expected.items()
+    }
+    for number, part in enumerate(parts.by_slice(range(3))):
+        cells = zip(part.cells.tolist(), part.counts.tolist(), strict=True)
+        own = {(number, *cell): count for cell, count in cells}
+        assert own == {cell: len(v) for cell, v in expected.items() if cell[0] == number}
 
 
 def test_the_command_takes_a_column_of_weights(tmp_path, capsys):

@@ -98,6 +98,9 @@ def test_rows_and_labels_that_do_not_fit_are_refused_before_anything_is_written(
     numbers = Dataset([{"text": "a", "label": 1}])
     with pytest.raises(ValueError, match='"auto": dataset: row 0: the label is the number 1'):
         FineTuningJob(base, numbers, labels="auto").run()
+    alike = Dataset([{"text": text, "label": "ham"} for text in "ab"])
+    with pytest.raises(ValueError, match="dataset: every row has the label 'ham'; expected two cl"):
+        FineTuningJob(base, alike, labels="auto").run()
     with pytest.raises(TypeError, match="labels: found 'spam', expected a list of names"):
         FineTuningJob(base, ROWS, labels="spam")
     with pytest.raises(ValueError, match=r"found \['a', 'a'\], expected names that all differ"):

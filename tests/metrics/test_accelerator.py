@@ -117,9 +117,44 @@ def test_arrays_are_fetched_as_one_and_are_what_they_were():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.model  # compiles for a minute
+@pytest.mark.usefixtures("accelerator")
+def test_every_task_and_its_intervals_are_those_of_the_host():
+    """Labels, scores, values, rankings and several labels a row; in groups, by slice, weighted."""
+    random = np.random.default_rng(0)
+    labels, values = (
+        random.integers(0, 4, (2, ROWS)).astype(np.int32),
+        random.normal(size=(2, ROWS)),
+    )
+    binary, sets = labels // 2, random.integers(0, 2, (2, ROWS, 3)).astype(np.int32)
+    weight, groups = random.random(ROWS), random.integers(0, 60, ROWS)
+    slices = {"key": random.choice(["a", "b"], ROWS)}
+    area = ["f1_score", "roc_auc_score"]
+    for evaluator, columns, options in [
+        (ModelEvaluator("multiclass"), labels, {"groups": groups}),
+        (ModelEvaluator("multiclass"), labels, {"weight": weight}),
+        (ModelEvaluator("multiclass"), labels, {"slices": slices}),
+        (ModelEvaluator("regression"), values, {"weight": weight, "groups": groups}),
+        (ModelEvaluator("ranking"), (binary[0], values[0]), {}),
+        (ModelEvaluator("multilabel"), sets, {}),
+        (ModelEvaluator("binary", metrics=area), binary, {"y_score": values[0]}),
+    ]:
+        expected = evaluator.evaluate(*columns, confidence=0.9, **options)
+        if "y_score" in options:
+            options = {"y_score": put(options["y_score"])[0]}
+        found = evaluator.evaluate(*put(*columns), confidence=0.9, **options)
+        assert found.metrics == pytest.approx(expected.metrics, rel=1e-9)
+        assert found.intervals.keys() == expected.intervals.keys()
+        for name, interval in expected.intervals.items():
+            ends = found.intervals[name].low, found.intervals[name].high
+            assert ends == pytest.approx((interval.low, interval.high), rel=1e-9), name
+        for part, other in zip(found.slices, expected.slices, strict=True):
+            assert part.metrics == pytest.approx(other.metrics, rel=1e-9)
+
+
 @pytest.mark.model  # compiles for minutes
 @pytest.mark.usefixtures("accelerator")
-def test_every_metric_is_what_it_is_on_the_host(case: Any):
+def test_every_metric_metric_is_what_it_is_on_the_host(case: Any):
     """Of the whole table, with a mask and with weights."""
     true, pred = case.rows(ROWS)
     weight = np.random.default_rng(6).random(ROWS)

@@ -291,17 +291,20 @@ def test_chunked_scores_equal_the_log_softmax(params, count: int):
     hidden = jax.random.normal(jax.random.key(0), (count, 24))
     targets = jnp.asarray(np.random.default_rng(1).integers(0, 53, count), jnp.int32)
 
-    def plain(states):
-        logs = jax.nn.log_softmax(unembed(params, CONFIG, states))
-        return jnp.take_along_axis(logs, targets[:, None], axis=-1)[:, 0]
+    def ours(states):
+        scores = score_targets(params, CONFIG, states, targets)
+        return scores.log_likelihood.sum(), scores
 
-    scores = score_targets(params, CONFIG, hidden, targets)
-    np.testing.assert_allclose(scores.log_likelihood, plain(hidden), atol=2e-5)
-    best = np.asarray(jnp.argmax(unembed(params, CONFIG, hidden), axis=-1))
-    np.testing.assert_array_equal(scores.is_top, best == np.asarray(targets))
-    ours = jax.grad(lambda states: score_targets(params, CONFIG, states, targets)[0].sum())(hidden)
-    theirs = jax.grad(lambda states: plain(states).sum())(hidden)
-    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    def plain(states):
+        logits = unembed(params, CONFIG, states)
+        logs = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None], axis=-1)[:, 0]
+        return logs.sum(), (logs, jnp.argmax(logits, axis=-1) == targets)
+
+    (_, scores), found = jax.jit(jax.value_and_grad(ours, has_aux=True))(hidden)
+    (_, (logs, is_top)), expected = jax.jit(jax.value_and_grad(plain, has_aux=True))(hidden)
+    np.testing.assert_allclose(scores.log_likelihood, logs, atol=2e-5)
+    np.testing.assert_array_equal(scores.is_top, is_top)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("cap", [None, 3.0])
@@ -323,15 +326,14 @@ def test_gradients_made_in_the_forward_pass_are_those_of_the_log_softmax(params,
         logs = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None], axis=-1)[:, 0]
         return 2 * jnp.where(used, logs, 0.0).sum()
 
-    np.testing.assert_allclose(ours(head, hidden), plain(head, hidden), rtol=1e-6)
-    expected = jax.grad(plain, argnums=(0, 1))(head, hidden)
-    for found, of in (
-        (jax.grad(ours, argnums=(0, 1))(head, hidden), expected),
-        ([jax.grad(lambda states: ours(head, states))(hidden)], expected[1:]),  # a frozen head
-    ):
-        for a, b in zip(found, of, strict=True):
+    value, found = jax.jit(jax.value_and_grad(ours, (0, 1)))(head, hidden)
+    exact, expected = jax.jit(jax.value_and_grad(plain, (0, 1)))(head, hidden)
+    np.testing.assert_allclose([value, jax.jit(ours)(head, hidden)], [exact] * 2, rtol=1e-6)
+    of_states = jax.jit(jax.grad(lambda states: ours(head, states)))(hidden)  # a frozen head
+    for gradients, of in ((found, expected), ([of_states], expected[1:])):
+        for a, b in zip(gradients, of, strict=True):
             np.testing.assert_allclose(a, b, atol=2e-5)
-    assert not found[0][~used].any()
+    assert not of_states[~used].any()
 
 
 @pytest.mark.parametrize(
