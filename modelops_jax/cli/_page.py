@@ -47,6 +47,7 @@ def _notes(asked: "FileEvaluation", reading: "Reading") -> list[str]:
         "All rows were in memory at once, because what was asked for needs them together."
         if reading.held
         else "The file was read in chunks and memory did not grow with its rows"
+        + (", but with its groups" if asked.columns.group is not None else "")
         + (
             f", other than for {', '.join(reading.keeps_rows)}, which keep every row."
             if reading.keeps_rows

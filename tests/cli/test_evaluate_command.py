@@ -246,6 +246,32 @@ def test_several_predictions_are_compared(scored, capsys, monkeypatch):
     assert "--slice needs one --pred" in capsys.readouterr().err
 
 
+@pytest.mark.model
+@pytest.mark.parametrize("column", ["--weight", "--group"])
+def test_weighted_or_grouped_predictions_are_compared(
+    scored, tmp_path, capsys, monkeypatch, column
+):
+    """What `compare` says of all rows, in chunks; the page says what memory grows with."""
+    in_chunks = functools.partial(modelops_jax.data.read_table, chunk_rows=64)
+    monkeypatch.setattr(modelops_jax.data, "read_table", in_chunks)
+    path, (true, good, poor, chance, _) = scored
+    page = tmp_path / "page.html"
+    asked = [path, "--pred", "good", "--pred", "poor", "--resamples", "40", "--report", page]
+    models = {"good": good, "poor": poor}
+    found = evaluated(capsys, *asked, column, "p_spam")["metrics"]
+    given = {column.removeprefix("--").replace("group", "groups"): chance}
+    whole = compare(true, models, task="classification", n_resamples=40, **given).to_dict()
+    for name, expected in whole["metrics"].items():
+        assert found[name]["values"] == pytest.approx(expected["values"], rel=1e-11)
+        (pair,), (other,) = found[name]["pairs"], expected["pairs"]
+        assert (pair["p_value"], pair["test"]) == (other["p_value"], "permutation")
+        ends = [one["interval"][end] for one in (pair, other) for end in ("low", "high")]
+        assert ends[:2] == pytest.approx(ends[2:], rel=1e-11, abs=1e-12)
+    text = page.read_text("utf-8")
+    assert "read in chunks and memory did not grow with its rows" in text
+    assert ("its rows, but with its groups." in text) is (column == "--group")
+
+
 def test_models_with_scores_are_compared(scored, tmp_path, capsys):
     """Each --score is of the --pred at its place, by class too; alone they are the models."""
     path, (true, good, _, chance, _) = scored
