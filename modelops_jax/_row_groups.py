@@ -1,5 +1,6 @@
 """Ids of the groups that rows are in."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ class GrowingGroups:
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._numbers)
+
     def read(self, groups: Any, rows: int) -> tuple[list[Any], np.ndarray]:
         """The distinct ids of a batch, and for every row which of them it has, int64.
 
@@ -52,6 +56,11 @@ class GrowingGroups:
         """
         codes = group_codes(groups, rows)
         ids = np.unique(np.asarray(groups)).tolist()
+        self.check(ids)
+        return ids, codes
+
+    def check(self, ids: Iterable[Any]) -> None:
+        """Refuse ids of another kind than those seen so far (TypeError)."""
         for before, new in zip(self._numbers, ids, strict=False):
             if isinstance(before, str) is not isinstance(new, str):
                 kinds = (type(one).__name__ for one in (before, new))
@@ -60,13 +69,11 @@ class GrowingGroups:
                     "{}; expected ids of one kind".format(*kinds)
                 )
             break
-        return ids, codes
 
-    def add(self, ids: list[Any]) -> np.ndarray:
+    def add(self, ids: Iterable[Any]) -> np.ndarray:
         """Number the ids that are new; give the numbers of all of these, int64."""
-        for one in ids:
-            self._numbers.setdefault(one, len(self._numbers))
-        return np.fromiter(map(self._numbers.__getitem__, ids), np.int64, len(ids))
+        found = [self._numbers.setdefault(one, len(self._numbers)) for one in ids]
+        return np.array(found, np.int64)
 
     def in_order(self) -> np.ndarray:
         """The numbers of the groups in the order of their ids, int64."""

@@ -12,7 +12,7 @@ from ._compare import check_models, check_scores
 from ._compared import ALL_IGNORED, NO_ROWS, Question, pairs_of, uncompared
 from ._comparison import Comparison, MetricComparison
 from ._errors import NoIntervalWarning
-from ._finish import Group, check_confidence, finish, refuse_weighted_own
+from ._finish import Group, check_confidence, configuration_of, finish, refuse_weighted_own
 from ._joint import Joint
 from ._joint_rows import JointRows
 from ._joint_states import joint_states
@@ -176,6 +176,43 @@ class ComparisonStream:
         for model, state in self._kept.items():
             state.merge(kept[model])
         self._rows, self._given = self._rows + rows, given
+
+    def merge(self, other: "ComparisonStream") -> None:
+        """Add the rows of another stream of the same models and metrics, which stays as it is.
+
+        Labels that count once each, or are in groups, and the metrics that `keeps_rows` names are
+        merged. Sums, and other weighted labels, are not: resamples are drawn by a row's number,
+        and the sums of a group are about the mean of the first rows.
+
+        Raises:
+            ValueError: a stream of other models or metrics, of other resamples or another seed; one
+                that has drawn; or with weights or groups where this one has none.
+            TypeError: labels or ids of another kind.
+        """
+        for what, mine, theirs in (
+            ("models", list(self._models), list(other._models)),
+            ("metrics", configuration_of(self._metrics), configuration_of(other._metrics)),
+            ("resamples", self._drawing, other._drawing),
+        ):
+            if mine != theirs:
+                raise ValueError(f"the other stream is of the {what} {theirs}; expected {mine}")
+        both = (*self._states, *other._states)
+        unmerged = {name for state in both for name in state.unmerged}
+        if unmerged:
+            names = ", ".join(name for name in self._metrics if name in unmerged)
+            raise ValueError(
+                f"{names}: summed or drawn as rows come in, which streams do not merge"
+            )
+        if other._given is None:
+            return
+        self._check_given(other._given)
+        for mine, theirs in zip(self._states, other._states, strict=True):
+            mine.check(theirs)
+        for mine, theirs in zip(self._states, other._states, strict=True):
+            mine.merge(theirs)
+        for model, state in self._kept.items():
+            state.merge(other._kept[model])
+        self._rows, self._given = self._rows + other._rows, other._given
 
     def _check_given(self, given: tuple[bool, bool]) -> None:
         """Refuse rows with weights or groups after rows without, or the reverse (ValueError)."""

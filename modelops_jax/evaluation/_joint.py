@@ -32,6 +32,11 @@ class Joint(abc.ABC):
         """The metrics whose resamples are drawn as rows come in."""
         return ()
 
+    @property
+    def unmerged(self) -> tuple[str, ...]:
+        """The metrics that sum or draw as rows come in, so that two streams are not merged."""
+        return ()
+
     @abc.abstractmethod
     def of_rows(
         self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
@@ -55,7 +60,7 @@ class Joint(abc.ABC):
 
     @abc.abstractmethod
     def merge(self, other: Any) -> None:
-        """Add the rows of the state of a batch."""
+        """Add the rows of the state of a batch, or of a stream where nothing is `unmerged`."""
 
     @abc.abstractmethod
     def evidence(self, model: str) -> Evidence:

@@ -37,13 +37,16 @@ class JointLabels(Joint):
         self._ignored = 0
         self._alike, self._grouped = True, False
         self._drawn: numeric.PairedCountStream | None = None
-        # Of a batch: its ids, and of weighted rows the labels and weights of each.
-        self._ids: list[Any] = []
+        # Of a batch of weighted rows the labels and weights of each.
         self._batch: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def resampled(self) -> tuple[str, ...]:
         return () if self._alike or self._grouped else tuple(self.members)
+
+    @property
+    def unmerged(self) -> tuple[str, ...]:
+        return () if self._drawn is None else tuple(self.members)
 
     def of_rows(
         self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
@@ -65,7 +68,8 @@ class JointLabels(Joint):
         codes = np.zeros(rows, np.int64)
         if groups is not None:
             groups = np.asarray(groups)[kept] if hasattr(groups, "dtype") else _chosen(groups, kept)
-            state._ids, codes = self._groups.read(groups, rows)
+            ids, codes = self._groups.read(groups, rows)
+            state._groups.add(ids)  # which numbers them in their order
             state._grouped = True
         own = None if weight is None else weight[kept]
         if own is not None and groups is None:
@@ -77,10 +81,11 @@ class JointLabels(Joint):
 
     def check(self, other: "JointLabels") -> None:
         self._classes.check(tuple(other._classes))
+        self._groups.check(other._groups)
 
     def merge(self, other: "JointLabels") -> None:
         place = self._classes.add(tuple(other._classes))
-        numbers = self._groups.add(other._ids) if other._grouped else np.zeros(1, np.int64)
+        numbers = self._groups.add(other._groups) if other._grouped else np.zeros(1, np.int64)
         columns = [numbers, *[place] * (1 + len(self.models))]
         self._parts += [part.renumbered(*columns) for part in other._parts]
         first, *rest = (len(part.counts) for part in self._parts)

@@ -25,7 +25,6 @@ class JointRows(Joint):
         self._groups = GrowingGroups()
         # Of each batch the number of each row's group; none of rows without groups.
         self._numbers: list[np.ndarray] = []
-        self._ids: list[Any] = []
 
     def of_rows(
         self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
@@ -36,8 +35,8 @@ class JointRows(Joint):
             for model, empty in self._states.items()
         }
         if groups is not None:
-            state._ids, codes = self._groups.read(groups, len(y_true))
-            state._numbers = [codes.astype(np.int32)]
+            ids, codes = self._groups.read(groups, len(y_true))
+            state._numbers = [state._groups.add(ids).astype(np.int32)[codes]]
         first = state._states[self.models[0]]
         for other in state._states.values():
             first.check(other)
@@ -46,11 +45,12 @@ class JointRows(Joint):
     def check(self, other: "JointRows") -> None:
         for model, state in self._states.items():
             state.check(other._states[model])
+        self._groups.check(other._groups)
 
     def merge(self, other: "JointRows") -> None:
         for model, state in self._states.items():
             state.merge(other._states[model])
-        numbers = self._groups.add(other._ids).astype(np.int32)
+        numbers = self._groups.add(other._groups).astype(np.int32)
         self._numbers += [numbers[codes] for codes in other._numbers]
 
     def evidence(self, model: str) -> Evidence:

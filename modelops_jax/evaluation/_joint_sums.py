@@ -34,6 +34,10 @@ class JointSums(Joint):
         return () if self._grouped else self._first.resamples_rows()
 
     @property
+    def unmerged(self) -> tuple[str, ...]:
+        return tuple(self.members)
+
+    @property
     def _first(self) -> StreamedSums:
         return self._states[self.models[0]]
 

@@ -18,8 +18,8 @@ class PairCounts:
         cells: int64, shape (n, 2): the true and the predicted class; or (n, 3): the slice, too,
             before them.
         counts: how many rows.
-        weights: what they weigh, shape (2, n): a float and what rounding left of it, so that the
-            sum does not depend on the batches; None: 1 each.
+        weights: what they weigh, shape (2, n): a float and what rounding left of it as batches were
+            added up; None: 1 each.
     """
 
     cells: np.ndarray

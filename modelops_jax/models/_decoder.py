@@ -306,19 +306,23 @@ def _wide_product(
 
 
 def _wide_product_and_operands(head: Any, hidden: Any):
-    return _wide_product(head, hidden), (head, hidden)
+    trained, head, hidden = head.perturbed, head.value, hidden.value
+    return _wide_product(head, hidden), (head, hidden, () if trained else None)
 
 
-def _narrow_gradients(operands: tuple[Array, Array], of_logits: Array) -> tuple[Array, Array]:
+def _narrow_gradients(kept: tuple[Array, Array, Any], of_logits: Array) -> tuple[Any, Array]:
     """JAX's own rule would multiply in float32, which accelerators do several times more slowly.
 
-    The gradient of the weight, which many rows add to, is summed and stays in float32.
+    The gradient of the weight, which many rows add to, is summed and stays in float32; of one that
+    is not trained there is none.
     """
-    head, hidden = operands
+    head, hidden, trained = kept
     of_logits = of_logits.astype(hidden.dtype)
     of_hidden = exact_einsum("...v,vd->...d", of_logits, head.astype(hidden.dtype))
+    if trained is None:
+        return None, of_hidden
     of_head = exact_einsum("...v,...d->vd", of_logits, hidden, jnp.float32)
     return of_head.astype(head.dtype), of_hidden
 
 
-_wide_product.defvjp(_wide_product_and_operands, _narrow_gradients)
+_wide_product.defvjp(_wide_product_and_operands, _narrow_gradients, symbolic_zeros=True)

@@ -25,6 +25,9 @@ class DpoLoss:
     a sequence of two rows, the chosen answer's first; the batch's `values` are the log-likelihoods
     of the targets under the reference, which is the base model.
 
+    `TrainingConfig.learning_rate` is 2e-4 by default whatever is learned, which is much where all
+    weights of a large model are trained on preferences: TRL's default for those is 1e-6.
+
     Args:
         beta: How dear it is to move away from the reference.
 

@@ -170,6 +170,52 @@ def test_weights_and_groups_are_those_of_all_rows(
     assert whole.sample_count == stream.rows
 
 
+@pytest.mark.parametrize("given", ["labels", "groups", "areas"])
+def test_merged_streams_are_the_comparison_of_all_rows(given):
+    """Rows of one group in both, a class and groups that one alone has; nothing is drawn twice."""
+    labelled = given == "labels"
+    truth, models = (LABELS, ANSWERS) if labelled else (BINARY, SCORES)
+    groups = USERS if given == "groups" else None
+    task = ModelEvaluator("classification" if labelled else "ranking")
+    parts = []
+    for part in (slice(0, 200), slice(200, ROWS), slice(0, 0)):
+        parts.append(ComparisonStream(models, task=task, **DRAWN))
+        of_part = {name: column[part] for name, column in models.items()}
+        parts[-1].update(truth[part], of_part, groups=groups and groups[part])
+    stream, *others = parts
+    for other in others:
+        stream.merge(other)
+    whole = compare(truth, models, task=task, groups=groups, **DRAWN)
+    assert (stream.result(), stream.rows) == (whole, ROWS)
+    with pytest.raises(ValueError, match=r"the other stream is of the models \['x'"):
+        stream.merge(ComparisonStream("xyw", task=task, **DRAWN))
+    with pytest.raises(ValueError, match="the other stream is of the resamples"):
+        stream.merge(ComparisonStream("xyz", task=task, seed=5, n_resamples=60))
+    with pytest.raises(ValueError, match="the other stream is of the metrics"):
+        stream.merge(ComparisonStream("xyz", task="regression", **DRAWN))
+
+
+def test_what_is_drawn_is_not_merged():
+    """Sums by the number of their row, and weighted labels; in groups these are merged."""
+    one, other = (ComparisonStream("xy", task="regression", **DRAWN) for _ in range(2))
+    with pytest.raises(ValueError, match="mse, mae, rmse, r2: summed or drawn as rows come in"):
+        one.merge(other)
+    said = {"x": [1, 0], "y": [0, 0]}
+    weighted, grouped, plain = (ComparisonStream("xy", task="binary") for _ in range(3))
+    weighted.update([1, 0], said, weight=[0.5, 1.0])
+    with pytest.raises(ValueError, match="accuracy, precision, recall, f1: summed or drawn as"):
+        plain.merge(weighted)
+    grouped.update([1, 0], said, weight=[0.5, 1.0], groups=["a", "b"])
+    plain.update([1, 0], said)
+    with pytest.raises(ValueError, match="these rows have weights; the rows before have no weight"):
+        plain.merge(grouped)
+    assert plain.rows == 2
+    numbered = ComparisonStream("xy", task="binary")
+    numbered.update([1, 0], said, weight=[0.5, 1.0], groups=[3, 4])
+    with pytest.raises(TypeError, match="groups are of two kinds: the rows before have int, this"):
+        numbered.merge(grouped)
+
+
 def test_weights_and_groups_come_with_every_batch_or_with_none():
     """Ids of one kind; what is refused changes nothing, and rows of weight 0 are none."""
     said = {"x": [1, 0], "y": [0, 0]}

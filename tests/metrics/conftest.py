@@ -237,7 +237,7 @@ SAME_PROGRAM = (
     *("dcg_score", "precision_at_k", "recall_at_k", "hit_rate_at_k"),
     *("rouge_2_score", "rouge_l_score", "squad_f1_score"),
     *("word_error_rate", "character_error_rate", "bits_per_byte"),
-    "mean_squared_log_error-num_outputs",
+    *("mean_squared_log_error-num_outputs", "matthews_corrcoef-num_classes=5000"),
 )
 
 

@@ -163,10 +163,10 @@ AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_values_of_more_classes_than_a_table_has_equal_scikit_learns(weighted):
-    """80 of 5,000 classes, with masked rows or weights, and one label to ignore."""
-    y_true, y_pred, weight = labels(11, 80, 80, 700)
+    """80 of 5,000 classes, with weights, or with masked rows and a label to ignore."""
+    y_true, y_pred, weight = labels(11, 80, 80, 500)
     place = np.sort(np.random.default_rng(12).permutation(MANY)[:80])
-    y_true, y_pred, ignored = place[y_true], place[y_pred], int(place[7])
+    y_true, y_pred, ignored = place[y_true], place[y_pred], None if weighted else int(place[7])
     weight = np.where(weight < 0.2, 0, weight)
     given, kept = weight if weighted else weight > 0, (weight > 0) & (y_true != ignored)
     weight = weight[kept] if weighted else None
@@ -183,9 +183,9 @@ def test_values_of_more_classes_than_a_table_has_equal_scikit_learns(weighted):
 def test_many_rows_of_many_classes_keep_all_digits():
     """A thousand million rows of one class beside few of others, against whole numbers."""
     random = np.random.default_rng(13)
-    y_true, y_pred = random.integers(0, MANY, (2, 9_000))
-    y_pred = np.where(random.random(9_000) < 0.5, y_true, y_pred)
-    counts = random.integers(1, 9, 9_000)
+    y_true, y_pred = random.integers(0, MANY, (2, 500))
+    y_pred = np.where(random.random(500) < 0.5, y_true, y_pred)
+    counts = random.integers(1, 9, 500)
     y_true[0], y_pred[0], counts[0] = 7, 7, 10**9
     metrics = {name: metric(name, num_classes=MANY) for name in AGREEMENTS}
     found = compute_counts(metrics, y_true, y_pred, counts)
