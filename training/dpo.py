@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     rows = preferences(Dataset.from_file(run.data.train))
     test = preferences(Dataset.from_file(run.data.test))
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
-    model = load(run.model)
+    model = load(run.model, mesh=run.training.mesh)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
 

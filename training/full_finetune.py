@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
         parser.error(f"{arguments.config}: this recipe needs data.test and data.eval_fraction")
     rows, test = Dataset.from_file(run.data.train), Dataset.from_file(run.data.test)
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
-    model = load(run.model)
+    model = load(run.model, mesh=run.training.mesh)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
 

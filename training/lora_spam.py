@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     rows, test = Dataset.from_file(run.data.train), Dataset.from_file(run.data.test)
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
     sample, _ = test.split(0.25, seed=0)  # the base model talks on, which takes time
-    model = load(run.model)
+    model = load(run.model, mesh=run.training.mesh)
     said = ask(model, sample, "base model")
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
     answers = ask(result.model, test, "fine-tuned model")

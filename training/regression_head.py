@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     rows = labelled(Dataset.from_file(run.data.train))
     test = labelled(Dataset.from_file(run.data.test))
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
-    model = load(run.model).with_labels(run.labels, seed=run.training.seed)
+    model = load(run.model, mesh=run.training.mesh).with_labels(run.labels, seed=run.training.seed)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
     result.model.save(run.output / "model")

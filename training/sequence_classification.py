@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     test = labelled(Dataset.from_file(run.data.test))
     held_out, train = rows.split(run.data.eval_fraction, run.training.seed)
     labels = labels_in(rows) if run.labels == "auto" else run.labels
-    model = load(run.model).with_labels(labels, seed=run.training.seed)
+    model = load(run.model, mesh=run.training.mesh).with_labels(labels, seed=run.training.seed)
 
     result = fit(model, train, config=run.training, eval=held_out, folder=run.output)
     result.model.save(run.output / "model")

@@ -152,7 +152,8 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
 
     described, train, held_out = _inputs(run)
     # By the name that was found, since a substitution was warned about.
-    model, labels = load(described.name), described.config.labels
+    model = load(described.name, mesh=run.training.mesh)
+    labels = described.config.labels
     if labels != model.config.labels:
         model = model.with_labels(labels, seed=run.training.seed)
     run = dataclasses.replace(run, labels=labels or None)

@@ -34,9 +34,10 @@ def train(
         progress: of `modelops_jax.training.fit`.
     """
     request = folder.read_request()
-    model = load(request.resolved_model)
     fields = folder.read_config() or request.config
-    config = TrainingConfig.default_for(model) if fields is None else config_from_dict(fields)
+    config = None if fields is None else config_from_dict(fields)
+    model = load(request.resolved_model, mesh=config.mesh if config else None)
+    config = config or TrainingConfig.default_for(model)
     if request.labels is not None and tuple(request.labels) != model.config.labels:
         model = model.with_labels(request.labels, seed=config.seed)
     decided = dataclasses.asdict(config), fingerprint()

@@ -22,6 +22,7 @@ from ._gguf import read_gguf
 from ._head import init_head, read_texts
 from ._hf import read_folder, write_folder
 from ._lora import merge_lora
+from ._mesh import MeshShape, make_mesh
 from ._params import Params
 from ._peft import load_adapters
 from ._presets import make_preset
@@ -348,7 +349,7 @@ def load(
     name_or_path: str | os.PathLike[str],
     *,
     dtype: Any = None,
-    mesh: Mesh | None = None,
+    mesh: Mesh | MeshShape | None = None,
     adapter: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name or path; see `resolve` for what a name may be.
@@ -358,9 +359,10 @@ def load(
             packaged model such as "smollm2-135m-instruct", or a Hugging Face id.
         dtype: Floating type of parameters and activations; float32 by default, whatever the file
             stores.
-        mesh: Devices to divide the weights over, from `make_mesh`; the default device alone
-            without it. Every tensor goes straight to its devices before the next one is read, so
-            the host never holds the model.
+        mesh: Devices to divide the weights over, from `make_mesh`, or its shape, such as
+            `TrainingConfig.mesh`; the default device alone without it. Every tensor goes straight
+            to its devices before the next one is read, so that neither the host nor one of them
+            holds the model.
         adapter: Folder of a LoRA or DoRA adapter, as PEFT and `save_adapters` write it, to merge
             into the weights.
 
@@ -371,6 +373,7 @@ def load(
         UnknownModelError: Nothing has this name; the message lists what was tried.
         CheckpointError: The files are damaged, incomplete or not supported.
         TypeError: `dtype` is not a floating type.
+        ValueError: The mesh needs more devices than there are.
 
     Warns:
         SubstitutedModelWarning: A preset stands in for a hosted model.
@@ -383,6 +386,7 @@ def load(
     """
     kind = floating(dtype)
     resolved = resolve_or_warn(name_or_path)
+    mesh = make_mesh(mesh) if isinstance(mesh, MeshShape) else mesh
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":
