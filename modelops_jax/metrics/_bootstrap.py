@@ -230,8 +230,7 @@ def sum_intervals(
     bca = method == "bca"
     found: list[dict[str, Interval]] = []
     for name, metric in metrics.items():
-        estimate = sums.sample().values(metric)[0]
-        values = sums.resampled().values(metric)
+        estimate, values = sums.drawn(metric)
         left = sums.left_out().values(metric) if bca else None
         found = found or [{} for _ in estimate]
         for model, own in enumerate(found):

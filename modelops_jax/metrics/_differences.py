@@ -99,7 +99,7 @@ class Asked:
         for name, metric in metrics.items():
             drawn = Resampled(
                 np.asarray(values[name]),
-                sums.resampled().values(metric),
+                sums.drawn(metric)[1],
                 sums.left_out().values(metric) if self.bca else None,
             )
             swapped = {pair: _swapped(sums, metric, *self.places(pair)) for pair in self.pairs}

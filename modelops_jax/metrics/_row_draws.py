@@ -37,10 +37,6 @@ class RowSums:
         """The sample itself."""
         return self._slice(0, 1)
 
-    def resampled(self) -> "RowSums":
-        """The bootstrap's resamples."""
-        return self._slice(1, self.draws.poisson)
-
     def signed(self) -> "RowSums":
         """Sums of the rows, each with a random sign."""
         return self._slice(1 + self.draws.poisson, self.draws.signs)
@@ -67,6 +63,14 @@ class RowSums:
             )
         values = np.asarray(metric.finalizer(np, *jax.device_get(states)).value, np.float64)
         return values.reshape(sets, models, *values.shape[1:])
+
+    def drawn(self, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+        """The metric's values for the sample, shape (models, ...), and for the resamples.
+
+        By one program, as every metric and number of sets compiles its own.
+        """
+        values = self._slice(0, 1 + self.draws.poisson).values(metric)
+        return values[0], values[1:]
 
     @staticmethod
     def _own(metric: Metric) -> list[SummedStatistic]:

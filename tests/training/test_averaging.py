@@ -121,6 +121,14 @@ def test_a_run_evaluates_and_returns_the_average(model, rows, tmp_path):
     assert_equal_trees(again.model.params, whole.model.params)
 
 
+def test_accelerators_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    """Unless a type is asked for; a CPU computes in float32."""
+    assert activation_dtype(TrainingConfig()) == jnp.float32
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert activation_dtype(TrainingConfig()) == jnp.bfloat16
+    assert activation_dtype(TrainingConfig(compute_dtype="float32")) == jnp.float32
+
+
 def test_bfloat16_computes_and_float32_remembers(model, rows, tmp_path):
     """Losses near those of float32; weights and moments in float32; the model in its own type."""
     from safetensors.numpy import load_file
