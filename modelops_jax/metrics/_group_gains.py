@@ -24,6 +24,7 @@ def dcg_score(
 
     The gain of a row is its relevance itself; for the exponential gain pass `2 ** relevance - 1`.
     Rows of one score are taken in every order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans.
@@ -73,6 +74,7 @@ def ndcg_score(
 
     DCG is Σ relevance / log2(rank + 1) over the first k ranks (`dcg_score`).
     Rows of one score are taken in every order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.

@@ -31,6 +31,7 @@ def mean_reciprocal_rank(
 
     A query whose first relevant row is below rank k counts 0. Rows of one score are taken in every
     order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.
@@ -82,6 +83,7 @@ def mean_average_precision(
     For each query Σ precision at rank i over the relevant ranks i up to k, divided by the most
     that k ranks could hold, min(k, relevant rows). Rows of one score are taken in every
     order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.
@@ -132,6 +134,7 @@ def precision_at_k(
 
     A query of fewer than k rows is divided by k all the same, and without k by its rows.
     Rows of one score are taken in every order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.
@@ -181,6 +184,7 @@ def recall_at_k(
     """Recall at k: the mean over queries of relevant rows in the first k ranks / relevant rows.
 
     Rows of one score are taken in every order, and the mean is reported.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.
@@ -230,6 +234,7 @@ def hit_rate_at_k(
     """Hit rate at k: the share of queries with a relevant row in the first k ranks.
 
     Rows of one score are taken in every order, and the mean is reported: a chance.
+    The state is the rows themselves: memory grows with them.
 
     Args:
         y_true: relevance, shape (n,), non-negative numbers or booleans; above 0 is relevant.

@@ -70,6 +70,25 @@ def test_compilations_are_bounded():
     assert len(TRACES) == before
 
 
+def test_an_evaluation_fetches_once(monkeypatch: pytest.MonkeyPatch):
+    """However many statistics, of rows in one block or in several: their states, together."""
+    fetched, fetch = [], jax.device_get
+
+    def noted_fetch(tree: Any) -> Any:
+        if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(tree)):
+            fetched.append(tree)
+        return fetch(tree)
+
+    monkeypatch.setattr(jax, "device_get", noted_fetch)
+    several = {name: metric(name) for name in ("accuracy_score", "f1_score", "hamming_loss")}
+    for count in (300, BUCKETS[-1] * 2 + 12345):
+        rows = np.arange(count) % 2, np.arange(count) % 3 % 2
+        compute(several, *rows)  # the first time it also makes the states of no rows
+        fetched.clear()
+        compute(several, *rows)
+        assert len(fetched) == 1
+
+
 def test_twenty_sizes_up_to_a_thousand_compile_two_programs():
     """JAX's own count: helpers outside the one program are programs, too."""
     compiled: list[str] = []
