@@ -57,12 +57,14 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
 # What trains and generates compiles large programs for small work; evaluations and examples compile
 # the programs of metrics. The tests of metrics are not among these: how exact they are may depend
 # on how they are compiled. Their laws and what is ignored hold ours against ours, and are; so are
-# intervals, whose noise is larger than any rounding. An installed package is compiled as users do.
+# intervals, whose noise is larger than any rounding. An installed package is compiled as users do,
+# and so is a file of each of the large rooms.
 LIGHTLY_COMPILED = {"cli", "evaluation", "jobs", "models", "recipes", "reports", "training"}
 LIGHT_FILES = {
     *("README.md", "test_metric_laws.py", "test_ignored_labels.py", "test_paired_differences.py"),
     *("test_interval_coverage.py", "test_interval_methods.py", "test_metric_intervals.py"),
 }
+COMPILED_AS_USERS_DO = {"test_decoder.py", "test_fit.py", "test_model_evaluator.py"}
 # One module of machine code for a program, and by XLA's older emitters: a module for each of its
 # fusions takes twice as long to compile.
 LIGHT_OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
@@ -70,6 +72,8 @@ LIGHT_OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen
 
 def is_light(path: Path) -> bool:
     """Whether the tests of a file spend little on machine code."""
+    if path.name in COMPILED_AS_USERS_DO:
+        return False
     is_example = path.is_relative_to(Path(__file__).parent / "modelops_jax")
     return is_example or path.name in LIGHT_FILES or path.parent.name in LIGHTLY_COMPILED
 
