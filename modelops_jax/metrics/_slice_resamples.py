@@ -15,7 +15,7 @@ from ._interval import Interval, check_level, check_resamples, check_seed
 from ._metric import Metric
 from ._resample_stream import resampled_statistics
 from ._running_sums import RunningSums, as_rows
-from ._slices import as_ids
+from ._slices import ids_below
 from ._types import Matrix, Vector
 
 
@@ -83,9 +83,7 @@ class SliceResampleStream:
                 and what `compute` refuses of the first rows of a slice.
             TypeError: numbers of slices that are not integers.
         """
-        ids = as_ids("slices", np.asarray(slices), slices, np.shape(y_true)[:1])
-        if ids.max(initial=-1) >= count:
-            raise ValueError(f"slices has the number {ids.max()}; expected less than count={count}")
+        ids = ids_below(count, slices, np.shape(y_true)[:1])
         missing = range(len(self._slices), count)
         self._slices += [RunningSums(self._statistics, self._draws, self._seed) for _ in missing]
         if not self._statistics:

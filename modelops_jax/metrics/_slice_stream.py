@@ -11,7 +11,7 @@ from ._compute import Pass, Report, pass_over, report_of, statistics_of
 from ._counts import CellStatistic
 from ._metric import Metric
 from ._segments import segmented, state_of_segment
-from ._slices import as_ids
+from ._slices import ids_below
 from ._statistic import Statistic
 from ._stream import arrays_of, as_states, merged, weighed
 from ._types import Matrix, State, Vector
@@ -88,9 +88,7 @@ class SliceStream:
                 stream is then as it was before the call.
             TypeError: numbers of slices that are not integers.
         """
-        ids = as_ids("slices", np.asarray(slices), slices, np.shape(y_true)[:1])
-        if ids.max(initial=-1) >= count:
-            raise ValueError(f"slices has the number {ids.max()}; expected less than count={count}")
+        ids = ids_below(count, slices, np.shape(y_true)[:1])
         forms = self._segmented(count)
         found = pass_over(forms, y_true, y_pred, weight, ids[:, None])
         self._check(found.weighted)

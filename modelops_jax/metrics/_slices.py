@@ -126,6 +126,19 @@ def _checked(name: str, column: Any, shape: tuple[int, ...]) -> Any:
         return as_ids(f"slices[{name!r}]", ids, column, shape)
 
 
+def ids_below(count: int, slices: Vector, shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers of the slices of rows of this shape, int32, all less than `count`.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: not one for each row, or one that is negative or not less.
+    """
+    ids = as_ids("slices", np.asarray(slices), slices, shape)
+    if ids.max(initial=-1) >= count:
+        raise ValueError(f"slices has the number {ids.max()}; expected less than count={count}")
+    return ids
+
+
 def as_ids(name: str, ids: Any, column: Any, shape: tuple[int, ...]) -> Any:
     """The numbers of slices in an argument of this name, int32.
 
