@@ -250,7 +250,9 @@ class Longest:
 def test_distinct_rows_are_kept_once():
     """As a dict counts and weighs them; parts in any order, and without weights beside others."""
     rng = np.random.default_rng(2)
-    counts, weights, parts = Counter(), Counter(), []
+    counts: Counter[Any] = Counter()
+    weights: dict[Any, float] = {}
+    parts = []
     for several in (1, 50, 400):
         rows = rng.integers(0, 5, (several, 3))
         weight = rng.random(several) if several != 50 else None
@@ -260,8 +262,9 @@ def test_distinct_rows_are_kept_once():
         for row, own in zip(rows.tolist(), own_weight, strict=True):
             key = (4 - row[0], *row[1:])
             counts[key] += 1
-            weights[key] += own
+            weights[key] = weights.get(key, 0.0) + float(own)
     found = joined(parts)
+    assert found.weight is not None
     keys = list(map(tuple, found.rows.tolist()))
     assert keys == sorted(counts)
     assert found.counts.tolist() == [counts[key] for key in keys]

@@ -443,7 +443,7 @@ def test_pairs_of_labels_are_drawn_as_rows_are():
     def fewer(labels):
         return np.where(labels == 3, 2, labels)
 
-    stream.relabel({n: tuple(map(fewer, labels)) for n, labels in stream.labels.items()})
+    stream.relabel({n: (fewer(t), fewer(p)) for n, (t, p) in stream.labels.items()})
     guess = {name: fewer(pred) for name, pred in guess.items()}
     drawn: Any = {"n_resamples": 40, "seed": 5}
     whole = paired_differences(metrics, fewer(true), guess, weight=weight, **drawn)
