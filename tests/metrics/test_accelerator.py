@@ -24,7 +24,7 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     convert = type(jnp.zeros(1)).__array__
 
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        assert max(self.shape, default=0) < ROWS, f"{self.shape} read by the host"
+        assert max(self.shape[:1], default=0) < ROWS, f"{self.shape} read by the host"
         return convert(self, *args, **kwargs)
 
     monkeypatch.setattr(type(jnp.zeros(1)), "__array__", guarded)
@@ -154,7 +154,7 @@ def test_every_task_and_its_intervals_are_those_of_the_host():
 
 @pytest.mark.model  # compiles for minutes
 @pytest.mark.usefixtures("accelerator")
-def test_every_metric_metric_is_what_it_is_on_the_host(case: Any):
+def test_every_metric_is_what_it_is_on_the_host(case: Any):
     """Of the whole table, with a mask and with weights."""
     true, pred = case.rows(ROWS)
     weight = np.random.default_rng(6).random(ROWS)
