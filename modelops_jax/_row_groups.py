@@ -62,7 +62,7 @@ class GrowingGroups:
     def check(self, ids: Iterable[Any]) -> None:
         """Refuse ids of another kind than those seen so far (TypeError)."""
         for before, new in zip(self._numbers, ids, strict=False):
-            if isinstance(before, str) is not isinstance(new, str):
+            if isinstance(before, str) is not isinstance(new, str) or not _have_order(before, new):
                 kinds = (type(one).__name__ for one in (before, new))
                 raise TypeError(
                     "groups are of two kinds: the rows before have {}, this batch has "
@@ -95,3 +95,11 @@ def _missing(ids: np.ndarray) -> np.ndarray:
     if ids.dtype.kind in "fc":
         return np.isnan(ids)
     return np.isnat(ids) if ids.dtype.kind in "mM" else np.zeros(0, bool)
+
+
+def _have_order(one: Any, other: Any) -> bool:
+    try:
+        sorted((one, other))
+    except TypeError:
+        return False
+    return True

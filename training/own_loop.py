@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args(argv)
     run = load_config(arguments.config, arguments.overrides)
-    model, config, history = load(run.model, mesh=run.training.mesh), run.training, []
+    if run.training.mesh:
+        parser.error("training.mesh: this loop runs on one device; `fit` divides over several")
+    model, config, history = load(run.model), run.training, []
     context, size = model.config.max_position, config.batch_size
     rows = tokenize(
         Dataset.from_file(run.data.train), model.tokenizer, config, context=context, name="training"

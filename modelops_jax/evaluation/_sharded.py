@@ -1,4 +1,4 @@
-"""Arguments whose rows lie on several devices, and stay there."""
+"""Arguments whose rows lie on devices, several or an accelerator, and stay there."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,12 +19,12 @@ _WIDEST = 4096
 
 
 def on_devices(*columns: Any) -> bool:
-    """Whether all are JAX arrays whose rows are divided over several devices."""
+    """Whether all are JAX arrays whose rows lie on several devices, or are many on one."""
     return all(numeric.row_layout(column) is not None for column in columns)
 
 
 def gathered(column: Any) -> Any:
-    """The column on the host if its rows lie on several devices, else as it is."""
+    """The column on the host if its rows lie on devices, else as it is."""
     return np.asarray(column) if on_devices(column) else column
 
 

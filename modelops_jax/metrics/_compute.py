@@ -98,7 +98,7 @@ def compute(
 
     Returns:
         The values, and what was undefined about them. Nothing in it lives on a device, but the
-        states that keep rows of sharded arrays.
+        states that keep rows of arrays that are read where they lie.
 
     Raises:
         ValueError: shapes that do not fit, or metrics that need different shapes of y_pred;

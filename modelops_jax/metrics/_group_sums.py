@@ -36,6 +36,8 @@ class GroupSums:
         # For each statistic the sums by group, with room for more, and what rounding left of them.
         self._sums: list[Pair] = []
         self._present = 0
+        # Of a row of y_true and of y_pred, once there are rows.
+        self._shapes: tuple[tuple[int, ...], ...] = ()
 
     def add(
         self,
@@ -55,6 +57,7 @@ class GroupSums:
             groups: what `read_groups` gave.
         """
         true, pred = np.stack(trues), np.stack(preds)
+        self._shapes = true.shape[2:], pred.shape[2:]
         rows, (ids, codes) = true.shape[1], groups
         self._present += rows if weight is None else int(np.count_nonzero(weight))
         if self._centres is None:
@@ -83,8 +86,20 @@ class GroupSums:
     def read(
         self, y_true: Vector | Matrix, y_pred: Vector | Matrix
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of one model as they are summed."""
-        return as_rows(self.statistics, y_true, y_pred)
+        """Rows of one model as they are summed.
+
+        Raises:
+            ValueError: rows of another shape than those before.
+        """
+        true, pred = as_rows(self.statistics, y_true, y_pred)
+        for name, now, before in zip(
+            ("y_true", "y_pred"), (true, pred), self._shapes, strict=False
+        ):
+            if len(now) and now.shape[1:] != before:
+                raise ValueError(
+                    f"{name} has rows of shape {now.shape[1:]}; the rows before have {before}"
+                )
+        return true, pred
 
     def read_groups(self, groups: Vector, rows: int) -> tuple[list[Any], np.ndarray]:
         """The groups of a batch as `add` takes them; raises what `GrowingGroups.read` does."""

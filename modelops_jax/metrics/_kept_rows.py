@@ -1,5 +1,6 @@
 """Statistics whose state is the rows themselves: it grows with them, and merging concatenates."""
 
+import contextlib
 import dataclasses
 import functools
 import operator
@@ -45,7 +46,9 @@ class KeptRows(Statistic):
             return xp.concatenate(columns) if on_devices is None else on_devices
 
         invalid = functools.reduce(operator.add, (state.invalid for state in states))
-        columns = {name: joined(name) for name in _columns(states[0])}
+        # Columns of 64 bits on devices would be cut to 32.
+        with contextlib.nullcontext() if xp is np else jax.enable_x64(True):
+            columns = {name: joined(name) for name in _columns(states[0])}
         return dataclasses.replace(states[0], **columns, invalid=invalid)
 
     def fold(self, states: Any) -> Any:

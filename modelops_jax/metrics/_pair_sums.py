@@ -23,6 +23,19 @@ _BLOCK_GROUPS, _BLOCK_NUMBERS = 8, 1 << 22
 _BITS = 32
 
 
+def _check_labels(name: str, labels: np.ndarray, rows: int) -> None:
+    if labels.dtype.kind not in "iub":
+        raise TypeError(f"{name} must hold integers, not {labels.dtype}")
+    if labels.shape[-1:] != (rows,):
+        raise ValueError(
+            f"{name} has shape {labels.shape} and weight ({rows},); expected one a row"
+        )
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < 1 << (_BITS - 1):
+        raise ValueError(
+            f"{name} has labels from {labels.min()} to {labels.max()}; expected 0 to 2**31 - 1"
+        )
+
+
 class PairSums:
     """The weight of each pair of labels in every set of draws, of several models on the same rows.
 
@@ -51,7 +64,16 @@ class PairSums:
                 have been relabelled, for each model, shape (models, n).
             y_preds: for each model the predicted labels.
             weight: finite numbers of at least 0, shape (n,).
+
+        Raises:
+            ValueError: labels or weights out of range, or lengths that differ.
+            TypeError: labels that are not integers.
         """
+        weight = np.asarray(weight, np.float64)
+        if weight.ndim != 1 or not (np.isfinite(weight) & (weight >= 0)).all():
+            raise ValueError("weight must hold finite numbers of at least 0, one a row")
+        for name, labels in (("y_true", y_true), *(("y_pred", pred) for pred in y_preds)):
+            _check_labels(name, np.asarray(labels), weight.size)
         true = np.broadcast_to(y_true, (len(y_preds), len(weight)))
         pairs = np.stack([_as_pairs(*one) for one in zip(true, y_preds, strict=True)])
         pairs = np.concatenate([self._waiting, pairs], axis=1)

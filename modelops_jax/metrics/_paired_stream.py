@@ -126,6 +126,13 @@ class PairedStream:
         sums = self._sums or self._summing(given)
         pairs = list(zip(trues, preds, strict=True))
         read = [sums.read(true, pred) for true, pred in pairs] if sums.statistics else []
+        for name, shapes in zip(
+            ("y_true", "y_preds"),
+            zip(*((t.shape[1:], p.shape[1:]) for t, p in read), strict=True),
+            strict=False,
+        ):
+            if len(set(shapes)) > 1:
+                raise ValueError(f"{name} of the models have rows of shapes {list(shapes)}")
         ids = None
         if isinstance(sums, GroupSums):
             assert groups is not None

@@ -50,6 +50,10 @@ class CountResampleStream:
             y_true: reference labels, integers from 0 to 2**31 - 1, shape (n,).
             y_pred: predicted labels, the same.
             weight: finite numbers of at least 0, shape (n,).
+
+        Raises:
+            ValueError: labels or weights out of range, or lengths that differ.
+            TypeError: labels that are not integers.
         """
         self._sums.update(y_true, [y_pred], weight)
 
@@ -86,7 +90,7 @@ class CountResampleStream:
         check_level(level)
         _check_counts(metrics)
         drawn = self._sums.sums(metrics.values(), places)
-        if drawn is None:
+        if drawn is None or not metrics:
             return {}
         return sum_intervals(metrics, drawn, level, "percentile", "Poisson", self._seed)[0]
 
@@ -131,7 +135,17 @@ class PairedCountStream:
             y_true: reference labels, integers from 0 to 2**31 - 1, shape (n,), or by model.
             y_preds: by model its predicted labels, the same.
             weight: finite numbers of at least 0, shape (n,).
+
+        Raises:
+            ValueError: other models than the stream's, labels or weights out of range, or lengths
+                that differ.
+            TypeError: labels that are not integers.
         """
+        for name, column in (("y_preds", y_preds), ("y_true", y_true)):
+            if isinstance(column, Mapping) and column.keys() != set(self._models):
+                raise ValueError(
+                    f"{name} is of {list(column)}; the stream is of {', '.join(self._models)}"
+                )
         true = [y_true[m] if isinstance(y_true, Mapping) else y_true for m in self._models]
         self._sums.update(np.stack(true), [y_preds[model] for model in self._models], weight)
 

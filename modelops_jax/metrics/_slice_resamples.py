@@ -80,10 +80,12 @@ class SliceResampleStream:
 
         Raises:
             ValueError: numbers of slices that are not one for each row or outside 0 to count - 1,
-                and what `compute` refuses of the first rows of a slice.
+                and what `compute` refuses; the stream is then as it was before the call.
             TypeError: numbers of slices that are not integers.
         """
         ids = ids_below(count, slices, np.shape(y_true)[:1])
+        if self._statistics:
+            pass_over(self._statistics, y_true, y_pred, weight)  # before anything is added
         missing = range(len(self._slices), count)
         self._slices += [RunningSums(self._statistics, self._draws, self._seed) for _ in missing]
         if not self._statistics:

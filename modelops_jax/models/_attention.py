@@ -202,8 +202,11 @@ def _attend_by_cudnn(
 
 def _fits_cudnn(query: Array) -> bool:
     """Whether cuDNN's attention takes such arrays; JAX uses it for nobody who does not ask."""
-    device = jax.devices()[0]
-    if device.platform != "gpu" or "cuda" not in device.client.platform_version:
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue] # set at run time
+    device = jax.devices()[0] if chosen is None else chosen
+    if getattr(device, "platform", device) != "gpu":
+        return False
+    if "cuda" not in device.client.platform_version:
         return False
     capability = tuple(int(part) for part in device.compute_capability.split("."))
     size = query.shape[-1]

@@ -372,7 +372,7 @@ def load(
     Raises:
         UnknownModelError: Nothing has this name; the message lists what was tried.
         CheckpointError: The files are damaged, incomplete or not supported.
-        TypeError: `dtype` is not a floating type.
+        TypeError: `dtype` is not a floating type, or `mesh` is no mesh.
         ValueError: The mesh needs more devices than there are.
 
     Warns:
@@ -387,6 +387,8 @@ def load(
     kind = floating(dtype)
     resolved = resolve_or_warn(name_or_path)
     mesh = make_mesh(mesh) if isinstance(mesh, MeshShape) else mesh
+    if mesh is not None and not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be a Mesh or a MeshShape, not {type(mesh).__name__}")
     if resolved.kind == "preset":
         parts = make_preset(resolved.location, kind, mesh)
     elif resolved.kind == "gguf":

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from modelops_jax.evaluation import ModelEvaluator
-from modelops_jax.metrics import METRICS, _compute, _platform, _sharded, compute, metric
+from modelops_jax.metrics import (
+    METRICS,
+    MetricStream,
+    _compute,
+    _platform,
+    _sharded,
+    compute,
+    metric,
+)
 from modelops_jax.metrics._packed import Packed
 
 ROWS = 1100
@@ -68,6 +76,19 @@ def test_ranks_are_made_there():
     score[17] = np.nan
     with pytest.raises(ValueError, match=r"y_pred: 1 scores .* the first at index 17"):
         compute({"area": metric("roc_auc_score")}, *put(true, score))
+
+
+@pytest.mark.usefixtures("accelerator")
+def test_streams_keep_all_digits():
+    """Of scores of 64 bits in two batches, which are one array there."""
+    random = np.random.default_rng(0)
+    true = random.integers(0, 2, ROWS).astype(np.int32)
+    score = 1e6 + 1e-6 * (random.normal(size=ROWS) + true)  # equal in 32 bits
+    stream, half = MetricStream({"area": metric("roc_auc_score")}), ROWS - 120
+    for part in (slice(0, half), slice(half, ROWS)):
+        stream.update(*put(true[part], score[part]))
+    expected = compute({"area": metric("roc_auc_score")}, true, score).values["area"]
+    assert float(stream.report().values["area"]) == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.usefixtures("accelerator")

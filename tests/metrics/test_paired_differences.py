@@ -11,8 +11,10 @@ from scipy import stats
 
 from modelops_jax._distinct import distinct_rows, placed_rows
 from modelops_jax.metrics import (
+    CountResampleStream,
     PairedCountStream,
     PairedStream,
+    SliceResampleStream,
     adjust_p_values,
     compute,
     confidence_intervals,
@@ -459,3 +461,40 @@ def test_pairs_of_labels_are_drawn_as_rows_are():
             stream.intervals(metrics, method=method)
     with pytest.raises(ValueError, match="no function of a table of counts"):
         stream.differences({"it": metric("mean_absolute_error")})
+
+
+def test_streams_of_several_models_refuse_what_they_cannot_add():
+    """By name, and before anything is added: the next good batch is taken."""
+    stream = PairedCountStream(["a", "b"], n_resamples=2)
+    labels, weight = np.array([0, 1]), np.array([0.5, 1.0])
+    guess = {"a": labels, "b": labels}
+    for true, said, own, error, message in [
+        (np.array([0.7, 1.7]), guess, weight, TypeError, "y_true must hold integers"),
+        (labels, guess | {"b": np.array([0, -1])}, weight, ValueError, "labels from -1 to 0"),
+        (labels, guess, np.array([np.nan, 1]), ValueError, "finite numbers"),
+        (labels, guess | {"c": labels}, weight, ValueError, "the stream is of a, b"),
+        (labels, guess | {"b": labels[:1]}, weight, ValueError, "expected one a row"),
+    ]:
+        with pytest.raises(error, match=message):
+            stream.update(true, said, own)
+    stream.update(labels, guess, weight)
+    assert CountResampleStream().intervals({}) == {}
+
+    errors = {"mse": metric("mean_squared_error")}
+    grouped = PairedStream(errors, ["a", "b"], n_resamples=2)
+    said = {"a": [1.0, 2.0], "b": [1.0, 1.0]}
+    grouped.update([1.0, 2.0], said, groups=[1, 2])
+    with pytest.raises(TypeError, match="groups are of two kinds"):
+        grouped.update([1.0, 2.0], said, groups=np.array(["2020-01-01", "2020-01-02"], "M8[D]"))
+    wide = PairedStream({"loss": metric("brier_score_loss")}, ["a", "b"])
+    with pytest.raises(ValueError, match="shapes"):
+        wide.update([0, 1], {"a": np.full((2, 3), 1 / 3), "b": np.full((2, 4), 1 / 4)})
+    wide.update([0, 1], {"a": np.full((2, 3), 1 / 3), "b": np.full((2, 3), 1 / 3)}, groups=[1, 2])
+
+
+def test_a_slice_checks_every_batch():
+    """Not its first rows alone."""
+    stream = SliceResampleStream({"mse": metric("mean_squared_error")}, n_resamples=2)
+    stream.update([1.0, 2.0], [1.0, 4.0], [0, 0], 1)
+    with pytest.raises(ValueError, match="not finite"):
+        stream.update([1.0, np.nan], [1.0, 4.0], [0, 0], 1)

@@ -143,7 +143,7 @@ for at, (cases, true, pred, weight, groups) in enumerate(sets()):
     # What the devices exchange are states, however many the rows.
     with jax.enable_x64(True):
         def largest(case):
-            "Of the states that devices exchange; those of more numbers than rows would tell nothing."
+            "Numbers that devices exchange at most; where these are many they tell nothing."
             leaves = jax.tree.leaves(case.metric.identity(weighted=weight.dtype != bool))
             return 8 * max((leaf.size for leaf in leaves), default=0)
         local = [case for case in cases if "exchange" not in METRICS[case.name].excused]

@@ -68,6 +68,16 @@ def test_cudnn_computes_what_we_do(before: int, tokens: int, monkeypatch: pytest
         np.testing.assert_allclose(found, np.asarray(one, np.float32), atol=5 * atol, err_msg=name)
 
 
+def test_what_remat_keeps_has_the_name_it_looks_for():
+    """A primitive of JAX's own, which has no public name."""
+    from jax._src.cudnn import fused_attention_stablehlo
+
+    primitives = filter(lambda x: hasattr(x, "bind"), vars(fused_attention_stablehlo).values())
+    kept = [primitive.name for primitive in primitives if _attention.saves_attention(primitive)]
+    assert "dot_product_attention_fwd" in kept
+    assert not any("bwd" in name for name in kept)
+
+
 @pytest.mark.parametrize("softcap", [None, 2.0])
 @pytest.mark.parametrize(("shared", "block"), [(False, 128), (True, 128), (False, 2)])
 def test_values_and_gradients_are_those_of_the_definition(
