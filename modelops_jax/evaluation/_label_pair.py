@@ -35,7 +35,7 @@ class LabelPair(Pair):
         left_out: how many rows as they were given these are not.
             Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
-        there: of counted rows that lie on several devices, where they are.
+        there: of counted rows that lie on devices, where they are.
         drawn: of counted, weighted rows what gives the intervals of metrics at a level, if their
             resamples were drawn as they came.
     """
@@ -279,7 +279,7 @@ class LabelPair(Pair):
 
 @dataclass(frozen=True)
 class RowsThere(LabelPair):
-    """The rows themselves of a pair that was counted on several devices."""
+    """The rows themselves of a pair that was counted on devices."""
 
     @property
     def y_true(self) -> Any:

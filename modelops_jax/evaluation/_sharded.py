@@ -19,7 +19,7 @@ _WIDEST = 4096
 
 
 def on_devices(*columns: Any) -> bool:
-    """Whether all are JAX arrays whose rows lie on several devices, or are many on one."""
+    """Whether all are JAX arrays whose rows lie on devices, or are many on one."""
     return all(numeric.row_layout(column) is not None for column in columns)
 
 
@@ -51,7 +51,7 @@ def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None"
 
 
 def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
-    """The labels of rows that lie on several devices, coded there; None of rows elsewhere."""
+    """The labels of rows that lie on devices, coded there; None of rows elsewhere."""
     if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
         return None
     span = _span(y_true) if y_true.ndim == 1 else None
