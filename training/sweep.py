@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     # One division for all members, so that their held-out losses are comparable.
     held_out, train = Dataset.from_file(run.data.train).split(run.data.eval_fraction)
     members = sweep(
-        load(run.model, mesh=run.training.mesh),
+        load(run.model),
         train,
         config=run.training,
         learning_rates=arguments.rates,

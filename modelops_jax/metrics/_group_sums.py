@@ -14,7 +14,7 @@ from ._draws import GROUP, PARTS, Draws, add_columns, block_columns, block_rows
 from ._host_columns import computed_now, precision_scope
 from ._pair import Pair
 from ._row_draws import RowSums
-from ._running_sums import as_rows, of_rows
+from ._running_sums import of_rows, rows_like
 from ._statistic import Statistic, SummedStatistic, columns_of
 from ._types import Column, Matrix, State, Vector
 
@@ -37,7 +37,7 @@ class GroupSums:
         self._sums: list[Pair] = []
         self._present = 0
         # Of a row of y_true and of y_pred, once there are rows.
-        self._shapes: tuple[tuple[int, ...], ...] = ()
+        self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     def add(
         self,
@@ -91,15 +91,7 @@ class GroupSums:
         Raises:
             ValueError: rows of another shape than those before.
         """
-        true, pred = as_rows(self.statistics, y_true, y_pred)
-        for name, now, before in zip(
-            ("y_true", "y_pred"), (true, pred), self._shapes, strict=False
-        ):
-            if len(now) and now.shape[1:] != before:
-                raise ValueError(
-                    f"{name} has rows of shape {now.shape[1:]}; the rows before have {before}"
-                )
-        return true, pred
+        return rows_like(self._shapes, self.statistics, y_true, y_pred)
 
     def read_groups(self, groups: Vector, rows: int) -> tuple[list[Any], np.ndarray]:
         """The groups of a batch as `add` takes them; raises what `GrowingGroups.read` does."""

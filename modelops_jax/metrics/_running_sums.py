@@ -55,14 +55,8 @@ class RunningSums:
         Raises:
             ValueError: rows of another shape than those before.
         """
-        true, pred = as_rows(self.statistics, y_true, y_pred)
-        for name, now, before in (("y_true", true, self._true), ("y_pred", pred, self._pred)):
-            if self._centres is not None and len(now) and now.shape[1:] != before.shape[2:]:
-                raise ValueError(
-                    f"{name} has rows of shape {now.shape[1:]}; the rows before have "
-                    f"{before.shape[2:]}"
-                )
-        return true, pred
+        before = (self._true.shape[2:], self._pred.shape[2:]) if self.begun else None
+        return rows_like(before, self.statistics, y_true, y_pred)
 
     def add(
         self,
@@ -178,6 +172,22 @@ def as_rows(
     """Rows of one model as these statistics sum them."""
     true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
     return flattened(true, pred, shared_axes(statistics))
+
+
+def rows_like(
+    before: tuple[tuple[int, ...], tuple[int, ...]] | None,
+    statistics: Sequence[SummedStatistic],
+    y_true: Vector | Matrix,
+    y_pred: Vector | Matrix,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as `as_rows` gives them, refused unless both are of the shapes before (ValueError)."""
+    true, pred = as_rows(statistics, y_true, y_pred)
+    for name, now, shape in zip(("y_true", "y_pred"), (true, pred), before or (), strict=False):
+        if len(now) and now.shape[1:] != shape:
+            raise ValueError(
+                f"{name} has rows of shape {now.shape[1:]}; the rows before have {shape}"
+            )
+    return true, pred
 
 
 def _wide(column: Any) -> np.ndarray:

@@ -22,6 +22,7 @@ from ._head import read_texts as read_texts
 from ._likelihood import TokenScores as TokenScores
 from ._likelihood import score_targets as score_targets
 from ._likelihood import sum_log_likelihood as sum_log_likelihood
+from ._load import load as load
 from ._lora import Adapters as Adapters
 from ._lora import LoraConfig as LoraConfig
 from ._lora import init_lora as init_lora
@@ -33,7 +34,6 @@ from ._mesh import shard_rows as shard_rows
 from ._mesh import shard_weights as shard_weights
 from ._mesh import weight_sharding as weight_sharding
 from ._model import Model as Model
-from ._model import load as load
 from ._params import Params as Params
 from ._params import init_params as init_params
 from ._params import param_shapes as param_shapes
