@@ -103,7 +103,7 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
         head = [
             by,
             *map(printable, members[0].metrics),
-            *([f"{printable(str(first))} in"] if intervals else []),
+            *([f"{printable(str(first))} interval"] if intervals else []),
             "rows",
         ]
         marked = any(one.differs(name) for one in members for name in one.metrics)
