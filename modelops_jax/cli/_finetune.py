@@ -222,8 +222,7 @@ def _text(facts: dict[str, Any]) -> str:
         if key.startswith("eval_") and not key.endswith("_interval"):
             ends = facts.get(f"{key}_interval")
             interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
-            lines[f"held-out {key.removeprefix('eval_').replace('_', ' ')}"] = (
-                f"{value:.4f}{interval}"
-            )
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+            lines[f"held-out {key.removeprefix('eval_').replace('_', ' ')}"] = shown + interval
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:<{width}}{text}" for name, text in lines.items())

@@ -8,7 +8,9 @@ imports jax.
 
 from modelops_jax._atomic import write_atomic as write_atomic
 
+from ._cells import CellError as CellError
 from ._cells import CellKind as CellKind
+from ._cells import number_of_text as number_of_text
 from ._dataset import Dataset as Dataset
 from ._jsonl import stream_rows as stream_rows
 from ._problem import DatasetError as DatasetError

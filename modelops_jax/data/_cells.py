@@ -32,7 +32,7 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
         from_text: Whether the cells are characters that may stand for numbers.
     """
     if kind == "number":
-        return _number_of_text if from_text else _number
+        return number_of_text if from_text else _number
     if kind == "text":
         return _text
     if kind == "texts":
@@ -57,7 +57,7 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
     kinds = set(map(type, cells))
     if read is _number and kinds == {float}:
         return list(cells) if all(map(math.isfinite, cells)) else None
-    of_text = read in (_number_of_text, _relevance_of_text, _weight_of_text)
+    of_text = read in (number_of_text, _relevance_of_text, _weight_of_text)
     if of_text and not _is_written("".join(cells)):
         return None
     if of_text or (read in (_relevance, _weight) and kinds <= _NUMBERS):
@@ -67,7 +67,7 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
             return None
         # Beyond these an integer may not be what it was; nan is not between them.
         good = all(-_EXACT <= value <= _EXACT for value in values)
-        return values if good and (read is _number_of_text or min(values) >= 0) else None
+        return values if good and (read is number_of_text or min(values) >= 0) else None
     if read is _integer_of_text:
         return list(map(int, cells)) if all(map(_INTEGER.fullmatch, cells)) else None
     kind = read.kind if isinstance(read, _Labels) else None
@@ -99,7 +99,12 @@ def _number(cell: Any) -> float:
     return value
 
 
-def _number_of_text(cell: str) -> float:
+def number_of_text(cell: str) -> float:
+    """The finite number that a text is, with nothing but white space around it.
+
+    Raises:
+        CellError: It is none, or an integer beyond 2**53 in size.
+    """
     try:
         if not _is_written(cell):
             raise ValueError
@@ -115,7 +120,7 @@ def _relevance(cell: Any) -> float:
 
 
 def _relevance_of_text(cell: str) -> float:
-    return _at_least_0(_number_of_text(cell), "relevance")
+    return _at_least_0(number_of_text(cell), "relevance")
 
 
 def _weight(cell: Any) -> float:
@@ -123,7 +128,7 @@ def _weight(cell: Any) -> float:
 
 
 def _weight_of_text(cell: str) -> float:
-    return _at_least_0(_number_of_text(cell), "weight")
+    return _at_least_0(number_of_text(cell), "weight")
 
 
 def _at_least_0(value: float, what: str) -> float:

@@ -118,7 +118,8 @@ def fit(
         have `accuracy` and `macro_f1`, values `mean_squared_error` and `mean_absolute_error`, and
         preferences `rewards/chosen`, `rewards/rejected`, `rewards/margins` and
         `rewards/accuracies`, all by row or pair. Evaluations with `config.generate` have
-        `eval_<metric>` of the model's answers and `eval_<metric>_interval`, its 95 % interval.
+        `eval_<metric>` of the model's answers and `eval_<metric>_interval`, its 95 % interval; of
+        metrics of numbers also `eval_<metric>_left_out`, how many answers are none.
 
     Raises:
         TypeError: The model, the configuration or a dataset is something else.

@@ -1,36 +1,18 @@
 """Evaluation of what a model in training says: answers to held-out prompts, and their metrics."""
 
 import dataclasses
-import json
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from modelops_jax._did_you_mean import did_you_mean
-from modelops_jax._metric_spec import read_metric
 from modelops_jax.data import Dataset
-from modelops_jax.evaluation import (
-    TEXT_METRICS,
-    ModelEvaluator,
-    TaskType,
-    UndefinedMetricWarning,
-)
-from modelops_jax.metrics import METRICS
+from modelops_jax.evaluation import UndefinedMetricWarning
 from modelops_jax.models import Model, Params
 
+from ._answer_metrics import AnswerMetrics
 from ._rows import render_prompt
 from ._toml import check_fields
-
-CONFIDENCE = 0.95
-# What an answer counts as that is the label of no row.
-_OTHER = "\0"
-# What every evaluation records anyway, of right answers.
-_INSTEAD = {
-    "log_likelihoods": "; eval_loss is the mean of the negative log-likelihoods of tokens",
-    "tokens": "; eval_token_accuracy is recorded with every eval_loss",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +25,9 @@ class GenerationConfig:
             texts ("exact_match", "length_ratio", "bleu_score", "rouge_l_score", ...) compare
             answers with the right ones; for those of labels ("accuracy_score", "f1_score", ...)
             answers are labels, and one that no row of the sample has as its label counts as one
-            further label. Metrics of anything else, such as numbers, scores or log-likelihoods,
+            further label; for those of numbers ("mean_absolute_error", "r2_score", ...) right
+            answers are numbers, and an answer that is none, or of which the metric is not defined,
+            is left out and counted. Metrics of anything else, such as scores or log-likelihoods,
             cannot be computed from answers.
         every: Steps between generations; with each evaluation of the loss by default.
         rows: How many held-out rows to ask; the same ones each time, and all if there are fewer.
@@ -57,10 +41,11 @@ class GenerationConfig:
         >>> from modelops_jax.training import GenerationConfig
         >>> GenerationConfig(("exact_match", "f2=fbeta_score:beta=2")).metrics
         ('exact_match', 'f2=fbeta_score:beta=2')
-        >>> GenerationConfig(("r2_score",))
+        >>> GenerationConfig(("roc_auc_score",))
         Traceback (most recent call last):
         ...
-        ValueError: generate.metrics: r2_score takes values, and answers are texts or labels
+        ValueError: generate.metrics: roc_auc_score takes scores, and answers are texts, labels \
+or numbers
     """
 
     metrics: tuple[str, ...] = ("exact_match",)
@@ -77,18 +62,14 @@ class GenerationConfig:
         if not self.metrics:
             raise ValueError("generate.metrics is empty: name at least one metric")
         try:
-            _evaluators(self.metrics)
+            AnswerMetrics(self.metrics)
         except ValueError as error:
             raise ValueError(f"generate.metrics: {error}") from error
 
     @property
     def directions(self) -> dict[str, bool | None]:
         """For each value's key in a record whether higher is better; None where neither is."""
-        return {
-            f"eval_{metric.name}": getattr(metric, "higher_is_better", None)
-            for evaluator in _evaluators(self.metrics).values()
-            for metric in evaluator.metrics
-        }
+        return AnswerMetrics(self.metrics).directions
 
 
 class GenerationMetrics:
@@ -102,21 +83,23 @@ class GenerationMetrics:
         drop_overlong: Leave out rows whose prompt has no room for an answer.
 
     Raises:
-        ValueError: A row has no prompt, or one that leaves no room for `max_new_tokens`, no row is
-            left, or a metric has no value even of the right answers.
+        ValueError: A row has no prompt, or one that leaves no room for `max_new_tokens`, or no
+            number as its right answer where a metric needs one; no row is left, or a metric has no
+            value even of the right answers.
     """
 
     def __init__(
         self, config: GenerationConfig, model: Model, held_out: Dataset, *, drop_overlong: bool
     ):
         self._config, self._model = config, model
-        self._evaluators = _evaluators(config.metrics)
+        self._metrics = AnswerMetrics(config.metrics)
         chosen: dict[int, tuple[Any, str]] = {}
         # Of the number of rows alone, so that runs with other seeds can be compared.
         order = np.random.Generator(np.random.Philox(0)).permutation(len(held_out))
         for index in order.tolist():
             try:
                 prompt, reference = _question(model, held_out[index])
+                self._metrics.check(reference)
                 room = model.config.max_position - _length(model, prompt)
             except ValueError as error:  # as templates refuse conversations
                 raise ValueError(f"evaluation dataset, {held_out.place(index)}: {error}") from error
@@ -141,75 +124,18 @@ class GenerationMetrics:
         try:  # a mistake that only rows reveal shows now, and not after the first steps
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UndefinedMetricWarning)
-                self._values(self._references)
+                self._metrics.of(self._references, self._references)
         except (TypeError, ValueError) as error:
             raise ValueError(f"generate.metrics, of the evaluation dataset: {error}") from error
 
     def measure(self, params: Params) -> dict[str, Any]:
-        """What a record says: each metric, and its 95 % interval as [low, high] if it has one."""
+        """What a record says: each metric, and its 95 % interval as [low, high] if it has one.
+
+        Of metrics of numbers also how many answers each leaves out.
+        """
         model = dataclasses.replace(self._model, params=params)
-        return self._values(
-            model.generate(self._prompts, max_new_tokens=self._config.max_new_tokens)
-        )
-
-    def _values(self, answers: Sequence[str]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for task, evaluator in self._evaluators.items():
-            pair = (self._references, answers)
-            if task is TaskType.MULTICLASS_CLASSIFICATION:
-                pair = _labels(*pair)
-            result = evaluator.evaluate(*pair, confidence=CONFIDENCE)
-            for name, value in result.metrics.items():
-                values[f"eval_{name}"] = float(value)
-                if (interval := result.intervals.get(name)) is not None:
-                    ends = [float(interval.low), float(interval.high)]
-                    values[f"eval_{name}_interval"] = ends
-        return values
-
-
-def _evaluators(metrics: Sequence[str]) -> dict[TaskType, ModelEvaluator]:
-    """The evaluators that compute these metrics, of texts and of labels."""
-    found: dict[TaskType, ModelEvaluator] = {}
-    keys: list[str] = []
-    for text in metrics:
-        key, name, options = read_metric(text)
-        task = _task(name)
-        if key in keys:
-            raise ValueError(f"a metric named {key!r} is there already")
-        keys.append(key)
-        if "average" in options and options["average"] is None:
-            raise ValueError(f"{text}: average=None gives more than one number; pass an average")
-        if "positive_class" in options:
-            options["positive_class"] = _as_label(options["positive_class"])
-        evaluator = found.setdefault(task, ModelEvaluator(task, metrics=()))
-        try:
-            evaluator.add_metric(name, name=key, **options)
-        except (ImportError, TypeError, ValueError) as error:
-            raise ValueError(f"{text}: {error}") from error
-    return found
-
-
-def _task(name: str) -> TaskType:
-    """What answers are to a metric."""
-    if name in TEXT_METRICS:
-        return TaskType.TEXT_GENERATION
-    of_labels = [label for label, info in METRICS.items() if info.inputs == "labels"]
-    if name in of_labels:
-        return TaskType.MULTICLASS_CLASSIFICATION
-    if name not in METRICS:
-        known = sorted({*TEXT_METRICS, *of_labels})
-        meant = did_you_mean(name, known) or f"; known: {', '.join(known)}"
-        raise ValueError(f"unknown metric {name!r}{meant}")
-    inputs = METRICS[name].inputs
-    raise ValueError(
-        f"{name} takes {inputs.replace('_', ' ')}, and answers are texts or labels"
-        + _INSTEAD.get(inputs, "")
-    )
-
-
-def _as_label(value: Any) -> str:
-    """A label as an answer has it: options that look like JSON were read as that."""
-    return value if isinstance(value, str) else json.dumps(value)
+        answers = model.generate(self._prompts, max_new_tokens=self._config.max_new_tokens)
+        return self._metrics.of(self._references, answers)
 
 
 def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:
@@ -230,9 +156,3 @@ def _length(model: Model, prompt: Any) -> int:
     if isinstance(prompt, str):
         return len(model.tokenizer.encode(prompt, add_special_tokens=True))
     return len(model.tokenizer.encode_chat(prompt, add_generation_prompt=True))
-
-
-def _labels(references: Sequence[str], answers: Sequence[str]) -> tuple[list[str], list[str]]:
-    labels = [reference.strip() for reference in references]
-    known = set(labels)
-    return labels, [answer if answer in known else _OTHER for answer in map(str.strip, answers)]

@@ -4,11 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ._answer_metrics import LEFT_OUT
 from ._config import TrainingConfig
 
 
 class Monitor:
     """The best of the evaluations so far, by one of their values.
+
+    A value of answers that leaves some out, as those that are no numbers, is of the others alone:
+    one that leaves out fewer is better, whatever it is.
 
     Args:
         key: The value; evaluations without it are not looked at.
@@ -29,17 +33,19 @@ class Monitor:
         self._key, self._patience = key, patience
         self._sign = 1 if direction else -1
         self.best: tuple[int, float] | None = None  # step and value
+        self._left_out = 0  # of the best
         self.evaluations_since_best = 0
 
     def see(self, step: int, values: Mapping[str, Any]) -> bool:
         """Take an evaluation's values; returns whether the patience is at its end."""
         if self._key not in values:
             return False
-        value = values[self._key]
+        value, left_out = values[self._key], values.get(self._key + LEFT_OUT, 0)
         if math.isfinite(value) and (
-            self.best is None or self._sign * value > self._sign * self.best[1]
+            self.best is None
+            or (-left_out, self._sign * value) > (-self._left_out, self._sign * self.best[1])
         ):
-            self.best, self.evaluations_since_best = (step, value), 0
+            self.best, self._left_out, self.evaluations_since_best = (step, value), left_out, 0
         else:
             self.evaluations_since_best += 1
         return self._patience is not None and self.evaluations_since_best >= self._patience
@@ -51,11 +57,16 @@ class Monitor:
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"best": self.best, "evaluations_since_best": self.evaluations_since_best}
+        return {
+            "best": self.best,
+            "best_left_out": self._left_out,
+            "evaluations_since_best": self.evaluations_since_best,
+        }
 
     def restore(self, facts: dict[str, Any]) -> None:
         """Go on from a checkpoint's facts."""
         self.best = facts["best"] and tuple(facts["best"])
+        self._left_out = facts.get("best_left_out", 0)  # older checkpoints do not have it
         self.evaluations_since_best = facts["evaluations_since_best"]
 
 

@@ -27,8 +27,9 @@ def _summary(record: Mapping[str, Any]) -> str:
     if "eval_loss" in record:
         parts.append(f"held-out loss {record['eval_loss']:.4f}")
     for key, value in record.items():
-        if key.startswith("eval_") and key not in _SHOWN and isinstance(value, float):
-            parts.append(f"{key.removeprefix('eval_').replace('_', ' ')} {value:.4f}")
+        if key.startswith("eval_") and key not in _SHOWN and isinstance(value, int | float):
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+            parts.append(f"{key.removeprefix('eval_').replace('_', ' ')} {shown}")
     if "tokens_per_second" in record:
         parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
     return ", ".join(parts)

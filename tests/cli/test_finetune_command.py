@@ -156,6 +156,16 @@ def test_a_run_that_is_killed_for_good_goes_on_to_the_same_bytes(run):
     jax.tree.map(np.testing.assert_array_equal, *models)
 
 
+def test_counts_of_answers_are_shown_as_counts():
+    """Beside values, which have four digits and an interval."""
+    values = {"eval_mae": 0.5, "eval_mae_interval": [0.25, 1.0], "eval_mae_left_out": 1200}
+    shown = _finetune._text({"model": "m", "step": 3, "seconds": 1.0, "loss": None, **values})
+    assert shown.splitlines()[2:] == [
+        "held-out mae           0.5000 (0.2500 to 1.0000)",
+        "held-out mae left out  1,200",
+    ]
+
+
 def test_a_run_on_labels_finds_them_in_its_rows(run, capsys):
     """Its folder names them, its model tells them, and a further run keeps them."""
     rows = [{"text": f"Say {n}", "label": ("spam", "ham")[n % 2]} for n in range(10)]

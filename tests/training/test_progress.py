@@ -16,7 +16,7 @@ def shown(is_terminal: bool, mode: ProgressMode = "auto") -> str:
     with show_progress(2, 0, mode, console) as report:
         report(RECORD)
         report(RECORD | {"step": 2, "loss": 0.25})
-        report({"step": 2, "eval_loss": 0.75, "seconds": 1.0})
+        report({"step": 2, "eval_loss": 0.75, "eval_mae_left_out": 1200, "seconds": 1.0})
     return output.getvalue()
 
 
@@ -24,7 +24,7 @@ def test_plain_lines_without_a_terminal():
     """Each line stands alone: step, loss, speed, time left; no control characters."""
     lines = shown(is_terminal=False).splitlines()
     assert lines[0].startswith("step 1/2: loss 0.5000, 1,234 tokens/s, ")
-    assert "held-out loss 0.7500" in lines[-1]
+    assert "held-out loss 0.7500, mae left out 1,200, " in lines[-1]
     assert all(character.isprintable() for line in lines for character in line)
 
 
