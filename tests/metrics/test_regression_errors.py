@@ -1,11 +1,11 @@
 """Regression metrics against exact rational arithmetic."""
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
-import mpmath
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
@@ -44,7 +44,7 @@ def exact(y_true, y_pred, weight=None) -> dict[str, float]:
     return {
         "mean_squared_error": float(mse),
         "mean_absolute_error": float(absolute / total),
-        "root_mean_squared_error": float(mpmath.sqrt(mpmath.mpf(mse.numerator) / mse.denominator)),
+        "root_mean_squared_error": float((Decimal(mse.numerator) / mse.denominator).sqrt()),
         "r2_score": float(1 - squares / spread) if spread else float(squares == 0),
     }
 
