@@ -51,6 +51,8 @@ _AVERAGES = {
 _DECIDED = ("num_classes", "num_labels", "num_outputs", "absent", "ignore_index")
 # Metrics of the table of all classes, which have an average of labels and none of classes.
 _AGREEMENTS = ("balanced_accuracy_score", "cohen_kappa_score", "matthews_corrcoef")
+# The average is that of all rows unless it is given, whatever the task.
+_OVERALL = ("hamming_loss",)
 _TABLES = ("confusion_matrix", "multilabel_confusion_matrix")
 _SHARES = ("accuracy_score", "precision_score", "recall_score", "f1_score")
 _MOST_CLASSES = 4096
@@ -113,7 +115,7 @@ class TableMetric(OnePassMetric):
         each = options.get("multioutput")
         outputs = 2 if each is None or isinstance(each, str) else len(each)
         rows = {"num_classes": 2, "num_labels": 2}
-        if not (self._of_labels or self._of_sets):
+        if not (self._of_labels or self._of_sets or self.reads_scores):
             rows = {"num_outputs": outputs}
         rows.pop("num_classes" if self._of_sets else "num_labels", None)
         rows = {option: value for option, value in rows.items() if option in self._takes}
@@ -165,7 +167,8 @@ class TableMetric(OnePassMetric):
         needed = (
             self.by_class or self._metric in _AGREEMENTS or not self._takes.get("num_classes", True)
         )
-        return needed or self._average(pair) not in (None, "binary")
+        alone = (None, "binary", "micro") if self._metric in _OVERALL else (None, "binary")
+        return needed or self._average(pair) not in alone
 
     def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:
         undefined = np.isnan(values)
@@ -246,7 +249,8 @@ class TableMetric(OnePassMetric):
         return {option: value for option, value in options.items() if option not in own}
 
     def _with_average(self, average: str) -> dict[str, Any]:
-        return {"average": average} if self._of_labels and "average" in self._takes else {}
+        averaged = "average" in self._takes and self._metric not in _OVERALL
+        return {"average": average} if self._of_labels and averaged else {}
 
     def _marked(self, classes: int) -> dict[str, Any]:
         """Options by which the values of classes that are undefined are nan; see `of_classes`.
@@ -267,6 +271,8 @@ class TableMetric(OnePassMetric):
         """The average, if the metric has one, settled by the task or the labels."""
         if "average" not in self._takes or self._metric in _AGREEMENTS:
             return None
+        if self._metric in _OVERALL:
+            return self._options.get("average", "micro")
         decided = "binary" if pair.labels.is_binary else "macro"
         return self._options.get("average", _AVERAGES.get(self._task_type, decided))
 

@@ -25,10 +25,8 @@ from ._class_ratios import specificity_score as specificity_score
 from ._class_rows import ClassRowMean as ClassRowMean
 from ._class_scores import brier_score_loss as brier_score_loss
 from ._class_scores import log_loss as log_loss
-from ._class_scores import top_k_accuracy_score as top_k_accuracy_score
 from ._classification import accuracy_score as accuracy_score
 from ._classification import confusion_matrix as confusion_matrix
-from ._classification import hamming_loss as hamming_loss
 from ._classification import zero_one_loss as zero_one_loss
 from ._compute import Report as Report
 from ._compute import compute as compute
@@ -67,6 +65,7 @@ from ._group_retrieval import precision_at_k as precision_at_k
 from ._group_retrieval import recall_at_k as recall_at_k
 from ._group_rows import GroupRows as GroupRows
 from ._group_tests import grouped_slice_tests as grouped_slice_tests
+from ._hamming import hamming_loss as hamming_loss
 from ._interval import Interval as Interval
 from ._label_confusion import multilabel_confusion_matrix as multilabel_confusion_matrix
 from ._label_rows import LabelCounts as LabelCounts
@@ -146,6 +145,8 @@ from ._text_rates import perplexity as perplexity
 from ._text_rates import word_error_rate as word_error_rate
 from ._token_accuracy import TokenTotals as TokenTotals
 from ._token_accuracy import token_accuracy_score as token_accuracy_score
+from ._top_k import TopKHits as TopKHits
+from ._top_k import top_k_accuracy_score as top_k_accuracy_score
 from ._totals import RowTotals as RowTotals
 from ._undefined import UndefinedMetricWarning as UndefinedMetricWarning
 from ._values import ValueRows as ValueRows

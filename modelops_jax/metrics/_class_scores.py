@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from modelops_jax._option_types import require_count
-
 from ._call import call
 from ._class_rows import (
-    AmongTop,
     ClassRowMean,
     cross_entropy,
     negative_log_probability,
@@ -14,22 +11,13 @@ from ._class_rows import (
     squared_distance_of_logits,
 )
 from ._classification import label_counts
-from ._finalizers import Mean, Share
+from ._finalizers import Mean
 from ._ignored import as_ignored
 from ._label_finalizers import AverageOfLabels, refuse_average, require_average_of_labels
 from ._label_scores import LabelMean, LabelScoreSums
 from ._metric import Metric
 from ._row_functions import RowFunction
 from ._types import Matrix, Value, Vector
-
-
-def top_k_accuracy_score_metric(*, k: int = 2, ignore_index: int | None = None) -> Metric:
-    """The metric of `top_k_accuracy_score`."""
-    k = require_count(k, "k")
-    statistic = ClassRowMean(
-        AmongTop(k), probabilities=False, vectors=False, ignore_index=as_ignored(ignore_index)
-    )
-    return Metric("top_k_accuracy_score", (statistic,), Share())
 
 
 def log_loss_metric(*, from_logits: bool = False, **config: Any) -> Metric:
@@ -63,49 +51,6 @@ def _mean_of(
     return Metric(
         name, (LabelScoreSums(row, labels, not from_logits, ignored),), LabelMean(average)
     )
-
-
-def top_k_accuracy_score(
-    y_true: Vector,
-    y_pred: Matrix,
-    *,
-    weight: Vector | None = None,
-    k: int = 2,
-    ignore_index: int | None = None,
-    axis_name: str | None = None,
-) -> Value:
-    """Top-k accuracy: the weighted share of rows whose label is among the k highest scores.
-
-    Not defined for rows of several labels: how many of a row's labels are among its k highest
-    scores is what `precision_at_k` and `recall_at_k` say, each row being a group.
-
-    Args:
-        y_true: reference labels, shape (n,), integers in 0 to c - 1.
-        y_pred: scores, shape (n, c), a column per class; any finite numbers.
-        weight: None, a boolean mask or non-negative numbers, shape (n,).
-        k: how many of the highest scores are looked at, in 1 to c - 1. Of equal scores the later
-            class counts as the higher one.
-        ignore_index: rows with this true label are as good as absent, whatever was predicted.
-        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
-
-    Returns:
-        A scalar in [0, 1]; best 1. nan of no rows.
-
-    Raises:
-        ValueError: shapes that do not fit; k outside its range; concrete labels outside the
-            classes or scores that are not finite (under tracing these give nan).
-        TypeError: labels that are not integers or booleans.
-
-    Example:
-        >>> from modelops_jax.metrics import top_k_accuracy_score
-        >>> scores = [[0.5, 0.2, 0.2], [0.3, 0.4, 0.2], [0.2, 0.4, 0.3], [0.7, 0.2, 0.1]]
-        >>> float(top_k_accuracy_score([0, 1, 2, 2], scores, k=2))
-        0.75
-
-    Source: the definition of `sklearn.metrics.top_k_accuracy_score`.
-    """
-    metric = top_k_accuracy_score_metric(k=k, ignore_index=ignore_index)
-    return call(metric, y_true, y_pred, weight, axis_name)
 
 
 def log_loss(

@@ -17,7 +17,7 @@ _MOST_CLASSES = 16_384
 # Up to so many classes their pairs are counted also where less would do: metrics share the table.
 _MOST_SHARED = 4_096
 # And so many of outcomes, of which a class has three.
-_MOST_OUTCOMES = 1 << 24
+MOST_OUTCOMES = 1 << 24
 
 
 def accuracy_score_metric(
@@ -28,21 +28,6 @@ def accuracy_score_metric(
 ) -> Metric:
     """The metric of `accuracy_score`; with `num_classes` it shares the confusion matrix."""
     return _match_share("accuracy_score", "equal", 0.0, num_classes, num_labels, ignore_index)
-
-
-def hamming_loss_metric(
-    *,
-    num_classes: int | None = None,
-    num_labels: int | None = None,
-    ignore_index: int | None = None,
-) -> Metric:
-    """The metric of `hamming_loss`; with `num_classes` it shares the confusion matrix."""
-    if num_labels is not None:
-        finalizer = MatchShare("different", "labels", math.nan)
-        return Metric(
-            "hamming_loss", (label_counts(num_labels, num_classes, ignore_index),), finalizer
-        )
-    return _match_share("hamming_loss", "different", math.nan, num_classes, None, ignore_index)
 
 
 def zero_one_loss_metric(
@@ -108,9 +93,9 @@ def outcomes(num_classes: int, ignore_index: int | None = None) -> ConfusionCoun
     num_classes = as_integer(num_classes, "num_classes")
     if num_classes <= _MOST_SHARED:
         return confusion(num_classes, ignore_index)
-    if num_classes > _MOST_OUTCOMES:
+    if num_classes > MOST_OUTCOMES:
         raise ValueError(
-            f"num_classes is {num_classes:,}; expected at most {_MOST_OUTCOMES:,} classes"
+            f"num_classes is {num_classes:,}; expected at most {MOST_OUTCOMES:,} classes"
         )
     return ClassOutcomes(num_classes, ignore_index=as_ignored(ignore_index))
 
@@ -238,52 +223,6 @@ def zero_one_loss(
     Source: the definition of `sklearn.metrics.zero_one_loss`.
     """
     metric = zero_one_loss_metric(
-        num_classes=num_classes, num_labels=num_labels, ignore_index=ignore_index
-    )
-    return call(metric, y_true, y_pred, weight, axis_name)
-
-
-def hamming_loss(
-    y_true: Vector | Matrix,
-    y_pred: Vector | Matrix,
-    *,
-    weight: Vector | None = None,
-    num_classes: int | None = None,
-    num_labels: int | None = None,
-    ignore_index: int | None = None,
-    axis_name: str | None = None,
-) -> Value:
-    """Hamming loss: the weighted share of labels that are wrong.
-
-    Of one label a row it is the zero-one loss.
-
-    Args:
-        y_true: reference labels, shape (n,), integers or booleans.
-        y_pred: predicted labels, shape (n,), integers or booleans.
-        weight: None, a boolean mask or non-negative numbers, shape (n,).
-        num_classes: if given, labels outside 0 to num_classes - 1 are invalid.
-        num_labels: if given, y_true and y_pred have shape (n, num_labels), 0 or 1 (booleans) for
-            each of the labels that a row may have; every label of a row counts.
-        ignore_index: rows with this true label are as good as absent; of rows of several, the
-            labels with it.
-        axis_name: inside `shard_map`, the mesh axis over whose shards to merge.
-
-    Returns:
-        A scalar in [0, 1]; best 0. nan of no rows.
-
-    Raises:
-        ValueError: shapes that differ or are not one axis; concrete labels outside the classes
-            (under tracing these give nan).
-        TypeError: labels that are not integers or booleans.
-
-    Example:
-        >>> from modelops_jax.metrics import hamming_loss
-        >>> float(hamming_loss([0, 1, 2, 3], [0, 2, 2, 3]))
-        0.25
-
-    Source: the definition of `sklearn.metrics.hamming_loss`.
-    """
-    metric = hamming_loss_metric(
         num_classes=num_classes, num_labels=num_labels, ignore_index=ignore_index
     )
     return call(metric, y_true, y_pred, weight, axis_name)

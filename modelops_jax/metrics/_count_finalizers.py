@@ -38,20 +38,14 @@ class MatchShare(SameFields):
     """
 
     ratio: Literal["equal", "different", "jaccard"]
-    table: Literal["matches", "classes", "labels"]  # (different, equal), or what is counted
+    table: Literal["matches", "classes"]  # (different, equal), or what is counted
     empty: float
 
     def __call__(self, xp: Any, counts: Counts) -> Outcome:
         table = counts.cells.value()
-        if self.table == "labels":
-            equal, different = (table[..., k, :].sum(-1) for k in (0, 1))
-            equal, different = (
-                equal + table[..., 3, :].sum(-1),
-                different + table[..., 2, :].sum(-1),
-            )
-        elif self.table == "classes":
+        if self.table == "classes":
             equal = xp.diagonal(table, axis1=-2, axis2=-1).sum(-1)
-            different = _off_diagonal(xp, table).sum((-2, -1))
+            different = without_diagonal(xp, table).sum((-2, -1))
         else:
             different, equal = table[..., 0], table[..., 1]
         above = different if self.ratio == "different" else equal
@@ -59,12 +53,7 @@ class MatchShare(SameFields):
         return Outcome(divide(xp, above, below, self.empty), (below == 0).sum())
 
     def proportion(self, counts: Counts) -> Proportion | None:
-        """The share of rows that are equal, or of rows that are different.
-
-        Of several labels a row there is none: they are not independent draws.
-        """
-        if self.table == "labels":
-            return None
+        """The share of rows that are equal, or of rows that are different."""
         table = counts.cells.value()
         rows = table.sum()
         equal = np.diagonal(table).sum() if self.table == "classes" else table[1]
@@ -270,7 +259,7 @@ def _by_class(xp: Any, table: Any) -> tuple[Any, Any, Any]:
     return xp.diagonal(table, axis1=-2, axis2=-1), table.sum(-2), table.sum(-1)
 
 
-def _off_diagonal(xp: Any, table: Any) -> Any:
+def without_diagonal(xp: Any, table: Any) -> Any:
     """The table with nothing on its diagonal."""
     own = xp.broadcast_to(np.eye(table.shape[-1], dtype=bool), table.shape)
     return xp.where(own, xp.zeros_like(table), table)
@@ -287,7 +276,7 @@ def _others(xp: Any, rows: Any) -> Any:
 def _rejected(xp: Any, table: Any, actual: Any) -> tuple[Any, Any]:
     """For every class the rows that are rightly not predicted as it, and all that are not of it."""
     negatives = _others(xp, actual)
-    return _not_below_0(xp, negatives - _off_diagonal(xp, table).sum(-2)), negatives
+    return _not_below_0(xp, negatives - without_diagonal(xp, table).sum(-2)), negatives
 
 
 def _not_below_0(xp: Any, rows: Any) -> Any:
@@ -298,7 +287,7 @@ def _outcomes(xp: Any, table: Any, counted: Counted) -> tuple[Any, Any, Any]:
     """The rows of every class that are hit, those missed, and those of others taken for it."""
     if counted == "outcomes":
         return table[..., 0, :], table[..., 1, :], table[..., 2, :]
-    others = _off_diagonal(xp, table)
+    others = without_diagonal(xp, table)
     return xp.diagonal(table, axis1=-2, axis2=-1), others.sum(-1), others.sum(-2)
 
 

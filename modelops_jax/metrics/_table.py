@@ -9,6 +9,7 @@ from . import _correlation as correlation
 from . import _deviance as deviance
 from . import _group_gains as group_gains
 from . import _group_retrieval as group_retrieval
+from . import _hamming as hamming
 from . import _label_confusion as label_confusion
 from . import _losses as losses
 from . import _ngram_scores as ngram_scores
@@ -21,6 +22,7 @@ from . import _relative_errors as relative_errors
 from . import _sketch as sketch
 from . import _text_rates as text_rates
 from . import _token_accuracy as tokens
+from . import _top_k as top_k
 from ._metric_info import MetricInfo
 
 _FLAT = {"gradient": "a count of rows is constant between the points where it jumps"}
@@ -120,8 +122,8 @@ METRICS: dict[str, MetricInfo] = {
         overlaps.fbeta_score, overlaps.fbeta_score_metric, "labels", True, 0.0, 1.0, _FLAT
     ),
     "hamming_loss": MetricInfo(
-        classification.hamming_loss,
-        classification.hamming_loss_metric,
+        hamming.hamming_loss,
+        hamming.hamming_loss_metric,
         "labels", False, 0.0, 1.0, _FLAT,
     ),
     "hit_rate_at_k": MetricInfo(
@@ -333,8 +335,8 @@ METRICS: dict[str, MetricInfo] = {
         "tokens", True, 0.0, 1.0, _FLAT,
     ),
     "top_k_accuracy_score": MetricInfo(
-        class_scores.top_k_accuracy_score,
-        class_scores.top_k_accuracy_score_metric,
+        top_k.top_k_accuracy_score,
+        top_k.top_k_accuracy_score_metric,
         "class_scores", True, 0.0, 1.0,
         {"gradient": "only the order of the scores matters, which small steps leave as it is"},
     ),

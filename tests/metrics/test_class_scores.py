@@ -58,6 +58,38 @@ def test_top_k_accuracy_is_scikit_learns_ties_included(k):
         same(top_k_accuracy_score(y_true, given, k=k, weight=weight), expected)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_top_k_accuracy_of_each_class_is_that_of_its_rows(weighted):
+    """And the averages are the means over classes that have rows, alike and by their rows."""
+    y_true, scores, weight = scored()
+    scores = np.concatenate([scores, np.full((len(scores), 1), -9.0)], axis=1)  # a class of no row
+    given = weight if weighted else np.ones(len(y_true))
+    each = [
+        oracle.top_k_accuracy_score(
+            y_true[y_true == c], scores[y_true == c], k=2, labels=range(6),
+            sample_weight=given[y_true == c],
+        )
+        for c in range(5)
+    ]  # fmt: skip
+    support = [given[y_true == c].sum() for c in range(5)]
+    expected: dict[Any, Any] = {
+        None: [*each, math.nan],
+        "macro": np.mean(each),
+        "weighted": np.average(each, weights=support),
+        "micro": oracle.top_k_accuracy_score(
+            y_true, scores, k=2, labels=range(6), sample_weight=given
+        ),
+    }
+    asked = {
+        str(average): metric("top_k_accuracy_score", average=average, num_classes=6)
+        for average in expected
+    }
+    report = compute(asked, y_true, scores, weight=weight if weighted else None)
+    for average, value in expected.items():
+        same(report.values[str(average)], value)
+    assert report.undefined == {"None": 1, "macro": 0, "weighted": 0, "micro": 0}
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_of_probabilities_are_scikit_learns(name):
     """A column per class, weighted and not; of two classes also the one column."""
@@ -204,6 +236,12 @@ def test_k_has_its_bounds():
         metric("top_k_accuracy_score", k=0)
     with pytest.raises(ValueError, match="k is 3, y_pred has 3 columns"):
         top_k_accuracy_score([0, 1], np.eye(3)[:2], k=3)
+    with pytest.raises(ValueError, match="y_pred has 3 columns; num_classes=4 expects one per"):
+        top_k_accuracy_score([0, 1], np.eye(3)[:2], k=2, num_classes=4)
+    with pytest.raises(ValueError, match="average='macro' needs num_classes"):
+        metric("top_k_accuracy_score", average="macro")
+    with pytest.raises(ValueError, match=r"average must be one of .*'macros'"):
+        metric("top_k_accuracy_score", average="macros", num_classes=3)
 
 
 def test_no_rows_are_undefined():

@@ -205,6 +205,27 @@ def test_losses_are_the_share_that_differs(name):
         assert report.undefined["it"] == 1
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_hamming_loss_of_a_class_is_what_its_recall_lacks(weighted):
+    """And its macro-average what balanced accuracy lacks: of classes that have true rows."""
+    y_true, y_pred, weight = labels(13)
+    y_pred[:3] = 5  # predicted, and nowhere true
+    given = weight if weighted else None
+    found = {
+        average: hamming_loss(y_true, y_pred, weight=given, num_classes=7, average=average)
+        for average in (None, "macro", "weighted", "micro")
+    }
+    recall = oracle.recall_score(
+        y_true, y_pred, labels=range(5), average=None, sample_weight=given, zero_division=0
+    )
+    same(found[None], [*(1 - np.asarray(recall)), math.nan, math.nan])
+    same(found["macro"], 1 - np.mean(recall))
+    loss = oracle.zero_one_loss(y_true, y_pred, sample_weight=given)
+    same([found["weighted"], found["micro"]], [loss, loss])
+    with pytest.raises(ValueError, match=r"average='macro' needs num_classes, .*or num_labels"):
+        hamming_loss(y_true, y_pred, average="macro")
+
+
 def test_confusion_matrix_is_scikit_learns():
     """Integer counts unweighted, sums of weights weighted, few classes and many."""
     for classes in (2, 5, 40):

@@ -119,7 +119,9 @@ def test_ignored_entries_are_as_good_as_absent(weighted):
         for average in ("micro", None)
     }
     configured["tables"] = metric("multilabel_confusion_matrix", **options)
-    configured["hamming"] = metric("hamming_loss", **options)
+    averages = ("micro", None, "macro", "weighted")
+    hamming = [metric("hamming_loss", **options, average=average) for average in averages]
+    configured |= {f"hamming {a}": m for a, m in zip(averages, hamming, strict=True)}
     found = compute(configured, y_true, y_pred, weight=given).values
     wide = np.broadcast_to(weight[:, None], seen.shape)
 
@@ -145,7 +147,12 @@ def test_ignored_entries_are_as_good_as_absent(weighted):
     matthews = [of(sk.matthews_corrcoef, where) for where in columns[:4]]
     same(found["matthews_corrcoef None"], [*matthews, math.nan])
     same(found["matthews_corrcoef micro"], of(sk.matthews_corrcoef, seen))
-    same(found["hamming"], of(sk.zero_one_loss, seen))
+    same(found["hamming micro"], of(sk.zero_one_loss, seen))
+    each = [of(sk.zero_one_loss, where) for where in columns[:4]]
+    same(found["hamming None"], [*each, math.nan])  # of the fifth label nothing is left
+    same(found["hamming macro"], np.mean(each))
+    support = [((y_true == 1) * (wide if weighted else 1))[where].sum() for where in columns[:4]]
+    same(found["hamming weighted"], np.average(each, weights=support))
     tables = [of(sk.confusion_matrix, where, labels=[0, 1]) * np.ones((2, 2)) for where in columns]
     same(found["tables"], tables)
 
