@@ -215,10 +215,9 @@ def test_hamming_loss_of_a_class_is_what_its_recall_lacks(weighted):
         average: hamming_loss(y_true, y_pred, weight=given, num_classes=7, average=average)
         for average in (None, "macro", "weighted", "micro")
     }
-    recall = oracle.recall_score(
-        y_true, y_pred, labels=range(5), average=None, sample_weight=given, zero_division=0
-    )
-    same(found[None], [*(1 - np.asarray(recall)), math.nan, math.nan])
+    of_classes: dict[str, Any] = {"labels": range(5), "average": None, "zero_division": 0}
+    recall = np.asarray(oracle.recall_score(y_true, y_pred, sample_weight=given, **of_classes))
+    same(found[None], [*(1 - recall), math.nan, math.nan])
     same(found["macro"], 1 - np.mean(recall))
     loss = oracle.zero_one_loss(y_true, y_pred, sample_weight=given)
     same([found["weighted"], found["micro"]], [loss, loss])
