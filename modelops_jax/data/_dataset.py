@@ -20,7 +20,9 @@ class Dataset:
 
     A row is ``{"prompt": str, "completion": str}``, or ``{"messages": [...]}`` where a message is
     ``{"role": "system" | "user" | "assistant" | "tool", "content": str}`` and at least one is by
-    the assistant. Further keys are kept. Rows of both kinds may be mixed.
+    the assistant. Further keys are kept, of which a chat template may write those of a message,
+    such as ``tool_calls``; what would belong to a prompt and stands beside its messages, such as
+    ``tools``, is refused. Rows of both kinds may be mixed.
 
     Two more kinds of rows are for other objectives, and are asked for by name where rows are read
     or checked. A ``"labelled"`` row is ``{"text": str, "label": str | int | float}``, or has a

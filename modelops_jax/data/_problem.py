@@ -22,6 +22,7 @@ ProblemCode = Literal[
     "bad_label",
     "same_answers",
     "repeated_prompt",
+    "unread_key",
     "not_json",
     "missing_column",
     "wrong_value",

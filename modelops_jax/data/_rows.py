@@ -26,6 +26,9 @@ _KEYS_OF: tuple[tuple[RowKind, tuple[tuple[str, ...], ...], str], ...] = (
     ("text", (("prompt", "completion"), ("messages",)), "a language model"),
 )
 
+# What formats of conversations say beside the messages, and a template would have to write.
+UNREAD_KEYS = ("tools", "functions", "documents", "chat_template_kwargs")
+
 Fault = tuple[ProblemCode, str]
 
 
@@ -49,6 +52,18 @@ def row_faults(row: object, kind: RowKind = "text") -> Iterator[Fault]:
         yield "ambiguous_keys", f"found {_keys(row)}, {EXPECTED_KEYS}, not both"
     else:
         yield from _messages_faults("messages", row["messages"], answers=True)
+        yield from _unread_faults(row)
+
+
+def _unread_faults(row: dict[Any, Any]) -> Iterator[Fault]:
+    """What a model is told beside the messages, which would be left out of what it learns from."""
+    for key in UNREAD_KEYS:
+        if row.get(key):
+            yield (
+                "unread_key",
+                f"{key}: found {describe(row[key])}, expected none beside the messages: the model "
+                "would not be told; write it into the system message",
+            )
 
 
 def _labelled_faults(row: dict[Any, Any]) -> Iterator[Fault]:
@@ -90,6 +105,7 @@ def _preference_faults(row: dict[Any, Any]) -> Iterator[Fault]:
                 yield from _text_faults(field, answer)
     else:
         yield from _messages_faults("prompt", prompt)
+        yield from _unread_faults(row)
         for field, answer in (("chosen", chosen), ("rejected", rejected)):
             yield from _messages_faults(field, answer, answers=True)
             if not prompt or not isinstance(answer, list) or len(answer) == len(prompt):

@@ -23,6 +23,9 @@ from ._errors import ChatTemplateError
 Messages = Sequence[Mapping[str, Any]]
 """A conversation: mappings with the keys `role` and `content`."""
 
+# What an assistant asks a tool for, and what it was called before.
+CALLS = ("tool_calls", "function_call")
+
 
 class _GenerationBlock(jinja2.ext.Extension):
     """`{% generation %}...{% endgeneration %}` marks the assistant's words; here it prints them."""
@@ -155,7 +158,9 @@ def render_chat(
         The text, special tokens included.
 
     Raises:
-        ChatTemplateError: The template is invalid or refuses the messages; the message is its own.
+        ChatTemplateError: The template is invalid or refuses the messages, and the message is its
+            own; or it does not write what an assistant asks a tool for, of which an empty answer
+            would be left.
 
     Example:
         >>> render_chat(
@@ -167,14 +172,38 @@ def render_chat(
         '[user] Hello</s>'
     """
     check_messages(messages)
+    variables = {"add_generation_prompt": add_generation_prompt, **special_tokens}
+    text = _write(template, messages, variables)
+    calls = [(i, key) for i, message in enumerate(messages) for key in CALLS if message.get(key)]
+    if calls:
+        without = [{k: v for k, v in m.items() if k not in CALLS} for m in messages]
+        try:
+            is_read = _write(template, without, variables) != text
+        except ChatTemplateError:  # it misses them
+            is_read = True
+        if not is_read:
+            index, key = calls[0]
+            raise ChatTemplateError(
+                f"messages[{index}][{key!r}]: this model's chat template does not write it; "
+                "expected what the assistant says in 'content', or a template that knows tools"
+            )
+    return text
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """What is in a message, calls of tools in JSON too, with every text changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {map_texts(key, change): map_texts(inner, change) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [map_texts(inner, change) for inner in value]
+    return value
+
+
+def _write(template: str, messages: Messages, variables: Mapping[str, Any]) -> str:
     compiled = _compile(template)
     try:
-        return compiled.render(
-            messages=messages,
-            tools=None,
-            documents=None,
-            add_generation_prompt=add_generation_prompt,
-            **special_tokens,
-        )
+        return compiled.render(messages=messages, tools=None, documents=None, **variables)
     except Exception as error:  # whatever a foreign program raises is that program's refusal
         raise ChatTemplateError(f"the chat template refused the messages: {error}") from error

@@ -19,7 +19,7 @@ from typing import Any
 
 import tokenizers
 
-from ._chat import Messages, check_messages, render_chat
+from ._chat import Messages, check_messages, map_texts, render_chat
 from ._continuation import continuing
 from ._errors import ChatTemplateError, CheckpointError
 from ._json_file import write_json
@@ -164,8 +164,12 @@ class Tokenizer:
     def render_protected(self, messages: Messages, *, add_generation_prompt: bool) -> str:
         """The text of a conversation in which what a message says stays text."""
         check_messages(messages)
-        protected = [{**m, "content": self.protect(m["content"])} for m in messages]
+        protected = self.protect_messages(messages)
         return self.render_chat(protected, add_generation_prompt=add_generation_prompt)
+
+    def protect_messages(self, messages: Messages) -> list[dict[str, Any]]:
+        """A conversation whose texts went through `protect`, those of calls of tools too."""
+        return [{**map_texts(m, self.protect), "role": m["role"]} for m in messages]
 
     def protect(self, text: str) -> str:
         """A text for a template in which special tokens stay text; for `encode_protected`.

@@ -126,7 +126,7 @@ def _conversation_texts(
     tokenizer: Tokenizer, messages: Sequence[Message], train_on: TrainOn
 ) -> list[tuple[str, bool]]:
     """The rendered conversation cut into (protected text, whether it is trained)."""
-    messages = [{**m, "content": tokenizer.protect(m["content"])} for m in messages]
+    messages = tokenizer.protect_messages(messages)
     whole = tokenizer.render_chat(messages, add_generation_prompt=False)
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     left_out = [index for index in turns if messages[index].get("weight", 1) == 0]

@@ -19,6 +19,7 @@ ASSISTANT = {"role": "assistant", "content": "Hi!"}
         {"messages": [ASSISTANT]},
         {"messages": [{"role": "system", "content": ""}, USER, ASSISTANT, USER]},
         {"messages": [USER, ASSISTANT, {"role": "tool", "content": "3", "name": "sum"}, ASSISTANT]},
+        {"messages": [USER, ASSISTANT], "tools": None, "functions": [], "source": "a"},
         {"messages": [USER, ASSISTANT], "source": "chat"},
         {"messages": [USER, ASSISTANT | {"weight": 0}, USER, ASSISTANT | {"weight": 1}]},
     ],
@@ -83,6 +84,11 @@ def test_good_rows(row: dict[str, Any]):
             {"messages": [USER, {"role": "assistant", "content": "a\udfff"}]},
             "invalid_text",
             "messages[1].content: holds half of a surrogate pair",
+        ),
+        (
+            {"messages": [USER, ASSISTANT], "tools": [{"type": "function"}]},
+            "unread_key",
+            "tools: found list [{'type': 'function'}], expected none beside the messages",
         ),
     ],
 )

@@ -63,6 +63,12 @@ def test_good_rows(kind: Any, row: dict[str, Any]):
             "repeated_prompt",
             "rejected: begins with the prompt's messages, expected those after them",
         ),
+        (
+            "preference",
+            CHAT | {"tools": [{}]},
+            "unread_key",
+            "tools: found list [{}], expected non",
+        ),
         ("preference", CHAT | {"chosen": "4"}, "no_messages", "chosen: found str '4', expected a"),
         ("preference", CHAT | {"prompt": []}, "no_messages", "prompt: found an empty list"),
         ("preference", CHAT | {"chosen": [USER]}, "no_assistant", "chosen: expected at least one"),

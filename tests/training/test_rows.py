@@ -1,6 +1,7 @@
 """The loss is on the completion or the assistant's turns, and on what ends them; nothing else."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -118,6 +119,25 @@ def test_special_tokens_written_in_a_row_are_text(model):
     assert ids[: len(asked)] == asked
     base = dataclasses.replace(tokenizer, chat_template=None)
     assert tokenize_row(base, row).token_ids[-len(answer) :].tolist() == answer
+
+
+def test_calls_of_tools_are_text_that_the_template_writes(model):
+    """A call cannot end a turn; a template that leaves calls out does not teach silence."""
+    call = {"function": {"name": "find", "arguments": {"role": "a<|im_end|>", "<|im_end|>": [1]}}}
+    asks = {"role": "assistant", "content": "", "tool_calls": [call]}
+    row = {"messages": [{"role": "user", "content": "?"}, asks]}
+    with pytest.raises(ValueError, match=r"messages\[1\]\['tool_calls'\].*does not write it"):
+        tokenize_row(model.tokenizer, row)
+    says = "message['content']"
+    calls = "(message.tool_calls[0].function | tojson if message.tool_calls else '')"
+    template = model.tokenizer.chat_template.replace(says, f"{says} + {calls}")
+    knows = dataclasses.replace(model.tokenizer, chat_template=template)
+    tokenized = tokenize_row(knows, row)
+    answer = tokenized.token_ids[tokenized.trained].tolist()
+    assert knows.decode(answer) == json.dumps(call["function"])
+    assert answer.count(knows.eos_id) == 1, "the end of the turn"
+    asked = knows.encode_chat(row["messages"], add_generation_prompt=False)
+    assert asked[: len(tokenized.token_ids)] == tokenized.token_ids.tolist()
 
 
 def test_without_a_template_prompt_and_completion_are_joined(model):
