@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelops_jax.data import Dataset, DatasetError, RowKind
-from modelops_jax.models import Model, SubstitutedModelWarning, describe, load, resolve
+from modelops_jax.models import SubstitutedModelWarning, describe, load, resolve
 from modelops_jax.training import TrainingConfig, labels_in, row_kind
 
 from ._errors import JobError, JobStateError
@@ -22,7 +22,7 @@ from ._folder import JobFolder, JobRequest
 from ._home import resolve_home
 from ._interrupt import unwatch, watch
 from ._launch import anything_runs_here, interrupt_all, launch, running_here, settle
-from ._predict import Prompt, predict
+from ._predict import Predictor, Prompt
 from ._records import JobEvent, JobRecord
 from ._states import JobStatus
 from ._store import JobStore
@@ -106,7 +106,7 @@ class FineTuningJob:
         self._job_id = _new_id()
         self._stored = False
         self._storing = threading.Lock()
-        self._model: Model | None = None
+        self._predictor: Predictor | None = None
 
     @classmethod
     def load(cls, job_id: str, home: str | os.PathLike[str] | None = None) -> "FineTuningJob":
@@ -287,7 +287,7 @@ class FineTuningJob:
 
         Raises:
             JobStateError: the job is not completed.
-            JobError: its folder is gone.
+            JobError: its folder is gone, and not all that is needed of it was read before.
             TypeError: `prompts` is no list of strings and lists.
             ValueError: a prompt is longer than the model's context, a list is no conversation, or
                 `max_new_tokens` is given to a model with labels.
@@ -298,11 +298,10 @@ class FineTuningJob:
             raise JobStateError(
                 f"job {self.job_id} is {status}{why}; only a completed job can predict"
             )
-        if self._model is None:
-            self._model = load(self._existing_folder().model_path)
-        return predict(
-            self._model, prompts, learnt=self._folder.read_train(), max_new_tokens=max_new_tokens
-        )
+        if self._predictor is None:
+            model = load(self._existing_folder().model_path)
+            self._predictor = Predictor(model, lambda: self._existing_folder().read_train())
+        return self._predictor.predict(prompts, max_new_tokens=max_new_tokens)
 
     def __repr__(self) -> str:
         return f"FineTuningJob({self.job_id!r}, base_model={self.base_model!r})"

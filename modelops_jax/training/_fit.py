@@ -124,7 +124,7 @@ def fit(
     Raises:
         TypeError: The model, the configuration or a dataset is something else.
         ValueError: A dataset is empty, has an invalid row or one that is too long, or `config`
-            needs held-out rows or a folder that are not given.
+            or `resume` needs held-out rows or a folder that are not given.
         CheckpointError: `resume` finds only checkpoints that are damaged, or one of another
             configuration, other rows or another base model, which it knows by the hash of its
             weights; or of other held-out rows where `config` compares evaluations.
@@ -155,6 +155,8 @@ def fit(
         raise ValueError(f"{asked}: need held-out rows (eval), and there are none")
     if folder is None and config.keep_best:
         raise ValueError("training.keep_best needs a folder to keep the weights in")
+    if folder is None and resume:
+        raise ValueError("resume needs a folder with the checkpoints to go on from")
     loss = loss_of(model, config)
     rendered = rendering_moment(model.tokenizer, folder if resume else None)
     held_out = generation = None

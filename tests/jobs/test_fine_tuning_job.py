@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.data import Dataset, DatasetError
-from modelops_jax.jobs import FineTuningJob, JobNotFoundError, JobStateError
+from modelops_jax.jobs import FineTuningJob, JobError, JobNotFoundError, JobStateError
 from modelops_jax.models import LoraConfig, SubstitutedModelWarning, UnknownModelError, load
 from modelops_jax.training import (
     TrainingConfig,
@@ -106,6 +106,14 @@ def test_the_life_of_a_job(capfd: pytest.CaptureFixture[str]):
     assert job.predict([]) == []
     message = [{"role": "user", "content": "Hello"}]
     assert job.predict([message], max_new_tokens=3) == ["Hi "]
+    # What another process holds of a job whose folder is taken away.
+    other = FineTuningJob.load(job.job_id)
+    assert other.predict([message], max_new_tokens=3) == ["Hi "]
+    aside = job.folder.rename(job.folder.with_name("aside"))
+    assert job.predict(["Hello"]) == ["Hi there!"]
+    with pytest.raises(JobError, match=r"its folder .* is gone"):
+        other.predict(["Hello"])
+    aside.rename(job.folder)
     with pytest.raises(JobStateError, match="is completed, which is final"):
         job.run()
     with pytest.raises(JobStateError, match="is completed, which is final"):

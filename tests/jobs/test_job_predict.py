@@ -1,12 +1,13 @@
 """How a job puts prompts to its model, on a base model that has learnt nothing."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from modelops_jax.data import Dataset
-from modelops_jax.jobs._predict import predict
+from modelops_jax.jobs._predict import Predictor
 from modelops_jax.models import ChatTemplateError, Model, load
 
 LEARNT = Dataset(
@@ -55,7 +56,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_answers_come_in_the_order_of_the_prompts(model: Model, asked: list[tuple[int, int]]):
     """A long prompt gets what is left of the context; the others keep room for their answers."""
     prompts = ["one", "x" * 2020, "two"]
-    assert predict(model, prompts, learnt=LEARNT, max_new_tokens=None) == prompts
+    assert Predictor(model, lambda: LEARNT).predict(prompts, max_new_tokens=None) == prompts
     # Twice the eight bytes of the longest answer and its end.
     assert asked == [(2, 18), (1, CONTEXT - AROUND - 2020)]
 
@@ -63,7 +64,10 @@ def test_answers_come_in_the_order_of_the_prompts(model: Model, asked: list[tupl
 def test_a_limit_that_is_given_is_used(model: Model, asked: list[tuple[int, int]]):
     """All prompts go to the model at once, conversations among them."""
     talk = [{"role": "user", "content": "one"}]
-    assert predict(model, [talk, "two"], learnt=LEARNT, max_new_tokens=5) == ["one", "two"]
+    assert Predictor(model, lambda: LEARNT).predict([talk, "two"], max_new_tokens=5) == [
+        "one",
+        "two",
+    ]
     assert asked == [(2, 5)]
 
 
@@ -71,17 +75,35 @@ def test_a_prompt_that_fills_the_context_is_refused_by_number(model: Model):
     """The first prompt that leaves no room for one token is named with both lengths."""
     full = CONTEXT - AROUND
     with pytest.raises(ValueError, match=r"prompts\[1\] has 2048 tokens.* context of 2048"):
-        predict(model, ["x" * (full - 1), "x" * full], learnt=LEARNT, max_new_tokens=None)
+        Predictor(model, lambda: LEARNT).predict(
+            ["x" * (full - 1), "x" * full], max_new_tokens=None
+        )
 
 
 def test_a_list_that_is_no_conversation_is_refused_by_number(model: Model):
     """The template's complaint carries the prompt's index."""
     with pytest.raises(ChatTemplateError, match=r"prompts\[1\]: "):
-        predict(model, ["Hello", []], learnt=LEARNT, max_new_tokens=None)
+        Predictor(model, lambda: LEARNT).predict(["Hello", []], max_new_tokens=None)
 
 
 @pytest.mark.parametrize("prompts", ["Hello", [{"role": "user", "content": "Hello"}]])
 def test_prompts_are_a_list_of_strings_or_conversations(model: Model, prompts: Any):
     """One string, or one conversation, is not a list of prompts."""
     with pytest.raises(TypeError, match="prompts"):
-        predict(model, prompts, learnt=LEARNT, max_new_tokens=None)
+        Predictor(model, lambda: LEARNT).predict(prompts, max_new_tokens=None)
+
+
+def test_the_rows_are_read_once_and_calls_of_tools_are_answers(
+    model: Model, asked: list[tuple[int, int]]
+):
+    """A limit needs no rows; without one an answer has room for the longest call of a tool."""
+    call = {"function": {"name": "find", "arguments": {"what": "über"}}}
+    asks = {"role": "assistant", "content": "", "tool_calls": [call]}
+    learnt, reads = Dataset([{"messages": [{"role": "user", "content": "?"}, asks]}]), []
+    predictor = Predictor(model, lambda: reads.append(learnt) or learnt)
+    predictor.predict(["one"], max_new_tokens=5)
+    assert reads == []
+    predictor.predict(["one"], max_new_tokens=None)
+    predictor.predict(["two"], max_new_tokens=None)
+    assert len(reads) == 1
+    assert asked[-1][1] >= len(json.dumps(call))

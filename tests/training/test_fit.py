@@ -442,7 +442,7 @@ def test_the_best_evaluation_is_kept_and_patience_ends_the_run(model, rows, tmp_
 
 
 def test_settings_that_need_more_say_so(model, rows, tmp_path):
-    """The best of no evaluations, or kept nowhere."""
+    """The best of no evaluations, or kept nowhere; a run that goes on from nowhere."""
     config = TrainingConfig(keep_best=True, eval_every=2)
     with pytest.raises(
         ValueError, match=r"training\.eval_every, training\.keep_best: need held-out"
@@ -450,6 +450,8 @@ def test_settings_that_need_more_say_so(model, rows, tmp_path):
         fit(model, rows, config=config, folder=tmp_path)
     with pytest.raises(ValueError, match="needs a folder"):
         fit(model, rows, config=TrainingConfig(keep_best=True), eval=rows)
+    with pytest.raises(ValueError, match="resume needs a folder"):
+        fit(model, rows, config=TrainingConfig(max_steps=1), resume=True)
 
 
 def test_divergence_is_an_error(model, rows):
