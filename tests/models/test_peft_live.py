@@ -48,7 +48,7 @@ class Bases(NamedTuple):
     ours: Model
 
 
-@pytest.fixture(scope="module", params=["llama3", "qwen2", "gemma2"])
+@pytest.fixture(scope="module", params=["llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"])
 def bases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bases:
     return make_bases(request.param, tmp_path_factory.mktemp(request.param))
 

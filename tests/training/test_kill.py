@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
+from modelops_jax.training import TrainingConfig
 
 # A real run on the preset: a checkpoint a step, a record a step.
 RUN = """
@@ -144,6 +147,11 @@ def outcome(folder: Path) -> dict[str, tuple[dict[str, np.ndarray], dict[str, An
             3,
             id="preferences on a mesh, all weights",
         ),
+        *[
+            pytest.param({"optimizer": name, "eval_every": 5}, 40, 2, id=name)
+            for name in typing.get_args(typing.get_type_hints(TrainingConfig)["optimizer"])
+            if name != "adamw"  # which all others are
+        ],
     ],
 )
 def test_a_run_killed_at_random_moments_equals_one_that_was_not(

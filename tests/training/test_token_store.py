@@ -87,6 +87,62 @@ def test_what_was_made_is_opened_again(tmp_path: Path, source: Path, model, monk
     assert len(made(folder)) == 3
 
 
+def test_each_part_of_the_key_makes_another_dataset(tmp_path: Path, rows, model):
+    """All that the manifest names, all of the tokenizer but what only generation reads, alone."""
+    folder, tokenizer = tmp_path / "store", model.tokenizer
+    asked = {"context": 200, "config": CONFIG, "tokenizer": tokenizer, "source": rows}
+    # Names its padding, so that the token's text matters too.
+    template = "{% for m in messages %}{{ m['content'] }}{{ pad_token }}{% endfor %}"
+    asked["tokenizer"] = dataclasses.replace(
+        tokenizer, chat_template=template, other_tokens={"pad_token": "<a>"}
+    )
+
+    def key(**changed):
+        given = asked | changed
+        stored = tokenize_to_disk(
+            given["source"], folder, given["tokenizer"], given["config"], context=given["context"]
+        ).stored
+        assert stored is not None
+        return stored
+
+    first = key()
+    other = json.loads(tokenizer.backend.to_str())
+    other["added_tokens"][-1]["content"] = "<|another|>"
+    fields = {
+        "backend": type(tokenizer.backend).from_str(json.dumps(other)),
+        "bos_id": tokenizer.eos_id,
+        "eos_id": tokenizer.pad_id,
+        "pad_id": tokenizer.eos_id,
+        "stop_ids": (*tokenizer.stop_ids, 7),
+        "chat_template": " " + template,
+        "other_tokens": {"pad_token": "<b>"},
+    }
+    names = {field.name for field in dataclasses.fields(tokenizer)}
+    assert fields.keys() == names - {"generation"}, "a field of the tokenizer that is not tried"
+    tokenizers = [dataclasses.replace(asked["tokenizer"], **{n: v}) for n, v in fields.items()]
+    tries = {
+        "source": [{"source": rows[:-1]}],
+        "tokenizer": [{"tokenizer": one} for one in tokenizers],
+        "train_on": [{"config": TrainingConfig(train_on="all")}],
+        "longest_row": [{"context": 199}, {"config": TrainingConfig(max_length=199)}],
+        "overlong": [{"config": TrainingConfig(overlong="drop")}],
+    }
+    assert tries.keys() == first.made_from.keys(), "a part of the key that is not tried"
+    seen = {first.folder}
+    for part, changes in tries.items():
+        for change in changes:
+            found = key(**change)
+            moved = {n for n, value in found.made_from.items() if value != first.made_from[n]}
+            assert moved == {part}
+            assert found.folder != first.folder
+            seen.add(found.folder)
+    assert seen == set(made(folder))
+    # The longest row is one part, whichever of the two settings gives it.
+    assert len(seen) == 1 + sum(map(len, tries.values())) - 1
+    generation = dataclasses.replace(asked["tokenizer"], generation={"temperature": 0.5})
+    assert key(tokenizer=generation).folder == first.folder
+
+
 def test_several_processes_make_the_same_files(tmp_path: Path, model):
     """Rows stay in their order, whichever process is done first."""
     texts = [{"prompt": f"Say {n}", "completion": "ab" * (n % 40)} for n in range(2500)]
