@@ -1,15 +1,15 @@
-"""The curves of scored rows over all thresholds, for plotting: concrete input, in NumPy.
+"""The curves of scored rows over all thresholds, for plotting: of concrete input.
 
 Conventions are scikit-learn's: a row is predicted positive where its score is at least the
 threshold.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._curve_points import Three, points
 from ._read_scores import read_scores
-from ._scores import Scores, running_sum
 from ._types import Vector
 
 
@@ -48,7 +48,8 @@ def roc_curve(
 ) -> RocCurve:
     """True positive rate over false positive rate, for every threshold.
 
-    For concrete input; time n log n.
+    For concrete input; time n log n. Of arrays sharded over a mesh the devices exchange the rows
+    among themselves, and the points alone are fetched.
 
     Args:
         y_true: labels, shape (n,), booleans or integers 0 and 1.
@@ -75,11 +76,8 @@ def roc_curve(
 
     Source: Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006.
     """
-    hits, alarms, thresholds = points(read_scores(y_true, y_score, weight))
-    if drop_intermediate and hits.size > 2:
-        bent = (np.diff(hits, 2) != 0) | (np.diff(alarms, 2) != 0)
-        keep = np.concatenate([[True], bent, [True]])
-        hits, alarms, thresholds = hits[keep], alarms[keep], thresholds[keep]
+    state = read_scores(y_true, y_score, weight)
+    hits, alarms, thresholds = points(state, _bends if drop_intermediate else None)
     start = np.zeros(1)
     fpr, tpr = (_share(np.concatenate([start, counts])) for counts in (alarms, hits))
     nothing = np.full(1, np.inf, thresholds.dtype)
@@ -96,7 +94,8 @@ def precision_recall_curve(
     """Precision over recall, for every threshold.
 
     For concrete input; time n log n. `average_precision_score` is the area under these points as
-    steps.
+    steps. Of arrays sharded over a mesh the devices exchange the rows among themselves, and the
+    points alone are fetched.
 
     Args:
         y_true: labels, shape (n,), booleans or integers 0 and 1.
@@ -123,11 +122,8 @@ def precision_recall_curve(
     Source: Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML
     2006.
     """
-    hits, alarms, thresholds = points(read_scores(y_true, y_score, weight))
-    if drop_intermediate and hits.size > 2:
-        rises = np.diff(hits) != 0
-        keep = np.concatenate([[True], rises[:-1] | rises[1:], [True]])
-        hits, alarms, thresholds = hits[keep], alarms[keep], thresholds[keep]
+    state = read_scores(y_true, y_score, weight)
+    hits, alarms, thresholds = points(state, _rises if drop_intermediate else None)
     precision, recall = hits / (hits + alarms), _share(hits)
     return PrecisionRecallCurve(
         np.concatenate([precision[::-1], np.ones(1)]),
@@ -136,21 +132,18 @@ def precision_recall_curve(
     )
 
 
-def points(state: Scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """True and false positives at every distinct score, and the scores, descending.
+def _bends(hits: Three, alarms: Three) -> Any:
+    """Where the line through the points does."""
+    return _turns(hits) | _turns(alarms)
 
-    Counts, or sums of weights, in float64; from the best score down the sums of few rows keep
-    their digits.
-    """
-    counts = np.asarray(state.weight) > 0
-    score = np.asarray(state.score)[counts]
-    weight = np.asarray(state.weight, np.float64)[counts]
-    positive = np.asarray(state.positive)[counts]
-    order = np.argsort(-score)
-    score, positive, weight = score[order], positive[order], weight[order]
-    last = np.flatnonzero(np.append(score[1:] != score[:-1], np.ones(min(1, score.size), bool)))
-    hits, alarms = (running_sum(np.where(side, weight, 0)) for side in (positive, ~positive))
-    return hits[last], alarms[last], score[last]
+
+def _turns(side: Three) -> Any:
+    return side.after - side.here != side.here - side.before
+
+
+def _rises(hits: Three, alarms: Three) -> Any:
+    """Where a positive row is met, or the next one."""
+    return (hits.here != hits.before) | (hits.after != hits.here)
 
 
 def _share(counts: np.ndarray) -> np.ndarray:

@@ -1,18 +1,18 @@
 """How uncertain an area under the ROC curve is: DeLong's error, and the test of two models.
 
-A row's placement is the share of the other class's rows that it beats, ties counting one half.
-The area is the mean placement of either class, and its variance is that of the placements: a
-sum over rows, although the area is one over pairs.
+The area is the mean placement of either class (see `_placements`), and its variance is that of the
+placements: a sum over rows, although the area is one over pairs.
 """
 
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
+from ._host_columns import numbers
+from ._placements import placed
 from ._read_scores import read_scores
 from ._scores import Scores
+from ._sharded import placed_alike, shared_layout
 from ._types import Vector
 
 
@@ -70,7 +70,8 @@ def roc_auc_interval(
     pair won, say) the error is 0, but not the uncertainty: the ends are then Newcombe's, at which
     the area is as far away as the normal quantile times the error of such an area.
 
-    For concrete input; time n log n.
+    For concrete input; time n log n. Of arrays sharded over a mesh the devices exchange the rows
+    among themselves, and areas and errors alone are fetched.
 
     Args:
         y_true: labels, shape (n,), booleans or integers 0 and 1; rows are independent draws.
@@ -112,7 +113,8 @@ def delong_test(
     Both score the same rows: what makes a row hard for both cancels, so that the error of the
     difference is that of the difference of the rows' placements.
 
-    For concrete input; time n log n.
+    For concrete input; time n log n. Of arrays sharded over a mesh the devices exchange the rows
+    among themselves, and areas and errors alone are fetched.
 
     Args:
         y_true: labels, shape (n,), booleans or integers 0 and 1; rows are independent draws.
@@ -138,28 +140,31 @@ def delong_test(
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
     """
-    one = read_scores(y_true, score_a, weight, "score_a")
-    other = read_scores(y_true, score_b, weight, "score_b")
-    ups, downs = zip(_placements(one), _placements(other), strict=True)
-    area_a, area_b = (_mean(up) for up in ups)
-    error = _error(ups[0] - ups[1], downs[0] - downs[1])
-    # Of the differences: an equal area of an equal model is then exactly no difference.
-    difference = _mean(ups[0] - ups[1])
+    given = {"y_true": numbers(y_true, "y_true"), "score_a": numbers(score_a, "score_a")}
+    given["score_b"] = numbers(score_b, "score_b")
+    layout = shared_layout(given)
+    # Labels that are on the host go where either model's scores are.
+    true = given["y_true"] if layout is None else placed_alike(given["y_true"], layout)
+    scores = [(name, given[name]) for name in ("score_a", "score_b")]
+    found = placed([read_scores(true, score, weight, name) for name, score in scores])
+    difference, error = found.difference, found.error
     if error == 0:
         z = 0.0 if difference == 0 else math.nan
     else:
         z = difference / error
-    return AreaComparison(area_a, area_b, difference, error, z, math.erfc(abs(z) / math.sqrt(2)))
+    p_value = math.erfc(abs(z) / math.sqrt(2))
+    area_a, area_b = found.areas
+    return AreaComparison(area_a, area_b, difference, error, z, p_value)
 
 
 def area_estimate(state: Scores, level: float) -> AreaEstimate:
-    """The area of concrete scores and how uncertain it is.
+    """The area of concrete scores, wherever they lie, and how uncertain it is.
 
     Raises:
         ValueError: weights other than 0 and 1, or a level outside (0, 1).
     """
-    up, down = _placements(state)
-    return estimate(_mean(up), _error(up, down), up.size, down.size, level)
+    found = placed([state])
+    return estimate(found.difference, found.error, found.ups, found.downs, level)
 
 
 def estimate(area: float, error: float, ups: int, downs: int, level: float) -> AreaEstimate:
@@ -181,58 +186,6 @@ def estimate(area: float, error: float, ups: int, downs: int, level: float) -> A
         logit, wide = math.log(area / (1 - area)), quantile * error / (area * (1 - area))
         low, high = _expit(logit - wide), _expit(logit + wide)
     return AreaEstimate(area, error, low, high, level, method)
-
-
-def spread(*sides: tuple[np.ndarray, np.ndarray]) -> float:
-    """DeLong's error from the placements of either class and how many rows have each."""
-    variance = 0.0
-    for placement, rows in sides:
-        count = float(rows.sum())
-        if count < 2:
-            return math.nan
-        centred = placement - np.sum(rows * placement) / count
-        variance += float(np.sum(rows * centred**2)) / (count - 1) / count
-    return math.sqrt(variance)
-
-
-def _placements(state: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """The placements of the positive rows, and of the negative ones, in the order of the rows.
-
-    Counted in integers and divided once.
-    """
-    weight = np.asarray(state.weight)
-    if weight.dtype != bool and not np.isin(weight, (0, 1)).all():
-        raise ValueError(
-            "weight holds numbers other than 0 and 1; DeLong's error is that of rows of weight 1: "
-            "a weight says how often a row counts, not how many independent rows it stands for"
-        )
-    counts = weight > 0
-    positive, score = np.asarray(state.positive)[counts], np.asarray(state.score)[counts]
-    order = np.argsort(score)
-    score, up = score[order], positive[order]
-    first = np.concatenate([np.ones(min(1, score.size), bool), score[1:] != score[:-1]])
-    start, tie = np.flatnonzero(first), np.cumsum(first) - 1
-    positives, negatives = (_tied(up, start), _tied(~up, start))
-    below = np.cumsum(negatives) - negatives
-    above = positives.sum() - np.cumsum(positives)
-    won = np.empty(score.size, np.int64)
-    won[order] = np.where(up, (2 * below + negatives)[tie], (2 * above + positives)[tie])
-    high, low = won[positive], won[~positive]
-    return high / max(1, 2 * low.size), low / max(1, 2 * high.size)
-
-
-def _tied(flags: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """How many flags are set from each start to the next."""
-    passed = np.concatenate([np.zeros(1, np.int64), np.cumsum(flags, dtype=np.int64)])
-    return np.diff(passed[np.append(start, flags.size)])
-
-
-def _mean(placements: np.ndarray) -> float:
-    return float(np.mean(placements)) if placements.size else math.nan
-
-
-def _error(up: np.ndarray, down: np.ndarray) -> float:
-    return spread(*((side, np.ones(side.size)) for side in (up, down)))
 
 
 def _newcombe_end(area: float, ups: int, downs: int, quantile: float, at: float) -> float:

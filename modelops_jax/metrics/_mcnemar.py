@@ -1,14 +1,22 @@
 """McNemar's test: do two classifiers of the same rows err equally often?"""
 
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
 
 from ._host_columns import numbers
+from ._packed import Packed
+from ._sharded import Layout, placed_together, shared_layout
 from ._statistic import require_labels
-from ._types import Vector
+from ._types import Column, Vector
 
 McNemarMethod = Literal["exact", "mid-p"]
 
@@ -56,7 +64,8 @@ def mcnemar_test(
         Both counts and the p-value in [0, 1], 1 where no row tells the two apart.
 
     Raises:
-        ValueError: shapes that differ or are not one axis, negative counts, or another method.
+        ValueError: shapes that differ or are not one axis, negative counts, another method, or
+            arrays that lie on devices in different ways.
         TypeError: labels or counts that are not integers or booleans.
 
     Example:
@@ -72,23 +81,68 @@ def mcnemar_test(
         raise ValueError(f"method must be one of {get_args(McNemarMethod)}, not {method!r}")
     given = {"y_true": y_true, "first": first, "second": second}
     given |= {} if counts is None else {"counts": counts}
-    labels = {name: np.asarray(numbers(values, name)) for name, values in given.items()}
+    labels = {name: numbers(values, name) for name, values in given.items()}
     for name, values in labels.items():
         require_labels(values, name)
     shapes = {name: values.shape for name, values in labels.items()}
     if len(set(shapes.values())) != 1 or labels["y_true"].ndim != 1:
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"expected arrays of one axis and one length; found {found}")
-    several = labels.get("counts", np.ones(1, np.int64))
-    if (several < 0).any():
-        raise ValueError(f"counts holds {several.min()}; expected none below 0")
-    right = [labels["y_true"] == labels[name] for name in ("first", "second")]
-    only_first, only_second = (
-        int(np.sum(one & ~other if counts is None else several[one & ~other]))
-        for one, other in (right, right[::-1])
-    )
+    layout = shared_layout(labels)
+    if layout is None:
+        of_one, of_other, least = _sides(np, *map(np.asarray, labels.values()))
+    else:
+        of_one, of_other, least = _sides_of_shards(labels, layout)
+    if least < 0:
+        raise ValueError(f"counts holds {least}; expected none below 0")
+    only_first, only_second = int(of_one), int(of_other)
     p_value = _two_sided(only_first, only_second, mid=method == "mid-p")
     return McNemarTest(only_first, only_second, p_value, str(method))
+
+
+def _sides(
+    xp: Any, y_true: Any, first: Any, second: Any, counts: Any = None
+) -> tuple[Any, Any, Any]:
+    """The rows that only the first has right, those that only the second has, the least count."""
+    one, other = (_equal(xp, y_true, side) for side in (first, second))
+    sides = one & ~other, other & ~one
+    if counts is None:
+        return *(xp.sum(side, dtype=np.int64) for side in sides), xp.zeros((), np.int64)
+    several = counts.astype(np.uint64 if counts.dtype.kind == "u" else np.int64)
+    totals = (xp.sum(xp.where(side, several, xp.zeros_like(several))) for side in sides)
+    return *totals, xp.min(several, initial=0)
+
+
+def _equal(xp: Any, labels: Any, others: Any) -> Any:
+    if xp is np:
+        return labels == others
+    # Of signed and unsigned 64 bits JAX would make floats.
+    alike = labels.astype(np.uint64) == others.astype(np.uint64)
+    below = [
+        side < 0 if side.dtype.kind == "i" else jnp.zeros_like(alike) for side in (labels, others)
+    ]
+    return alike & (below[0] == below[1])
+
+
+def _sides_of_shards(labels: Mapping[str, Column], layout: Layout) -> tuple[Any, Any, Any]:
+    """`_sides` of rows that stay on their devices."""
+    with jax.enable_x64(True):
+        placed, _ = placed_together(list(labels.values()), layout)  # the zeros are right twice
+        return _counting_program(layout)(*placed).fetched()
+
+
+@functools.lru_cache(maxsize=16)
+def _counting_program(layout: Layout) -> Any:
+    def count(*columns: Any) -> Packed:
+        *sides, least = _sides(jnp, *columns)
+        totals = [lax.psum(side, layout.axes) for side in sides]
+        return Packed.of((*totals, lax.pmin(least, layout.axes)))
+
+    def program(*columns: Any) -> Any:
+        divided, same = PartitionSpec(layout.axes), PartitionSpec()
+        return jax.shard_map(count, mesh=layout.mesh, in_specs=divided, out_specs=same)(*columns)
+
+    return jax.jit(program)
 
 
 def _two_sided(one: int, other: int, *, mid: bool) -> float:

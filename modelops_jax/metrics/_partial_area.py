@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._curves import points
+from ._curve_points import points
 from ._reweighed import Reweighed, SortedRows
 from ._scores import Scores, ranked, value_type
 

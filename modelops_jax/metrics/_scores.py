@@ -154,22 +154,27 @@ def ranked(state: Scores, *, descending: bool = False) -> tuple[jax.Array, jax.A
     more slowly. Below a score's bits come its label, so that the negatives of a tie precede its
     positives, and what finds its weight.
     """
-    score, weight = lax.stop_gradient(state.score), lax.stop_gradient(state.weight)
-    score = score.astype(float_type(score))
+    score, weight = float_scores(state.score), lax.stop_gradient(state.weight)
     weighted = weight.dtype != bool
     if weighted:
         tag = lax.iota(jnp.uint32, score.shape[0])
     else:
         tag = weight.astype(jnp.uint32)
     tag = tag | (state.positive.astype(jnp.uint32) << _LABEL_BIT)
-    tie, tag = _ascending(-score if descending else score, tag)
+    tie, tag = ascending(-score if descending else score, tag)
     positive, tag = tag >> _LABEL_BIT != 0, tag & np.uint32((1 << 31) - 1)
     weight = weight[tag].astype(jnp.float64) if weighted else tag.astype(jnp.int32)
     zero = jnp.zeros_like(weight)
     return tie, jnp.where(positive, weight, zero), jnp.where(positive, zero, weight)
 
 
-def _ascending(score: jax.Array, tag: jax.Array) -> tuple[jax.Array, jax.Array]:
+def float_scores(score: jax.Array) -> jax.Array:
+    """Scores to be sorted, of 32 bits or 64."""
+    score = lax.stop_gradient(score)
+    return score.astype(float_type(score))
+
+
+def ascending(score: jax.Array, tag: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Sort by score, then tag: unsigned integers that tell scores apart, and the tags."""
     score = jnp.where(score == 0, jnp.zeros_like(score), score)  # -0.0 ties with 0.0
     if score.dtype == jnp.float64:

@@ -116,12 +116,8 @@ def states_of_shards(
         layout: how those on devices are divided.
         dtype: the float type of weights that are numbers.
     """
-    placed: list[Any] = [None if c is None else placed_alike(c, layout) for c in columns]
-    program, filled = counting_program(statistics, layout, dtype), None
-    if layout.mesh.size == 1:
-        # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
-        rows = placed[0].shape[0]
-        placed, filled = _longer(placed, _padded_size(rows)), np.asarray(rows, np.int32)
+    placed, filled = placed_together(columns, layout)
+    program = counting_program(statistics, layout, dtype)
     packed, kept = program(*placed, filled=filled)
     counted, count = packed.fetched()
     rows = iter(kept)
@@ -141,8 +137,20 @@ def placed_alike(column: Column, layout: Layout) -> jax.Array:
     return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
-def _padded_size(rows: int) -> int:
-    """The least of the sizes that so many rows are padded to."""
+def placed_together(
+    columns: Sequence[Column | None], layout: Layout
+) -> tuple[list[Any], np.ndarray | None]:
+    """The columns on the devices, and how many of their rows count where zeros follow them."""
+    placed: list[Any] = [None if c is None else placed_alike(c, layout) for c in columns]
+    if layout.mesh.size > 1:
+        return placed, None
+    # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
+    rows = placed[0].shape[0]
+    return _longer(placed, few_sizes(rows)), np.asarray(rows, np.int32)
+
+
+def few_sizes(rows: int) -> int:
+    """The least of four sizes an octave that so many rows fit in."""
     step = 1 << max(0, (rows - 1).bit_length() - 1 - _SIZES_AN_OCTAVE.bit_length() + 1)
     return -(-rows // step) * step
 

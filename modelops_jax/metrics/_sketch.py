@@ -16,11 +16,12 @@ from modelops_jax._option_types import require_integer
 
 from ._call import call
 from ._counts import CellStatistic, Counts
-from ._delong import estimate, spread
+from ._delong import estimate
 from ._exact import ExactCount
 from ._ignored import as_ignored
 from ._metric import Metric, Outcome
 from ._pair import Pair
+from ._placements import spread
 from ._scores import ordered_bits
 from ._statistic import Rows, float_type, require_labels
 from ._types import Value, Vector

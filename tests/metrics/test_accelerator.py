@@ -15,7 +15,11 @@ from modelops_jax.metrics import (
     _platform,
     _sharded,
     compute,
+    delong_test,
+    mcnemar_test,
     metric,
+    precision_recall_curve,
+    roc_curve,
 )
 from modelops_jax.metrics._packed import Packed
 
@@ -101,11 +105,35 @@ def test_the_facade_leaves_rows_there(monkeypatch: pytest.MonkeyPatch):
     assert found.per_class == expected.per_class
 
 
+@pytest.mark.usefixtures("accelerator")
+def test_tests_of_two_models_are_made_there():
+    """McNemar's counts and DeLong's placements, of rows that are padded to few sizes."""
+    random = np.random.default_rng(0)
+    true, *labels = random.integers(0, 2, (3, ROWS)).astype(np.int32)
+    scores = random.normal(size=(2, ROWS))
+    assert mcnemar_test(*put(true, *labels)) == mcnemar_test(true, *labels)
+    expected = delong_test(true, *scores)
+    for columns in (put(true, *scores), (true, put(scores[0])[0], scores[1])):
+        found = delong_test(*columns)
+        assert vars(found) == pytest.approx(vars(expected), rel=1e-10)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("accelerator")
+def test_curves_are_made_there():
+    """Rows of padding are no points."""
+    random = np.random.default_rng(0)
+    true, score = random.integers(0, 2, ROWS), np.round(random.normal(size=ROWS), 1)
+    for curve in (roc_curve, precision_recall_curve):
+        for one, other in zip(curve(*put(true, score)), curve(true, score), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_few_sizes_hold_all_numbers_of_rows():
     """Four sizes from a power of two to the next, so that a program serves many lengths."""
-    sizes = {_sharded._padded_size(rows) for rows in range(1 << 12, 1 << 13)}
+    sizes = {_sharded.few_sizes(rows) for rows in range(1 << 12, 1 << 13)}
     assert sizes == {4096, 5120, 6144, 7168, 8192}
-    assert all(_sharded._padded_size(rows) >= rows for rows in range(1, 3000))
+    assert all(_sharded.few_sizes(rows) >= rows for rows in range(1, 3000))
 
 
 @pytest.mark.usefixtures("accelerator")

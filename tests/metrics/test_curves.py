@@ -67,7 +67,9 @@ def test_a_class_that_is_absent_has_no_rate():
     np.testing.assert_array_equal(curve.recall, [np.nan, np.nan, 0])
     assert precision_recall_curve([], []).precision.tolist() == [1]
     assert roc_curve([], []).thresholds.tolist() == [np.inf]
-    with pytest.raises(ValueError, match=r"1 scores that are not finite \(y_score is y_pred here"):
+    with pytest.raises(
+        ValueError, match=r"1 scores that are not finite, .* index 1 \(y_score is y_pred here"
+    ):
         roc_curve([0, 1], [0.1, np.inf])
 
 

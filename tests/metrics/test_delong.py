@@ -108,6 +108,8 @@ def test_too_few_rows_and_equal_models():
     assert math.isnan(few.standard_error)
     assert math.isnan(few.low)
     assert math.isnan(roc_auc_interval([], []).area)
+    assert math.isnan(roc_auc_interval([1, 1], [0.0, 1.0]).area)
+    assert math.isnan(delong_test([1, 1], [0.0, 1.0], [1.0, 0.0]).difference)
     assert math.isnan(delong_test([0, 1, 1], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0]).p_value)
     y_true, score, _ = two_models(1)
     same = delong_test(y_true, score, 3 * score - 7)
@@ -133,7 +135,9 @@ def test_rows_of_weight_zero_are_no_rows():
 
 def test_bad_input_is_refused_by_name():
     """The message says which of the two models' scores are wrong."""
-    with pytest.raises(ValueError, match=r"1 scores that are not finite \(score_b is y_pred here"):
+    with pytest.raises(
+        ValueError, match=r"1 scores that are not finite, .* index 1 \(score_b is y_pred here"
+    ):
         delong_test([0, 1], [0.1, 0.2], [0.1, np.nan])
     with pytest.raises(ValueError, match=r"one length; .* \(score_a is y_pred here"):
         delong_test([0, 1], [0.1], [0.1, 0.2])
