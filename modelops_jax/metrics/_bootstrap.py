@@ -8,7 +8,7 @@ product a block, and kept rows are sorted once and summed in that order for each
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ._compute import compute
 from ._counts import Counts
 from ._exact import ExactCount
 from ._finalizers import Mean
-from ._host_columns import numbers
+from ._host_columns import are_alike, numbers
 from ._interval import Interval, Resampled, check_level, check_resamples, check_seed, make_interval
 from ._kept_draws import resample_kept
 from ._metric import Metric
@@ -253,8 +253,7 @@ def _closed(metric: Metric) -> bool:
 
 def _is_mask(weight: Vector) -> bool:
     """Whether weights only say which rows count."""
-    given: Any = numbers(weight, "weight")
-    return given.dtype == bool or bool(((given == 0) | (given == 1)).all())
+    return are_alike(numbers(weight, "weight"))
 
 
 def check_bootstrap(

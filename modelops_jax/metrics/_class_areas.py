@@ -16,7 +16,8 @@ from ._exact import ExactCount
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
-from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
+from ._rank_scores import by_rank
+from ._reweighed import Reweighed, reweighed_area, reweighed_precision
 from ._scores import Scores, pair_area, pair_area_on_host
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
 

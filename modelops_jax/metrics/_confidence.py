@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from ._bootstrap import (
     Ends,
     bootstrap_intervals,
@@ -14,7 +12,7 @@ from ._bootstrap import (
 )
 from ._compute import compute
 from ._exact import ExactCount
-from ._host_columns import numbers
+from ._host_columns import are_alike, numbers
 from ._interval import Interval, check_level, check_resamples, check_seed
 from ._metric import Metric
 from ._proportion import ProportionMethod, interval_of
@@ -155,8 +153,8 @@ def state_intervals(
 
 def _alike(metric: Metric, states: Mapping[Statistic, State]) -> bool:
     """Whether every row of the state counts once or not at all."""
-    weights = [np.asarray(w) for s in metric.statistics if (w := _weight(states[s])) is not None]
-    return all(weight.dtype == bool or np.isin(weight, (0, 1)).all() for weight in weights)
+    weights = [w for s in metric.statistics if (w := _weight(states[s])) is not None]
+    return all(map(are_alike, weights))
 
 
 def _weight(state: State) -> Any:

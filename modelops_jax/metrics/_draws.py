@@ -7,7 +7,7 @@ it.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,10 @@ from ._types import Column, DType, State
 
 # Units whose draws come from one key, whatever the blocks the rows arrive in.
 GROUP = 512
+# Sets of kept rows that are drawn from one key.
+AT_ONCE = 16
+# Units of those that are drawn in one call: of more the last calls are padded.
+CALLS = (GROUP, 4 * GROUP, 16 * GROUP, 64 * GROUP)
 _BLOCK = 4096
 # Numbers in the rows of one block, to bound memory where a row has many.
 _BLOCK_NUMBERS = 1 << 20
@@ -161,3 +165,16 @@ def signs(key: jax.Array, count: int) -> jax.Array:
     bits = jax.random.bits(key, (-(-count // 32), 1, GROUP), jnp.uint32)
     each = (bits >> jnp.arange(32, dtype=jnp.uint32)[None, :, None]) & np.uint32(1)
     return 2 * each.reshape(-1, GROUP)[:count].astype(jnp.int32) - 1
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def draw_units(kind: str, key: jax.Array, first: jax.Array, size: int) -> jax.Array:
+    """What so many units from a group's first on draw, uint8 of shape (sets, size)."""
+    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(
+        first + jnp.arange(size // GROUP, dtype=jnp.int32)
+    )
+    draw: Callable[..., jax.Array] = poisson if kind == "poisson" else signs
+    drawn = jax.vmap(functools.partial(draw, count=AT_ONCE))(keys)
+    if kind != "poisson":
+        drawn = (drawn + 1) // 2
+    return jnp.swapaxes(drawn, 0, 1).reshape(AT_ONCE, size).astype(jnp.uint8)

@@ -16,9 +16,9 @@ from ._delong import area_estimate
 from ._largest import Largest
 from ._metric import Outcome, Proportion
 from ._partial_area import partial_area, partial_area_on_host, reweighed_partial_area
+from ._rank_scores import by_rank
 from ._reweighed import (
     Reweighed,
-    by_rank,
     reweighed_area,
     reweighed_median,
     reweighed_precision,

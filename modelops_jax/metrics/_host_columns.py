@@ -46,3 +46,11 @@ def precision_scope(*columns: Column | None) -> contextlib.AbstractContextManage
         for column in columns
     )
     return jax.enable_x64(True) if wide else contextlib.nullcontext()
+
+
+def are_alike(weight: Any) -> bool:
+    """Whether weights, wherever they lie, only say which rows count."""
+    if weight.dtype == bool:
+        return True
+    with jax.enable_x64(True):  # of 64 bits on devices they would be compared in 32
+        return bool(jax.device_get(((weight == 0) | (weight == 1)).all()))

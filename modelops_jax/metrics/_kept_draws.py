@@ -6,29 +6,25 @@ measured on them is sorted before: 24 bytes an entry for each metric and model, 
 distinct number, and a float64 or two where the numbers themselves are summed.
 """
 
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from modelops_jax._row_groups import group_codes
 
-from ._draws import GROUP, PARTS, poisson, signs
+from ._draws import AT_ONCE, CALLS, GROUP, PARTS, draw_units
 from ._host_columns import computed_now
 from ._interval import Resampled
 from ._kept_rows import KeptRows
 from ._metric import Metric
 from ._reweighed import Reweighed
+from ._sharded import layout_of_states
+from ._sharded_kept import ShardDraws
 from ._statistic import Statistic
 from ._types import State, Vector
 
-# Sets that are drawn from one key.
-_AT_ONCE = 16
-# Units that are drawn in one call: of more the last calls are padded.
-_CALLS = (GROUP, 4 * GROUP, 16 * GROUP, 64 * GROUP)
 # Numbers of one measurement: of more its columns leave the cache, and take three times as long.
 _BLOCK_NUMBERS = 1 << 17
 
@@ -53,27 +49,46 @@ class KeptDraws:
         """The jackknife's: 0 for the rows of one part in turn, of at most 512, and 1 for others."""
         parts = max(1, min(self._units, PARTS))
         part = np.arange(self._units) % parts
-        for first in range(0, parts, _AT_ONCE):
-            which = np.arange(first, min(first + _AT_ONCE, parts))
+        for first in range(0, parts, AT_ONCE):
+            which = np.arange(first, min(first + AT_ONCE, parts))
             yield self._of_rows((part[None, :] != which[:, None]).astype(np.uint8))
+
+    def resampled(
+        self, models: Mapping[Any, tuple[Metric, Sequence[State]]], several: int
+    ) -> dict[Any, np.ndarray]:
+        """Of each metric of a model's states the values over resamples, shape (several, ...)."""
+        return measured(_measures(models), self.resamples(several))
+
+    def jackknifed(
+        self, models: Mapping[Any, tuple[Metric, Sequence[State]]]
+    ) -> dict[Any, np.ndarray]:
+        """The values with parts of the rows left out, shape (parts, ...)."""
+        return measured(_measures(models), self.left_out())
+
+    def swapped(
+        self, pairs: Mapping[Any, tuple[Metric, Sequence[State], Sequence[State]]], several: int
+    ) -> dict[Any, np.ndarray]:
+        """Of each metric of two models' states the differences over swaps of rows."""
+        differences = {name: swapped_difference(*pair) for name, pair in pairs.items()}
+        return measured(differences, self.swaps(several))
 
     def _drawn(self, several: int, kind: str) -> Iterator[np.ndarray]:
         with computed_now():
             key = jax.random.fold_in(jax.random.key(self._seed), 1 + (kind == "swaps"))
-        for place, first in enumerate(range(0, several, _AT_ONCE)):
+        for place, first in enumerate(range(0, several, AT_ONCE)):
             with computed_now():
                 of_sets = jax.random.fold_in(key, place)
                 parts = [
-                    _draw(kind, of_sets, np.asarray(start // GROUP, np.int32), size)
+                    draw_units(kind, of_sets, np.asarray(start // GROUP, np.int32), size)
                     for start, size in self._calls()
                 ]
             counts = np.concatenate([np.asarray(part) for part in parts], axis=1)
             yield self._of_rows(counts[: several - first, : self._units])
 
     def _calls(self) -> Iterator[tuple[int, int]]:
-        for start in range(0, max(1, self._units), _CALLS[-1]):
-            left = min(self._units - start, _CALLS[-1])
-            yield start, next(size for size in _CALLS if size >= left)
+        for start in range(0, max(1, self._units), CALLS[-1]):
+            left = min(self._units - start, CALLS[-1])
+            yield start, next(size for size in CALLS if size >= left)
 
     def _of_rows(self, counts: np.ndarray) -> np.ndarray:
         return counts if self._codes is None else counts[:, self._codes]
@@ -98,16 +113,28 @@ def resample_kept(
         jackknife: whether to leave out parts of the rows as well.
         seed: of the draws.
     """
-    own = {n: [states[s] for s in metric.statistics] for n, metric in metrics.items()}
-    rows = {len(state.weight) for several in own.values() for state in several}
-    draws = KeptDraws(rows.pop() if rows else 0, groups, seed)
-    measures = {name: metric.reweighed(own[name]) for name, metric in metrics.items()}
-    drawn = measured(measures, draws.resamples(n_resamples))
-    left = measured(measures, draws.left_out()) if jackknife else {}
+    own = {n: (metric, [states[s] for s in metric.statistics]) for n, metric in metrics.items()}
+    draws = draws_of([kept for _, kept in own.values()], groups, seed)
+    drawn = draws.resampled(own, n_resamples)
+    left = draws.jackknifed(own) if jackknife else {}
     return {
-        name: Resampled(np.asarray(metric.finalize(own[name]).value), drawn[name], left.get(name))
-        for name, metric in metrics.items()
+        name: Resampled(np.asarray(metric.finalize(kept).value), drawn[name], left.get(name))
+        for name, (metric, kept) in own.items()
     }
+
+
+def draws_of(
+    states: Sequence[Sequence[State]], groups: Vector | None, seed: int
+) -> KeptDraws | ShardDraws:
+    """The draws of the rows of concrete states, made where these lie."""
+    layout = layout_of_states(list(states))
+    rows = {len(state.weight) for several in states for state in several}
+    of_rows = max(rows, default=0), groups, seed
+    return KeptDraws(*of_rows) if layout is None else ShardDraws(*of_rows, layout)
+
+
+def _measures(models: Mapping[Any, tuple[Metric, Sequence[State]]]) -> dict[Any, Reweighed]:
+    return {name: metric.reweighed(states) for name, (metric, states) in models.items()}
 
 
 def measured(
@@ -138,7 +165,7 @@ def swapped_difference(
 
     Args:
         metric: a metric that `reweighs`.
-        states: of one model, in NumPy: states that lie on several devices join by device.
+        states: of one model, in NumPy.
         others: of the other.
     """
     both = []
@@ -152,16 +179,3 @@ def swapped_difference(
         return measure(np.hstack([stay, swap])) - measure(np.hstack([swap, stay]))
 
     return difference
-
-
-@functools.partial(jax.jit, static_argnums=(0, 3))
-def _draw(kind: str, key: jax.Array, first: jax.Array, size: int) -> jax.Array:
-    """What so many units from a group's first on draw, uint8 of shape (sets, size)."""
-    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(
-        first + jnp.arange(size // GROUP, dtype=jnp.int32)
-    )
-    draw: Callable[..., jax.Array] = poisson if kind == "poisson" else signs
-    drawn = jax.vmap(functools.partial(draw, count=_AT_ONCE))(keys)
-    if kind != "poisson":
-        drawn = (drawn + 1) // 2
-    return jnp.swapaxes(drawn, 0, 1).reshape(_AT_ONCE, size).astype(jnp.uint8)

@@ -18,7 +18,8 @@ from ._exact import ExactCount
 from ._kept_rows import KeptRows
 from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._metric import Metric, Outcome
-from ._reweighed import Reweighed, by_rank, reweighed_area, reweighed_precision
+from ._rank_scores import by_rank
+from ._reweighed import Reweighed, reweighed_area, reweighed_precision
 from ._scores import Scores
 from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
 
@@ -156,7 +157,7 @@ class LabelAreas:
         """The rows with ranks for scores, where what is ranked is not the labels of each row."""
         if self.average == "samples":
             return state
-        seen = np.asarray(state.label) != _IGNORED
+        seen = state.label != _IGNORED
         return by_rank(state, together=self.average == "micro", seen=seen)
 
 

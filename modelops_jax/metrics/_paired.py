@@ -1,8 +1,8 @@
 """Differences between models that predicted the same rows."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 
 from ._bootstrap import MEAN_OF_TRUE, Ends, check_bootstrap
@@ -12,7 +12,7 @@ from ._differences import Asked, Difference, by_cells, pairs_of
 from ._host_columns import numbers
 from ._interval import Resampled
 from ._joint_cells import JointCells
-from ._kept_draws import KeptDraws, measured, swapped_difference
+from ._kept_draws import draws_of
 from ._metric import Metric
 from ._row_draws import draw_rows
 from ._sharded import row_layout
@@ -121,30 +121,19 @@ def paired_differences(
     kind = "Poisson" if groups is None else "Poisson of groups"
     by_kept = {name: metric for name, metric in metrics.items() if metric.reweighs}
     if by_kept:
-        draws = KeptDraws(len(next(iter(of_model.values()))), groups, seed)
-        kept = list(dict.fromkeys(s for metric in by_kept.values() for s in metric.statistics))
-        # Of rows that lie on several devices these are read here, once for all metrics.
-        fetched = [
-            dict(zip(kept, jax.device_get([report.states[s] for s in kept]), strict=True))
-            for report in reports
-        ]
         own = {
-            name: [[states[s] for s in metric.statistics] for states in fetched]
+            (name, model): (metric, [report.states[s] for s in metric.statistics])
             for name, metric in by_kept.items()
+            for model, report in enumerate(reports)
         }
-        measures = {
-            (name, model): metric.reweighed(own[name][model])
-            for name, metric in by_kept.items()
-            for model in range(len(names))
-        }
-        values_of = [measured(measures, draws.resamples(n_resamples))]
-        values_of += [measured(measures, draws.left_out())] if asked.bca else []
-        differences = {
-            (name, pair): swapped_difference(metric, *(own[name][m] for m in asked.places(pair)))
-            for name, metric in by_kept.items()
-            for pair in asked.pairs
-        }
-        swapped = measured(differences, draws.swaps(n_resamples))
+        draws = draws_of([states for _, states in own.values()], groups, seed)
+        values_of = [draws.resampled(own, n_resamples)]
+        values_of += [draws.jackknifed(own)] if asked.bca else []
+        two_models = {}
+        for name, pair in itertools.product(by_kept, asked.pairs):
+            first, second = asked.places(pair)
+            two_models[name, pair] = *own[name, first], own[name, second][1]
+        swapped = draws.swapped(two_models, n_resamples)
         for name in by_kept:
             resampled, *left = (
                 np.stack([values[name, model] for model in range(len(names))], axis=1)

@@ -4,7 +4,6 @@ A weight is that many copies of the row, so that a resample of rows is a set of 
 rows there are: these are sorted once, and every set of counts is summed in that order.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -144,31 +143,6 @@ def reweighed_gap(state: Scores, bins: int) -> Reweighed:
         return _ratio(np.abs(np.diff(heights, axis=1)).sum(axis=1), total)
 
     return values
-
-
-def by_rank(
-    state: Any, name: str = "score", *, together: bool = False, seen: np.ndarray | None = None
-) -> Any:
-    """The same rows with mid-ranks in the field of that name, by column or all `together`.
-
-    What two models' scores have in common where only their order counts: rows of the two can be
-    swapped whatever the scales of the scores. Ranked are the entries that are `seen`, of rows that
-    count; the others become 0.
-    """
-    score = np.asarray(getattr(state, name))
-    counts = (np.asarray(state.weight) > 0).reshape(-1, *[1] * (score.ndim - 1))
-    ranked = np.broadcast_to(counts, score.shape) if seen is None else counts & seen
-    found = np.zeros(score.shape)
-    whole = together or score.ndim == 1
-    for part in [()] if whole else [(slice(None), k) for k in range(score.shape[1])]:
-        found[part][ranked[part]] = _mid_ranks(score[part][ranked[part]])
-    return dataclasses.replace(state, **{name: found})
-
-
-def _mid_ranks(column: np.ndarray) -> np.ndarray:
-    """As shares: what is ranked may be of more rows for one model than for the other."""
-    _, place, rows = np.unique(column, return_inverse=True, return_counts=True)
-    return (np.cumsum(rows) - 0.5 * rows)[place.reshape(-1)] / max(1, column.size)
 
 
 def _from_zero(column: np.ndarray) -> np.ndarray:

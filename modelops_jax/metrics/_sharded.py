@@ -316,18 +316,11 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
 def gathering_program(function: Any, divided: tuple[bool, ...], layout: Layout) -> Any:
     """The program of `of_all_rows`; of its leaves some are divided over the devices."""
 
-    # What only orders rows sorts them as narrow as they are: wider ones take longer.
-    widens = not getattr(function, "orders", False)
-
-    def whole(leaf: Any, of_rows: bool) -> Any:
-        every = lax.all_gather(leaf, layout.axes, tiled=True) if of_rows else leaf
-        wide = widens and jnp.issubdtype(every.dtype, jnp.floating)
-        return every.astype(jnp.float64) if wide else every
-
     def make(*states: Any) -> Any:
         leaves, tree = jax.tree.flatten(states)
-        every = map(whole, leaves, divided)
-        return function(jnp, *jax.tree.unflatten(tree, every))
+        return function(
+            jnp, *jax.tree.unflatten(tree, whole_rows(leaves, divided, layout, function))
+        )
 
     def program(*states: Any) -> Any:
         leaves, tree = jax.tree.flatten(states)
@@ -343,6 +336,21 @@ def gathering_program(function: Any, divided: tuple[bool, ...], layout: Layout) 
         return mapped(*leaves)
 
     return jax.jit(program)
+
+
+def whole_rows(
+    leaves: Sequence[Any], divided: tuple[bool, ...], layout: Layout, function: Any
+) -> list[Any]:
+    """Of leaves of states, some of them divided over the devices, the rows of all, inside a map."""
+    # What only orders rows sorts them as narrow as they are: wider ones take longer.
+    widens = not getattr(function, "orders", False)
+
+    def whole(leaf: Any, of_rows: bool) -> Any:
+        every = lax.all_gather(leaf, layout.axes, tiled=True) if of_rows else leaf
+        wide = widens and jnp.issubdtype(every.dtype, jnp.floating)
+        return every.astype(jnp.float64) if wide else every
+
+    return list(map(whole, leaves, divided))
 
 
 def joined_rows(columns: Sequence[Any]) -> Any | None:

@@ -14,6 +14,7 @@ from modelops_jax.metrics import (
     _compute,
     _platform,
     _sharded,
+    bootstrap_intervals,
     compute,
     delong_test,
     mcnemar_test,
@@ -127,6 +128,21 @@ def test_curves_are_made_there():
     for curve in (roc_curve, precision_recall_curve):
         for one, other in zip(curve(*put(true, score)), curve(true, score), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("accelerator")
+def test_kept_rows_are_resampled_there():
+    """In groups whose ids are on the host or not; rows of padding are in none."""
+    random = np.random.default_rng(0)
+    true, score = random.integers(0, 2, ROWS), np.round(random.normal(size=ROWS), 1)
+    groups = random.integers(0, 60, ROWS)
+    metrics = {"precision": metric("average_precision_score")}
+    expected = bootstrap_intervals(metrics, true, score, groups=groups, n_resamples=20)["precision"]
+    for ids in (groups, put(groups)[0]):
+        found = bootstrap_intervals(metrics, *put(true, score), groups=ids, n_resamples=20)
+        ends = found["precision"].low, found["precision"].high
+        assert ends == pytest.approx((expected.low, expected.high), rel=1e-11)
 
 
 def test_few_sizes_hold_all_numbers_of_rows():

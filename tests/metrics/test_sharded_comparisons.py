@@ -127,6 +127,68 @@ print("as on the host")
 """
 
 
+RESAMPLED = """
+from modelops_jax.metrics import bootstrap_intervals, paired_differences
+
+many, everything = 20, sys.argv[3] == "all"
+ids = random.integers(0, 90, COUNT)
+values = random.normal(size=COUNT)
+table = np.round(random.normal(size=(COUNT, 3)), 1)
+classes, labels = random.integers(0, 3, COUNT), random.integers(0, 2, (COUNT, 3))
+ranks = {"precision": metric("average_precision_score")}
+median = {"median": metric("median_absolute_error")}
+
+def check(metrics, true, *preds, weight=None, groups=None, method="percentile"):
+    "Intervals of the first predictions; of two the differences, too."
+    options = {"method": method, "n_resamples": many}
+    columns = [true, *preds, weight, groups]
+    results = []
+    for given in (columns, put(*columns)):
+        with contextlib.nullcontext() if given is columns else guard():
+            own = {"weight": given[-2], "groups": given[-1], **options}
+            found = bootstrap_intervals(metrics, *given[:2], **own)
+            flat = [(i.low, i.high) for i in found.values()]
+            if len(preds) > 1:
+                both = dict(zip("ab", given[1:3]))
+                found = paired_differences(metrics, given[0], both, **own)
+                flat += [(d.value, d.p_value, d.interval.low, d.interval.high)
+                         for each in found.values() for d in each.values()]
+        results.append(flat)
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
+
+for kind, placed in MESHES.items():
+    check(ranks, true, *scores, groups=ids)
+    check(median, values, scores[0], weight=weight)
+    if not everything:
+        continue
+    check(ranks | median, true, *scores, weight=weight, method="bca")
+    check({"rho": metric("spearman_corrcoef")}, values, *scores, weight=weight > 0, method="bca")
+    if kind == "auto":
+        continue
+    area = {"area": metric("roc_auc_score"), "part": metric("roc_auc_score", max_fpr=0.3)}
+    check(area, true, *scores, weight=weight)
+    check({"gap": metric("adaptive_calibration_error", bins=5)}, true, weight, 1 - weight)
+    for options in ({"multi_class": "ovo"}, {"average": "micro"}, {"average": None}):
+        area = {"area": metric("roc_auc_score", num_classes=3, **options)}
+        check(area, classes, table, table[::-1].copy(), groups=ids)
+    for average in ("macro", "micro", "samples"):
+        area = {"area": metric("roc_auc_score", num_labels=3, average=average, ignore_index=0)
+                if average == "samples" else
+                metric("average_precision_score", num_labels=3, average=average)}
+        check(area, labels, table, table[::-1].copy(), weight=weight)
+    outputs = {"rho": metric("spearman_corrcoef", num_outputs=3, multioutput="raw_values")}
+    check(outputs, table, table[::-1] + labels, labels + 0.0, weight=weight > 0)
+print("as on the host")
+"""
+
+
+@pytest.mark.parametrize("meshes", ["explicit", pytest.param("all", marks=pytest.mark.model)])
+def test_kept_rows_draw_on_their_devices_what_they_draw_on_the_host(meshes: str):
+    """Resamples, jackknife and swaps: areas, medians, ranks, of classes, labels and outputs."""
+    assert run(MESHES + RESAMPLED, "1024", meshes) == "as on the host"
+
+
 @pytest.mark.parametrize("meshes", ["explicit", pytest.param("all", marks=pytest.mark.model)])
 def test_counts_areas_and_points_are_fetched_and_no_rows(meshes: str):
     """McNemar's counts, DeLong's areas and errors, and the points of curves are the host's."""
