@@ -22,6 +22,7 @@ BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EXPECTED_FILE = "expected a JSONL file: UTF-8, one JSON object per line"
+JSON_OF_MANY_LINES = "; JSONL has each object whole on a line, and no list around them"
 
 
 class _DuplicateKeyError(ValueError):
@@ -197,7 +198,9 @@ def _explain(line: bytes, error: ValueError) -> Fault:
         return "duplicate_key", str(parsing)
     except json.JSONDecodeError as parsing:
         found = repr(text[parsing.pos : parsing.pos + 20]) if text[parsing.pos :] else "end of line"
-        return "invalid_json", f"{parsing.msg} at character {parsing.pos + 1}, found {found}"
+        hint = JSON_OF_MANY_LINES if text.strip() in ("[", "{", "[{") else ""
+        fault = f"{parsing.msg} at character {parsing.pos + 1}, found {found}{hint}"
+        return "invalid_json", fault
     except ValueError as parsing:
         return "invalid_json", str(parsing)
     return "invalid_json", json_fault(value) or str(error)

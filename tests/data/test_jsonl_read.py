@@ -62,6 +62,7 @@ def path(tmp_path: Path) -> Path:
         pytest.param(row(b"01"), "invalid_json", "found '1}'", id="leading zero"),
         pytest.param(row(b'"\x01"'), "invalid_json", "Invalid control character", id="control"),
         pytest.param(b"\0\0\0", "invalid_json", "Expecting value at character 1", id="NULs"),
+        pytest.param(b" [", "invalid_json", "no list around them", id="a JSON file's beginning"),
         pytest.param(b"hello", "invalid_json", "found 'hello'", id="not JSON"),
         pytest.param(b'["p", "c"]', "not_an_object", "found list ['p', 'c'], exp", id="array"),
         pytest.param(b'"text"', "not_an_object", "found str 'text', expected an obj", id="string"),
