@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -20,6 +22,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileExistsError: `path` exists and is not an empty folder: nothing is ever overwritten.
+        OSError: The folder could not be written, for want of room say.
     """
     target = Path(path).absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -35,8 +38,10 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(entry)
         _sync(hidden)
         os.replace(hidden, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(hidden)
+        if isinstance(error, OSError | SafetensorError):  # the latter from a disk that is full, too
+            raise OSError(f"{target} could not be written: {error}") from error
         raise
     _sync(target.parent)
 

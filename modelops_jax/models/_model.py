@@ -311,6 +311,7 @@ class Model:
 
         Raises:
             FileExistsError: `path` exists and is not an empty folder.
+            OSError: It could not be written, for want of room say.
         """
         write_folder(path, self.config, self.params, self.tokenizer)
 

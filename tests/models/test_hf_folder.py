@@ -1,6 +1,7 @@
 """Hugging Face folders: what is read equals transformers, what is written is read again."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,13 +224,21 @@ def test_saving_overwrites_nothing(hf_folder: Folder, tmp_path: Path):
 def test_a_failed_save_leaves_nothing(
     hf_folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """If writing fails half-way there is neither a folder nor a temporary one."""
+    """If writing fails half-way there is neither a folder nor a temporary one, and it is named."""
     model = load(hf_folder())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match=r"out could not be written: .*File too large"):
+            model.save(tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
     def fail(*_args: Any, **_kwargs: Any) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr("modelops_jax.models._hf.write_config", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="out could not be written: disk full"):
         model.save(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
