@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 
 from ._builtin import OnePassMetric, by_reader, is_by_class
+from ._columns import check_columns
 from ._compared import ALL_IGNORED, NO_ROWS, Question, RowSample, bind_all, pairs_of, uncompared
 from ._comparison import Comparison, MetricComparison
 from ._computed import Confidence
+from ._conclude import Asked
 from ._errors import NoIntervalWarning
 from ._evidence import Pair
 from ._finish import check_confidence
+from ._joint_there import states_there
 from ._label_pair import LabelPair
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
+from ._rows_there import rows_there
+from ._sharded import gathered
 from ._task_type import TaskType
 from ._vectors import listed
 from ._weights import present
@@ -46,6 +51,14 @@ def compare(
     all metrics in groups, the permutation test that swaps the predictions of two models; see
     `modelops_jax.metrics.paired_differences`. Max error, means over more than 128 classes and added
     metrics of your own have values but no comparison.
+
+    Where all columns are JAX arrays whose rows are sharded alike over a mesh, integer labels (up to
+    4,096 apart), numbers, label sets, tokens and scores are compared on their devices, with the
+    result of the same rows on the host: counts of combinations of labels and sums are fetched. Rows
+    of weight 0, as padding, may hold anything; resamples of sums are those of the host where they
+    come last (BCa's: where 512 rows or more count). Rankings by query, a dict of scores by class,
+    labels to ignore of rows in `groups` or with weights, or of label sets, and metrics of your own
+    read all rows on the host, and bootstraps of areas, medians and ranks their columns.
 
     Args:
         y_true: what is right, one entry per row.
@@ -105,6 +118,21 @@ def compare(
         else {model: listed(rows) for model, rows in predictions.items()}
     )
     scored = dict.fromkeys(models) if scores is None else scores
+    question = Question(pairs_of(models, baseline), baseline, correction, wanted)
+    compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
+    built_in: dict[str, Any] = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
+    there = rows_there(y_true, said, scored, weight, groups)
+    if there is not None and len(built_in) == len(compared_by):
+        if not there.rows:
+            raise ValueError(NO_ROWS)
+        for name in models:
+            check_columns(built_in, y_true, said[name], scored[name])
+        drawing = {"n_resamples": n_resamples, "seed": seed}
+        states = states_there(by_reader(built_in), models, there, drawing)
+        if states is not None:
+            asked = Asked(evaluator.task_type, evaluator.metrics, models, question)
+            return asked.conclude(states, there.rows, built_in, lambda model: None)
+    y_true, weight, groups = gathered(y_true), gathered(weight), gathered(groups)
     truth: Any = y_true
     own, _, y_true, said, scored, groups = present(
         weight,
@@ -128,9 +156,7 @@ def compare(
     rows = results[models[0]].sample_count
     if not rows:
         raise ValueError(NO_ROWS)
-    question = Question(pairs_of(models, baseline), baseline, correction, wanted)
-    compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
-    built_in = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
+    question = replace(question, confidence=wanted)
     compared: dict[str, MetricComparison] = {}
     reasons: dict[str, str] = {}
     for read, members in by_reader(built_in).items():

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from statistics import NormalDist
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import modelops_jax.metrics as numeric
+from modelops_jax._distinct_shards import distinct_rows_of_shards
 from modelops_jax.metrics import Interval
 
 from ._builtin import BuiltIn, is_by_class
@@ -186,13 +190,14 @@ def only_right(rights: np.ndarray, counts: np.ndarray | None = None) -> np.ndarr
 class RowSample:
     """What all models saw, and what each said, as numbers.
 
-    What is counted of the references of a text may depend on the prediction.
+    What is counted of the references of a text may depend on the prediction. Rows that lie on
+    devices have one reference, and weights of 0 or a mask where some of them do not count.
     """
 
-    true: Mapping[str, np.ndarray]
-    predicted: Mapping[str, np.ndarray]
+    true: Mapping[str, np.ndarray | jax.Array]
+    predicted: Mapping[str, np.ndarray | jax.Array]
     question: Question
-    weight: np.ndarray | None = None
+    weight: Any = None
 
     def compare(self, bound: Mapping[str, numeric.Metric]) -> dict[str, MetricComparison]:
         """The models by each metric."""
@@ -219,7 +224,7 @@ class RowSample:
             for model, pred in self.predicted.items()
         }
         one_true, *others = self.true.values()
-        all_alike = all(np.array_equal(one_true, other) for other in others)
+        all_alike = all(one_true is other or np.array_equal(one_true, other) for other in others)
         drawn = numeric.paired_differences(
             {n: m for n, m in bound.items() if m.resampling != "closed" or not self._alike},
             one_true if all_alike else self.true,
@@ -234,23 +239,39 @@ class RowSample:
                 return self._by_delong(pair)
             only = None
             if bound[name].name == "accuracy_score" and self._alike:
-                rights = np.stack([right_rows(self.true[m], self.predicted[m]) for m in pair])
-                matrix = only_right(rights)
-                only = int(matrix[0, 1]), int(matrix[1, 0])
+                one, other = (list(self.true).index(model) for model in pair)
+                only = int(self._only[one, other]), int(self._only[other, one])
             return by_difference(pair, drawn[name][pair], only)
 
         return self.question.compared(bound, values, intervals, test)
 
     @property
     def _alike(self) -> bool:
-        """Whether rows are independent, and count once each."""
-        return self.question.confidence.groups is None and self.weight is None
+        """Whether rows are independent, and count once each or not at all."""
+        alike = self.weight is None or self.weight.dtype == bool
+        return alike and self.question.confidence.groups is None
+
+    @cached_property
+    def _only(self) -> np.ndarray:
+        """By two models how many rows only the first has right."""
+        rights = [right_rows(true, self.predicted[model]) for model, true in self.true.items()]
+        if self._layout is None:
+            return only_right(np.stack(rights))
+        found = distinct_rows_of_shards(rights, 2, self.weight, *self._layout)
+        return only_right(found.rows.T == 1, found.counts)
+
+    @property
+    def _layout(self) -> Any:
+        """How the rows lie on devices; None: they do not."""
+        return numeric.row_layout(next(iter(self.true.values())))
 
     def _by_delong(self, pair: Models) -> PairComparison:
         first, second = (self.predicted[model] for model in pair)
         level, true = self.question.confidence.level, self.true[pair[0]]
         # Rows to ignore have a label of their own.
-        area = numeric.delong_test(np.maximum(true, 0), first, second, weight=true >= 0)
+        there = true >= 0 if self.weight is None else (true >= 0) & self.weight
+        xp = np if self._layout is None else jnp
+        area = numeric.delong_test(xp.maximum(true, 0), first, second, weight=there)
         wide = NormalDist().inv_cdf((1 + level) / 2) * area.standard_error
         low, high = area.difference - wide, area.difference + wide
         interval = Interval(max(low, -1.0), min(high, 1.0), level, "DeLong", 0, None)
@@ -259,6 +280,6 @@ class RowSample:
         )
 
 
-def right_rows(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def right_rows(true: Any, predicted: Any) -> Any:
     """Of each row whether it is right, of several labels whether all of them are."""
     return (true == predicted).reshape(len(true), -1).all(axis=1)

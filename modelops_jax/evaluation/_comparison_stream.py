@@ -1,6 +1,5 @@
 """Comparing models whose predictions of the same rows come in batches."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,16 +8,14 @@ from modelops_jax._row_groups import group_codes
 from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
 from ._compare import check_models, check_scores
-from ._compared import ALL_IGNORED, NO_ROWS, Question, pairs_of, uncompared
-from ._comparison import Comparison, MetricComparison
-from ._errors import NoIntervalWarning
-from ._finish import Group, check_confidence, configuration_of, finish, refuse_weighted_own
-from ._joint import Joint
+from ._compared import NO_ROWS, Question, pairs_of
+from ._comparison import Comparison
+from ._conclude import Asked
+from ._finish import check_confidence, configuration_of, refuse_weighted_own
 from ._joint_rows import JointRows
 from ._joint_states import joint_states
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
-from ._result import EvaluationResult
 from ._running import KeptRows
 from ._sharded import gathered
 from ._task_type import TaskType
@@ -261,42 +258,13 @@ class ComparisonStream:
             )
         if not self._rows:
             raise ValueError(NO_ROWS)
-        results = {}
-        for model in self._models:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                results[model] = self._result_of(model)
-            for one in caught:
-                warnings.warn(f"{model}: {one.message}", one.category, stacklevel=2)
         question = Question(pairs_of(self._models, baseline), baseline, correction, wanted)
-        compared: dict[str, MetricComparison] = {}
-        reasons: dict[str, str] = {}
-        for state in self._states:
-            if self._rows == results[self._models[0]].ignored_count:
-                raise ValueError(ALL_IGNORED)
-            found, refused = state.compare(question)
-            compared, reasons = compared | found, reasons | refused
-        rest, notes = uncompared(self._asked, compared, reasons, results, baseline)
-        for note in notes:
-            warnings.warn(note, NoIntervalWarning, stacklevel=2)
-        compared |= rest
-        return Comparison(
-            self.task_type, self._rows, tuple(self._models), baseline, confidence, correction,
-            {name: compared[name] for name in self._metrics},
-        )  # fmt: skip
-
-    def _result_of(self, model: str) -> EvaluationResult:
-        """What an evaluation of one model gives, and warns of."""
-        groups = [Group(state.members, _evidence(state, model)) for state in self._states]
-        columns = self._kept[model].columns() if self._kept else None
-        return finish(self.task_type, self._metrics, groups, columns, self._rows, None, [])
+        asked = Asked(self.task_type, self._asked, self._models, question)
+        columns = (lambda model: self._kept[model].columns()) if self._kept else lambda model: None
+        return asked.conclude(self._states, self._rows, self._metrics, columns)
 
     def __repr__(self) -> str:
         return (
             f"ComparisonStream({self._models}, {self.task_type}, metrics={list(self._metrics)}, "
             f"rows={self._rows})"
         )
-
-
-def _evidence(state: Joint, model: str) -> Any:
-    return lambda: state.evidence(model)

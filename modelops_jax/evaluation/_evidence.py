@@ -149,8 +149,9 @@ class Evidence(abc.ABC):
 class Pair(Evidence):
     """Both arguments, read and checked, as the numbers a pass takes."""
 
-    weight: np.ndarray | None = field(default=None, kw_only=True)
-    """Of each row, positive; None: each counts once."""
+    weight: Any = field(default=None, kw_only=True)
+    """Of each row, float64 and positive; of rows that lie on devices also 0, or a mask. None: each
+    counts once."""
 
     @property
     @abc.abstractmethod
@@ -164,9 +165,12 @@ class Pair(Evidence):
 
     @property
     def rows(self) -> int:
-        return len(self.y_true)
+        if not isinstance(self.weight, jax.Array):
+            return len(self.y_true)
+        with jax.enable_x64(True):
+            return int((self.weight != 0).sum())
 
-    def weighted(self, weight: np.ndarray) -> "Pair":
+    def weighted(self, weight: Any) -> "Pair":
         """The same rows with weights, one for each row that was read."""
         return dataclasses.replace(self, weight=weight)
 

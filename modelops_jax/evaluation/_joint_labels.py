@@ -1,7 +1,7 @@
 """What is kept of the labels that several models gave to the same rows."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 from modelops_jax._distinct import distinct_rows
+from modelops_jax._distinct_shards import DistinctRows
 from modelops_jax._row_groups import GrowingGroups
 
 from ._compared import Question, RowSample, bind_all, only_right
@@ -79,6 +80,25 @@ class JointLabels(Joint):
         state._parts = [JointCounts.of_rows(np.stack([codes, *columns], axis=1), own)]
         return state
 
+    def of_counts(
+        self, classes: tuple[Hashable, ...], found: DistinctRows, ignored: int
+    ) -> "JointLabels":
+        """The state of rows, in no groups, that were counted where they lie.
+
+        Args:
+            classes: the labels that occur.
+            found: the distinct rows of positions among them: the true label, then by model.
+            ignored: how many rows have the label to be ignored, and are not among these.
+        """
+        state = JointLabels(self.read, self.members, self.models, **self._drawing)
+        state._classes, state._ignored = GrowingClasses(classes), ignored
+        rows = np.insert(found.rows, 0, 0, axis=1).astype(np.int32)
+        weights = None
+        if found.weights is not None:
+            weights = np.stack([found.weights, np.zeros_like(found.weights)])
+        state._parts, state._alike = [JointCounts(rows, found.counts, weights)], weights is None
+        return state
+
     def check(self, other: "JointLabels") -> None:
         self._classes.check(tuple(other._classes))
         self._groups.check(other._groups)
@@ -119,13 +139,10 @@ class JointLabels(Joint):
         return LabelPair(labels, counts=counts, weight=found.weight, left_out=self._ignored)
 
     def compare(self, question: Question) -> Compared:
-        classes, rows, counted = self._in_order()
+        _, rows, counted = self._in_order()
         groups, true, *preds = rows.T
-        several, said = len(preds), dict(zip(self.models, preds, strict=True))
-        codes = {"y_true": np.tile(true, several), "y_pred": np.concatenate(preds)}
-        joint = LabelPair(CodedLabels(classes, codes), counts=np.tile(counted.counts, several))
-        unlike = self._grouped or not self._alike
-        bound, refused = bind_all(joint.for_all(self.members), self.members, unlike=unlike)
+        said = dict(zip(self.models, preds, strict=True))
+        bound, refused = self.bind(unlike=self._grouped or not self._alike)
         if self._grouped:
             # Rows of one group and the same labels are one row, of their weight.
             weight = counted.counts.astype(np.float64) if self._alike else counted.weight
@@ -150,6 +167,15 @@ class JointLabels(Joint):
         values = {model: report.values for model, report in reports.items()}
         test = Tests(bound, drawn, only, self.models)
         return question.compared(bound, values, intervals, test), refused
+
+    def bind(self, *, unlike: bool) -> tuple[dict[str, numeric.Metric], dict[str, str]]:
+        """The metrics that can be compared, which know the classes of all models, and why not."""
+        classes, rows, counted = self._in_order()
+        _, true, *preds = rows.T
+        several = len(preds)
+        codes = {"y_true": np.tile(true, several), "y_pred": np.concatenate(preds)}
+        joint = LabelPair(CodedLabels(classes, codes), counts=np.tile(counted.counts, several))
+        return bind_all(joint.for_all(self.members), self.members, unlike=unlike)
 
     def _compare_drawn(
         self,

@@ -149,7 +149,7 @@ class LabelPair(Pair):
         labels = CodedLabels(self.labels.classes, codes)
         return replace(self, labels=labels, kept=None, weight=weight)
 
-    def weighted(self, weight: np.ndarray) -> "LabelPair":
+    def weighted(self, weight: Any) -> "LabelPair":
         assert self.counts is None
         return replace(self, weight=weight if self.kept is None else weight[self.kept])
 

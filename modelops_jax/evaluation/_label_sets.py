@@ -54,8 +54,16 @@ class LabelSetPair(Pair):
         if self.scored:
             return ()
         weight = self.weight
-        weighed = None if weight is None else [weight @ outcome for outcome in self._outcomes()]
-        return of_each_label(self.cells, weighed)
+        with jax.enable_x64(True):
+            if weight is None or weight.dtype == bool:
+                return of_each_label(self.cells)
+            outcomes = self._outcomes()
+            if isinstance(weight, jax.Array):
+                # A product of explicit axes would want to be told where it is to lie.
+                weighed = [(weight[:, None] * outcome).sum(axis=0) for outcome in outcomes]
+            else:
+                weighed = [weight @ outcome for outcome in outcomes]
+            return of_each_label(self.cells, weighed)
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -64,6 +72,8 @@ class LabelSetPair(Pair):
 
     def _outcomes(self) -> list[Any]:
         true, seen = self.true == 1, self.true != IGNORED
+        if isinstance(self.weight, jax.Array):
+            seen = seen & (self.weight != 0)[:, None]
         outcomes = (~true & ~self.other, ~true & self.other, true & ~self.other, true & self.other)
         return [outcome & seen for outcome in outcomes]
 

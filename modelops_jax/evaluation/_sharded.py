@@ -34,11 +34,11 @@ def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None"
     Returns:
         None for labels that are no integers or too far apart for a table.
     """
-    span = _span(y_true, y_pred)
+    span = span_of(y_true, y_pred)
     if span is None:
         return None
     low, size = span
-    codes = _coded(low, y_true, y_pred)
+    codes = codes_from(low, y_true, y_pred)
     table = _table(codes[0], codes[1], size)
     true, pred = np.nonzero(table)
     present = np.union1d(true, pred)
@@ -46,7 +46,7 @@ def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None"
         "y_true": np.searchsorted(present, true).astype(np.int32),
         "y_pred": np.searchsorted(present, pred).astype(np.int32),
     }
-    labels = CodedLabels(_classes(present, low, y_true, y_pred), places)
+    labels = CodedLabels(classes_of(present, low, y_true, y_pred), places)
     return CountedLabels(labels, table[true, pred], (y_true, y_pred), low, present)
 
 
@@ -54,17 +54,17 @@ def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
     """The labels of rows that lie on devices, coded there; None of rows elsewhere."""
     if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
         return None
-    span = _span(y_true) if y_true.ndim == 1 else None
+    span = span_of(y_true) if y_true.ndim == 1 else None
     if span is None:
         return None
     low, size = span
-    (codes,) = _coded(low, y_true)
+    (codes,) = codes_from(low, y_true)
     # A cell for each label: by the high and by the low half of the bits of its code.
     half = size.bit_length() // 2
     cells = _table(codes >> half, codes & ((1 << half) - 1), 1 << half)
     present = np.flatnonzero(cells)
-    rows: Any = _placed(codes, present)
-    return CodedLabels(_classes(present, low, y_true), {"y_true": rows})
+    rows: Any = placed_among(codes, present)
+    return CodedLabels(classes_of(present, low, y_true), {"y_true": rows})
 
 
 @dataclass(frozen=True)
@@ -93,29 +93,34 @@ class CountedLabels:
 
         Made when they are asked for: only slices and groups do, and they are two columns more.
         """
-        true, pred = (_placed(codes, self.present) for codes in _coded(self.low, *self.sides))
+        true, pred = (
+            placed_among(codes, self.present) for codes in codes_from(self.low, *self.sides)
+        )
         return true, pred
 
 
-def _span(*sides: jax.Array) -> tuple[int, int] | None:
+def span_of(*sides: jax.Array) -> tuple[int, int] | None:
     """The least label, and a power of two above the differences from it.
 
     None for labels that are no integers or too far apart for a table.
     """
-    if any(side.dtype == jnp.uint32 or side.dtype.kind not in "biu" for side in sides):
+    wide = (jnp.uint32, jnp.uint64)
+    if any(side.dtype in wide or side.dtype.kind not in "biu" for side in sides):
         return None
-    low = min(int(jnp.min(side)) for side in sides)
-    width = max(int(jnp.max(side)) for side in sides) - low + 1
+    with jax.enable_x64(True):  # else 2**32 + 1 would be 1
+        low = min(int(jnp.min(side)) for side in sides)
+        width = max(int(jnp.max(side)) for side in sides) - low + 1
     return None if width > _WIDEST else (low, max(2, 1 << (width - 1).bit_length()))
 
 
-def _coded(low: int, *sides: jax.Array) -> list[jax.Array]:
+def codes_from(low: int, *sides: jax.Array) -> list[jax.Array]:
     """How much more than the least label each label is, int32."""
     wide = jnp.int64 if any(side.dtype.itemsize == 8 for side in sides) else jnp.int32
-    return [(side.astype(wide) - low).astype(jnp.int32) for side in sides]
+    with jax.enable_x64(True):
+        return [(side.astype(wide) - low).astype(jnp.int32) for side in sides]
 
 
-def _placed(codes: jax.Array, present: np.ndarray) -> jax.Array:
+def placed_among(codes: jax.Array, present: np.ndarray) -> jax.Array:
     """The position of each code among those that occur."""
     place = np.zeros(int(present.max(initial=0)) + 1, np.int32)
     place[present] = np.arange(len(present))
@@ -149,7 +154,7 @@ def _table(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
     return np.asarray(numeric.compute(metrics, first, second).values["table"])
 
 
-def _classes(present: np.ndarray, low: int, *sides: jax.Array) -> tuple[bool | int, ...]:
+def classes_of(present: np.ndarray, low: int, *sides: jax.Array) -> tuple[bool | int, ...]:
     kind = bool if all(side.dtype == bool for side in sides) else int
     return tuple(kind(low + code) for code in present.tolist())
 
@@ -182,19 +187,27 @@ def as_indicators_there(matrix: jax.Array, name: str) -> jax.Array:
     return ones
 
 
+def first_of(rows: Any, values: Any, axes: Any) -> tuple[Any, Any]:
+    """In `shard_map`: the place among all rows of the first that is marked, and what it holds.
+
+    The number of all rows, and zeros, where none is.
+    """
+    place, own = jnp.argmax(rows), rows.shape[0]
+    begin, every = lax.axis_index(axes).astype(jnp.int64) * own, lax.psum(own, axes)
+    places = lax.pmin(jnp.where(rows[place], begin + place, every), axes)
+    value = values[place]
+    summed = value.astype(jnp.int32) if value.dtype == bool else value
+    held = lax.psum(jnp.where(begin + place == places, summed, jnp.zeros_like(summed)), axes)
+    return places, held.astype(value.dtype)
+
+
 @lru_cache(maxsize=16)
 def _indicator_program(layout: Any) -> Any:
     """Entries as booleans, and the place and value of the first other than 0 and 1."""
 
     def indicate(own: Any) -> Any:
-        flat, axes = own.reshape(-1), layout.axes
-        wrong = (flat != 0) & (flat != 1)
-        place = jnp.argmax(wrong)
-        begin = lax.axis_index(axes).astype(jnp.int64) * flat.size
-        every = lax.psum(flat.size, axes)
-        places = lax.pmin(jnp.where(wrong[place], begin + place, every), axes)
-        mine = begin + place == places
-        return own == 1, places, lax.psum(jnp.where(mine, flat[place], 0), axes)
+        flat = own.reshape(-1)
+        return own == 1, *first_of((flat != 0) & (flat != 1), flat, layout.axes)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     return jax.jit(

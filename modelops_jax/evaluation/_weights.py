@@ -14,7 +14,8 @@ from ._result import EvaluationResult
 from ._vectors import check_concrete
 
 # Products of two weights, and their sums over any number of rows, are floats.
-_SMALLEST = 1e-140
+SMALLEST = 1e-140
+LARGEST = 1 / SMALLEST
 
 
 def read_weight(weight: Any, rows: int) -> np.ndarray:
@@ -27,27 +28,42 @@ def read_weight(weight: Any, rows: int) -> np.ndarray:
     """
     check_concrete(weight, "weight")
     given = np.asarray(weight)
-    if given.shape != (rows,):
-        raise ValueError(f"weight has shape {given.shape}; expected ({rows},), one for each row")
-    if not (given.dtype.kind in "biu" or jnp.issubdtype(given.dtype, jnp.floating)):
-        raise TypeError(f"weight holds {given.dtype}; expected numbers of at least 0, or bools")
+    check_numbers(given, rows)
     values = given.astype(np.float64)
-    bad = ~(np.isfinite(values) & (values >= 0))
-    if bad.any():
-        index = int(np.argmax(bad))
-        raise ValueError(
-            f"weight has {values[index]} at index {index} ({int(bad.sum())} such entries in all); "
-            "expected finite numbers of at least 0"
-        )
-    extreme = (values > 0) & ((values < _SMALLEST) | (values > 1 / _SMALLEST))
-    if extreme.any():
-        index = int(np.argmax(extreme))
-        raise ValueError(
-            f"weight has {values[index]} at index {index} ({int(extreme.sum())} such entries in "
-            f"all); expected 0, or numbers from {_SMALLEST} to {1 / _SMALLEST} (weights that are "
-            "all multiplied by one number give the same values)"
-        )
+    extreme = (values > 0) & ((values < SMALLEST) | (values > LARGEST))
+    for wrong, refuse in (
+        (~(np.isfinite(values) & (values >= 0)), refuse_negative),
+        (extreme, refuse_extreme),
+    ):
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            refuse(float(values[index]), index, int(wrong.sum()))
     return values
+
+
+def check_numbers(weight: Any, rows: int) -> None:
+    """Refuse weights that are not one for each row (ValueError), or no numbers (TypeError)."""
+    if weight.shape != (rows,):
+        raise ValueError(f"weight has shape {weight.shape}; expected ({rows},), one for each row")
+    if not (weight.dtype.kind in "biu" or jnp.issubdtype(weight.dtype, jnp.floating)):
+        raise TypeError(f"weight holds {weight.dtype}; expected numbers of at least 0, or bools")
+
+
+def refuse_negative(value: float, index: int, several: int) -> None:
+    """Refuse weights of which this is the first that is negative or not finite (ValueError)."""
+    raise ValueError(
+        f"weight has {value} at index {index} ({several} such entries in all); expected finite "
+        "numbers of at least 0"
+    )
+
+
+def refuse_extreme(value: float, index: int, several: int) -> None:
+    """Refuse weights of which this is the first that is too large or too small (ValueError)."""
+    raise ValueError(
+        f"weight has {value} at index {index} ({several} such entries in all); expected 0, or "
+        f"numbers from {SMALLEST} to {LARGEST} (weights that are all multiplied by one number give "
+        "the same values)"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,15 @@ combination are swapped is one binomial draw: the cost does not depend on n.
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from modelops_jax._distinct import distinct_rows
+from modelops_jax._distinct_shards import distinct_rows_of_shards
 
 from ._compute import BUCKETS, padded
 from ._counts import CellStatistic, Counts
@@ -20,6 +24,7 @@ from ._host_columns import computed_now, numbers, precision_scope
 from ._interval import Resampled
 from ._metric import Metric
 from ._pair import Pair
+from ._sharded import Layout, placed_alike, shared_layout
 from ._statistic import check_rows, flattened, shared_axes
 from ._types import Column, Matrix, Vector
 
@@ -55,9 +60,18 @@ class JointCells:
             keep: None, or which rows count.
             counts: None, or how many rows each entry stands for.
         """
-        pairs = zip(y_trues, y_preds, strict=True)
-        cells = [_cells_of(statistic, true, pred, keep) for true, pred in pairs]
-        found, several = distinct_rows(np.stack(cells, axis=1), counts)
+        trues = [numbers(true, "y_true") for true in y_trues]
+        preds = [numbers(pred, "y_pred") for pred in y_preds]
+        given: dict[str, Any] = {f"y_true of {at}": true for at, true in enumerate(trues)}
+        given |= {f"y_pred of {at}": pred for at, pred in enumerate(preds)} | {"weight": keep}
+        layout = shared_layout(given)
+        if layout is not None:
+            assert counts is None
+            found, several = _of_shards(statistic, trues, preds, keep, layout)
+        else:
+            pairs = zip(trues, preds, strict=True)
+            cells = [_cells_of(statistic, true, pred, keep) for true, pred in pairs]
+            found, several = distinct_rows(np.stack(cells, axis=1), counts)
         there = (found < statistic.size).any(axis=1) & (several > 0)
         return cls(statistic, found[there], several[there])
 
@@ -158,12 +172,45 @@ class JointCells:
         return values.reshape(sets, models, *values.shape[1:])
 
 
+def _of_shards(
+    statistic: CellStatistic,
+    trues: Sequence[Column],
+    preds: Sequence[Column],
+    keep: Vector | None,
+    layout: Layout,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of cells, and how often each occurs, of rows that stay on devices."""
+    columns: list[Any] = [*trues, *preds]
+    kept = [] if keep is None else [numbers(keep, "weight")]
+    with precision_scope(*columns):
+        placed = [placed_alike(column, layout) for column in (*columns, *kept)]
+        of_models = _cell_program(statistic, len(trues), layout)(*placed)
+    found = distinct_rows_of_shards(of_models, statistic.size + 1, None, layout.mesh, layout.axes)
+    return found.rows, found.counts
+
+
+@functools.lru_cache(maxsize=64)
+def _cell_program(statistic: CellStatistic, models: int, layout: Layout) -> Any:
+    """By model the cell of each row; the table's size where a row has none."""
+    axes = shared_axes((statistic,))
+
+    def cells(*columns: Any) -> list[Any]:
+        trues, preds, keep = columns[:models], columns[models : 2 * models], columns[2 * models :]
+        found = []
+        for true, pred in zip(trues, preds, strict=True):
+            rows = check_rows(*flattened(true, pred, axes), next(iter(keep), None), axes)
+            found.append(jnp.minimum(statistic.slots(rows), statistic.size))
+        return found
+
+    divided = PartitionSpec(layout.axes)
+    return jax.jit(jax.shard_map(cells, mesh=layout.mesh, in_specs=divided, out_specs=divided))
+
+
 def _cells_of(
-    statistic: CellStatistic, y_true: Vector | Matrix, y_pred: Vector | Matrix, keep: Vector | None
+    statistic: CellStatistic, y_true: Column, y_pred: Column, keep: Vector | None
 ) -> np.ndarray:
     """The cell of each row, int64 of shape (n,); the table's size where a row has none."""
-    columns = np.asarray(numbers(y_true, "y_true")), np.asarray(numbers(y_pred, "y_pred"))
-    true, pred = flattened(*columns, shared_axes((statistic,)))
+    true, pred = flattened(np.asarray(y_true), np.asarray(y_pred), shared_axes((statistic,)))
     kept = None if keep is None else np.asarray(keep)
     found = [np.zeros(0, np.int64)]
     with computed_now(), precision_scope(true, pred):

@@ -15,7 +15,6 @@ from ._joint_cells import JointCells
 from ._kept_draws import draws_of
 from ._metric import Metric
 from ._row_draws import draw_rows
-from ._sharded import row_layout
 from ._statistic import SummedStatistic
 from ._types import Matrix, Vector
 
@@ -143,8 +142,7 @@ def paired_differences(
             of_pairs = {pair: swapped[name, pair] for pair in asked.pairs}
             found[name] = asked.differences(of_metric[name], drawn, of_pairs, kind)
     trues, preds = list(of_model.values()), list(y_preds.values())
-    here = all(row_layout(column) is None for column in (*trues, *preds))
-    if groups is None and here and _is_mask(weight):
+    if groups is None and _is_mask(weight):
         for statistic, counted in by_cells(metrics).items():
             joint = JointCells.of_rows(statistic, trues, preds, weight)
             found |= asked.of_cells(counted, of_metric, joint)

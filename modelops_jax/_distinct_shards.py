@@ -1,0 +1,128 @@
+"""Rows of small integers that lie on devices, each distinct one once, counted where they lie."""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from ._distinct import placed_rows
+
+# Rows are counted in a table, rather than sorted, where it has at most so many cells.
+_SMALL_TABLE = 1 << 16
+# Rows of weight 0 are put behind all others.
+_NOWHERE = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class DistinctRows:
+    """The distinct rows in lexicographic order.
+
+    Args:
+        rows: int64, shape (n, columns).
+        counts: how many rows of positive weight are each, positive, int64.
+        weights: what those weigh, float64; None: they have no weights other than 0 and 1.
+    """
+
+    rows: np.ndarray
+    counts: np.ndarray
+    weights: np.ndarray | None
+
+
+def distinct_rows_of_shards(
+    columns: Sequence[jax.Array],
+    width: int,
+    weight: jax.Array | None,
+    mesh: Mesh,
+    axes: tuple[str, ...],
+) -> DistinctRows:
+    """Count the rows of columns: only a table leaves the devices, or the distinct rows of each.
+
+    Args:
+        columns: integers from 0 to width - 1, each of shape (n,).
+        width: below 2**31.
+        weight: None, a mask or numbers of at least 0, shape (n,).
+        mesh: the devices on which the rows of all of these lie.
+        axes: the axes of the mesh over which the rows are divided.
+    """
+    widths, given = (width,) * len(columns), (tuple(columns), weight)
+    with jax.enable_x64(True):
+        if math.prod(widths) <= _SMALL_TABLE:
+            counts, weights = jax.device_get(_table_program(mesh, axes, widths)(*given))
+            filled = np.flatnonzero(counts)
+            rows = np.stack(np.unravel_index(filled, widths), axis=1)
+            return DistinctRows(rows, counts[filled], None if weights is None else weights[filled])
+        several, *rows = _sorting_program(mesh, axes)(*given)
+        # Few sizes, each of which compiles.
+        size = 1 << (int(several) - 1).bit_length()
+        keys, counts, weights = jax.device_get(_summing_program(mesh, axes, size)(*rows))
+    there = counts > 0
+    distinct, places = placed_rows(np.stack([key[there] for key in keys], axis=1))
+    numbers = np.bincount(places, counts[there], len(distinct)).astype(np.int64)
+    if weights is not None:
+        weights = np.bincount(places, weights[there], len(distinct))
+    return DistinctRows(distinct, numbers, weights)
+
+
+@functools.lru_cache(maxsize=32)
+def _table_program(mesh: Mesh, axes: tuple[str, ...], widths: tuple[int, ...]) -> Any:
+    """How many rows of all devices are in each cell of a table, and what they weigh."""
+
+    def count(columns: Any, weight: Any) -> Any:
+        cells = jnp.zeros_like(columns[0], jnp.int32)
+        for width, column in zip(widths, columns, strict=True):
+            cells = cells * width + column.astype(jnp.int32)
+        none = jnp.zeros_like(cells, shape=(math.prod(widths),))
+        mask = jnp.ones_like(cells) if weight is None else (weight != 0).astype(jnp.int32)
+        numbers = lax.psum(none.at[cells].add(mask).astype(jnp.int64), axes)
+        if weight is None or weight.dtype == bool:
+            return numbers, None
+        weights = none.astype(jnp.float64).at[cells].add(weight.astype(jnp.float64))
+        return numbers, lax.psum(weights, axes)
+
+    divided, same = PartitionSpec(axes), PartitionSpec()
+    return jax.jit(jax.shard_map(count, mesh=mesh, in_specs=divided, out_specs=same))
+
+
+@functools.lru_cache(maxsize=16)
+def _sorting_program(mesh: Mesh, axes: tuple[str, ...]) -> Any:
+    """The columns and weights in the order of the rows, the place of each row among the distinct
+    ones of its device, and how many of these there are where there are the most."""
+
+    def sort(columns: Any, weight: Any) -> Any:
+        mask = jnp.ones_like(columns[0], bool) if weight is None else weight != 0
+        keys = [jnp.where(mask, c.astype(jnp.int32), jnp.int32(_NOWHERE)) for c in columns]
+        *keys, weight = lax.sort((*keys, mask if weight is None else weight), num_keys=len(keys))
+        news = [key[1:] != key[:-1] for key in keys]
+        news = functools.reduce(jnp.logical_or, news).astype(jnp.int32)
+        places = jnp.concatenate([jnp.zeros_like(news, shape=(1,)), jnp.cumsum(news, dtype=int32)])
+        return lax.pmax(places[-1] + 1, axes), tuple(keys), weight, places
+
+    int32, divided, same = jnp.int32, PartitionSpec(axes), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            sort, mesh=mesh, in_specs=divided, out_specs=(same, divided, divided, divided)
+        )
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _summing_program(mesh: Mesh, axes: tuple[str, ...], size: int) -> Any:
+    """The distinct rows of each device, how many there are of each, and what they weigh."""
+
+    def add(keys: Any, weight: Any, places: Any) -> Any:
+        none = jnp.zeros_like(places, shape=(size,))
+        found = tuple(none.at[places].set(key) for key in keys)
+        counts = none.at[places].add((weight != 0).astype(jnp.int32))
+        if weight.dtype == bool:
+            return found, counts, None
+        return found, counts, none.astype(jnp.float64).at[places].add(weight.astype(jnp.float64))
+
+    divided = PartitionSpec(axes)
+    return jax.jit(jax.shard_map(add, mesh=mesh, in_specs=divided, out_specs=divided))

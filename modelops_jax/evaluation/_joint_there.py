@@ -1,0 +1,157 @@
+"""What is asked of the rows of several models that lie on devices, for each way of reading them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+from modelops_jax._distinct_shards import DistinctRows, distinct_rows_of_shards
+
+from ._builtin import OnePassMetric, Reader
+from ._compared import Question, RowSample, bind_all
+from ._evidence import Evidence, Pair
+from ._joint import Compared
+from ._joint_labels import JointLabels
+from ._label_pair import LabelReader
+from ._labels import CodedLabels, label_to_ignore
+from ._likelihoods import reads_scores
+from ._queries import read_queries
+from ._rows_there import RowsThere
+from ._sharded import classes_of, codes_from, on_devices, placed_among, span_of
+
+
+@runtime_checkable
+class Read(Protocol):
+    """The rows of all models, as some metrics of one reader take them."""
+
+    @property
+    def members(self) -> Mapping[str, OnePassMetric]:
+        """The metrics."""
+        ...
+
+    def evidence(self, model: str) -> Evidence:
+        """What an evaluation of one model would have."""
+        ...
+
+    def compare(self, question: Question) -> Compared:
+        """The models by each metric that can be compared, and why the others cannot."""
+        ...
+
+
+@dataclass(frozen=True)
+class PairsThere:
+    """Pairs that are read where they lie; of all models `y_true` is one."""
+
+    members: Mapping[str, OnePassMetric]
+    pairs: Mapping[str, Pair]
+    rows: RowsThere
+
+    def evidence(self, model: str) -> Evidence:
+        pair, weight = self.pairs[model], self.rows.weight
+        return pair if weight is None else pair.weighted(weight)
+
+    def compare(self, question: Question) -> Compared:
+        first = next(iter(self.pairs.values()))
+        bound, refused = bind_all(first, self.members, self.rows.unlike)
+        said = {model: pair.y_pred for model, pair in self.pairs.items()}
+        return _sample(first.y_true, said, self.rows, question).compare(bound), refused
+
+
+@dataclass(frozen=True)
+class LabelsThere:
+    """Labels of rows that weigh differently or are in groups: counted, and as they lie."""
+
+    counted: JointLabels
+    codes: Sequence[jax.Array]
+    rows: RowsThere
+
+    @property
+    def members(self) -> Mapping[str, OnePassMetric]:
+        return self.counted.members
+
+    def evidence(self, model: str) -> Evidence:
+        return self.counted.evidence(model)
+
+    def compare(self, question: Question) -> Compared:
+        bound, refused = self.counted.bind(unlike=True)
+        true, *preds = self.codes
+        said = dict(zip(self.counted.models, preds, strict=True))
+        return _sample(true, said, self.rows, question).compare(bound), refused
+
+
+def read_there(
+    read: Reader,
+    members: Mapping[str, OnePassMetric],
+    models: Sequence[str],
+    rows: RowsThere,
+    drawing: Mapping[str, Any],
+) -> Read | None:
+    """Read the rows of all models for metrics of one reader; None: the host has to.
+
+    Raises:
+        TypeError: what the reader refuses.
+        ValueError: what the reader refuses, or predictions of two shapes.
+    """
+    if read is read_queries:
+        return None
+    second = {model: rows.second(model, scores=reads_scores(read)) for model in models}
+    if isinstance(read, LabelReader):
+        none = JointLabels(read, members, models, **drawing)
+        return _labels_there(none, read.ignore_index, rows, second)
+    pairs = {model: read(rows.y_true, column) for model, column in second.items()}
+    shapes = {model: pair.y_pred.shape for model, pair in pairs.items()}
+    if not all(on_devices(pair.y_true, pair.y_pred) for pair in pairs.values()):
+        return None
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"found rows of the shapes {shapes}; expected the same of all models")
+    return PairsThere(members, pairs, rows)
+
+
+def _labels_there(
+    none: JointLabels, ignore_index: Any, rows: RowsThere, second: Mapping[str, Any]
+) -> Read | None:
+    sides = rows.y_true, *second.values()
+    span = span_of(*sides) if all(side.ndim == 1 for side in sides) else None
+    if span is None:
+        return None
+    low, width = span
+    codes = codes_from(low, *sides)
+    found = distinct_rows_of_shards(codes, width, rows.weight, *rows.layout)
+    present = np.unique(found.rows)
+    classes = classes_of(present, low, *sides)
+    ignored = label_to_ignore(ignore_index, CodedLabels(classes, {}))
+    left_out = found.rows[:, 0] == (-1 if ignored is None else present[ignored])
+    if rows.unlike:
+        if left_out.any():
+            return None  # a row draws by its place among those that are not to be ignored
+        there = DistinctRows(np.searchsorted(present, found.rows), found.counts, found.weights)
+        placed = [placed_among(column, present) for column in codes]
+        return LabelsThere(none.of_counts(classes, there, 0), placed, rows)
+    kept = found.rows[~left_out]
+    present = np.unique(kept)
+    there = DistinctRows(np.searchsorted(present, kept), found.counts[~left_out], None)
+    number = int(found.counts[left_out].sum())
+    return none.of_counts(classes_of(present, low, *sides), there, number)
+
+
+def _sample(true: Any, said: Mapping[str, Any], rows: RowsThere, question: Question) -> RowSample:
+    asked = replace(question, confidence=replace(question.confidence, groups=rows.groups))
+    return RowSample({model: true for model in said}, said, asked, rows.weight)
+
+
+def states_there(
+    readers: Mapping[Reader, Mapping[str, Any]],
+    models: Sequence[str],
+    rows: RowsThere,
+    drawing: Mapping[str, Any],
+) -> list[Read] | None:
+    """What each reader reads of the rows where they lie; None where one of them cannot."""
+    found = []
+    for read, members in readers.items():
+        one = read_there(read, members, models, rows, drawing)
+        if one is None:
+            return None
+        found.append(one)
+    return found
