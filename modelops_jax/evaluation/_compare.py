@@ -54,11 +54,11 @@ def compare(
 
     Where all columns are JAX arrays whose rows are sharded alike over a mesh, integer labels (up to
     4,096 apart), numbers, label sets, tokens and scores are compared on their devices, with the
-    result of the same rows on the host: counts of combinations of labels and sums are fetched. Rows
-    of weight 0, as padding, may hold anything; resamples of sums are those of the host where they
-    come last (BCa's: where 512 rows or more count). Rankings by query, a dict of scores by class,
-    labels to ignore of rows in `groups` or with weights, or of label sets, and metrics of your own
-    read all rows on the host, and bootstraps of areas, medians and ranks their columns.
+    result of the same rows on the host: counts of combinations of labels, sums and values are
+    fetched. Rows of weight 0, as padding, may hold anything; resamples of rows are those of the
+    host where they come last (BCa's: where 512 rows or more count). Rankings by query, a dict of
+    scores by class, labels to ignore of rows in `groups` or with weights, or of label sets, and
+    metrics of your own read all rows on the host.
 
     Args:
         y_true: what is right, one entry per row.

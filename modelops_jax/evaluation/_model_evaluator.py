@@ -263,9 +263,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
                 tokens and scores are counted on their devices, slices and intervals of sums as
-                well; rankings by query, slices and ignored labels of rows in `groups`, bootstraps
-                of kept rows, weights, another `nan_policy` and metrics of your own gather the rows
-                on the host. None if no metric reads it.
+                well; rankings by query, slices and ignored labels of rows in `groups`, weights,
+                another `nan_policy` and metrics of your own gather the rows on the host. None if no
+                metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity

@@ -150,6 +150,10 @@ for kind in (AxisType.Auto, AxisType.Explicit):
 many = 1000 * labels
 check(put, "multiclass", many, {m: 1000 * own for m, own in guess.items()}, exact=True)
 check(put, "regression", values, errors, junk=np.nan)
+# Rows that areas need are exchanged between the devices, and areas alone are fetched.
+area = ModelEvaluator("binary", metrics=["roc_auc_score"])
+risks = {model: np.round(own - labels, 1) for model, own in errors.items()}
+check(put, area, (labels > 1).astype(np.int32), None, scores=risks, junk=np.nan)
 # A label of more than 32 bits is no other one.
 far, near = 2**40 + labels.astype(np.int64), 2**40 + guess["old"].astype(np.int64)
 evaluate = ModelEvaluator("multiclass").evaluate
@@ -217,6 +221,9 @@ evaluator = ModelEvaluator("multiclass").add_metric("log_loss")
 evaluator.add_metric("top_k_accuracy_score", k=2)
 for more in ({}, {"weight": weight}):
     check(put, evaluator, labels, guess, scores=probabilities, junk=1, **more)
+# All devices have the rows that medians and ranks need, and values alone are fetched.
+kept = ModelEvaluator("regression", metrics=["median_absolute_error", "spearman_corrcoef"])
+check(put, kept, values, errors, junk=np.nan)
 tokens = ModelEvaluator("text_generation", metrics=["token_accuracy_score"])
 check(put, tokens, sets, said, junk=9)
 print("as on the host")

@@ -129,8 +129,9 @@ print("as on the host")
 
 
 TABLE = """
-turn = int(sys.argv[3])
-for at, (cases, true, pred, weight, groups) in enumerate(sets()):
+turn, dtype = int(sys.argv[3]), np.dtype(sys.argv[4])
+tolerance = {"float32": 1e-6, "float64": 1e-12}[dtype.name]
+for at, (cases, true, pred, weight, groups) in enumerate(sets(dtype)):
     metrics = {case.id: case.metric for case in cases}
     weight = weight if (at + turn) % 2 else weight > 0
     t, p, w, g = put(true, pred, weight, groups)
@@ -139,7 +140,8 @@ for at, (cases, true, pred, weight, groups) in enumerate(sets()):
         found = compute(metrics, t, p, weight=w, groups=g)
     assert found.rows == expected.rows and found.undefined == expected.undefined
     for name in metrics:
-        close(found.values[name], expected.values[name])
+        np.testing.assert_allclose(
+            found.values[name], expected.values[name], rtol=tolerance, atol=tolerance)
     # What the devices exchange are states, however many the rows.
     with jax.enable_x64(True):
         def largest(case):
@@ -153,7 +155,7 @@ for at, (cases, true, pred, weight, groups) in enumerate(sets()):
         statistics = statistics_of({case.id: case.metric for case in local})
         none = [s.identity(weighted=weight.dtype != bool) for s in statistics]
         most = 8 * max((leaf.size for leaf in jax.tree.leaves(none)), default=0)
-        program = counting_program(statistics, row_layout(t), jnp.dtype(jnp.float32))
+        program = counting_program(statistics, row_layout(t), dtype)
         text = program.lower(t, p, w, None, g).compile().as_text()
     exchanges = [line for line in text.splitlines()
                  if re.search(r" (all-|collective-|reduce-scatter)[a-z-]*\\(", line)]
@@ -337,10 +339,10 @@ def test_rows_that_are_kept_stay_on_their_devices(cases: str):
 
 # A turn compiles for a minute of the processor; the other gives a mask to who had weights.
 @pytest.mark.model
-@pytest.mark.parametrize("turn", [0, 1])
-def test_no_metric_fetches_rows_and_devices_exchange_states(turn: int):
+@pytest.mark.parametrize(("turn", "dtype"), [(0, "float32"), (1, "float32"), (0, "float64")])
+def test_no_metric_fetches_rows_and_devices_exchange_states(turn: int, dtype: str):
     """Of the whole table; metrics whose devices exchange rows have an excuse that says why."""
-    assert run(TABLE, "4096", str(turn)) == "as on the host"
+    assert run(TABLE, "4096", str(turn), dtype) == "as on the host"
 
 
 @pytest.mark.model
