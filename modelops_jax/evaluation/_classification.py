@@ -127,12 +127,12 @@ class _ClassRatio(_LabelMetric):
         return self.zero_division
 
     def mean(self, pair: LabelPair, values: np.ndarray) -> float:
-        """The mean of one value per class, alike or by the classes' true rows."""
+        """The mean of one value per class that occurs, alike or by the classes' true rows."""
         values = np.array(values)
         values[[pair.labels.index[label] for label in self.missing(pair)]] = self.zero_division
         macro = self.decided(pair.labels) == "macro"
         weight = np.ones(len(values)) if macro else pair.weight_by_class(pair.y_true)
-        some = ~np.isnan(values)
+        some = pair.occurring & ~np.isnan(values)
         total = math.fsum(weight[some])
         return math.fsum((weight * values)[some]) / total if total else self.zero_division
 

@@ -271,10 +271,15 @@ class LabelPair(Pair):
         """How many rows each class has among these entries, int64."""
         return np.bincount(codes, self.counts, len(self.labels.classes)).astype(np.int64)
 
+    @property
+    def occurring(self) -> np.ndarray:
+        """Whether each class is in either list: in a slice those of the other rows are not."""
+        return (self.rows_by_class(self.y_true) + self.rows_by_class(self.y_pred)) > 0
+
     def without_rows(self, side: str) -> tuple[Hashable, ...]:
-        """The classes that do not occur in `"y_true"` or `"y_pred"`."""
-        rows = self.rows_by_class(self.labels.codes[side])
-        return tuple(self.labels.classes[place] for place in np.flatnonzero(rows == 0))
+        """The classes that occur, but not in `"y_true"` or `"y_pred"`."""
+        missing = self.occurring & (self.rows_by_class(self.labels.codes[side]) == 0)
+        return tuple(self.labels.classes[place] for place in np.flatnonzero(missing))
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _nan_in(column: Any, rows: int) -> np.ndarray:
     if array.dtype == object:
         found = np.array([_is_nan(value) for value in array.tolist()], bool)
     elif jnp.issubdtype(array.dtype, jnp.floating) and array.ndim:
-        found = np.asarray(np.isnan(array).reshape(len(array), -1).any(axis=1))
+        found = np.asarray(np.isnan(array).any(axis=tuple(range(1, array.ndim))))
     else:
         return none
     return found if len(found) == rows else none

@@ -9,7 +9,13 @@ import scipy.stats
 import sklearn.metrics
 
 import modelops_jax.metrics as numeric
-from modelops_jax.evaluation import ModelEvaluator
+from modelops_jax.evaluation import (
+    AccuracyMetric,
+    F1Metric,
+    ModelEvaluator,
+    PrecisionMetric,
+    RecallMetric,
+)
 from modelops_jax.metrics import adjust_p_values, fisher_test, student_tests
 
 fisher_exact: Any = scipy.stats.fisher_exact
@@ -93,14 +99,33 @@ def test_the_task_is_decided_by_all_rows():
 
 
 def test_many_classes_and_slices():
-    """More classes than a table holds, in slices."""
+    """More classes than a table holds: a mean in a slice is over the classes that occur there."""
     codes = RNG.integers(0, 150, (2, COUNT))
     codes[1, :300] = codes[0, :300]
-    with pytest.warns(UserWarning, match="classes"):
-        result = ModelEvaluator("multiclass").evaluate(*codes, slices={"lang": LANG})
-    one = result.slices[0]
-    rows = LANG == one.key["lang"]
-    assert one.metrics["accuracy"] == sk.accuracy_score(codes[0][rows], codes[1][rows])
+    weight = RNG.random(COUNT)
+    columns: dict[Any, Any] = {"lang": LANG, "few": codes[0] < 3}
+    for average in ("macro", "weighted"):
+        kinds = (PrecisionMetric, RecallMetric, F1Metric)
+        asked = [AccuracyMetric(), *(kind(average=average) for kind in kinds)]
+        evaluator = ModelEvaluator("multiclass", metrics=asked)
+        stream = evaluator.stream()
+        stream.update(*codes, slices=columns)
+        with pytest.warns(UserWarning, match="classes"):
+            results = [
+                (evaluator.evaluate(*codes, slices=columns), None),
+                (evaluator.evaluate(*codes, slices=columns, weight=weight), weight),
+                (stream.result(), None),
+            ]
+        for result, worth in results:
+            for one in result.slices:
+                ((column, value),) = one.key.items()
+                rows = columns[column] == value
+                each = None if worth is None else worth[rows]
+                ratios = sk.precision_recall_fscore_support(
+                    *codes[:, rows], average=average, zero_division=0, sample_weight=each
+                )
+                expected = [sk.accuracy_score(*codes[:, rows], sample_weight=each), *ratios[:3]]
+                assert list(one.metrics.values()) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -439,6 +439,17 @@ def test_rows_with_nan_are_omitted_and_counted():
         evaluator.evaluate(**columns, nan_policy="drop")
 
 
+@pytest.mark.parametrize("values", [[np.nan], [[np.nan, 1.0]]])
+def test_no_row_is_left_to_hold_nan(values):
+    """Rows of weight 0 go first, here all of them: the values are those of no rows."""
+    values, weight = np.array(values), [0.0]
+    with pytest.warns(UndefinedMetricWarning, match="there are no rows"):
+        found = ModelEvaluator("regression").evaluate(
+            values, values, weight=weight, nan_policy="omit"
+        )
+    assert (found.sample_count, found.invalid_count) == (0, 0)
+
+
 def test_nan_counts_where_it_is_read():
     """Not in predictions beside scores alone; in a label; in y_pred that is read as scores."""
     brier = ModelEvaluator("binary", metrics=["brier_score_loss"])
