@@ -10,8 +10,8 @@ from ._cells import CellError, CellKind, read_whole, reader_of
 from ._problem import DatasetError, Problem
 from ._table_csv import csv_rows
 from ._table_jsonl import jsonl_rows
-from ._table_npz import npz_rows
-from ._table_parquet import parquet_rows
+from ._table_npz import npz_blocks
+from ._table_parquet import parquet_blocks
 
 CHUNK_ROWS = 1 << 16
 
@@ -34,15 +34,17 @@ class TableChunk:
 
 # (path, columns) -> (line, cells in the order of the columns or a problem, share read) of each row.
 RowReader = Callable[[Path, Sequence[str]], Iterator[tuple[int, Sequence[Any] | Problem, float]]]
+# (path, columns, rows) -> the cells of each column, of at most so many rows, and the share read.
+BlockReader = Callable[[Path, Sequence[str], int], Iterator[tuple[list[list[Any]], float]]]
 
-_READERS: Mapping[str, RowReader] = {
+_BY_ROW: Mapping[str, RowReader] = {
     ".jsonl": jsonl_rows,
     ".ndjson": jsonl_rows,
     ".csv": csv_rows,
     ".tsv": csv_rows,
-    ".npz": npz_rows,
-    ".parquet": parquet_rows,
 }
+_BY_COLUMN: Mapping[str, BlockReader] = {".npz": npz_blocks, ".parquet": parquet_blocks}
+_ENDINGS = (*_BY_ROW, *_BY_COLUMN)
 
 
 def read_table(
@@ -92,60 +94,94 @@ def read_table(
         raise FileNotFoundError(f"{path}: {found}; expected a file of rows")
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = endings[-1] if endings else ""
-    if ending not in _READERS:
+    if ending not in _ENDINGS:
         raise DatasetError(
-            f"{path}: the ending {ending!r} is none of {', '.join(_READERS)} (or of those with .gz)"
+            f"{path}: the ending {ending!r} is none of {', '.join(_ENDINGS)} (or of those with .gz)"
         )
     if not path.stat().st_size:
         raise DatasetError(f"{path}: the file is empty; expected rows")
     names = list(dict.fromkeys(columns))
-    chunks = _Chunks(names, [columns[name] for name in names], from_text=ending in (".csv", ".tsv"))
-    for line, cells, done in _READERS[ending](path, names):
-        chunks.add(line, cells)
-        if chunks.size >= chunk_rows:
-            yield chunks.take(done)
-    if chunks.size or not chunks.taken:
-        yield chunks.take(1.0)
+    if ending in _BY_ROW:
+        blocks = _in_blocks(_BY_ROW[ending](path, names), len(names), chunk_rows)
+    else:
+        blocks = _numbered(_BY_COLUMN[ending](path, names, chunk_rows))
+    cells = _Cells(names, [columns[name] for name in names], from_text=ending in (".csv", ".tsv"))
+    block = None
+    for block in blocks:
+        yield cells.read(block)
+    if block is None:
+        yield cells.read(_Block([], [[] for _ in names], [], 1.0))
 
 
-class _Chunks:
-    """Cells on their way into chunks."""
+@dataclass
+class _Block:
+    """Some rows as they are in the file: the line and, by column, the cell of each good one."""
+
+    lines: Sequence[int]
+    columns: Sequence[Sequence[Any]]
+    problems: list[Problem]
+    done: float
+
+
+def _in_blocks(
+    rows: Iterator[tuple[int, Sequence[Any] | Problem, float]], width: int, size: int
+) -> Iterator[_Block]:
+    """Rows that come one by one, so many at a time."""
+    lines: list[int] = []
+    cells: list[Sequence[Any]] = []
+    problems: list[Problem] = []
+    done = 0.0
+
+    def taken(done: float) -> _Block:
+        columns = list(zip(*cells, strict=True)) if cells else [()] * width
+        block = _Block(lines.copy(), columns, problems.copy(), done)
+        for part in (lines, cells, problems):
+            part.clear()
+        return block
+
+    for line, row, done in rows:
+        if type(row) is Problem:
+            problems.append(row)
+        else:
+            lines.append(line)
+            cells.append(row)
+        if len(lines) + len(problems) >= size:
+            yield taken(done)
+    if lines or problems:
+        yield taken(1.0)
+
+
+def _numbered(blocks: Iterator[tuple[list[list[Any]], float]]) -> Iterator[_Block]:
+    """Blocks of a file without lines, with the numbers of their rows."""
+    number = 1
+    for columns, done in blocks:
+        count = len(columns[0])
+        yield _Block(range(number, number + count), columns, [], done)
+        number += count
+
+
+class _Cells:
+    """What reads the cells of each column, as the first block has them."""
 
     def __init__(self, names: list[str], kinds: list[CellKind], *, from_text: bool) -> None:
         self._names, self._kinds, self._from_text = names, kinds, from_text
-        self._rows: list[tuple[int, Sequence[Any]]] = []
-        self._problems: list[Problem] = []
         self._readers: list[Callable[[Any], Any]] | None = None
-        self.taken = 0
-        self.size = 0
-        """Rows that wait, bad ones too."""
 
-    def add(self, line: int, cells: Sequence[Any] | Problem) -> None:
-        """One more row."""
-        self.size += 1
-        if isinstance(cells, Problem):
-            self._problems.append(cells)
-        else:
-            self._rows.append((line, cells))
-
-    def take(self, done: float) -> TableChunk:
-        """The rows that wait, read as what they are."""
+    def read(self, block: _Block) -> TableChunk:
+        """The rows of a block, read as what they are."""
         if self._readers is None:
-            columns = zip(*(cells for _, cells in self._rows), strict=True) if self._rows else ()
-            found = list(columns) or [()] * len(self._names)
             self._readers = [
                 reader_of(kind, first, from_text=self._from_text)
-                for kind, first in zip(self._kinds, found, strict=True)
+                for kind, first in zip(self._kinds, block.columns, strict=True)
             ]
-        chunk = TableChunk({name: [] for name in self._names}, problems=self._problems, done=done)
-        rows, self._rows, self._problems = self._rows, [], []
-        self.taken, self.size = self.taken + 1, 0
-        if whole := self._whole_columns(rows):
+        chunk = TableChunk(
+            {name: [] for name in self._names}, problems=block.problems, done=block.done
+        )
+        if block.lines and (whole := self._whole_columns(block.columns)):
             chunk.columns = dict(zip(self._names, whole, strict=True))
-            chunk.lines = [line for line, _ in rows]
-            chunk.problems.sort(key=lambda problem: problem.line or 0)
+            chunk.lines = list(block.lines)
             return chunk
-        for line, cells in rows:
+        for line, *cells in zip(block.lines, *block.columns, strict=True):
             try:
                 values = [
                     _read(read, name, cell)
@@ -160,12 +196,10 @@ class _Chunks:
         chunk.problems.sort(key=lambda problem: problem.line or 0)
         return chunk
 
-    def _whole_columns(self, rows: list[tuple[int, Sequence[Any]]]) -> list[list[Any]] | None:
+    def _whole_columns(self, columns: Sequence[Sequence[Any]]) -> list[list[Any]] | None:
         """The columns read at once, several times as fast; None unless every cell is good."""
-        if not rows or self._readers is None:
-            return None
+        assert self._readers is not None
         found = []
-        columns = zip(*(cells for _, cells in rows), strict=True)
         for read, column in zip(self._readers, columns, strict=True):
             values = read_whole(read, column)
             if values is None:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import operator
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from ._problem import DatasetError, Problem
 
 # How far the file is read is looked up once in so many lines.
 _LINES_A_SHARE = 1024
+_BYTES_AT_ONCE = 1 << 18
 
 
 def csv_rows(
@@ -34,6 +36,10 @@ def csv_rows(
         except csv.Error as error:
             raise DatasetError(f"{path}, line 1: {error}; expected the columns' names") from None
         places = _places(path, header, columns)
+        # Of one column `itemgetter` gives the cell and no sequence of cells.
+        cells_of = (
+            operator.itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+        )
         share, told, width = 0.0, 0, len(header)
         while True:
             try:
@@ -54,7 +60,7 @@ def csv_rows(
                 yield line, Problem("invalid_utf8", lines.bad, line=line), share
                 lines.bad = None
             elif len(row) == width:
-                yield line, [row[place] for place in places], share
+                yield line, cells_of(row), share
             elif row:
                 message = f"found {len(row)} cells, expected {len(header)}, as in the first row"
                 yield line, Problem("invalid_csv", message, line=line), share
@@ -75,17 +81,28 @@ class _Lines:
     def __init__(self, file: io.BufferedReader) -> None:
         head = file.peek(2)[:2]
         self.is_utf16 = head in UTF16_MARKS
-        self._stream = iter(gzip.GzipFile(fileobj=file) if head == GZIP_MAGIC else file)
-        self._first = True
+        self._file = file
+        self._zipped = head == GZIP_MAGIC
         self.bad: str | None = None
 
-    def __iter__(self) -> "_Lines":
-        return self
+    def __iter__(self) -> Iterator[str]:
+        for place, block in enumerate(self._blocks()):
+            if place == 0:
+                block[0] = block[0].removeprefix(BOM)
+            try:
+                text = b"".join(block).decode()
+            except UnicodeDecodeError:
+                yield from map(self._decoded, block)
+            else:
+                yield from io.StringIO(text, newline="\n")
 
-    def __next__(self) -> str:
-        raw = next(self._stream)
-        if self._first:
-            raw, self._first = raw.removeprefix(BOM), False
+    def _blocks(self) -> Iterator[list[bytes]]:
+        if self._zipped:  # line by line: of a damaged file those before the damage are good
+            yield from ([line] for line in gzip.GzipFile(fileobj=self._file))
+        while block := self._file.readlines(_BYTES_AT_ONCE):
+            yield block
+
+    def _decoded(self, raw: bytes) -> str:
         try:
             return raw.decode()
         except UnicodeDecodeError as error:

@@ -9,11 +9,11 @@ from typing import Any
 
 from ._problem import DatasetError
 
-_ROWS = 1 << 16
 
-
-def npz_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Any], float]]:
-    """Number, cells and share read of each row.
+def npz_blocks(
+    path: Path, columns: Sequence[str], block_rows: int
+) -> Iterator[tuple[list[list[Any]], float]]:
+    """The cells of each column, of so many rows at a time, and the share read.
 
     Raises:
         DatasetError: The file is no NPZ, misses an array, or holds one of objects, of no rows'
@@ -39,8 +39,8 @@ def npz_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence
                 )
                 raise DatasetError(f"{path}: the arrays are of different lengths: {shapes}")
             (rows,) = lengths
-            for start in range(0, rows, _ROWS):
-                count = min(_ROWS, rows - start)
+            for start in range(0, rows, block_rows):
+                count = min(block_rows, rows - start)
                 cells = []
                 for file, shape, dtype in opened:
                     width = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
@@ -48,8 +48,7 @@ def npz_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence
                     if len(data) != count * width:
                         raise DatasetError(f"{path}: an array ends after fewer rows than it says")
                     cells.append(np.frombuffer(data, dtype).reshape(count, *shape[1:]).tolist())
-                for offset, row in enumerate(zip(*cells, strict=True)):
-                    yield start + offset + 1, row, (start + count) / rows
+                yield cells, (start + count) / rows
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DatasetError(f"{path}: no NPZ file, or a damaged one: {error}") from error
 

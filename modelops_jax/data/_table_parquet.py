@@ -9,11 +9,11 @@ from typing import Any
 
 from ._problem import DatasetError
 
-_ROWS = 1 << 16
 
-
-def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Any], float]]:
-    """Number, cells and share read of each row.
+def parquet_blocks(
+    path: Path, columns: Sequence[str], block_rows: int
+) -> Iterator[tuple[list[list[Any]], float]]:
+    """The cells of each column, of so many rows at a time, and the share read.
 
     Raises:
         DatasetError: The file is no Parquet file, or has no such column.
@@ -34,12 +34,10 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Sequ
                     names = ", ".join(map(repr, known[:20])) or "none"
                     many = f"{found} columns" if found else "no column"
                     raise DatasetError(f"{path}: {many} {name!r}; the columns are {names}")
-            rows, number = max(1, file.metadata.num_rows), 0
-            for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
-                cells = [_cells(batch.column(name)) for name in columns]
-                for row in zip(*cells, strict=True):
-                    number += 1
-                    yield number, row, number / rows
+            rows, done = max(1, file.metadata.num_rows), 0
+            for batch in file.iter_batches(batch_size=block_rows, columns=list(columns)):
+                done += batch.num_rows
+                yield [_cells(batch.column(name)) for name in columns], done / rows
     # pyarrow says of damaged pages that they could not be read, without the file.
     except (pyarrow.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: no Parquet file, or a damaged one: {error}") from error
