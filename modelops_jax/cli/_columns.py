@@ -1,8 +1,10 @@
 """Which columns of a file are what."""
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # Task -> what the cells of the true and of the predicted column are.
@@ -15,6 +17,8 @@ CELLS = {
     "ranking": ("label", "number"),
     "text_generation": ("text", "text"),
 }
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,34 @@ class Columns:
                 found.append(own := {})
             own[label] = column
         return found
+
+
+def check_one_kind(
+    file: Path, columns: Mapping[str, Sequence[Any]], lines: Sequence[int], names: Sequence[str]
+) -> None:
+    """Refuse columns of labels of which one holds integers and another texts.
+
+    Args:
+        file: where they are from.
+        columns: the first rows, by column.
+        lines: of each row.
+        names: the columns.
+
+    Raises:
+        ValueError: names the first cell that is no integer, as a file of text writes them: one
+            such cell makes texts of its column.
+    """
+    whole = next((n for n in names if isinstance(columns[n][0], int)), None)
+    for name in names:
+        cells = columns[name]
+        if whole is None or not isinstance(cells[0], str):
+            continue
+        place = next((i for i, cell in enumerate(cells) if not _INTEGER.fullmatch(cell)), 0)
+        raise ValueError(
+            f"{file}, line {lines[place]}: {name}: found {cells[place][:40]!r}, expected "
+            f"{'true or false' if isinstance(columns[whole][0], bool) else 'an integer'} as in "
+            f"{whole}: labels are of one kind in all columns"
+        )
 
 
 def as_label(text: str, label: Any) -> Hashable:

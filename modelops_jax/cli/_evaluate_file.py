@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelops_jax._metric_spec import MetricSpec
 
 from ._bad_rows import BadRows
-from ._columns import Columns, as_label
+from ._columns import Columns, as_label, check_one_kind
 
 if TYPE_CHECKING:
     from modelops_jax.data import Problem, TableChunk
@@ -206,6 +206,10 @@ class _Rows:
         cells = chunk.columns
         label = cells[self._asked.columns.true][0]
         if self._evaluator is None:
+            if self._asked.task in LABELLED:
+                compared = [n for n in self._asked.columns.predicted if n in cells]
+                names = [self._asked.columns.true, *compared]
+                check_one_kind(self._asked.file, cells, chunk.lines, names)
             self._begin(label)
         self.count += len(chunk.lines)
         if self.comparison is not None:

@@ -140,7 +140,7 @@ def _in_blocks(
         return block
 
     for line, row, done in rows:
-        if type(row) is Problem:
+        if isinstance(row, Problem):
             problems.append(row)
         else:
             lines.append(line)

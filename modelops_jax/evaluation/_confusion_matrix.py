@@ -9,6 +9,7 @@ import modelops_jax.metrics as numeric
 
 from ._label_pair import LabelPair, LabelReader
 from ._labels import shorten
+from ._result_view import label_text
 
 MOST_CLASSES = 4096
 _SHOWN_CLASSES = 20
@@ -99,8 +100,7 @@ class ConfusionMatrix:
 
     def __str__(self) -> str:
         shown = self.classes[:_SHOWN_CLASSES]
-        # A line break or a terminal's control sequence in a label would break the table.
-        names = [str(label) if str(label).isprintable() else repr(label) for label in shown]
+        names = list(map(label_text, shown))
         counts = self.matrix[: len(shown), : len(shown)].tolist()
         cells = [[c if isinstance(c, int) else f"{c:.6g}" for c in row] for row in counts]
         corner = "true \\ predicted"

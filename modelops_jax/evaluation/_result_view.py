@@ -127,13 +127,19 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def label_text(label: Any) -> str:
+    """A label as text; in quotes if it would break a line, or if its ends would not be seen."""
+    text = str(label)
+    return text if text.isprintable() and text and text == text.strip() else repr(text)
+
+
 def _mark(one: Any, metric: str) -> str:
     return "*" if one.differs(metric) else ""
 
 
 def _name(*values: Any) -> str:
-    """Labels as text without what would break a line or a terminal."""
-    text = ", ".join(printable(str(v)) for v in values)
+    """Labels as text, which is not wider than a column."""
+    text = ", ".join(map(label_text, values))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 

@@ -361,6 +361,9 @@ def test_an_interval_is_made_as_asked_or_refused(predictions, capsys, method, of
         (["evaluate", "{path}", "--ci", "2"], 1, "confidence is 2"),
         (["evaluate", "{path}", "--metric", "f1_score:beta=3"], 1, "has no option 'beta'"),
         (["evaluate", "{path}", "--metric", "a:b"], 2, "found 'a:b', expected NAME, NAME:OPTION"),
+        (["evaluate", "{path}", "--metric", "f1"], 1, "did you mean 'f1_score'?"),
+        (["evaluate", "{path}", "--metric", "mse"], 1, "did you mean 'mean_squared_error'?"),
+        (["evaluate", "{path}", "--metric", "auc"], 1, "did you mean 'roc_auc_score'?"),
         (
             ["evaluate", "{path}", "--pred", "p", "--score", "a", "--score", "b"],
             1,
@@ -392,6 +395,28 @@ def test_mistakes_are_named(predictions, capsys, arguments, code, message):
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "1,0\n1,\n0,1\n", "a.csv, line 3: y_pred: found '', expected an integer as in"),
+        ("a.csv", "1,1\n0,1.0\n", "a.csv, line 3: y_pred: found '1.0', expected an integer as in"),
+        ("a.csv", "true,1\n", "a.csv, line 2: y_true: found 'true', expected an integer as in"),
+        (
+            "a.jsonl",
+            '{"y_true": true, "y_pred": "1"}\n',
+            "a.jsonl, line 1: y_pred: found '1', expected true or false as in y_true",
+        ),
+    ],
+)
+def test_the_cell_that_makes_labels_of_two_kinds_is_named(tmp_path, capsys, name, text, message):
+    path = tmp_path / name
+    path.write_text(f"y_true,y_pred\n{text}" if name.endswith(".csv") else text)
+    assert main(["evaluate", str(path)]) == 1
+    assert message in capsys.readouterr().err
+    ignored = text.replace(",1.0", ",1").replace("true", '"1"').replace(",\n", ",1\n")
+    path.write_text(f"y_true,y_pred\n{ignored}" if name.endswith(".csv") else ignored)
 
 
 def test_help_imports_neither_jax_nor_numpy():

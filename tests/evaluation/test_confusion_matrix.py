@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from modelops_jax.evaluation import ConfusionMatrix
+from modelops_jax.evaluation import ConfusionMatrix, ModelEvaluator
 
 RNG = np.random.default_rng(1)
 
@@ -97,3 +97,14 @@ def test_refusals():
         ConfusionMatrix([1], [1, 2])
     with pytest.raises(ValueError, match="5,000 classes"):
         ConfusionMatrix(range(5000), range(5000))
+
+
+def test_labels_whose_ends_would_not_be_seen_are_quoted():
+    """An empty one, and ends of white space, in the matrix and in the tables of a result."""
+    labels = ["ham", " ham", "", "a b", "a\nb"]
+    shown = ["ham", "' ham'", "''", "a b", "'a\\nb'"]
+    matrix = str(ConfusionMatrix(labels, labels)).split("\n")
+    result = str(ModelEvaluator("classification").evaluate(labels, labels)).split("\n")
+    for label in shown:
+        assert any(line.startswith(f"{label}  ") for line in matrix)
+        assert any(line.startswith(f"  {label}  ") for line in result)
