@@ -17,7 +17,10 @@ def numbers(values: Vector | Matrix, name: str) -> Column:
 
     Raises:
         TypeError: values that are not numbers or booleans.
+        ValueError: a masked array, whose mask NumPy would leave behind.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a masked array; pass only its valid entries, or weight=~mask")
     stays = row_layout(values) is not None
     array: Any = values if stays else np.asarray(values)
     if array.size == 0 and array.dtype == np.float64 and not hasattr(values, "dtype"):

@@ -134,7 +134,10 @@ def placed_alike(column: Column, layout: Layout) -> jax.Array:
         layout.mesh.size > 1 or getattr(column.sharding, "mesh", layout.mesh) == layout.mesh
     ):
         return column
-    return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
+    # A view: of an array that the caller divided before, without 64-bit types, JAX would take the
+    # narrow buffers again for the wide array that it is here (0.10.2), which ends the process.
+    host = column[:] if isinstance(column, np.ndarray) else column
+    return jax.device_put(host, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
 def placed_together(

@@ -184,6 +184,14 @@ def test_a_column_is_not_a_vector():
         assert float(function(column, column)) == 1
 
 
+def test_a_mask_is_not_left_behind():
+    """NumPy's mask would be dropped with the type, and what it hides be counted."""
+    masked = np.ma.array([1.0, 100.0], mask=[False, True])
+    for columns in ((masked, [1.0, 2.0]), ([1.0, 2.0], masked)):
+        with pytest.raises(ValueError, match=r"y_\w+ is a masked array; pass only its valid"):
+            mean_squared_error(*columns)
+
+
 def test_strings_are_refused_with_what_to_do():
     """Labels that are not numbers belong one floor up."""
     with pytest.raises(TypeError, match="y_true must hold numbers or booleans, not <U3: encode"):

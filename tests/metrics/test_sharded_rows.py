@@ -138,6 +138,13 @@ for task, columns in (("classification", whole), ("binary", [side > 1 for side i
         assert evaluator.evaluate(*on_mesh, slices=parity) == evaluator.evaluate(
             *columns, slices=parity)
 
+# A wide array of the host beside rows on the mesh, divided before without 64-bit types.
+clean, host = labels.clip(0), random.random(labels.shape[1])
+there = [jax.device_put(side, placed) for side in (*clean, host)][:2]
+hits = {"hits": metric("accuracy_score")}
+beside, alone = (compute(hits, *sides, weight=host).values["hits"] for sides in (there, clean))
+assert abs(beside - alone) <= 1e-12
+
 for spec in (P(None, "data"), P("data", "more")):
     wrong = jax.device_put(scores, NamedSharding(mesh, spec))
     try:
