@@ -52,14 +52,15 @@ def evaluate(
         Path,
         typer.Argument(
             help="Predictions: JSONL, CSV, TSV, NPZ or Parquet, also .gz. With --model prompts "
-            "and completions, or conversations: JSONL."
+            "and completions, or conversations; for a model with labels texts and their labels: "
+            "JSONL."
         ),
     ],
     task: Annotated[
         Task | None,
         typer.Option(
             help="What the columns hold.",
-            show_default="classification, with --model text_generation",
+            show_default="classification, with --model text_generation, or what its labels are",
         ),
     ] = None,
     metric: Annotated[
@@ -211,7 +212,8 @@ def evaluate(
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and
-    --group are keys of its rows.
+    --group are keys of its rows. A model with labels (a classifier, or a model of a value) says
+    them of every text; metrics of scores and probabilities read those of its classes.
 
     With --task ranking --group COLUMN the rows of each query are ranked by their scores (--pred)
     and measured against their relevance (--true: 0 and up, or true and false): NDCG, mean
@@ -239,7 +241,7 @@ def evaluate(
             ModelQuestions(
                 model=model,
                 dataset=file,
-                task=str(task or Task.TEXT_GENERATION),
+                task=None if task is None else str(task),
                 metrics=[read_metric_option(text) for text in metric or []],
                 folder=folder,
                 generation={"max_new_tokens": max_new_tokens, **sampling},

@@ -24,8 +24,9 @@ class ModelQuestions:
 
     Args:
         model: its name or path.
-        dataset: JSONL of prompt/completion rows or conversations.
-        task: what answers are.
+        dataset: JSONL of prompt/completion rows or conversations; of a model with labels of
+            labels and their texts.
+        task: what answers are; None: what is usual for the model.
         metrics: the metrics in place of the task's; none: the task's.
         folder: where the answers are kept; None: `evaluations/MODEL-DATASET`.
         generation: fields of `Generation`.
@@ -40,7 +41,7 @@ class ModelQuestions:
 
     model: str
     dataset: Path
-    task: str
+    task: str | None
     metrics: Sequence[MetricSpec]
     folder: Path | None
     generation: dict[str, Any]
@@ -62,9 +63,11 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
     """
     from modelops_jax.data import write_atomic
     from modelops_jax.evaluation import ModelEvaluator
-    from modelops_jax.jobs import Generation, evaluate_model
+    from modelops_jax.jobs import Generation, answer_tasks, evaluate_model
+    from modelops_jax.models import describe
 
-    evaluator = ModelEvaluator(asked.task, metrics=[] if asked.metrics else None)
+    task = asked.task or answer_tasks(describe(asked.model))[0]
+    evaluator = ModelEvaluator(task, metrics=[] if asked.metrics else None)
     for key, name, options in asked.metrics:
         evaluator.add_metric(name, name=key, **options)
     folder = asked.folder or Path(
@@ -98,7 +101,7 @@ def ask_model(asked: ModelQuestions) -> "ModelEvaluation":
 def _write_page(
     asked: ModelQuestions, found: "ModelEvaluation", path: Path, seconds: float
 ) -> None:
-    from modelops_jax.evaluation import Diagnostics
+    from modelops_jax.evaluation import Diagnostics, TaskType
     from modelops_jax.reports import (
         EvaluationReport,
         Examples,
@@ -107,14 +110,15 @@ def _write_page(
         write_html,
     )
 
-    answers = found.answers
+    answers, task = found.answers, found.result.task_type
     references = [record["completion"] for record in answers]
     examples, diagnostics = Examples(), None
-    if "prediction" in answers[0]:
+    # Of values, none is right to the last digit.
+    if "prediction" in answers[0] and task is not TaskType.REGRESSION:
         predictions = [record["prediction"] for record in answers]
         prompts = [_shown(record["prompt"]) for record in answers]
         examples = pick_examples(prompts, predictions, references)
-        if asked.task != "text_generation":
+        if task is not TaskType.TEXT_GENERATION:
             diagnostics = Diagnostics()
             diagnostics.update(
                 *([text.strip() for text in side] for side in (references, predictions))
@@ -135,7 +139,7 @@ def _write_page(
         facts={
             "Model": asked.model,
             "Dataset": str(asked.dataset),
-            "Task": asked.task,
+            "Task": task.value,
             "Time": f"{seconds:,.1f} s",
         }
         | environment_facts(),

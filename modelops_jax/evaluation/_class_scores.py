@@ -80,7 +80,8 @@ class ClassScoreReader:
 
     Args:
         positive_class: of one score a row, the label that has the high scores; all others are its
-            opposite. None: 1, and the labels have to be 0 and 1, bools, or -1 and 1.
+            opposite; of scores of every class, the one whose scores are read. None: 1, and the
+            labels of one score a row have to be 0 and 1, bools, or -1 and 1.
         ignore_index: rows with this true label are as good as absent; None: no row is.
     """
 
@@ -135,6 +136,9 @@ class ClassScoreReader:
         if scores.ndim == 2:
             columns = tuple(range(scores.shape[1]))
             _refuse_missing(classes, columns)
+            if self.positive_class is not None:
+                pair = self._there(labels, scores[:, self._column_of(columns)])
+                return replace(pair, labels=columns)
             of_column = {label: columns.index(label) for label in classes}
             return ClassScorePair(placed(of_column), scores, columns, classes)
         own = placed({label: place for place, label in enumerate(classes)})
@@ -160,6 +164,9 @@ class ClassScoreReader:
         labels, present = self._read_labels(y_true)
         places = {label: place for place, label in enumerate(y_score)}
         _refuse_missing(labels.classes, tuple(places))
+        if self.positive_class is not None:
+            pair = self(y_true, y_score[self._column_of(tuple(y_score))])
+            return replace(pair, labels=tuple(y_score))  # which it is one of, rows or no rows
         columns = []
         for label, column in y_score.items():
             name = f"y_score[{label!r}]"
@@ -169,6 +176,15 @@ class ClassScoreReader:
         position = np.fromiter((places[label] for label in labels.classes), np.int32)
         true = _placed(position[labels.codes["y_true"]], present)
         return ClassScorePair(true, np.stack(columns, axis=1), tuple(places), labels.classes)
+
+    def _column_of(self, classes: tuple[Hashable, ...]) -> Any:
+        """The positive class, which has to be one of those with scores (ValueError)."""
+        if self.positive_class not in classes:
+            raise ValueError(
+                f"y_score has scores of the classes {shorten(classes)}, and none of "
+                f"positive_class={self.positive_class!r}"
+            )
+        return self.positive_class
 
 
 def require_positive(positive_class: Hashable | None, labels: tuple[Hashable, ...]) -> None:

@@ -65,16 +65,23 @@ def answer_settings(
     """Everything the answers depend on, for the manifest."""
     longest = max(question.completion_length for question in questions)
     wanted = 2 * (1 + longest) if generation.max_new_tokens is None else generation.max_new_tokens
+    return {
+        **label_settings(model, rows),
+        "generation": vars(generation) | {"max_new_tokens": wanted, "generates": generates},
+        "scores_completions": scored,
+    } | ({} if rendered is None else {_RENDERED: rendered.isoformat()})
+
+
+def label_settings(model: Model, rows: Dataset) -> dict[str, Any]:
+    """Everything that what a model with labels says depends on, for the manifest."""
     text = "\n".join(json.dumps(row, sort_keys=True, default=repr) for row in rows)
     return {
         "format": 1,
         "version": __version__,
         "model": {"name": model.name, "sha256": _fingerprint(model)},
         "dataset": {"rows": len(rows), "sha256": hashlib.sha256(text.encode()).hexdigest()},
-        "generation": vars(generation) | {"max_new_tokens": wanted, "generates": generates},
-        "scores_completions": scored,
         "chunk_rows": CHUNK_ROWS,
-    } | ({} if rendered is None else {_RENDERED: rendered.isoformat()})
+    }
 
 
 def rendering_moment(model: Model, folder: Path | None) -> datetime | None:

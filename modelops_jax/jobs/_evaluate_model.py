@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +16,17 @@ from modelops_jax.evaluation import (
     TaskType,
     UndefinedMetricWarning,
 )
-from modelops_jax.models import Model, describe, load, rendered_at
+from modelops_jax.models import Description, Model, describe, load, rendered_at
 
 from ._answer_file import AnswerFile, Record, answer_all
 from ._answer_progress import shown_progress
-from ._answer_settings import Generation, answer_settings, rendering_moment
+from ._answer_settings import Generation, rendering_moment
 from ._good_rows import good_rows
-from ._predict import answer
-from ._questions import Question, read_questions
+from ._label_answers import LabelAnswers, read_labelled
+from ._questions import read_questions
+from ._text_answers import TextAnswers
 
-# Tasks of texts, and of labels that the model writes out.
-_TASKS = (TaskType.TEXT_GENERATION, TaskType.CLASSIFICATION, TaskType.MULTICLASS_CLASSIFICATION)
+_OF_LABELS = (TaskType.CLASSIFICATION, TaskType.MULTICLASS_CLASSIFICATION)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class ModelEvaluation:
         result: the metrics of all rows.
         answers: by row what was asked (`prompt`), what is right (`completion`), `prediction`,
             `scores` by metric, `log_likelihood`, `tokens` and `bytes` of the right answer where a
-            metric needs them, and the row's other entries in `keys`.
+            metric needs them, `probabilities` by class of a model that has classes, and the row's
+            other entries in `keys`.
         path: the JSONL file of the answers; None if they were not kept.
         resumed: rows that were there already.
         settings: what the answers depend on.
@@ -70,6 +71,9 @@ def evaluate_model(
 ) -> ModelEvaluation:
     """Ask a model every prompt of a dataset, and compute metrics of its answers.
 
+    A model with labels is asked for the class, or the value, of every text, and its rows are those
+    that it is trained on. What it says of them is kept and scored as answers are.
+
     Prompts go through the chat template as the prompts of training rows do; of a conversation all
     turns before the assistant's last one are the prompt. With a folder, answers are kept there as
     they come: a call that was interrupted goes on from the rows that are there, and its result is
@@ -79,14 +83,18 @@ def evaluate_model(
 
     Args:
         model: a loaded model, or what `modelops_jax.models.load` takes.
-        dataset: prompt/completion rows or conversations, or their JSONL file.
+        dataset: prompt/completion rows or conversations, or their JSONL file; of a model with
+            labels rows of a label and its text (`text` or `prompt`).
         metrics: as `ModelEvaluator(metrics=...)` takes them, of the task "text_generation"; or an
             evaluator of that task, or of "classification" or "multiclass", for which answer and
             completion are labels, white space around them left aside. None: exact match and
             length ratio. `perplexity` and `bits_per_byte` score the completions; if there are no
-            other metrics nothing is generated.
+            other metrics nothing is generated. Of a model with classes the task is
+            "classification", or that of an evaluator of "multiclass", and metrics of scores and
+            probabilities read those of every class; of a model of a value it is "regression".
         folder: where answers are kept; None: nowhere.
-        generation: how the model is asked; None: greedily.
+        generation: how the model is asked; None: greedily. A model with labels takes the seed of
+            intervals alone.
         confidence: level of the intervals, in (0, 1); None: none.
         interval: the method of the intervals, as for `ModelEvaluator.evaluate`.
         n_resamples: how many resamples of a bootstrap.
@@ -104,8 +112,8 @@ def evaluate_model(
             is allowed, which it lists; or no rows.
         UnknownModelError: nothing has the model's name.
         TypeError: a dataset that is neither rows nor a path.
-        ValueError: a folder of another evaluation, or of one that is running, or metrics that do
-            not fit, or a model with labels.
+        ValueError: a folder of another evaluation, or of one that is running, metrics that do
+            not fit the model, or sampling of a model with labels.
 
     Warns:
         UndefinedMetricWarning: a metric has no definition on these rows.
@@ -119,34 +127,47 @@ def evaluate_model(
         >>> sorted(found.answers[0]["scores"])
         ['exact_match', 'length_ratio']
     """
-    evaluator = metrics if isinstance(metrics, ModelEvaluator) else _evaluator(metrics)
-    if evaluator.task_type not in _TASKS:
-        raise ValueError(
-            f"the task is {evaluator.task_type.value!r}; a model that writes texts is evaluated "
-            f"by one of: {', '.join(task.value for task in _TASKS)}"
-        )
     keys = _keys(slices, group)
     described = model if isinstance(model, Model) else describe(model)
-    if labels := described.config.labels:
+    tasks = answer_tasks(described)
+    evaluator = (
+        metrics
+        if isinstance(metrics, ModelEvaluator)
+        else ModelEvaluator(tasks[0], metrics=metrics)
+    )
+    if evaluator.task_type not in tasks:
         raise ValueError(
-            f"{described.name} reads texts (labels: {', '.join(labels)}) and writes none: give the "
-            "labels of the texts, and what its `predict` says of them, to a ModelEvaluator"
+            f"the task is {evaluator.task_type.value!r}; {described.name} is evaluated by one of: "
+            f"{', '.join(task.value for task in tasks)}"
         )
-    good = good_rows(dataset, keys, allow_bad_rows=allow_bad_rows)
+    generation = generation or Generation()
+    labels = described.config.labels
+    if labels and generation != Generation(seed=generation.seed):
+        raise ValueError(
+            f"generation: found {generation}, expected a seed alone: {described.name} reads texts "
+            f"(labels: {', '.join(labels)}) and writes none"
+        )
+    kind = "labelled" if labels else "text"
+    good = good_rows(dataset, keys, kind, allow_bad_rows=allow_bad_rows)
     # By the name that was found, since a substitution was warned about.
     asked = described if isinstance(described, Model) else load(described.name)
     scored = bool(evaluator.reads_scores)
     place = None if folder is None else Path(folder)
-    rendered = rendering_moment(asked, place)
+    rendered = None if labels else rendering_moment(asked, place)
     with rendered_at(rendered):
-        questions, unfit = read_questions(asked, good.rows, scored=scored)
-    good = good.without(unfit, allowed=allow_bad_rows)
-    rows = good.rows
+        if labels:
+            texts, unfit = read_labelled(asked, good.rows)
+            good = good.without(unfit, allowed=allow_bad_rows)
+            answers_of = LabelAnswers(asked, good.rows, texts)
+        else:
+            questions, unfit = read_questions(asked, good.rows, scored=scored)
+            good = good.without(unfit, allowed=allow_bad_rows)
+            generates = len(evaluator.reads_scores) < len(evaluator.metrics)
+            answers_of = TextAnswers(
+                asked, good.rows, questions, generation, generates, scored, rendered
+            )
+    rows, settings = good.rows, answers_of.settings
     columns = {name: [row[name] for row in rows] for name in keys}
-    generates = len(evaluator.reads_scores) < len(evaluator.metrics)
-    settings = answer_settings(
-        asked, rows, questions, generation or Generation(), generates, scored, rendered
-    )
     scored_by = [f"{metric.name}: {metric!r}" for metric in evaluator.metrics]
     with contextlib.ExitStack() as stack:
         file = None
@@ -154,22 +175,22 @@ def evaluate_model(
             file = stack.enter_context(AnswerFile(place, settings, scored_by))
         kept = file.read(len(rows)) if file else []
         if file and kept and file.scored_by != scored_by:
-            file.replace([_scored(evaluator, record) for record in kept])
+            file.replace([_scored(answers_of, evaluator, record) for record in kept])
         stack.enter_context(rendered_at(rendered))
         show = stack.enter_context(shown_progress(len(rows), len(kept), progress))
 
         def made(chunk: range) -> list[Record]:
-            found = _answers(asked, questions, chunk, settings, show)
-            return [_scored(evaluator, record) for record in found]
+            found = answers_of.make(chunk, show)
+            return [_scored(answers_of, evaluator, record) for record in found]
 
         answers = answer_all(file, len(rows), made)
     crossed: dict[Any, Any] = {names: None for names in slices if not isinstance(names, str)}
     result = evaluator.evaluate(
-        **_columns(evaluator, answers),
+        **answers_of.columns(evaluator, answers),
         confidence=confidence,
         interval=interval,
         n_resamples=n_resamples,
-        seed=settings["generation"]["seed"],
+        seed=generation.seed,
         groups=None if group is None else columns[group],
         slices={name: columns[name] for name in columns if name != group or name in slices}
         | crossed,
@@ -179,8 +200,12 @@ def evaluate_model(
     return ModelEvaluation(result, answers, path, len(kept), settings, good.bad)
 
 
-def _evaluator(metrics: Iterable[Any] | None) -> ModelEvaluator:
-    return ModelEvaluator(TaskType.TEXT_GENERATION, metrics=metrics)
+def answer_tasks(model: Model | Description) -> tuple[TaskType, ...]:
+    """The tasks by which a model's answers are evaluated, the usual one first."""
+    labels = model.config.labels
+    if labels:
+        return (TaskType.REGRESSION,) if len(labels) == 1 else _OF_LABELS
+    return (TaskType.TEXT_GENERATION, *_OF_LABELS)
 
 
 def _keys(slices: Sequence[str | tuple[str, ...]], group: str | None) -> list[str]:
@@ -192,61 +217,26 @@ def _keys(slices: Sequence[str | tuple[str, ...]], group: str | None) -> list[st
     return list(dict.fromkeys(names))
 
 
-def _answers(
-    model: Model,
-    questions: Sequence[Question],
-    chunk: range,
-    settings: Mapping[str, Any],
-    show: Callable[[int], None],
-) -> list[Record]:
-    """What the model makes of the rows of a chunk."""
-    asked = [questions[row] for row in chunk]
-    records: list[Record] = [
-        {"row": row, "prompt": one.asked, "completion": one.reference}
-        for row, one in zip(chunk, asked, strict=True)
-    ]
-    how = dict(settings["generation"])
-    if how.pop("generates"):
-        predictions = answer(
-            model,
-            [(one.prompt, one.length) for one in asked],
-            most=how.pop("max_new_tokens"),
-            rows=chunk,
-            progress=lambda done, _: show(chunk.start + done),
-            **how,
-        )
-        for record, prediction in zip(records, predictions, strict=True):
-            record["prediction"] = prediction
-    if settings["scores_completions"]:
-        references = [one.reference for one in asked]
-        sums, tokens = model.score([one.prompt for one in asked], references)
-        for record, total, count in zip(records, sums.tolist(), tokens.tolist(), strict=True):
-            size = len(record["completion"].encode())
-            record |= {"log_likelihood": total, "tokens": count, "bytes": size}
-    for record, one in zip(records, asked, strict=True):
-        if one.keys:
-            record["keys"] = dict(one.keys)
-    show(chunk.stop)
-    return records
-
-
-def _columns(evaluator: ModelEvaluator, records: Sequence[Record]) -> dict[str, Any]:
-    """What the evaluator reads of the answers."""
-    true = [record["completion"] for record in records]
-    pred = [record["prediction"] for record in records] if "prediction" in records[0] else None
-    if evaluator.task_type is not TaskType.TEXT_GENERATION:
-        true, pred = [text.strip() for text in true], [text.strip() for text in pred or []]
-    score = None
-    if evaluator.reads_scores:
-        names = ("log_likelihood", "tokens", "bytes")
-        score = {name: [record[name] for record in records] for name in names}
-    return {"y_true": true, "y_pred": pred, "y_score": score}
-
-
-def _scored(evaluator: ModelEvaluator, record: Record) -> Record:
+def _scored(
+    answers: TextAnswers | LabelAnswers, evaluator: ModelEvaluator, record: Record
+) -> Record:
     """An answer with what each metric says of it alone; null where that is undefined."""
+    columns = answers.columns(evaluator, [record])
+    there = (*columns["y_true"], *(columns["y_pred"] or ()))
+    found: dict[str, float] = dict.fromkeys((m.name for m in evaluator.metrics), math.nan)
+    # A row alone has nothing to say of a class that only other rows have.
+    metrics = [m for m in evaluator.metrics if not _positive_of(m) & (answers.labels - set(there))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
-        found = evaluator.evaluate(**_columns(evaluator, [record])).metrics
+        if len(metrics) < len(found):
+            evaluator = ModelEvaluator(evaluator.task_type, metrics=metrics)
+        found |= evaluator.evaluate(**columns).metrics
     scores = {name: value if math.isfinite(value) else None for name, value in found.items()}
     return record | {"scores": scores}
+
+
+def _positive_of(metric: Any) -> set[str]:
+    """The class that a metric of predicted labels is of, if it has a name."""
+    positive = getattr(metric, "positive_class", None)
+    of_scores = getattr(metric, "reads_scores", False)
+    return {positive} if isinstance(positive, str) and not of_scores else set()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelops_jax.data import Dataset, DatasetError, Problem, stream_rows
+from modelops_jax.data import Dataset, DatasetError, Problem, RowKind, stream_rows
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,15 @@ class GoodRows:
         return replace(problem, row=place)
 
 
-def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> GoodRows:
+def good_rows(
+    dataset: Any, keys: Sequence[str], kind: RowKind = "text", *, allow_bad_rows: bool
+) -> GoodRows:
     """The rows that are valid and have these keys.
 
     Args:
         dataset: rows, or their JSONL file.
         keys: keys that every row has to have.
+        kind: what the rows are for.
         allow_bad_rows: whether the others are left out; else they are refused.
 
     Raises:
@@ -70,10 +73,10 @@ def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> Goo
         TypeError: neither rows nor a path.
     """
     if isinstance(dataset, str | os.PathLike):
-        found = _of_file(dataset, allow_bad_rows)
+        found = _of_file(dataset, kind, allow_bad_rows)
     elif isinstance(dataset, Dataset):
         found = GoodRows(dataset, range(len(dataset)), of_file=False)
-        found = found.without(dataset.problems(), allowed=allow_bad_rows)
+        found = found.without(dataset.problems(kind), allowed=allow_bad_rows)
     else:
         raise TypeError(
             f"dataset: found {type(dataset).__name__}, expected a Dataset or the path of a file"
@@ -86,8 +89,8 @@ def good_rows(dataset: Any, keys: Sequence[str], *, allow_bad_rows: bool) -> Goo
     return found.without(keyless, allowed=allow_bad_rows)
 
 
-def _of_file(path: str | os.PathLike[str], allow_bad_rows: bool) -> GoodRows:
-    lines = list(stream_rows(path))
+def _of_file(path: str | os.PathLike[str], kind: RowKind, allow_bad_rows: bool) -> GoodRows:
+    lines = list(stream_rows(path, kind))
     bad = tuple(one for _, _, found in lines for one in found)
     if bad and not allow_bad_rows:
         raise DatasetError.listing(os.fspath(path), bad)

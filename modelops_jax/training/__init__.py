@@ -26,6 +26,7 @@ from ._environment import fingerprint as fingerprint
 from ._estimate import plan as plan
 from ._examples import Examples as Examples
 from ._examples import NoEndOfTurnWarning as NoEndOfTurnWarning
+from ._examples import label_value as label_value
 from ._examples import labels_in as labels_in
 from ._examples import read_examples as read_examples
 from ._examples import row_kind as row_kind

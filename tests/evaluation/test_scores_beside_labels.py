@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -82,6 +83,28 @@ def test_every_class_has_a_column():
     # Lower is better: the worst slice has the largest loss.
     losses = [one.metrics["log_loss"] for one in result.slices]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_of_every_class_the_positive_ones_scores_are_read():
+    """One column of a dict, of a matrix and of one on a device, against all other classes."""
+    codes = RNG.integers(0, 3, 150)
+    scores = RNG.dirichlet([1, 1, 1], 150)
+    expected = sk.average_precision_score(codes == 1, scores[:, 1])
+    names, columns = np.array(["c", "a", "b"]), dict(zip("cab", scores.T, strict=True))
+    on_device = (jnp.asarray(codes), jnp.asarray(scores, jnp.float32))
+    for positive, true, given, near in (
+        ("a", names[codes].tolist(), columns, 1e-12),
+        (1, codes, scores, 1e-12),
+        (1, *on_device, 1e-6),
+    ):
+        evaluator = ModelEvaluator("multiclass", metrics=[])
+        evaluator.add_metric("average_precision_score", positive_class=positive)
+        found = evaluator.evaluate(true, None, y_score=given).metrics["average_precision_score"]
+        assert found == pytest.approx(expected, abs=near)
+        with pytest.raises(ValueError, match=r"y_score has scores of .*none of positive_class='d'"):
+            ModelEvaluator("multiclass", metrics=[]).add_metric(
+                "roc_auc_score", positive_class="d"
+            ).evaluate(true, None, y_score=given)
 
 
 def test_models_of_probabilities_are_compared():

@@ -214,13 +214,21 @@ def test_what_cannot_be_asked_is_refused_before_the_first_answer(
         evaluate_model(model, Dataset(rows), **options)
 
 
-def test_a_model_with_labels_is_sent_to_predict(model):
-    """Whatever the rows are: it is not their keys that are wrong."""
-    rows = Dataset([{"text": "a", "label": "ham"}])
-    with pytest.raises(
-        ValueError, match=r"reads texts \(labels: ham, spam\) and writes none: give"
-    ):
-        evaluate_model(model.with_labels(["ham", "spam"]), rows)
+def test_a_metric_of_a_class_is_undefined_of_a_row_without_it(model, monkeypatch):
+    """The class that the metric is named for is one of all rows; a misspelt one is none."""
+    monkeypatch.setattr(Model, "generate", lambda _, prompts, **__: ["ham", "ham", "spam"])
+    rows = Dataset([{"prompt": "a", "completion": right} for right in ("ham", "spam", "spam")])
+
+    def of(label):
+        metrics = ModelEvaluator("classification", metrics=["accuracy_score"])
+        metrics.add_metric("f1_score", average="binary", positive_class=label)
+        return evaluate_model(model, rows, metrics, progress="off")
+
+    found = of("spam")
+    assert found.result.metrics == pytest.approx({"accuracy_score": 2 / 3, "f1_score": 2 / 3})
+    assert [list(one["scores"].values()) for one in found.answers] == [[1, None], [0, 0], [1, 1]]
+    with pytest.raises(ValueError, match="positive_class='spamm' does not occur among the labels"):
+        of("spamm")
 
 
 def test_bad_rows_are_left_out_if_that_is_allowed(model, tmp_path, monkeypatch):
