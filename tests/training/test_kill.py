@@ -148,7 +148,9 @@ def outcome(folder: Path) -> dict[str, tuple[dict[str, np.ndarray], dict[str, An
             id="preferences on a mesh, all weights",
         ),
         *[
-            pytest.param({"optimizer": name, "eval_every": 5}, 40, 2, id=name)
+            pytest.param(
+                {"optimizer": name, "eval_every": 5, "schedule": "constant"}, 40, 2, id=name
+            )
             for name in typing.get_args(typing.get_type_hints(TrainingConfig)["optimizer"])
             if name != "adamw"  # which all others are
         ],
