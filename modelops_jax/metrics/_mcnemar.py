@@ -19,6 +19,14 @@ from ._statistic import require_labels
 from ._types import Column, Vector
 
 McNemarMethod = Literal["exact", "mid-p"]
+# Half of a fair coin's tosses has a standard deviation of half their root.
+_DEVIATIONS = 20
+# Of more tosses that sum is long, and the coin as good as normal.
+_MANY = 1 << 36
+# From so many on the terms of Stirling's series left out are below a float's precision.
+_FEW = 256
+# Below it nine terms of the series are all of its digits.
+_NEAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -148,10 +156,41 @@ def _counting_program(layout: Layout) -> Any:
 def _two_sided(one: int, other: int, *, mid: bool) -> float:
     """The two-sided p-value of a fair coin's `one` heads and `other` tails."""
     fewer, tosses = min(one, other), one + other
-    # log of the chance of k heads, from k = fewer down: (k - 1) has k / (tosses - k + 1) of it.
-    top = math.lgamma(tosses + 1) - math.lgamma(fewer + 1) - math.lgamma(tosses - fewer + 1)
-    point = math.exp(top - tosses * math.log(2))
-    heads = np.arange(fewer, 0, -1)
+    point = _chance(fewer, tosses)
+    if tosses > _MANY:
+        # Up to half of the point the sum is the normal distribution's, to nine digits.
+        deviations = abs(other - one) / math.sqrt(tosses)
+        below = math.erfc(deviations / math.sqrt(2)) / 2 - point / 2
+        return min(1.0, 2 * (below + (0.5 if mid else 1.0) * point))
+    # From k = fewer down: (k - 1) has k / (tosses - k + 1) of the chance of k. After so many
+    # standard deviations nothing of it is left.
+    terms = min(fewer, _DEVIATIONS * (math.isqrt(tosses) + 1))
+    heads = fewer - np.arange(terms, dtype=np.float64)
     below = point * float(np.sum(np.cumprod(heads / (tosses - heads + 1))))
     tail = below + (0.5 if mid else 1.0) * point
     return min(1.0, 2 * tail)
+
+
+def _chance(heads: int, tosses: int) -> float:
+    """The chance of so many heads of a fair coin, at most half of the tosses.
+
+    By Stirling's series: logarithms of factorials as large as the tosses would lose all digits.
+    """
+    if heads < _FEW:
+        top = math.lgamma(tosses + 1) - math.lgamma(tosses - heads + 1) - math.lgamma(heads + 1)
+        return math.exp(top - tosses * math.log(2))
+    tails = tosses - heads
+    lead = (tails - heads) / tosses
+    # (1 - lead) log(1 - lead) + (1 + lead) log(1 + lead), whose terms cancel where it is small.
+    if lead > _NEAR:
+        spread = (1 - lead) * math.log1p(-lead) + (1 + lead) * math.log1p(lead)
+    else:
+        spread = sum(lead ** (2 * k) / (k * (2 * k - 1)) for k in range(1, 10))
+    rest = _beyond_stirling(tosses) - _beyond_stirling(heads) - _beyond_stirling(tails)
+    scale = math.sqrt(tosses / heads / tails / (2 * math.pi))
+    return scale * math.exp(rest - tosses / 2 * spread)
+
+
+def _beyond_stirling(n: int) -> float:
+    """What `log n!` is above `log(2 pi n) / 2 + n log n - n`."""
+    return 1 / (12 * n) - 1 / (360 * n**3) + 1 / (1260 * n**5)

@@ -50,6 +50,22 @@ def test_mcnemar_is_a_fair_coin(counts):
     assert counted == mid
 
 
+@pytest.mark.parametrize(
+    ("counts", "digits"),
+    [
+        ((260, 330), 12),
+        ((10**6, 10**6 + 3000), 10),
+        ((10**9, 10**9 + 60_000), 9),
+        ((2**40,) * 2, 9),
+    ],
+)
+def test_mcnemar_of_many_rows_needs_no_array_of_them(counts, digits):
+    """Nor logarithms of factorials that large, whose difference has no digits left."""
+    found = mcnemar_test([1, 1], [1, 0], [0, 1], counts=np.array(counts), method="exact")
+    expected = min(1.0, 2 * stats.binom.cdf(counts[0], sum(counts), 0.5))
+    assert found.p_value == pytest.approx(expected, rel=10.0**-digits)
+
+
 def test_mcnemar_refuses_what_is_no_label():
     """Lengths that differ, scores, and another method."""
     with pytest.raises(ValueError, match=r"one length; found y_true \(3,\), first \(3,\), second"):
