@@ -212,8 +212,8 @@ class _Rows:
                 check_one_kind(self._asked.file, cells, chunk.lines, names)
             self._begin(label)
         self.count += len(chunk.lines)
+        groups = cells[self._asked.columns.group] if self._asked.columns.group else None
         if self.comparison is not None:
-            groups = cells[self._asked.columns.group] if self._asked.columns.group else None
             self.comparison.update(
                 **self._of_models(cells, label), weight=self._weight(cells), groups=groups
             )
@@ -222,6 +222,7 @@ class _Rows:
             self.stream.update(
                 **self._arguments(cells, label, model),
                 weight=self._weight(cells),
+                groups=groups,
                 slices=self._slices(cells),
             )
         else:
@@ -269,8 +270,11 @@ class _Rows:
         self._evaluator = asked.evaluator(label)
         from_rows = columns.weight is not None or self._evaluator.stream().resamples_rows
         resampled = asked.confidence is not None and from_rows
-        # Resamples that are drawn as rows come in have no BCa interval.
+        # Resamples that are drawn as rows come in have no BCa interval; of groups they are drawn in
+        # the end, but of groups in slices, and of queries, from all rows.
         needs_rows = resampled and asked.interval == "bca"
+        if columns.group:
+            needs_rows = bool(columns.slices or self._evaluator.by_query)
         if len(columns.models) > 1 and not self._evaluator.by_query:
             draws = {} if asked.resamples is None else {"n_resamples": asked.resamples}
             comparison = ComparisonStream(
@@ -280,13 +284,12 @@ class _Rows:
             by_row = not columns.group and (columns.weight or comparison.resamples_rows)
             if not (asked.interval == "bca" and by_row):
                 self.comparison = comparison
-        elif not (columns.group or len(columns.models) > 1 or needs_rows):
+        elif not (len(columns.models) > 1 or needs_rows):
             usual = _RESAMPLES if asked.resamples is None else asked.resamples
-            self.stream = self._evaluator.stream(
-                resamples=usual if resampled else 0, seed=asked.seed
-            )
-        drawn = asked.task in PICTURED and not self._evaluator.by_query
-        if asked.pictures and drawn:
+            drawn = resampled and not columns.group
+            self.stream = self._evaluator.stream(resamples=usual if drawn else 0, seed=asked.seed)
+        pictured = asked.task in PICTURED and not self._evaluator.by_query
+        if asked.pictures and pictured:
             positive, ignored = (
                 None if text is None else as_label(text, label)
                 for text in (asked.positive, asked.ignore)

@@ -152,6 +152,8 @@ class Pair(Evidence):
     weight: Any = field(default=None, kw_only=True)
     """Of each row, float64 and positive; of rows that lie on devices also 0, or a mask. None: each
     counts once."""
+    groups: np.ndarray | None = field(default=None, kw_only=True)
+    """Of each row of a stream in groups the place of its group; None: what is asked for has it."""
 
     @property
     @abc.abstractmethod
@@ -201,7 +203,7 @@ class Pair(Evidence):
             self.y_true,
             self.y_pred,
             weight=self.weight,
-            groups=confidence.groups,
+            groups=confidence.groups if self.groups is None else self.groups,
             **confidence.options,
         )
 

@@ -1,13 +1,13 @@
 """How often each row of small integers occurs, and what these rows weigh."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from modelops_jax._distinct import distinct_rows, placed_rows
 
-from ._pair_counts import sum_weights
+from ._pair_counts import exact_sums, sum_weights
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,57 @@ class JointCounts:
         """What those of each weigh, float64; None: 1 each."""
         return None if self.weights is None else self.weights.sum(axis=0)
 
+    def by(self, *columns: int) -> "JointCounts":
+        """The same rows by some of their columns."""
+        rows = self.rows[:, columns]
+        if self.weights is None:
+            found, counts = distinct_rows(rows, self.counts)
+            return JointCounts(found.astype(np.int32), counts)
+        found, places = placed_rows(rows)
+        counts = np.bincount(places, self.counts, len(found)).astype(np.int64)
+        twice, both = np.tile(places, 2), self.weights.reshape(-1)
+        weights = exact_sums(twice, both, np.bincount(twice, minlength=len(found)))
+        return JointCounts(found.astype(np.int32), counts, weights)
+
     def renumbered(self, *places: np.ndarray) -> "JointCounts":
         """With other numbers in each column; for `joined`, in any order."""
         columns = [place[own] for place, own in zip(places, self.rows.T, strict=True)]
         return JointCounts(np.stack(columns, axis=1).astype(np.int32), self.counts, self.weights)
+
+
+class GrowingCounts:
+    """The distinct ones of rows that come in batches.
+
+    Args:
+        columns: how many columns a row has.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._none = JointCounts(np.zeros((0, columns), np.int32), np.zeros(0, np.int64))
+        # Distinct rows are counted together when there are twice as many as then.
+        self._parts: list[JointCounts] = []
+
+    def add(self, other: JointCounts) -> None:
+        """Add rows."""
+        self._parts.append(other)
+        first, *rest = (len(part.counts) for part in self._parts)
+        if sum(rest) >= first:
+            self._parts = [joined(self._parts)]
+
+    def whole(self) -> JointCounts:
+        """All rows."""
+        self._parts = [joined(self._parts)] if self._parts else []
+        return self._parts[0] if self._parts else self._none
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """As named arrays."""
+        whole = self.whole()
+        found = {"rows": whole.rows, "counts": whole.counts}
+        return found if whole.weights is None else found | {"weights": whole.weights}
+
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `to_arrays` gave."""
+        self._parts = [JointCounts(arrays["rows"], arrays["counts"], arrays.get("weights"))]
 
 
 def joined(parts: Sequence[JointCounts]) -> JointCounts:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 import modelops_jax.metrics as numeric
-from modelops_jax._distinct import distinct_rows
 from modelops_jax._distinct_shards import DistinctRows
 from modelops_jax._row_groups import GrowingGroups
 
 from ._compared import Question, RowSample, bind_all, only_right
 from ._growing import GrowingClasses
 from ._joint import Compared, Joint, Tests
-from ._joint_counts import JointCounts, joined
+from ._joint_counts import GrowingCounts, JointCounts
 from ._label_pair import LabelPair
 from ._labels import CodedLabels
 from ._per_class import LARGEST_TABLE
@@ -33,8 +32,7 @@ class JointLabels(Joint):
         super().__init__(*arguments)
         self._drawing = {"n_resamples": n_resamples, "seed": seed}
         self._classes, self._groups = GrowingClasses(), GrowingGroups()
-        # Distinct rows are counted together when there are twice as many as then.
-        self._parts: list[JointCounts] = []
+        self._counts = GrowingCounts(2 + len(self.models))
         self._ignored = 0
         self._alike, self._grouped = True, False
         self._drawn: numeric.PairedCountStream | None = None
@@ -77,7 +75,7 @@ class JointLabels(Joint):
             state._batch = labels, own
         own = unless_alike(own)
         state._alike = own is None
-        state._parts = [JointCounts.of_rows(np.stack([codes, *columns], axis=1), own)]
+        state._counts.add(JointCounts.of_rows(np.stack([codes, *columns], axis=1), own))
         return state
 
     def of_counts(
@@ -96,7 +94,8 @@ class JointLabels(Joint):
         weights = None
         if found.weights is not None:
             weights = np.stack([found.weights, np.zeros_like(found.weights)])
-        state._parts, state._alike = [JointCounts(rows, found.counts, weights)], weights is None
+        state._counts.add(JointCounts(rows, found.counts, weights))
+        state._alike = weights is None
         return state
 
     def check(self, other: "JointLabels") -> None:
@@ -107,10 +106,7 @@ class JointLabels(Joint):
         place = self._classes.add(tuple(other._classes))
         numbers = self._groups.add(other._groups) if other._grouped else np.zeros(1, np.int64)
         columns = [numbers, *[place] * (1 + len(self.models))]
-        self._parts += [part.renumbered(*columns) for part in other._parts]
-        first, *rest = (len(part.counts) for part in self._parts)
-        if sum(rest) >= first:
-            self._parts = [joined(self._parts)]
+        self._counts.add(other._counts.whole().renumbered(*columns))
         self._ignored += other._ignored
         self._alike, self._grouped = self._alike and other._alike, other._grouped
         if other._batch is not None:
@@ -130,13 +126,11 @@ class JointLabels(Joint):
     def evidence(self, model: str) -> LabelPair:
         """Of the classes that occur with this model."""
         classes, rows, counted = self._in_order()
-        columns = rows[:, [1, 2 + self.models.index(model)]]
-        found = JointCounts.of_rows(columns, counted.weight)
-        counts = distinct_rows(columns, counted.counts)[1]
+        found = replace(counted, rows=rows).by(1, 2 + self.models.index(model))
         true, pred = found.rows.T
         labels = CodedLabels(classes, {"y_true": true, "y_pred": pred})
         labels = labels.of_rows(np.ones(len(found.rows), bool))
-        return LabelPair(labels, counts=counts, weight=found.weight, left_out=self._ignored)
+        return LabelPair(labels, counts=found.counts, weight=found.weight, left_out=self._ignored)
 
     def compare(self, question: Question) -> Compared:
         _, rows, counted = self._in_order()
@@ -200,9 +194,7 @@ class JointLabels(Joint):
     def _in_order(self) -> tuple[tuple[Any, ...], np.ndarray, JointCounts]:
         """The classes in order, the rows over them and over the groups in order, and how often."""
         classes, position = self._classes.sorted()
-        none = np.zeros((0, 2 + len(self.models)), np.int32)
-        self._parts = [joined(self._parts)] if self._parts else []
-        counted = self._parts[0] if self._parts else JointCounts(none, np.zeros(0, np.int64))
+        counted = self._counts.whole()
         place = self._groups.places() if self._grouped else np.zeros(1, np.int64)
         columns = [place, *[position] * (1 + len(self.models))]
         return classes, counted.renumbered(*columns).rows, counted

@@ -36,8 +36,8 @@ class LabelPair(Pair):
             Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
         there: of counted rows that lie on devices, where they are.
-        drawn: of counted, weighted rows what gives the intervals of metrics at a level, if their
-            resamples were drawn as they came.
+        drawn: of counted rows that have weights or groups what gives the intervals of metrics, if
+            a stream has what to draw them from.
     """
 
     labels: CodedLabels
@@ -47,9 +47,9 @@ class LabelPair(Pair):
     left_out: int = 0
     parts: Any = None
     there: CountedLabels | None = None
-    drawn: Callable[[Mapping[str, numeric.Metric], float], dict[str, numeric.Interval]] | None = (
-        None
-    )
+    drawn: (
+        Callable[[Mapping[str, numeric.Metric], Confidence], dict[str, numeric.Interval]] | None
+    ) = None
 
     @property
     def ignored(self) -> int:
@@ -79,9 +79,11 @@ class LabelPair(Pair):
     ) -> dict[str, numeric.Interval]:
         if self.counts is None or confidence is None:
             return super().intervals(bound, self._own(confidence))
-        if self.weight is not None:
+        if self.drawn is not None:
             own = {name: metric for name, metric in bound.items() if metric.no_interval is None}
-            return {} if self.drawn is None else self.drawn(own, confidence.level)
+            return self.drawn(own, confidence)
+        if self.weight is not None:
+            return {}
         if confidence.groups is not None and self.there is not None:
             rows = RowsThere(self.labels, self.num_classes, there=self.there)
             return rows.intervals(bound, confidence)
@@ -123,7 +125,7 @@ class LabelPair(Pair):
         return outcomes
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
-        if self.counts is not None and self.weight is not None:
+        if self.counts is not None and self.weight is not None and self.drawn is None:
             return NOT_KEPT
         return super()._no_interval(metric, confidence)
 

@@ -45,7 +45,7 @@ class PairCounts:
             return cls(*distinct_rows(rows))
         cells, place = placed_rows(rows)
         counts = np.bincount(place, minlength=len(cells))
-        return cls(cells, counts, _sums(place, weight, counts))
+        return cls(cells, counts, exact_sums(place, weight, counts))
 
     @property
     def true(self) -> np.ndarray:
@@ -117,7 +117,7 @@ def sum_weights(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.stack([total, mine[1] + theirs[1] + rounded])
 
 
-def _sums(place: np.ndarray, weight: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def exact_sums(place: np.ndarray, weight: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The weight of the rows of each place, rounded once, and the zeros beside it."""
     by_place = weight[np.argsort(place, kind="stable")].tolist()
     ends = np.cumsum(counts).tolist()

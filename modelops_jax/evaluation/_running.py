@@ -15,9 +15,11 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._builtin import BuiltIn, Reader
+from ._computed import Confidence
 from ._drawn_labels import DrawnLabels
-from ._evidence import Evidence, Pair
+from ._evidence import Evidence
 from ._growing import GrowingClasses
+from ._kept_weights import KeptWeights
 from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
@@ -113,7 +115,7 @@ class LabelCounts(Running):
     """Rows by (true label, predicted label), of the pairs that occur, and their weight."""
 
     def __init__(self, read: Reader, members: Mapping[str, BuiltIn] | None = None) -> None:
-        self._read, self._members = read, members or {}
+        self.read, self.members = read, members or {}
         self._classes = GrowingClasses()
         self._counts = PairCounts.of_none()
         self._ignored = 0
@@ -124,10 +126,10 @@ class LabelCounts(Running):
         self._slice_ids: list[np.ndarray] = []
 
     def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
-        return () if self._counts.weights is None else tuple(self._members)
+        return () if self._counts.weights is None else tuple(self.members)
 
     def resample(self, n_resamples: int, seed: int) -> None:
-        self._drawn = DrawnLabels(self._members, n_resamples, seed)
+        self._drawn = DrawnLabels(self.members, n_resamples, seed)
 
     def of_rows(
         self,
@@ -136,11 +138,11 @@ class LabelCounts(Running):
         slicings: Sequence[Slicing] = (),
         weight: np.ndarray | None = None,
     ) -> Any:
-        pair = self._read(y_true, y_pred)
+        pair = self.read(y_true, y_pred)
         assert isinstance(pair, LabelPair)
         if (own := unless_alike(weight)) is not None:
             pair = pair.weighted(own)
-        state = LabelCounts(self._read, self._members)
+        state = LabelCounts(self.read, self.members)
         state._classes = GrowingClasses(pair.labels.classes)
         state._ignored = pair.ignored
         # Rows that weigh 1 are drawn, too, in case that the next ones do not.
@@ -183,7 +185,7 @@ class LabelCounts(Running):
             codes = {"y_true": position[part.true], "y_pred": position[part.pred]}
             labels, told = CodedLabels(classes, codes), None
             if drawn is not None and part.weights is not None:
-                told = functools.partial(drawn.intervals, places=position)
+                told = functools.partial(_drawn_at, drawn, position)
             return LabelPair(labels, counts=part.counts, weight=part.weight, drawn=told)
 
         parts = []
@@ -217,13 +219,22 @@ class LabelCounts(Running):
             self._drawn.restore(facts["drawn"], below("drawn/", arrays))
 
 
+def _drawn_at(
+    drawn: numeric.CountResampleStream,
+    position: np.ndarray,
+    metrics: Mapping[str, numeric.Metric],
+    confidence: Confidence,
+) -> dict[str, numeric.Interval]:
+    return drawn.intervals(metrics, confidence.level, position)
+
+
 class KeptScores(Running):
     """Every row's label and score: the area under the ROC curve depends on all pairs of rows."""
 
     keeps_rows: ClassVar[bool] = True
 
     def __init__(self, read: ScoreReader) -> None:
-        self._read = read
+        self.read = read
         self._classes = GrowingClasses()
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
         self._weights = KeptWeights()
@@ -237,16 +248,16 @@ class KeptScores(Running):
     ) -> Any:
         labels, scores = encode_labels({"y_true": y_true}), as_values(y_pred, "y_pred")
         check_same_length(labels.codes["y_true"], scores, ("y_true", "y_pred"))
-        state = KeptScores(self._read)
+        state = type(self)(self.read)
         state._classes = GrowingClasses(labels.classes)
         state._parts = [(labels.codes["y_true"], scores)]
         state._weights = KeptWeights([weight])
-        state._read.check_number(labels.classes)
+        state.read.check_number(labels.classes)
         return state
 
     def check(self, other: "KeptScores") -> None:
         self._classes.check(tuple(other._classes))
-        self._read.check_number(tuple(dict.fromkeys([*self._classes, *other._classes])))
+        self.read.check_number(tuple(dict.fromkeys([*self._classes, *other._classes])))
 
     def merge(self, other: "KeptScores", numbers: Sequence[np.ndarray] = ()) -> None:
         positions = self._classes.add(tuple(other._classes)).astype(np.int32)
@@ -256,7 +267,7 @@ class KeptScores(Running):
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         codes, scores = self._columns()
         classes, position = self._classes.sorted()
-        pair = self._read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
+        pair = self.read.pair(CodedLabels(classes, {"y_true": position[codes]}), scores)
         return self._weights.of(pair)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
@@ -282,7 +293,7 @@ class KeptRows(Running):
     keeps_rows: ClassVar[bool] = True
 
     def __init__(self, read: Reader | None = None) -> None:
-        self._read = read
+        self.read = read
         self._parts: list[tuple[Any, Any]] = []
         self._weights = KeptWeights()
 
@@ -294,9 +305,9 @@ class KeptRows(Running):
         weight: np.ndarray | None = None,
     ) -> Any:
         count_rows(y_true, y_pred, ("y_true", "y_pred"))
-        if self._read is not None:
-            self._read(y_true, y_pred)
-        state = KeptRows(self._read)
+        if self.read is not None:
+            self.read(y_true, y_pred)
+        state = KeptRows(self.read)
         state._parts = [(own_copy(y_true), own_copy(y_pred))]
         state._weights = KeptWeights([weight])
         return state
@@ -306,8 +317,8 @@ class KeptRows(Running):
         self._weights += other._weights
 
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
-        assert self._read is not None
-        return self._weights.of(self._read(*self.columns()))
+        assert self.read is not None
+        return self._weights.of(self.read(*self.columns()))
 
     def columns(self) -> tuple[Any, Any]:
         """Both arguments of all rows: arrays where every batch had arrays, else lists."""
@@ -333,35 +344,6 @@ class KeptRows(Running):
         )
         self._parts = [(true, pred)]
         self._weights = KeptWeights.restored(arrays)
-
-
-class KeptWeights:
-    """The weights of rows that are kept.
-
-    Args:
-        parts: of each batch; None: its stream has no weights.
-    """
-
-    def __init__(self, parts: Sequence[np.ndarray | None] = ()) -> None:
-        self._parts = [part for part in parts if part is not None]
-
-    def __add__(self, other: "KeptWeights") -> "KeptWeights":
-        """These, then the other ones."""
-        return KeptWeights([*self._parts, *other._parts])
-
-    def of(self, pair: Pair) -> Pair:
-        """The pair with these weights, where they are not all 1."""
-        own = unless_alike(np.concatenate(self._parts)) if self._parts else None
-        return pair if own is None else pair.weighted(own)
-
-    def saved(self) -> dict[str, np.ndarray]:
-        """As named arrays."""
-        return {"weight": np.concatenate(self._parts)} if self._parts else {}
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, np.ndarray]) -> "KeptWeights":
-        """What `saved` gave."""
-        return cls([arrays.get("weight")])
 
 
 def own_copy(column: Any) -> Any:

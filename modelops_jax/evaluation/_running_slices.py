@@ -25,6 +25,11 @@ class RunningSlices:
         """What each slicing is by."""
         return [one.columns for one in self._all]
 
+    @property
+    def given(self) -> bool:
+        """Whether rows are divided by some column."""
+        return bool(self._all)
+
     def of_no_rows(self) -> "RunningSlices":
         """Slicings by the same columns."""
         none, nothing = np.zeros(0, np.int32), np.zeros(0, np.int64)

@@ -12,6 +12,7 @@ from modelops_jax.metrics import NanPolicy, check_nan_policy
 
 from ._batch import read_batch
 from ._builtin import BuiltIn, by_reader
+from ._divided import Divided, Given
 from ._errors import UndefinedMetricWarning
 from ._evaluator_like import EvaluatorLike
 from ._finish import (
@@ -22,12 +23,14 @@ from ._finish import (
     refuse_weighted_own,
 )
 from ._grouped_rows import GroupedRows, read_again, read_grouped
+from ._grouped_states import in_groups
 from ._nan_rows import with_nan
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
+from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
 from ._slicing import Slicing, read_slices
-from ._stream_file import KIND, restore_states, write_stream
+from ._stream_file import KIND, restore_divided, restore_states, write_stream
 from ._streamed import running, states_of_batch
 from ._weights import TotalWeight, unless_alike, with_total
 
@@ -39,8 +42,7 @@ class EvaluationStream:
     metrics exactly, those of numbers to 1e-12. Labels are hashable values of one type (tuples in a
     NumPy array of objects), and classes that first appear late count from there on. The memory a
     stream needs does not grow with the rows (of labels: with the pairs of classes that occur; with
-    `slices` also with their number), other than for the metrics that `keeps_rows` names. Rows that
-    come with `groups` are all kept.
+    `slices` or `groups` with their number), other than for the metrics that `keeps_rows` names.
 
     Args:
         evaluator: whose metrics to compute; metrics added to it later are not part of the stream.
@@ -75,20 +77,20 @@ class EvaluationStream:
         self.task_type = evaluator.task_type
         self._metrics: dict[str, Any] = {metric.name: metric for metric in evaluator.metrics}
         built_in = {name: m for name, m in self._metrics.items() if isinstance(m, BuiltIn)}
-        self._members: list[Mapping[str, BuiltIn]] = []
-        self._running: list[Running] = []
-        for read, members in by_reader(built_in).items():
-            self._members.append(members)
-            self._running.append(running(read, members))
+        readers = by_reader(built_in)
+        self._members = list(readers.values())
+        self._of_rows = [running(read, members) for read, members in readers.items()]
         self._resamples, self._seed = resamples, seed
-        if resamples:
-            for state in self._running:
-                state.resample(resamples, seed)
+        for state in self._of_rows if resamples else ():
+            state.resample(resamples, seed)
         self._custom = [name for name in self._metrics if name not in built_in]
         if self._custom:
-            self._running.append(KeptRows())
+            self._of_rows.append(KeptRows())
+        found = [in_groups(state) for state in self._of_rows]
+        # The states of rows in groups; None: all of them are needed at once.
+        self._of_groups = None if None in found else [one for one in found if one is not None]
         self._grouped: GroupedRows | None = None
-        self._slices: RunningSlices | None = None
+        self._slices: Divided | None = None
         self._weight: TotalWeight | None = None
         self._rows = self._omitted = 0
         # By metric how many rows hold nan that it reads: its value is nan, and it has no state.
@@ -104,8 +106,8 @@ class EvaluationStream:
         """The metrics for which every row is kept, so that memory grows with them.
 
         Exact AUROC and average precision, adaptive calibration errors, medians and ranks, all of
-        the task RANKING, and metrics of your own; all metrics of rows that come with their groups,
-        or with slices and a metric that has no state of each slice (see `update`).
+        the task RANKING, and metrics of your own; all metrics of rankings by query, and of rows
+        with slices and groups, or with slices and a metric without small states (see `update`).
         """
         if self._grouped is not None:
             return tuple(self._metrics)
@@ -124,7 +126,7 @@ class EvaluationStream:
         weights, as top-k accuracy is, still has Wilson's interval. With `groups` they have one,
         also where every row is a group of its own.
         """
-        return () if self._grouped is not None or self._resamples else self._from_rows()
+        return () if self._in_groups or self._resamples else self._from_rows()
 
     def _from_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         """The metrics whose interval by this method resamples rows that are not kept."""
@@ -150,7 +152,8 @@ class EvaluationStream:
             weight: as for `ModelEvaluator.evaluate`, with every batch or with none. Rows of weight
                 0 are left out before anything else.
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
-                group, or of a query, may come in several batches, for which all rows are kept.
+                group, or of a query, may come in several batches. Of a group its sums are kept, or
+                its pairs of labels; with `slices`, and of queries, all rows.
             slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is
                 counted as all rows are. All rows are kept with a maximum, a median or ranks, exact
                 or sketched areas beside labels, calibration errors, metrics of several labels a row
@@ -167,14 +170,16 @@ class EvaluationStream:
         )  # fmt: skip
         rows, own = batch.rows, batch.weight
         refuse_weighted_own(self._metrics, unless_alike(own))
-        sliced = RunningSlices(slicings := read_slices(batch.slices or {}, rows))
-        if rows:
-            self._check_given("these rows", batch.groups is not None, own is not None, sliced)
-        total = None if own is None else TotalWeight.of(own)
+        sliced: Divided = RunningSlices(slicings := read_slices(batch.slices or {}, rows))
+        all_kept = self._of_groups is None or self._grouped is not None or bool(slicings)
+        if batch.groups is not None and not all_kept:
+            sliced, slicings = RunningGroups.of_batch(batch.groups, rows)
+        given = Given(batch.groups is not None, own is not None, sliced)
+        if rows and self._rows:
+            self._given.check(given, "these rows")
         nans = self._nans_with(batch.nans or {})
-        states = None
-        if batch.groups is None and (self._grouped is None or not slicings):
-            defined = self._defined(nans)
+        states, defined = None, self._defined(nans, sliced)
+        if not all_kept or (batch.groups is None and (self._grouped is None or not slicings)):
             states = states_of_batch(defined, batch, slicings, first=not self._rows)
         if states is None:
             kept = read_grouped(self._not_nan(nans), batch)
@@ -182,9 +187,9 @@ class EvaluationStream:
                 self._add_grouped(kept, rows)
             self._slices = self._slices or (sliced if rows and slicings else None)
         elif rows or not (slicings or self._slices):
-            self._add(self._defined(nans), states, rows, sliced)
+            self._add(defined, states, rows, sliced)
         if rows:
-            self._add_weight(total)
+            self._add_weight(None if own is None else TotalWeight.of(own))
         self._omitted, self._nans = self._omitted + batch.omitted, nans
 
     def merge(self, other: "EvaluationStream") -> None:
@@ -204,8 +209,8 @@ class EvaluationStream:
         if not other._rows:
             self._omitted += other._omitted
             return
-        given = other._in_groups, other._weight is not None, other._slices or RunningSlices()
-        self._check_given("the rows of the other stream", *given)
+        if self._rows:
+            self._given.check(other._given, "the rows of the other stream")
         if self._rows and (self._grouped is None) != (other._grouped is None):
             raise ValueError(
                 "the rows of the other stream have another number of outputs or classes"
@@ -214,9 +219,9 @@ class EvaluationStream:
             self._add_grouped(other._grouped, other._rows)
             self._slices = self._slices or other._slices
         else:
-            nans = self._nans_with(other._nans)
-            both = self._defined(nans), other._defined(nans)
-            self._add(*both, other._rows, other._slices or RunningSlices())
+            nans, slices = self._nans_with(other._nans), other._given.slices
+            both = self._defined(nans, slices), other._defined(nans, slices)
+            self._add(*both, other._rows, slices)
         self._add_weight(other._weight)
         self._omitted, self._nans = self._omitted + other._omitted, self._nans_with(other._nans)
 
@@ -260,11 +265,7 @@ class EvaluationStream:
                 f"{self._resamples} resamples by the seed {self._seed}"
             )
         defined = self._not_nan(self._nans)
-        if self._grouped is None:
-            groups, columns, slicings, ids = self._from_states()
-        else:
-            kept = self._grouped, self._slices, self._rows
-            groups, columns, slicings, ids = read_again(defined, *kept)
+        groups, columns, slicings, ids = self._from_states()
         wanted = check_confidence(confidence, seed, ids, interval, n_resamples)
         drawn = self._from_rows(interval) if self._resamples and wanted is not None else ()
         if drawn and self._grouped is None and interval not in ("auto", "percentile"):
@@ -283,7 +284,11 @@ class EvaluationStream:
         return found
 
     def _from_states(self) -> tuple[list[Group], Any, list[Slicing], Any]:
-        """What a result is made of, from the states."""
+        """What a result is made of, from the states, or from all rows."""
+        if self._grouped is not None:
+            assert not isinstance(self._slices, RunningGroups)
+            kept = self._grouped, self._slices, self._rows
+            return read_again(self._not_nan(self._nans), *kept)
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
         groups = [
             Group(members, functools.partial(state.evidence, orders))
@@ -291,7 +296,8 @@ class EvaluationStream:
             if not members.keys() & self._nans
         ]
         kept = self._running[-1]
-        return groups, kept.columns() if isinstance(kept, KeptRows) else None, slicings, None
+        ids = self._slices.ids if isinstance(self._slices, RunningGroups) else None
+        return groups, kept.columns() if isinstance(kept, KeptRows) else None, slicings, ids
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
@@ -330,8 +336,8 @@ class EvaluationStream:
         if facts.get("weight"):
             parts, alike = facts["weight"]
             stream._weight = TotalWeight(tuple(parts), alike)
-        kept = restore_states(stream._running, facts, arrays)
-        stream._grouped, stream._slices = kept
+        stream._grouped, stream._slices = restore_divided(facts, arrays)
+        restore_states(stream._running, facts, arrays)
         return stream
 
     def _description(self) -> dict[str, str]:
@@ -339,35 +345,30 @@ class EvaluationStream:
         policy = {} if self._nan_policy == "raise" else {"nan_policy": self._nan_policy}
         return {"task": self.task_type.value, **policy, **configuration_of(self._metrics)}
 
-    def _check_given(self, what: str, grouped: bool, weighted: bool, slices: RunningSlices) -> None:
-        """Refuse rows that have groups, weights or slices where those before have others, or none.
-
-        Raises:
-            ValueError: saying which have which.
-            TypeError: slices of another kind.
-        """
-        if not self._rows:
-            return
-        for name, now, before in (
-            ("groups", grouped, self._in_groups),
-            ("weights", weighted, self._weight is not None),
-        ):
-            if now != before:
-                given, then = ("", "no ") if now else ("no ", "")
-                raise ValueError(f"{what} have {given}{name}; the rows before have {then}{name}")
-        (self._slices or RunningSlices()).check(slices)
+    @property
+    def _given(self) -> Given:
+        """What rows so far have besides."""
+        return Given(self._in_groups, self._weight is not None, self._slices or RunningSlices())
 
     def _add_weight(self, weight: TotalWeight | None) -> None:
         self._weight = weight if self._weight is None or weight is None else self._weight + weight
 
     @property
     def _in_groups(self) -> bool:
-        return self._grouped is not None and self._grouped.in_groups
+        kept = self._grouped is not None and self._grouped.in_groups
+        return kept or isinstance(self._slices, RunningGroups)
 
-    def _defined(self, nans: Mapping[str, int]) -> list[Running]:
+    @property
+    def _running(self) -> list[Running]:
+        return self._states_of(self._slices)
+
+    def _states_of(self, slices: Divided | None) -> list[Running]:
+        return (isinstance(slices, RunningGroups) and self._of_groups) or self._of_rows
+
+    def _defined(self, nans: Mapping[str, int], slices: Divided) -> list[Running]:
         """The states of metrics that are not nan; those of one state all are or none is."""
         names = [next(iter(members)) for members in self._members] + self._custom[:1]
-        both = zip(names, self._running, strict=True)
+        both = zip(names, self._states_of(slices), strict=True)
         return [state for name, state in both if name not in nans]
 
     def _not_nan(self, nans: Mapping[str, int]) -> dict[str, Any]:
@@ -381,15 +382,14 @@ class EvaluationStream:
         self._grouped = batch if self._grouped is None else self._grouped + batch
         self._rows += rows
 
-    def _add(
-        self, before: list[Running], states: list[Any], rows: int, slices: RunningSlices
-    ) -> None:
+    def _add(self, before: list[Running], states: list[Any], rows: int, slices: Divided) -> None:
         for mine, new in zip(before, states, strict=True):
             mine.check(new)
         numbers = []
-        if slices.columns:
-            self._slices = self._slices or slices.of_no_rows()
-            numbers = self._slices.merge(slices, keep=any(one.keeps_rows for one in self._running))
+        if slices.given:
+            mine: Any = self._slices or slices.of_no_rows()
+            numbers = mine.merge(slices, keep=any(one.keeps_rows for one in before))
+            self._slices = mine
         for mine, new in zip(before, states, strict=True):
             mine.merge(new, numbers)
         self._rows += rows

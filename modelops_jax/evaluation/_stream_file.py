@@ -8,9 +8,11 @@ import numpy as np
 
 from modelops_jax._state_file import write_state
 
+from ._divided import Divided
 from ._grouped_rows import GroupedRows
 from ._prefixed import below, prefixed
 from ._running import Running
+from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
 
 KIND = "EvaluationStream"
@@ -21,7 +23,7 @@ def write_stream(
     facts: Mapping[str, Any],
     states: Sequence[Running],
     grouped: GroupedRows | None,
-    slices: RunningSlices | None,
+    slices: Divided | None,
 ) -> None:
     """Write what a stream is, whole or not at all.
 
@@ -30,7 +32,7 @@ def write_stream(
         facts: what JSON has of it.
         states: of each reader.
         grouped: the rows, if they are kept together.
-        slices: the slices seen so far, if there are some.
+        slices: the slices or groups seen so far, if there are some.
     """
     sections, arrays = [], {}
     for place, state in enumerate(states):
@@ -42,24 +44,29 @@ def write_stream(
         found["grouped"], own = grouped.saved()
         arrays |= prefixed("grouped/", own)
     if slices is not None:
-        found["slices"], own = slices.saved()
+        kind = "groups" if isinstance(slices, RunningGroups) else "slices"
+        found[kind], own = slices.saved()
         arrays |= prefixed("slices/", own)
     write_state(path, KIND, found, arrays)
 
 
-def restore_states(
-    states: Sequence[Running], facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[GroupedRows | None, RunningSlices | None]:
-    """Put into the states what was written of them.
-
-    Returns:
-        The rows that are kept together, and the slices, if there are some.
-    """
-    for place, (state, section) in enumerate(zip(states, facts["sections"], strict=True)):
-        state.restore(section, below(f"{place}/", arrays))
-    grouped = slices = None
+def restore_divided(
+    facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[GroupedRows | None, Divided | None]:
+    """The rows that are kept together, and the slices or groups, if there are some."""
+    grouped: GroupedRows | None = None
     if "grouped" in facts:
         grouped = GroupedRows.restored(facts["grouped"], below("grouped/", arrays))
+    if "groups" in facts:
+        return grouped, RunningGroups.restored(facts["groups"])
     if "slices" in facts:
-        slices = RunningSlices.restored(facts["slices"], below("slices/", arrays))
-    return grouped, slices
+        return grouped, RunningSlices.restored(facts["slices"], below("slices/", arrays))
+    return grouped, None
+
+
+def restore_states(
+    states: Sequence[Running], facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Put into the states what was written of them."""
+    for place, (state, section) in enumerate(zip(states, facts["sections"], strict=True)):
+        state.restore(section, below(f"{place}/", arrays))

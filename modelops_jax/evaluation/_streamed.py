@@ -35,7 +35,7 @@ class StreamedSums(Running):
     """The states of numeric metrics, whose classes or outputs a row the first rows tell."""
 
     def __init__(self, read: Reader, members: Mapping[str, OnePassMetric]) -> None:
-        self._read, self._members = read, members
+        self.read, self.members = read, members
         self._none = read([], [])
         self._shape: Any = None
         self._labels = GrowingClasses()
@@ -53,7 +53,7 @@ class StreamedSums(Running):
 
     @property
     def reads_scores(self) -> bool:
-        return reads_scores(self._read)
+        return reads_scores(self.read)
 
     def kept_for(self, members: Mapping[str, BuiltIn]) -> tuple[str, ...]:
         return self._bound(None).keeps_rows
@@ -80,10 +80,10 @@ class StreamedSums(Running):
         slicings: Sequence[Slicing] = (),
         weight: np.ndarray | None = None,
     ) -> "StreamedSums":
-        pair = self._read(y_true, y_pred)
+        pair = self.read(y_true, y_pred)
         if (own := unless_alike(weight)) is not None:
             pair = pair.weighted(own)
-        state = StreamedSums(self._read, self._members)
+        state = type(self)(self.read, self.members)
         state._shape = shape_of(pair)
         state._stream = self._bound(state._shape)
         state._stream.update(pair.y_true, pair.y_pred, weight=own)
@@ -153,8 +153,8 @@ class StreamedSums(Running):
     def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
         if self._stream is None:
             return self._none
-        if isinstance(self._read, ClassScoreReader):
-            require_positive(self._read.positive_class, tuple(self._labels))
+        if isinstance(self.read, ClassScoreReader):
+            require_positive(self.read.positive_class, tuple(self._labels))
         reports = [
             [parts[number] for number in order]
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
@@ -224,7 +224,7 @@ class StreamedSums(Running):
     def _bound(self, shape: Any) -> numeric.MetricStream:
         """A stream of no rows of this shape."""
         pair = self._no_rows(shape)
-        return numeric.MetricStream({name: m.bind(pair) for name, m in self._members.items()})
+        return numeric.MetricStream({name: m.bind(pair) for name, m in self.members.items()})
 
     def _no_rows(self, shape: Any) -> Pair:
         """A pair of no rows of this shape."""

@@ -1,6 +1,6 @@
 """What metrics of a stream of sums are computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from ._result import ClassResult
 from ._slice_outcomes import slice_outcomes, with_moments
 from ._slicing import SliceOutcome, Slicing
 
+_ByGroup = Callable[
+    [Mapping[str, numeric.Metric], numeric.Report, Confidence], dict[str, numeric.Interval]
+]
 # The methods that resample every metric, shares of rows as well.
 BOOTSTRAPS = ("percentile", "bca")
 
@@ -59,6 +62,8 @@ class StreamedEvidence(Evidence):
         self._resampled_slices = resampled_slices
         self._weighted, self._cells = bool(stream.weighted), cells
         self._ignored = ignored
+        # Of rows in groups what draws the intervals.
+        self.by_group: _ByGroup | None = None
         self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
         self.outputs = shape if isinstance(like, ValuePair) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
@@ -109,6 +114,8 @@ class StreamedEvidence(Evidence):
     def intervals(
         self, bound: Mapping[str, numeric.Metric], confidence: Confidence | None
     ) -> dict[str, numeric.Interval]:
+        if confidence is not None and self.by_group is not None:
+            return self.by_group(bound, self._report, confidence)
         drawn = {}
         if confidence is not None and self._resampled is not None:
             drawn = self._resampled.intervals(confidence.level)

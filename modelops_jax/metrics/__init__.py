@@ -58,6 +58,7 @@ from ._finalizers import Mean as Mean
 from ._fisher import fisher_test as fisher_test
 from ._group_gains import dcg_score as dcg_score
 from ._group_gains import ndcg_score as ndcg_score
+from ._group_resamples import GroupResampleStream as GroupResampleStream
 from ._group_retrieval import hit_rate_at_k as hit_rate_at_k
 from ._group_retrieval import mean_average_precision as mean_average_precision
 from ._group_retrieval import mean_reciprocal_rank as mean_reciprocal_rank

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._counts import scatter_weights
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import without_ignored
 from ._metric import Outcome
 from ._pair import Pair
@@ -16,7 +16,6 @@ from ._statistic import (
     WEIGHT_COMPLAINT,
     Rows,
     SummedStatistic,
-    count_true,
     float_type,
     require_labels,
 )

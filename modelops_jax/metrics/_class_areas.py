@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._average_precision import average_precision, average_precision_on_host
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
 from ._rank_scores import by_rank
 from ._reweighed import Reweighed, reweighed_area, reweighed_precision
 from ._scores import Scores, pair_area, pair_area_on_host
-from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
+from ._statistic import WEIGHT_COMPLAINT, Rows, float_type, require_labels
 
 AbsentClass = Literal["nan", "skip"]
 

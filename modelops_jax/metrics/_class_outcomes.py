@@ -12,9 +12,9 @@ from ._counts import (
     outside_classes,
     scatter_weights,
 )
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import is_ignored
-from ._statistic import Rows, count_true
+from ._statistic import Rows
 
 
 @dataclass(frozen=True)

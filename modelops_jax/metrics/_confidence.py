@@ -97,6 +97,7 @@ def state_intervals(
     metrics: Mapping[str, Metric],
     states: Mapping[Statistic, State],
     *,
+    groups: Vector | None = None,
     level: float = 0.95,
     method: IntervalMethod | str = "auto",
     n_resamples: int = 1000,
@@ -108,6 +109,8 @@ def state_intervals(
         metrics: metrics whose `resampling` is "cells", "kept" or "closed"; or "rows", of unweighted
             rows, where the metric is a share of them, as top-k accuracy is.
         states: the concrete state of each of their statistics, as in `Report.states`.
+        groups: None, or of kept rows an id for each, shape (n,), as in `confidence_intervals`; all
+            metrics are then of kept rows.
         level: nominal coverage, in (0, 1).
         method: as in `confidence_intervals`.
         n_resamples: how many resamples of a bootstrap.
@@ -117,8 +120,8 @@ def state_intervals(
         By metric its interval: what `confidence_intervals` gives of the rows.
 
     Raises:
-        ValueError: another method, "wilson" or "exact" for what is no share of rows, and what
-            `count_intervals` refuses.
+        ValueError: another method, "wilson" or "exact" for what is no share of rows, groups of
+            metrics that are not of kept rows, and what `count_intervals` refuses.
 
     Example:
         >>> from modelops_jax.metrics import compute, metric, state_intervals
@@ -129,7 +132,9 @@ def state_intervals(
     """
     check_method(method, level, n_resamples, seed)
     found: dict[str, Interval] = {}
-    if method not in get_args(Ends):
+    if groups is not None and (others := [n for n, m in metrics.items() if not m.reweighs]):
+        raise ValueError(f"{', '.join(others)}: groups are of kept rows, which the state has not")
+    if method not in get_args(Ends) and groups is None:
         counted = {
             name: metric
             for name, metric in metrics.items()
@@ -139,12 +144,13 @@ def state_intervals(
         found = of_shares(counted, states, level, method)
     rest = without(metrics, found, method)
     ends = "percentile" if method == "auto" else method
-    closed = {n: m for n, m in rest.items() if m.resampling == "closed" and _alike(m, states)}
+    closed = {n: m for n, m in rest.items() if m.resampling == "closed" and groups is None}
+    closed = {name: metric for name, metric in closed.items() if _alike(metric, states)}
     found |= {name: closed_interval(metric, states, level) for name, metric in closed.items()}
     kept = {n: metric for n, metric in rest.items() if metric.reweighs and n not in closed}
     drawn = {"level": level, "method": ends, "n_resamples": n_resamples, "seed": seed}
     if kept:
-        found |= kept_intervals(kept, states, **drawn)
+        found |= kept_intervals(kept, states, groups=groups, **drawn)
     counted = {n: metric for n, metric in rest.items() if n not in kept and n not in closed}
     if counted:
         found |= count_intervals(counted, states, **drawn)

@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Bool, Int
 
 from . import _platform
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import is_ignored, is_label
 from ._lanes import RowSums, sum_rows_of
 from ._pair import Pair
@@ -21,7 +21,6 @@ from ._statistic import (
     Rows,
     Statistic,
     SummedStatistic,
-    count_true,
     float_type,
     require_labels,
 )

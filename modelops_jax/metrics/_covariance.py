@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._exact import ExactCount
 from ._moments import Join, corrected_mean, recentred
@@ -66,6 +67,23 @@ class RowCovariance(RowStatistic):
             recentred(products, weight, true_offset, pred_offset),
             invalid,
         )
+
+    def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
+        weight, true, pred, true_squares, pred_squares, products = np.moveaxis(sums, -1, 0)
+        of_true, of_pred = (
+            old - new
+            for old, new in zip(self.centre_of(before), self.centre_of(after), strict=True)
+        )
+        true_on, pred_on = true + of_true * weight, pred + of_pred * weight
+        moved = [
+            weight,
+            true_on,
+            pred_on,
+            true_squares + of_true * (true + true_on),
+            pred_squares + of_pred * (pred + pred_on),
+            products + of_pred * true + of_true * pred_on,
+        ]
+        return np.stack(moved, axis=-1)
 
     def merge(self, left: JointMoments, right: JointMoments) -> JointMoments:
         join = Join(left.weight, right.weight)

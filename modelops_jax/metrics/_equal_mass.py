@@ -9,13 +9,13 @@ import numpy as np
 from jax import lax
 
 from ._calibration_bins import complaints, confidences
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._metric import Outcome
 from ._reweighed import Reweighed, reweighed_gap
 from ._scores import Scores
-from ._statistic import Rows, count_true, float_type
+from ._statistic import Rows, float_type
 
 
 @dataclass(frozen=True)

@@ -89,3 +89,10 @@ class ExactCount:
 
 def _carried(low: Column, high: Column) -> ExactCount:
     return ExactCount(low & np.uint32(_MASK), high + (low >> np.uint32(_BITS)))
+
+
+def count_true(xp: Any, like: Any, *flags: Any) -> ExactCount:
+    """How often each flag is set, as a vector; None counts 0. `like` is any of the block's rows."""
+    none = xp.zeros_like(like[:0], dtype=bool)
+    counts = [xp.sum(none if flag is None else flag, dtype=np.int32) for flag in flags]
+    return ExactCount.of(xp.stack(counts))

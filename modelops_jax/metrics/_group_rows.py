@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._kept_rows import KeptRows
 from ._row_functions import Domain
-from ._statistic import Rows, count_true
+from ._statistic import Rows
 from ._values import ValueRows, Values
 
 

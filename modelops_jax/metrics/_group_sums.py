@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
-
-from modelops_jax._row_groups import GrowingGroups
 
 from ._compute import padded
 from ._draws import GROUP, PARTS, Draws, add_columns, block_columns, block_rows
@@ -16,6 +15,7 @@ from ._pair import Pair
 from ._row_draws import RowSums
 from ._running_sums import of_rows, rows_like
 from ._statistic import Statistic, SummedStatistic, columns_of
+from ._stream import arrays_of, as_states
 from ._types import Column, Matrix, State, Vector
 
 # Groups that are drawn at once.
@@ -26,16 +26,19 @@ class GroupSums:
     """`draw_rows` of rows in groups that come in batches, of several models on the same rows.
 
     All rows of a group draw alike, so of each group the sums of its rows are kept. What it draws
-    depends on its place among all ids in order, which only the last rows tell.
+    depends on its place among all ids in order, which only the last rows tell. Here groups are
+    numbered from 0 on, as the ids came.
     """
 
-    def __init__(self, statistics: Sequence[SummedStatistic], draws: Draws, seed: int) -> None:
-        self.statistics, self._draws, self._seed = tuple(statistics), draws, seed
-        self._groups = GrowingGroups()
+    def __init__(self, statistics: Sequence[SummedStatistic]) -> None:
+        self.statistics = tuple(statistics)
+        self._count = 0
         self._centres: tuple[State, ...] | None = None
         # For each statistic the sums by group, with room for more, and what rounding left of them.
         self._sums: list[Pair] = []
         self._present = 0
+        # Whether the first rows had numbers as weights.
+        self._weighted = False
         # Of a row of y_true and of y_pred, once there are rows.
         self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
@@ -45,7 +48,7 @@ class GroupSums:
         preds: Sequence[np.ndarray],
         states: Mapping[Statistic, State],
         weight: np.ndarray | None,
-        groups: tuple[list[Any], np.ndarray],
+        groups: np.ndarray,
     ) -> None:
         """Add at least one row.
 
@@ -54,22 +57,22 @@ class GroupSums:
             preds: the same.
             states: those of the first model's rows.
             weight: None, a boolean mask or non-negative numbers, of each row; None: 1.
-            groups: what `read_groups` gave.
+            groups: the number of each row's group.
         """
         true, pred = np.stack(trues), np.stack(preds)
         self._shapes = true.shape[2:], pred.shape[2:]
-        rows, (ids, codes) = true.shape[1], groups
+        rows = true.shape[1]
         self._present += rows if weight is None else int(np.count_nonzero(weight))
         if self._centres is None:
             # Sums are taken about the means of the first rows, which are near those of all.
             self._centres = tuple(states[statistic] for statistic in self.statistics)
-        numbers = self._groups.add(ids)
+            self._weighted = weight is not None and weight.dtype != bool
         longest = block_rows(self.statistics, len(pred), columns_of(pred[0]))
         # Rows of one group beside each other are in few blocks.
-        order = np.argsort(codes, kind="stable")
+        order = np.argsort(groups, kind="stable")
         for start in range(0, rows, longest):
             block = order[start : start + longest]
-            of_block, place = np.unique(codes[block], return_inverse=True)
+            of_block, place = np.unique(groups[block], return_inverse=True)
             size = GROUP if len(block) <= GROUP else longest
             own = None if weight is None else padded(weight[block], size)
             with computed_now(), precision_scope(true, pred, own):
@@ -81,7 +84,12 @@ class GroupSums:
                     np.stack([padded(column[block], size) for column in pred]),
                     own,
                 )  # fmt: skip
-            self._add_at(numbers[of_block], [np.asarray(sums)[: len(of_block)] for sums in found])
+            self._add_at(of_block, [np.asarray(sums)[: len(of_block)] for sums in found])
+
+    @property
+    def count(self) -> int:
+        """How many groups there are so far."""
+        return self._count
 
     def read(
         self, y_true: Vector | Matrix, y_pred: Vector | Matrix
@@ -93,22 +101,39 @@ class GroupSums:
         """
         return rows_like(self._shapes, self.statistics, y_true, y_pred)
 
-    def read_groups(self, groups: Vector, rows: int) -> tuple[list[Any], np.ndarray]:
-        """The groups of a batch as `add` takes them; raises what `GrowingGroups.read` does."""
-        return self._groups.read(groups, rows)
+    def merge(self, other: "GroupSums", numbers: np.ndarray) -> None:
+        """Add the rows of other sums of the same statistics, which stay as they are.
 
-    def sums(self, *, jackknife: bool = False) -> RowSums | None:
+        Args:
+            other: the other sums.
+            numbers: for each of its groups the number of that group here.
+        """
+        if other._centres is None:
+            return
+        if self._centres is None:
+            self._centres, self._shapes = other._centres, other._shapes
+        triples = zip(self.statistics, other._sums, other._centres, self._centres, strict=True)
+        moved = [
+            Pair(*(statistic.moved(part[: other._count], theirs, mine) for part in (s.high, s.low)))
+            for statistic, s, theirs, mine in triples
+        ]
+        self._add_at(numbers[: other._count], moved)
+        self._present += other._present
+
+    def sums(self, order: np.ndarray, draws: Draws, seed: int) -> RowSums | None:
         """The sums of all rows so far; None of no rows.
 
         Args:
-            jackknife: whether to leave out groups: each alone up to 512 of them.
+            order: the numbers of all groups in the order of their ids.
+            draws: how many sets of weights; if there are parts to leave out these are as many as
+                there are groups, at most 512.
+            seed: of the draws.
         """
         if self._centres is None:
             return None
-        count, order = len(self._groups), self._groups.in_order()
+        count = len(order)
         of_groups = [pair[:count].value()[order] for pair in self._sums]
-        parts = max(1, min(count, PARTS)) if jackknife else 0
-        draws = Draws(self._draws.poisson, self._draws.signs, parts)
+        draws = replace(draws, parts=draws.parts and max(1, min(count, PARTS)))
         sums: tuple[Pair, ...] | None = None
         with computed_now(), precision_scope(*of_groups):
             for start in range(0, count, _BLOCK):
@@ -116,7 +141,7 @@ class GroupSums:
                 size = GROUP if stop - start <= GROUP else _BLOCK
                 columns = tuple(padded(total[start:stop], size) for total in of_groups)
                 first = np.asarray(start // GROUP, np.int32)
-                sums = _add_groups(draws, sums, jax.random.key(self._seed), first, columns)
+                sums = _add_groups(draws, sums, jax.random.key(seed), first, columns)
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
         states = [of_rows(centre, self._present) for centre in self._centres]
         return RowSums(
@@ -125,19 +150,49 @@ class GroupSums:
             dict(zip(self.statistics, totals, strict=True)),
         )
 
-    def _add_at(self, numbers: np.ndarray, found: Sequence[np.ndarray]) -> None:
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays."""
+        facts = {"present": self._present, "groups": self._count, "shapes": self._shapes}
+        arrays = {} if self._centres is None else arrays_of(self._centres)
+        found = {f"centres/{name}": array for name, array in arrays.items()}
+        for place, pair in enumerate(self._sums):
+            part = pair[: self._count]
+            found |= {f"sums/{place}.high": part.high, f"sums/{place}.low": part.low}
+        return facts | {"weighted": self._weighted}, found
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of sums of the same statistics, as `to_arrays` gave it."""
+        self._present, self._count = facts["present"], facts["groups"]
+        self._weighted = facts["weighted"]
+        if facts["shapes"] is None:
+            return
+        true, pred = facts["shapes"]
+        self._shapes = tuple(true), tuple(pred)
+        own = {n.removeprefix("centres/"): a for n, a in arrays.items() if n[:8] == "centres/"}
+        self._centres = tuple(as_states(self.statistics, self._weighted, own).values())
+        self._sums = [
+            Pair(arrays[f"sums/{place}.high"].copy(), arrays[f"sums/{place}.low"].copy())
+            for place in range(len(self.statistics))
+        ]
+
+    def _add_at(self, numbers: np.ndarray, found: Sequence[np.ndarray | Pair]) -> None:
         """Add to the sums of these groups, of which each is there once."""
+        self._count = max(self._count, int(numbers.max(initial=-1)) + 1)
         if not self._sums:
-            self._sums = [Pair(*np.zeros((2, 0, *sums.shape[1:]))) for sums in found]
+            self._sums = [Pair(*np.zeros((2, 0, *_shape(sums)))) for sums in found]
         for place, (before, more) in enumerate(zip(self._sums, found, strict=True)):
             room = len(before.high)
-            if len(self._groups) > room:
-                room = max(len(self._groups), 2 * room)
-                high, low = np.zeros((2, room, *more.shape[1:]))
+            if self._count > room:
+                room = max(self._count, 2 * room)
+                high, low = np.zeros((2, room, *_shape(more)))
                 high[: len(before.high)], low[: len(before.low)] = before.high, before.low
                 before = self._sums[place] = Pair(high, low)
             total = before[numbers] + more
             before.high[numbers], before.low[numbers] = total.high, total.low
+
+
+def _shape(sums: np.ndarray | Pair) -> tuple[int, ...]:
+    return (sums.high if isinstance(sums, Pair) else sums).shape[1:]
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -14,14 +14,14 @@ from jax import lax
 from modelops_jax._option_types import require_count
 
 from ._class_areas import AbsentClass, areas, mean_of_areas
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._kept_rows import KeptRows
 from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._metric import Metric, Outcome
 from ._rank_scores import by_rank
 from ._reweighed import Reweighed, reweighed_area, reweighed_precision
 from ._scores import Scores
-from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type
+from ._statistic import WEIGHT_COMPLAINT, Rows, float_type
 
 AverageOfScoredLabels = Literal["micro", "macro", "weighted", "samples"]
 # What stands in a state for an entry to ignore.

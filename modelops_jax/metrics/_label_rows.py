@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from ._counts import CellStatistic, Counts, TableStatistic
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import is_ignored
 from ._label_columns import LabelSets, indicators
 from ._pair import sum_rows
 from ._ratio import Quantity, ratio_parts
 from ._rowwise import Prepared, RowMean, blocks_of_rows, prepared
-from ._statistic import Rows, count_true, float_type
+from ._statistic import Rows, float_type
 from ._types import State
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._finalizers import divide
 from ._label_columns import LABEL_COMPLAINT, ScoredLabels
 from ._label_finalizers import mean_of_labels
 from ._metric import Outcome
 from ._pair import Pair, sum_rows
 from ._row_functions import RowFunction
-from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, count_true, float_type
+from ._statistic import WEIGHT_COMPLAINT, Rows, SummedStatistic, float_type
 
 
 @jax.tree_util.register_dataclass

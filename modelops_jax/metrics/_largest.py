@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._row_functions import Domain, RowFunction
 from ._rowwise import Prepared, prepared_values
-from ._statistic import Rows, Statistic, count_true
+from ._statistic import Rows, Statistic
 
 
 @jax.tree_util.register_dataclass

@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._exact import count_true
 from ._finalizers import R2
 from ._largest import Largest, RowMax
 from ._metric import Finalizer, Metric, Outcome
 from ._reweighed import Reweighed
 from ._row_functions import Domain
 from ._rowwise import Prepared, RowStatistic, prepared
-from ._statistic import Matrices, Rows, Statistic, SummedStatistic, count_true, float_type
+from ._statistic import Matrices, Rows, Statistic, SummedStatistic, float_type
 from ._values import ValueRows, Values
 
 # The name of a mean over outputs, or a weight of each output.
@@ -72,6 +73,10 @@ class OutputSums(Matrices, SummedStatistic):
         found = dataclasses.replace(of_outputs(by_output, state), invalid=state.invalid)
         # Resamples come first, as everywhere, and outputs last.
         return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, found)
+
+    def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
+        by_output = sums.reshape(*sums.shape[:-1], self.outputs, -1)
+        return self.inner.moved(by_output, before, after).reshape(sums.shape)
 
     def _prepared(self, rows: Rows) -> Prepared:
         return _prepared(rows, self.inner.domain, self.outputs)

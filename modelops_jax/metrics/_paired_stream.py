@@ -5,6 +5,8 @@ from typing import get_args
 
 import numpy as np
 
+from modelops_jax._row_groups import GrowingGroups
+
 from ._bootstrap import WRITTEN, Ends, count_intervals, sum_intervals
 from ._compute import Report
 from ._confidence import IntervalMethod, check_method, of_shares, without
@@ -73,6 +75,7 @@ class PairedStream:
         self._given: tuple[bool, bool] | None = None
         self._alike = True
         self._sums: RunningSums | GroupSums | None = None
+        self._groups = GrowingGroups()
         self._joint: dict[object, JointCells] = {}
 
     @property
@@ -133,22 +136,21 @@ class PairedStream:
         ):
             if len(set(shapes)) > 1:
                 raise ValueError(f"{name} of the models have rows of shapes {list(shapes)}")
-        ids = None
-        if isinstance(sums, GroupSums):
-            assert groups is not None
-            ids = sums.read_groups(groups, counts[0])
+        ids, codes = [], np.zeros(0, np.int64)
+        if groups is not None:
+            ids, codes = self._groups.read(groups, counts[0])
         counted = alike and self._alike and groups is None
         tables = by_cells(self._metrics) if counted else {}
         joint = {s: JointCells.of_rows(s, trues, preds, keep) for s in tables}
         if not counts[0]:
             return
         self._given, self._sums = given, sums
+        of_groups = self._groups.add(ids)
         if read:
             first = batches[self._models[0]].report().states
             rows = [true for true, _ in read], [pred for _, pred in read], first, own
             if isinstance(sums, GroupSums):
-                assert ids is not None
-                sums.add(*rows, ids)
+                sums.add(*rows, of_groups[codes])
             else:
                 sums.add(*rows)
         for model, batch in batches.items():
@@ -178,8 +180,10 @@ class PairedStream:
         drawn = [metric for metric in self._metrics.values() if metric.resampling in kinds]
         every = dict.fromkeys(s for metric in drawn for s in metric.statistics)
         summed = [s for s in every if isinstance(s, SummedStatistic)]
-        draws = Draws(poisson=self._n_resamples, signs=self._n_resamples)
-        return (GroupSums if grouped else RunningSums)(summed, draws, self._seed)
+        return GroupSums(summed) if grouped else RunningSums(summed, self._draws(), self._seed)
+
+    def _draws(self, *, jackknife: bool = False) -> Draws:
+        return Draws(self._n_resamples, self._n_resamples, int(jackknife))
 
     def reports(self) -> dict[str, Report]:
         """By model the values of all rows so far, as `compute` reports them."""
@@ -283,5 +287,6 @@ class PairedStream:
         if self._sums is None or not self._summed:
             return None
         if isinstance(self._sums, GroupSums):
-            return self._sums.sums(jackknife=method == "bca")
+            draws = self._draws(jackknife=method == "bca")
+            return self._sums.sums(self._groups.in_order(), draws, self._seed)
         return self._sums.sums()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ._exact import ExactCount
@@ -150,6 +151,13 @@ class RowVariance(RowStatistic):
         shift, squares = sums
         mean, offset = corrected_mean(centre, shift, weight)
         return Moments(rows, weight, mean, recentred(squares, weight, offset, offset), invalid)
+
+    def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
+        weight, shift, squares = np.moveaxis(sums, -1, 0)
+        by = self.centre_of(before) - self.centre_of(after)
+        further = shift + by * weight
+        # The sum of w (x + by)^2 is that of w x^2 + by (w x + w (x + by)).
+        return np.stack([weight, further, squares + by * (shift + further)], axis=-1)
 
     def merge(self, left: Moments, right: Moments) -> Moments:
         join = Join(left.weight, right.weight)

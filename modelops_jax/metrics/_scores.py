@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._ignored import without_ignored
 from ._kept_rows import KeptRows
 from ._pair_count import count_pairs
-from ._statistic import WEIGHT_COMPLAINT, Rows, count_true, float_type, require_labels
+from ._statistic import WEIGHT_COMPLAINT, Rows, float_type, require_labels
 from ._types import DType
 
 _LABEL_BIT = np.uint32(31)

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from ._counts import IN_BOUNDS, CellStatistic, Counts, scatter_weights
-from ._exact import ExactCount
+from ._exact import ExactCount, count_true
 from ._pair import Pair
 from ._rowwise import RowStatistic
-from ._statistic import Rows, Statistic, count_true
+from ._statistic import Rows, Statistic
 from ._types import State
 
 

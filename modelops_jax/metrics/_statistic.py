@@ -19,7 +19,6 @@ import numpy as np
 from jax import lax
 
 from . import _platform
-from ._exact import ExactCount
 from ._groups import check_groups
 from ._types import AxisNames, Column, State
 
@@ -198,6 +197,10 @@ class SummedStatistic(Statistic):
     @abc.abstractmethod
     def of_column_sums(self, sums: Any, state: Any) -> Any:
         """The states whose sums are these, shape (resamples, k)."""
+
+    def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
+        """Sums of `row_columns` centred by one state, shape (..., k), as those by another one."""
+        return sums
 
 
 def update_all(
@@ -391,10 +394,3 @@ def float_type(*values: Column | None) -> Any:
         if value is not None
     ]
     return max([jnp.dtype(jnp.float32), *types], key=lambda dtype: dtype.itemsize)
-
-
-def count_true(xp: Any, like: Any, *flags: Any) -> ExactCount:
-    """How often each flag is set, as a vector; None counts 0. `like` is any of the block's rows."""
-    none = xp.zeros_like(like[:0], dtype=bool)
-    counts = [xp.sum(none if flag is None else flag, dtype=np.int32) for flag in flags]
-    return ExactCount.of(xp.stack(counts))

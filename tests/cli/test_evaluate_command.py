@@ -184,6 +184,8 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
         assert f"<caption>{model}</caption>" in page.read_text("utf-8")
     assert "read in chunks and memory did not grow" in page.read_text("utf-8")
     evaluated(capsys, *one, "--group", "poor")
+    assert "its rows, but with its groups." in page.read_text("utf-8")
+    evaluated(capsys, *one, "--group", "poor", "--slice", "poor")
     assert "All rows were in memory at once" in page.read_text("utf-8")
 
 

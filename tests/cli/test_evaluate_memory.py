@@ -55,6 +55,8 @@ def files(tmp_path_factory):
         "--true label --pred said --weight weight --ci 0.9 --resamples 20",
         "--true label --pred said --pred lang --weight weight --resamples 20",
         "--true label --pred said --pred lang --group user --resamples 20",
+        "--true label --pred said --group user --ci 0.9 --resamples 20",
+        "--task regression --true measured --pred number --group user --ci 0.9 --resamples 20",
         "--task regression --true measured --pred number --pred lang --weight weight --resamples 9",
         "--task regression --true measured --pred number --pred lang --group user --resamples 20",
     ],

@@ -1,0 +1,190 @@
+"""What is kept of rows in groups, for each way of reading them.
+
+Of the methods `slicings`, `numbers` and `orders` have one entry, that of the groups.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import modelops_jax.metrics as numeric
+
+from ._computed import Confidence
+from ._evidence import Evidence, Pair
+from ._grouped_labels import GroupedLabels
+from ._prefixed import below, prefixed
+from ._running import KeptRows, KeptScores, LabelCounts, Running
+from ._slicing import Slicing
+from ._streamed import StreamedSums
+from ._streamed_evidence import StreamedEvidence, resampled_of
+
+
+def in_groups(state: Running) -> Running | None:
+    """The state of no rows for the same metrics of rows in groups; None: all rows are needed."""
+    if isinstance(state, LabelCounts):
+        return GroupedLabels(state.read)
+    if isinstance(state, KeptScores):
+        return GroupedScores(state.read)
+    if isinstance(state, StreamedSums):
+        return GroupedSums(state.read, state.members)
+    # Rankings need the rows of each query; metrics of a caller's own have no intervals.
+    return KeptRows() if isinstance(state, KeptRows) and state.read is None else None
+
+
+class KeptNumbers:
+    """The number of the group of each row that is kept."""
+
+    def __init__(self, parts: Sequence[np.ndarray] = ()) -> None:
+        self._parts = list(parts)
+
+    def add(self, other: "KeptNumbers", numbers: np.ndarray) -> None:
+        """Add those of more rows, of which these are the numbers here."""
+        self._parts += [numbers.astype(np.int32)[part] for part in other._parts]
+
+    def all(self) -> np.ndarray:
+        """Of every row, int32."""
+        self._parts = [np.concatenate([np.zeros(0, np.int32), *self._parts])]
+        return self._parts[0]
+
+    def places(self, order: np.ndarray) -> np.ndarray:
+        """Of every row the place of its group, of which these are the numbers in order."""
+        place = np.empty(len(order), np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        return place[self.all()]
+
+
+class GroupedScores(KeptScores):
+    """Every row's label, score and group."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._numbers = KeptNumbers()
+
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> Any:
+        state = super().of_rows(y_true, y_pred, weight=weight)
+        state._numbers = KeptNumbers([slicings[0].ids])
+        return state
+
+    def merge(self, other: Any, numbers: Sequence[np.ndarray] = ()) -> None:
+        super().merge(other)
+        self._numbers.add(other._numbers, numbers[0])
+
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
+        pair = super().evidence()
+        assert isinstance(pair, Pair)
+        return replace(pair, groups=self._numbers.places(orders[0]))
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        facts, arrays = super().saved()
+        return facts, arrays | {"groups": self._numbers.all()}
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        super().restore(facts, arrays)
+        self._numbers = KeptNumbers([arrays["groups"]])
+
+
+class GroupedSums(StreamedSums):
+    """The states of numeric metrics, the sums of each group, and the groups of kept rows."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._by_group: numeric.GroupResampleStream | None = None
+        self._numbers = KeptNumbers()
+
+    def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
+        return ()
+
+    def resample(self, n_resamples: int, seed: int) -> None:
+        """Nothing is drawn before the last rows."""
+
+    def slices_rows(self) -> bool:
+        return True
+
+    def of_rows(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        slicings: Sequence[Slicing] = (),
+        weight: np.ndarray | None = None,
+    ) -> "GroupedSums":
+        state = super().of_rows(y_true, y_pred, weight=weight)
+        assert isinstance(state, GroupedSums)
+        state._numbers = KeptNumbers([slicings[0].ids])
+        return state
+
+    def merge(self, other: Any, numbers: Sequence[np.ndarray] = ()) -> None:
+        super().merge(other)
+        if self._stream is None:
+            return
+        added = KeptNumbers()
+        added.add(other._numbers, numbers[0])
+        if self._by_group is None:
+            self._by_group = self._of_no_groups(self._stream)
+        if other._batch is not None:
+            rows, weight = other.batch, other.batch.weight
+            self._by_group.update(rows.y_true, rows.y_pred, added.all(), weight=weight)
+        elif other._by_group is not None:
+            self._by_group.merge(other._by_group, numbers[0])
+        if self._stream.keeps_rows:
+            self._numbers.add(added, np.arange(int(added.all().max(initial=-1)) + 1))
+
+    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
+        found = super().evidence()
+        if isinstance(found, StreamedEvidence) and self._by_group is not None:
+            order = orders[0]
+            rows = self._numbers.places(order)
+            found.by_group = GroupDraws(self._by_group, order, rows).intervals
+        return found
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        facts, arrays = super().saved()
+        if self._by_group is None:
+            return facts, arrays
+        facts["by_group"], own = self._by_group.to_arrays()
+        return facts, arrays | prefixed("groups/", own) | {"numbers": self._numbers.all()}
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        super().restore(facts, arrays)
+        if self._stream is not None:
+            self._by_group = self._of_no_groups(self._stream)
+            self._by_group.set_arrays(facts["by_group"], below("groups/", arrays))
+            self._numbers = KeptNumbers([arrays["numbers"]])
+
+    def _of_no_groups(self, stream: numeric.MetricStream) -> numeric.GroupResampleStream:
+        return numeric.GroupResampleStream(resampled_of(stream, weighted=True))
+
+
+@dataclass(frozen=True)
+class GroupDraws:
+    """Intervals of metrics of sums, and of rows that are kept.
+
+    Args:
+        sums: of each group.
+        order: the numbers of the groups in order.
+        rows: of each row that is kept the place of its group.
+    """
+
+    sums: numeric.GroupResampleStream
+    order: np.ndarray
+    rows: np.ndarray
+
+    def intervals(
+        self,
+        bound: Mapping[str, numeric.Metric],
+        report: numeric.Report,
+        confidence: Confidence,
+    ) -> dict[str, numeric.Interval]:
+        """By metric its interval, of those that have one."""
+        kept = {n: m for n, m in bound.items() if m.reweighs and m.no_interval is None}
+        found = numeric.state_intervals(kept, report.states, groups=self.rows, **confidence.options)
+        if any(metric.resampling in ("rows", "cells") for metric in bound.values()):
+            found |= self.sums.intervals(order=self.order, **confidence.options)
+        return {name: found[name] for name in bound if name in found}
