@@ -123,8 +123,8 @@ class EvaluationStream:
         """The metrics whose bootstrap needs the rows, so that `result` gives them none.
 
         Sums; once rows have weights other than 1, counts as well. A share of rows without such
-        weights, as top-k accuracy is, still has Wilson's interval. With `groups` they have one,
-        also where every row is a group of its own.
+        weights still has Wilson's interval. With `groups` they have one, also where every row is a
+        group of its own.
         """
         return () if self._in_groups or self._resamples else self._from_rows()
 
