@@ -15,7 +15,9 @@ from ._dataset import Dataset as Dataset
 from ._jsonl import stream_rows as stream_rows
 from ._problem import DatasetError as DatasetError
 from ._problem import Problem as Problem
+from ._rows import PreferencePair as PreferencePair
 from ._rows import RowKind as RowKind
+from ._rows import preference_pair as preference_pair
 from ._sanitizer import DatasetSanitizer as DatasetSanitizer
 from ._table import TableChunk as TableChunk
 from ._table import read_table as read_table

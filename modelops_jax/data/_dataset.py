@@ -27,7 +27,8 @@ class Dataset:
     Two more kinds of rows are for other objectives, and are asked for by name where rows are read
     or checked. A ``"labelled"`` row is ``{"text": str, "label": str | int | float}``, or has a
     ``"prompt"`` instead of the text. A ``"preference"`` row is ``{"prompt": str, "chosen": str,
-    "rejected": str}``, or three lists of messages, of which both answers have one by the assistant.
+    "rejected": str}``, or three lists of messages, of which both answers have one by the assistant;
+    or two such lists without a prompt, which then is the messages with which both begin.
 
     The rows are copied in, deeply: no dataset shares anything with the list it was made from or
     with another dataset, so slicing, splitting and sanitizing copy too. Its own rows are open:

@@ -2,8 +2,8 @@
 
 import math
 import reprlib
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 from ._json_values import TOO_DEEP, has_lone_surrogate, is_too_deep
 from ._problem import ProblemCode
@@ -15,6 +15,7 @@ EXPECTED_ROW = (
 )
 EXPECTED_LABELLED = "expected 'label' and one of 'text' and 'prompt'"
 EXPECTED_PREFERENCE = "expected 'prompt', 'chosen' and 'rejected'"
+_SHARED = "without a prompt it is the messages that both share"
 
 RowKind = Literal["text", "labelled", "preference"]
 """What a row is for: text to write, a text with its label, or a better and a worse answer."""
@@ -86,9 +87,70 @@ def _label_faults(label: object) -> Iterator[Fault]:
         yield "bad_label", f"label: found {describe(label)}, expected a finite number"
 
 
+class PreferencePair(NamedTuple):
+    """What is asked, and the better and the worse answer: texts, or lists of messages."""
+
+    prompt: Any
+    chosen: Any
+    rejected: Any
+
+
+def preference_pair(row: Mapping[str, Any]) -> PreferencePair:
+    """The three parts of a good preference row.
+
+    Without a prompt both answers are whole conversations, and the messages with which both begin
+    are the prompt.
+    """
+    chosen, rejected = row["chosen"], row["rejected"]
+    if "prompt" in row:
+        return PreferencePair(row["prompt"], chosen, rejected)
+    shared = _shared(chosen, rejected)
+    return PreferencePair(chosen[:shared], chosen[shared:], rejected[shared:])
+
+
+def _shared(one: list[Any], other: list[Any]) -> int:
+    """With how many equal messages both begin."""
+    differs = (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])
+    return next(differs, min(len(one), len(other)))
+
+
+def _conversation_faults(row: dict[Any, Any]) -> Iterator[Fault]:
+    """What is wrong with two whole conversations, whose beginning is the prompt."""
+    sides = {field: row[field] for field in ("chosen", "rejected")}
+    faults = [
+        fault
+        for field, messages in sides.items()
+        for fault in _messages_faults(field, messages, answers=True)
+    ]
+    yield from faults
+    yield from _unread_faults(row)
+    if faults:
+        return
+    shared = _shared(*sides.values())
+    if sides["chosen"] == sides["rejected"]:
+        yield "same_answers", "chosen and rejected are the same, expected a better and a worse one"
+    elif not shared:
+        yield "no_messages", f"chosen and rejected begin with different messages; {_SHARED}"
+    else:
+        for field, messages in sides.items():
+            yield from _answer_faults(field, messages, shared)
+
+
+def _answer_faults(field: str, messages: list[dict[str, Any]], shared: int) -> Iterator[Fault]:
+    if not any(message["role"] == "assistant" for message in messages[shared:]):
+        yield (
+            "no_assistant",
+            f"{field}: expected one with role 'assistant' after the first {shared}; {_SHARED}",
+        )
+
+
 def _preference_faults(row: dict[Any, Any]) -> Iterator[Fault]:
+    answers = [row[field] for field in ("chosen", "rejected") if field in row]
+    if "prompt" not in row and len(answers) == 2 and any(isinstance(a, list) for a in answers):
+        yield from _conversation_faults(row)
+        return
     if not {"prompt", "chosen", "rejected"} <= row.keys():
-        hint = "; the prompt is what both answers follow" if "chosen" in row else ""
+        hint = "; the prompt is what both answers follow" if answers else ""
         yield (
             "missing_keys",
             f"found {_keys(row)}, {EXPECTED_PREFERENCE}{_other_kind(row) or hint}",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modelops_jax.data import Dataset
+from modelops_jax.data import Dataset, preference_pair
 from modelops_jax.models import ChatTemplateError, Model
 from modelops_jax.training import render_prompt
 
@@ -119,9 +119,9 @@ def answer(
 def _answer_bytes(row: Mapping[str, Any]) -> int:
     """UTF-8 bytes of the longest thing that a row teaches the model to say."""
     if "chosen" in row:
-        answers = (row["chosen"], row["rejected"])
+        _, *answers = preference_pair(row)
     else:
-        answers = (row["messages"] if "messages" in row else row["completion"],)
+        answers = [row["messages"] if "messages" in row else row["completion"]]
     return max(map(_spoken_bytes, answers))
 
 

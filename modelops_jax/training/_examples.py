@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from modelops_jax.data import Dataset, RowKind
+from modelops_jax.data import Dataset, RowKind, preference_pair
 from modelops_jax.models import Description, Model, Tokenizer
 
 from ._config import TrainingConfig
@@ -205,8 +205,8 @@ def _labelled_row(tokenizer: Tokenizer, row: Mapping[str, Any]) -> TokenizedRow:
 
 def _pair(tokenizer: Tokenizer, row: Mapping[str, Any]) -> list[TokenizedRow]:
     """The prompt with the chosen answer, and with the rejected one."""
-    prompt, pair = row["prompt"], []
-    for answer in (row["chosen"], row["rejected"]):
+    (prompt, *answers), pair = preference_pair(row), []
+    for answer in answers:
         if isinstance(prompt, str):
             whole = {"prompt": prompt, "completion": answer}
         else:

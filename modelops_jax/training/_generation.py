@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modelops_jax.data import Dataset
+from modelops_jax.data import Dataset, preference_pair
 from modelops_jax.evaluation import UndefinedMetricWarning
 from modelops_jax.models import Model, Params
 
@@ -142,9 +142,13 @@ def _question(model: Model, row: dict[str, Any]) -> tuple[Any, str]:
     """What to ask about a row, as it is put while training, and the right or the better answer."""
     if "completion" in row:
         return render_prompt(model.tokenizer, row["prompt"]), row["completion"]
-    if isinstance(row.get("prompt"), str):
-        return render_prompt(model.tokenizer, row["prompt"]), row["chosen"]
-    messages = row["messages"] if "messages" in row else [*row["prompt"], *row["chosen"]]
+    if "messages" in row:
+        messages = row["messages"]
+    else:
+        pair = preference_pair(row)
+        if isinstance(pair.prompt, str):
+            return render_prompt(model.tokenizer, pair.prompt), pair.chosen
+        messages = [*pair.prompt, *pair.chosen]
     last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
     if not last:
         raise ValueError("messages[0]: the assistant speaks first, so there is nothing to ask")

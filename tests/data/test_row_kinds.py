@@ -14,6 +14,7 @@ GOOD = [{"role": "assistant", "content": "4"}]
 BAD = [{"role": "assistant", "content": "5"}]
 PAIR = {"prompt": "2+2?", "chosen": "4", "rejected": "5"}
 CHAT = {"prompt": [USER], "chosen": GOOD, "rejected": BAD}
+WHOLE = {"chosen": [USER, *GOOD], "rejected": [USER, *BAD, USER, *BAD]}
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,7 @@ CHAT = {"prompt": [USER], "chosen": GOOD, "rejected": BAD}
         ("labelled", {"text": "", "label": 10**400}),
         ("preference", PAIR),
         ("preference", CHAT),
+        ("preference", WHOLE),
     ],
 )
 def test_good_rows(kind: Any, row: dict[str, Any]):
@@ -77,6 +79,31 @@ def test_good_rows(kind: Any, row: dict[str, Any]):
             CHAT | {"rejected": [*BAD, {"role": "human", "content": ""}]},
             "unknown_role",
             "rejected[1].role: found str 'human', expected one of",
+        ),
+        ("preference", WHOLE | {"chosen": "4"}, "no_messages", "chosen: found str '4', expected a"),
+        (
+            "preference",
+            WHOLE | {"chosen": WHOLE["rejected"]},
+            "same_answers",
+            "are the same, expec",
+        ),
+        (
+            "preference",
+            WHOLE | {"chosen": GOOD},
+            "no_messages",
+            "begin with different",
+        ),
+        (
+            "preference",
+            WHOLE | {"tools": [{}]},
+            "unread_key",
+            "tools: found list [{}], expected non",
+        ),
+        (
+            "preference",
+            WHOLE | {"chosen": WHOLE["rejected"][:3]},
+            "no_assistant",
+            "chosen: expected one with role 'assistant' after the first 3; without a prompt it is",
         ),
     ],
 )

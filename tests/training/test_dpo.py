@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from modelops_jax.data import Dataset
+from modelops_jax.jobs._predict import _answer_bytes
 from modelops_jax.models import LoraConfig
 from modelops_jax.training import (
     ConfigError,
@@ -19,6 +20,7 @@ from modelops_jax.training import (
     fit,
     read_examples,
 )
+from modelops_jax.training._generation import _question
 from modelops_jax.training._plan import Plan, batches_by_length
 from modelops_jax.training._reference import reference_values
 
@@ -128,6 +130,31 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
     """Packed pairs, and a loss on more than the answers."""
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(CONFIG, **settings)
+
+
+def test_what_two_conversations_share_is_their_prompt(model):
+    """Without a prompt, as in files of whole conversations: the same tokens, trained alike."""
+    asked = [
+        {"role": "user", "content": "2+2?"},
+        {"role": "assistant", "content": "4"},
+        {"role": "user", "content": "3+3?"},
+    ]
+    answers = {
+        name: [{"role": "assistant", "content": text}]
+        for name, text in (("chosen", "6"), ("rejected", "seven"))
+    }
+    apart = Dataset([{"prompt": asked, **answers}])
+    whole = Dataset([{name: [*asked, *answer] for name, answer in answers.items()}])
+    assert whole.validate("preference")
+    one, other = (
+        read_examples(model, rows, CONFIG, name="training").rows for rows in (apart, whole)
+    )
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left.token_ids, right.token_ids)
+        np.testing.assert_array_equal(left.at, right.at)
+        assert len(left.at) < len(left.token_ids) / 2
+    assert _question(model, whole[0]) == _question(model, apart[0]) == (asked, "6")
+    assert _answer_bytes(whole[0]) == _answer_bytes(apart[0]) == len("seven")
 
 
 def test_bad_pairs_and_values_are_named(model):
