@@ -112,6 +112,7 @@ class GroupSums:
             return
         if self._centres is None:
             self._centres, self._shapes = other._centres, other._shapes
+            self._weighted = other._weighted
         triples = zip(self.statistics, other._sums, other._centres, self._centres, strict=True)
         moved = [
             Pair(*(statistic.moved(part[: other._count], theirs, mine) for part in (s.high, s.low)))

@@ -64,9 +64,9 @@ class JointCells:
         preds = [numbers(pred, "y_pred") for pred in y_preds]
         given: dict[str, Any] = {f"y_true of {at}": true for at, true in enumerate(trues)}
         given |= {f"y_pred of {at}": pred for at, pred in enumerate(preds)} | {"weight": keep}
-        layout = shared_layout(given)
+        # Of entries with counts there are few.
+        layout = shared_layout(given) if counts is None else None
         if layout is not None:
-            assert counts is None
             found, several = _of_shards(statistic, trues, preds, keep, layout)
         else:
             pairs = zip(trues, preds, strict=True)

@@ -60,7 +60,8 @@ def row_layout(column: Any) -> Layout | None:
     spec = [*sharding.spec, *[None] * (column.ndim - len(sharding.spec))]
     names = [entry if isinstance(entry, tuple) else (entry,) for entry in spec if entry is not None]
     axes = tuple(name for entry in names for name in entry if sharding.mesh.shape[name] > 1)
-    if not axes or not isinstance(sharding.mesh, Mesh):
+    # Of no rows XLA compiles no program that divides them.
+    if not axes or not column.shape[0] or not isinstance(sharding.mesh, Mesh):
         return None
     if spec[0] is None or len(names) > 1:
         raise ValueError(

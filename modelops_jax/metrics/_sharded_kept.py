@@ -20,7 +20,14 @@ from modelops_jax._row_groups import group_codes
 from ._draws import AT_ONCE, CALLS, GROUP, PARTS, draw_units
 from ._kept_rows import KeptRows
 from ._metric import Metric
-from ._sharded import Layout, group_codes_of_shards, placed_together, row_layout, whole_rows
+from ._sharded import (
+    Layout,
+    few_sizes,
+    group_codes_of_shards,
+    placed_together,
+    row_layout,
+    whole_rows,
+)
 from ._types import State, Vector
 
 
@@ -42,6 +49,10 @@ class ShardDraws:
         self._codes, self._units = None, rows
         if groups is None:
             return
+        # On one device zeros follow the rows.
+        entries = len(groups) if layout.mesh.size > 1 else few_sizes(len(groups))
+        if entries != rows:
+            raise ValueError(f"groups has {len(groups)} entries; expected one for each row")
         if isinstance(groups, jax.Array) and row_layout(groups) is not None:
             codes, self._units = group_codes_of_shards(groups, layout)
         else:
@@ -73,8 +84,9 @@ class ShardDraws:
         return {name: self._values(metric, own, sets) for name, (metric, *own) in given.items()}
 
     def _values(self, metric: Metric, models: Sequence[Sequence[State]], sets: _Sets) -> np.ndarray:
+        # As on the host, where a seed of more than 32 bits is another one than with 64-bit types.
+        key = jax.random.fold_in(jax.random.key(self._seed), 1 + (sets.kind == "swaps"))
         with jax.enable_x64(True):
-            key = jax.random.fold_in(jax.random.key(self._seed), 1 + (sets.kind == "swaps"))
             given = tuple(map(tuple, models))
             divided = tuple(row_layout(leaf) is not None for leaf in jax.tree.leaves(given))
             program = _measuring_program(metric, sets, divided, self._layout)

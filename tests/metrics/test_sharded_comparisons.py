@@ -11,7 +11,8 @@ run = runpy.run_path(str(pathlib.Path(__file__).with_name("test_sharded_table.py
 MESHES = """
 from jax.sharding import AxisType
 from modelops_jax.metrics import (
-    delong_test, mcnemar_test, metric, precision_recall_curve, roc_auc_interval, roc_curve)
+    delong_test, mcnemar_test, metric, paired_count_differences, precision_recall_curve,
+    roc_auc_interval, roc_curve)
 
 both = jax.make_mesh((4, 2), ("a", "b"), axis_types=(AxisType.Auto,) * 2)
 MESHES = {"explicit": placed}
@@ -46,6 +47,14 @@ for placed in MESHES.values():
     # Equal in their bits, and only 0 is the same number.
     assert unsigned == mcnemar_test(wide, labels[0] - np.int64(2), labels[0] * 0)
     assert unsigned.only_second == 0 and unsigned.only_first == 0
+    # Distinct rows with counts are few, and none are none.
+    accuracy = {"accuracy": metric("accuracy_score")}
+    results = [
+        paired_count_differences(accuracy, rows[0], dict(zip("ab", rows[1:])), counts + 1)
+        for rows in (on_devices, labels)
+    ]
+    assert results[0] == results[1]
+    assert mcnemar_test(*put(*labels[:, :0])) == mcnemar_test(*labels[:, :0])
     try:
         mcnemar_test(*on_devices, counts=put(counts - 4)[0])
     except ValueError as error:
@@ -140,7 +149,7 @@ median = {"median": metric("median_absolute_error")}
 
 def check(metrics, true, *preds, weight=None, groups=None, method="percentile"):
     "Intervals of the first predictions; of two the differences, too."
-    options = {"method": method, "n_resamples": many}
+    options = {"method": method, "n_resamples": many, "seed": 2**32 + 5}
     columns = [true, *preds, weight, groups]
     results = []
     for given in (columns, put(*columns)):
@@ -159,6 +168,13 @@ def check(metrics, true, *preds, weight=None, groups=None, method="percentile"):
 
 for kind, placed in MESHES.items():
     check(ranks, true, *scores, groups=ids)
+    for own in (ids[:-8], put(ids[:-8])[0]):
+        try:
+            bootstrap_intervals(ranks, *put(true, scores[0]), groups=own)
+        except ValueError as error:
+            assert f"groups has {COUNT - 8} entries" in str(error)
+        else:
+            raise AssertionError("groups of other rows")
     check(median, values, scores[0], weight=weight)
     if not everything:
         continue
