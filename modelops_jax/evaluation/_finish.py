@@ -34,7 +34,8 @@ def check_confidence(
     """What a caller asks for, if it makes sense.
 
     Raises:
-        ValueError: a level outside (0, 1), an unknown method, too few resamples, or a seed below 0.
+        ValueError: a level outside (0, 1), an unknown method, too few resamples, or a seed that is
+            negative or of more than 32 bits.
         TypeError: a level, a seed or resamples that are no numbers, or no whole ones.
     """
     if method not in get_args(numeric.IntervalMethod):
@@ -45,6 +46,8 @@ def check_confidence(
             raise TypeError(f"{name} is {value!r}; expected an integer of at least {least}")
         if value < least:
             raise ValueError(f"{name} is {value!r}; expected at least {least}")
+    if seed >= 2**32:  # JAX would keep the lower 32 bits
+        raise ValueError(f"seed is {seed!r}; expected one below 2**32")
     if confidence is None:
         return None
     if not isinstance(confidence, int | float | np.number):

@@ -135,8 +135,8 @@ def check_seed(seed: int) -> None:
     """Refuse what would not give the same resamples again, or none.
 
     Raises:
-        ValueError: a negative seed.
+        ValueError: a seed that is negative or of more than 32 bits.
         TypeError: no integer.
     """
-    if require_integer(seed, "seed") < 0:
-        raise ValueError(f"seed must be 0 or more, not {seed!r}")
+    if not 0 <= require_integer(seed, "seed") < 2**32:  # JAX would keep the lower 32 bits
+        raise ValueError(f"seed must be 0 or positive and below 2**32, not {seed!r}")

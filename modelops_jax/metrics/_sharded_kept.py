@@ -84,9 +84,8 @@ class ShardDraws:
         return {name: self._values(metric, own, sets) for name, (metric, *own) in given.items()}
 
     def _values(self, metric: Metric, models: Sequence[Sequence[State]], sets: _Sets) -> np.ndarray:
-        # As on the host, where a seed of more than 32 bits is another one than with 64-bit types.
-        key = jax.random.fold_in(jax.random.key(self._seed), 1 + (sets.kind == "swaps"))
         with jax.enable_x64(True):
+            key = jax.random.fold_in(jax.random.key(self._seed), 1 + (sets.kind == "swaps"))
             given = tuple(map(tuple, models))
             divided = tuple(row_layout(leaf) is not None for leaf in jax.tree.leaves(given))
             program = _measuring_program(metric, sets, divided, self._layout)

@@ -99,6 +99,7 @@ def test_what_has_no_interval_is_said():
     ("asked", "error", "message"),
     [
         ({"seed": -1}, ValueError, "seed is -1; expected at least 0"),
+        ({"seed": 2**32}, ValueError, "seed is 4294967296; expected one below"),
         ({"groups": [1, "1"]}, TypeError, "groups mixes texts and other ids"),
         ({"groups": [Decimal("nan"), Decimal(1)]}, ValueError, "groups holds 1 nan"),
         ({"groups": np.array(["NaT", "2026-11-26"], "M8[D]")}, ValueError, "groups holds 1 nan"),

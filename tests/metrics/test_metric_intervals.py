@@ -90,6 +90,8 @@ def test_the_same_seed_gives_the_same_interval():
     first = bootstrap_intervals(metrics, y_true, y_pred, n_resamples=200, seed=5)
     assert first == bootstrap_intervals(metrics, y_true, y_pred, n_resamples=200, seed=5)
     assert first != bootstrap_intervals(metrics, y_true, y_pred, n_resamples=200, seed=6)
+    with pytest.raises(ValueError, match=r"below 2\*\*32, not 4294967301"):  # would be 5
+        bootstrap_intervals(metrics, y_true, y_pred, n_resamples=200, seed=2**32 + 5)
     alone = bootstrap_intervals(MACRO_F1, y_true, y_pred, n_resamples=200, seed=5)
     assert alone["f1"] == first["f1"]
     assert list(first) == ["f1", "mse"]

@@ -149,7 +149,7 @@ median = {"median": metric("median_absolute_error")}
 
 def check(metrics, true, *preds, weight=None, groups=None, method="percentile"):
     "Intervals of the first predictions; of two the differences, too."
-    options = {"method": method, "n_resamples": many, "seed": 2**32 + 5}
+    options = {"method": method, "n_resamples": many}
     columns = [true, *preds, weight, groups]
     results = []
     for given in (columns, put(*columns)):
