@@ -173,6 +173,42 @@ def check_one_kind(
         )
 
 
+def check_no_fractions(
+    file: Path, columns: Mapping[str, Sequence[Any]], lines: Sequence[int], names: Sequence[str]
+) -> None:
+    """Refuse columns of a file of text that hold numbers, some of them fractions, as labels.
+
+    Args:
+        file: where they are from.
+        columns: the first rows, by column.
+        lines: of each row.
+        names: the columns.
+
+    Raises:
+        ValueError: names a fraction, and the tasks that it may be meant for.
+    """
+    places = [place for name in names if (place := _fraction(columns[name])) is not None]
+    if names and len(places) == len(names):
+        place, name = places[0], names[0]
+        raise ValueError(
+            f"{file}, line {lines[place]}: {name}: found {columns[name][place][:40]!r}, and "
+            f"numbers throughout {' and '.join(names)}; expected labels, or --task regression "
+            "(with --task classification these numbers are names of classes)"
+        )
+
+
+def _fraction(cells: Sequence[Any]) -> int | None:
+    """The place of the first fraction of texts that are all numbers; None where there is none."""
+    from modelops_jax.data import CellError, number_of_text
+
+    try:
+        values = [number_of_text(cell) for cell in cells if isinstance(cell, str)]
+    except CellError:
+        return None
+    places = (i for i, value in enumerate(values) if not float(value).is_integer())
+    return next(places, None) if len(values) == len(cells) else None
+
+
 def as_label(text: str, label: Any) -> Hashable:
     """A label that was typed, as the kind of label that a file holds.
 

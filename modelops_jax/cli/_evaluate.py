@@ -260,6 +260,7 @@ def evaluate(
     asked = FileEvaluation(
         file=file,
         task=str(task or Task.CLASSIFICATION),
+        told=task is not None,
         columns=columns,
         metrics=[read_metric_option(text) for text in metric or []],
         positive=positive,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelops_jax._metric_spec import MetricSpec
 
 from ._bad_rows import BadRows
-from ._columns import Columns, as_label, check_one_kind
+from ._columns import Columns, as_label, check_no_fractions, check_one_kind
 
 if TYPE_CHECKING:
     from modelops_jax.data import Problem, TableChunk
@@ -43,6 +43,7 @@ class FileEvaluation:
     Args:
         file: the file.
         task: the task.
+        told: whether the task was asked for, and not presumed.
         columns: which columns are what.
         metrics: the metrics in place of the task's; none: the task's.
         positive: the label that one score a row is of; None: 1.
@@ -58,6 +59,7 @@ class FileEvaluation:
 
     file: Path
     task: str
+    told: bool
     columns: Columns
     metrics: Sequence[MetricSpec]
     positive: str | None
@@ -210,6 +212,8 @@ class _Rows:
                 compared = [n for n in self._asked.columns.predicted if n in cells]
                 names = [self._asked.columns.true, *compared]
                 check_one_kind(self._asked.file, cells, chunk.lines, names)
+                if not self._asked.told:
+                    check_no_fractions(self._asked.file, cells, chunk.lines, names)
             self._begin(label)
         self.count += len(chunk.lines)
         groups = cells[self._asked.columns.group] if self._asked.columns.group else None

@@ -417,8 +417,22 @@ def test_the_cell_that_makes_labels_of_two_kinds_is_named(tmp_path, capsys, name
     path.write_text(f"y_true,y_pred\n{text}" if name.endswith(".csv") else text)
     assert main(["evaluate", str(path)]) == 1
     assert message in capsys.readouterr().err
-    ignored = text.replace(",1.0", ",1").replace("true", '"1"').replace(",\n", ",1\n")
-    path.write_text(f"y_true,y_pred\n{ignored}" if name.endswith(".csv") else ignored)
+
+
+def test_fractions_are_labels_of_a_classification_that_was_asked_for_alone(tmp_path, capsys):
+    """As texts of a CSV file they would all be classes, and nearly all of them wrong."""
+    path = tmp_path / "a.csv"
+    path.write_text("y_true,y_pred\n3,2.5\n0.75,1\n-1e-3,4\n")
+    assert main(["evaluate", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "a.csv, line 3: y_true: found '0.75', and numbers throughout y_true and y_pred" in error
+    assert "--task regression" in error
+    for task in ("regression", "classification"):
+        assert main(["evaluate", str(path), "--task", task, "--format", "json"]) == 0
+        metrics = json.loads(capsys.readouterr().out)["metrics"]
+        assert ("accuracy" in metrics) == (task == "classification")
+    path.write_text("y_true,y_pred\n3.5,2.5\n0.75,good\n")
+    assert main(["evaluate", str(path)]) == 0
 
 
 def test_help_imports_neither_jax_nor_numpy():
