@@ -193,6 +193,8 @@ def refused(metrics, *columns, weight=None, groups=None):
         return str(error)
     raise AssertionError("nothing was refused")
 
+# Copies: what was put on the devices may lie in the same memory.
+true, weight = true.copy(), weight.copy()
 true[-7], weight[COUNT // 2] = np.nan, -1
 nan, negative = put(true, weight)
 for name in ("mean_squared_error", "median_absolute_error"):
