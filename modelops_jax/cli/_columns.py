@@ -145,20 +145,27 @@ class Columns:
         return found
 
 
-def check_one_kind(
-    file: Path, columns: Mapping[str, Sequence[Any]], lines: Sequence[int], names: Sequence[str]
+def check_labels(
+    file: Path,
+    columns: Mapping[str, Sequence[Any]],
+    lines: Sequence[int],
+    names: Sequence[str],
+    *,
+    fractions: bool,
 ) -> None:
-    """Refuse columns of labels of which one holds integers and another texts.
+    """Refuse columns of labels that are most likely something else.
 
     Args:
         file: where they are from.
         columns: the first rows, by column.
         lines: of each row.
         names: the columns.
+        fractions: whether texts that are numbers, some of them fractions, may be labels.
 
     Raises:
-        ValueError: names the first cell that is no integer, as a file of text writes them: one
-            such cell makes texts of its column.
+        ValueError: integers in one column and texts in another, naming the first cell that is no
+            integer, as a file of text writes them: one such cell makes texts of its column; or a
+            fraction, naming the tasks that it may be meant for.
     """
     whole = next((n for n in names if isinstance(columns[n][0], int)), None)
     for name in names:
@@ -171,24 +178,8 @@ def check_one_kind(
             f"{'true or false' if isinstance(columns[whole][0], bool) else 'an integer'} as in "
             f"{whole}: labels are of one kind in all columns"
         )
-
-
-def check_no_fractions(
-    file: Path, columns: Mapping[str, Sequence[Any]], lines: Sequence[int], names: Sequence[str]
-) -> None:
-    """Refuse columns of a file of text that hold numbers, some of them fractions, as labels.
-
-    Args:
-        file: where they are from.
-        columns: the first rows, by column.
-        lines: of each row.
-        names: the columns.
-
-    Raises:
-        ValueError: names a fraction, and the tasks that it may be meant for.
-    """
     places = [place for name in names if (place := _fraction(columns[name])) is not None]
-    if names and len(places) == len(names):
+    if names and len(places) == len(names) and not fractions:
         place, name = places[0], names[0]
         raise ValueError(
             f"{file}, line {lines[place]}: {name}: found {columns[name][place][:40]!r}, and "

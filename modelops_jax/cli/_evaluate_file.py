@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelops_jax._metric_spec import MetricSpec
 
 from ._bad_rows import BadRows
-from ._columns import Columns, as_label, check_no_fractions, check_one_kind
+from ._columns import Columns, as_label, check_labels
 
 if TYPE_CHECKING:
     from modelops_jax.data import Problem, TableChunk
@@ -211,9 +211,8 @@ class _Rows:
             if self._asked.task in LABELLED:
                 compared = [n for n in self._asked.columns.predicted if n in cells]
                 names = [self._asked.columns.true, *compared]
-                check_one_kind(self._asked.file, cells, chunk.lines, names)
-                if not self._asked.told:
-                    check_no_fractions(self._asked.file, cells, chunk.lines, names)
+                told = self._asked.told
+                check_labels(self._asked.file, cells, chunk.lines, names, fractions=told)
             self._begin(label)
         self.count += len(chunk.lines)
         groups = cells[self._asked.columns.group] if self._asked.columns.group else None

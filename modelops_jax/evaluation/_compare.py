@@ -1,6 +1,5 @@
 """`compare`: several models on the same rows, and which differences are real."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,11 +8,10 @@ import numpy as np
 
 from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
-from ._compared import ALL_IGNORED, NO_ROWS, Question, RowSample, bind_all, pairs_of, uncompared
+from ._compared import ALL_IGNORED, NO_ROWS, Question, RowSample, bind_all, pairs_of
 from ._comparison import Comparison, MetricComparison
 from ._computed import Confidence
 from ._conclude import Asked
-from ._errors import NoIntervalWarning
 from ._evidence import Pair
 from ._finish import check_confidence
 from ._joint_there import states_there
@@ -119,6 +117,7 @@ def compare(
     )
     scored = dict.fromkeys(models) if scores is None else scores
     question = Question(pairs_of(models, baseline), baseline, correction, wanted)
+    asked = Asked(evaluator.task_type, evaluator.metrics, models, question)
     compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
     built_in: dict[str, Any] = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
     there = rows_there(y_true, said, scored, weight, groups)
@@ -130,7 +129,6 @@ def compare(
         drawing = {"n_resamples": n_resamples, "seed": seed}
         states = states_there(by_reader(built_in), models, there, drawing)
         if states is not None:
-            asked = Asked(evaluator.task_type, evaluator.metrics, models, question)
             return asked.conclude(states, there.rows, built_in, lambda model: None)
     y_true, weight, groups = gathered(y_true), gathered(weight), gathered(groups)
     truth: Any = y_true
@@ -144,15 +142,12 @@ def compare(
     )
     wanted = replace(wanted, groups=groups)
     # Refuses, and warns of, what an evaluation of each model would.
-    results = {}
-    for name in models:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            results[name] = evaluator.evaluate(
-                y_true, said[name], y_score=scored[name], weight=own, groups=groups
-            )
-        for one in caught:
-            warnings.warn(f"{name}: {one.message}", one.category, stacklevel=2)
+    results = asked.evaluate(
+        lambda model: evaluator.evaluate(
+            y_true, said[model], y_score=scored[model], weight=own, groups=groups
+        ),
+        stacklevel=3,
+    )
     rows = results[models[0]].sample_count
     if not rows:
         raise ValueError(NO_ROWS)
@@ -182,14 +177,8 @@ def compare(
             _first_weights(joint, own, len(models), true.shape[1]),
         )
         compared |= sample.compare(bound)
-    rest, notes = uncompared(evaluator.metrics, compared, reasons, results, baseline)
-    for note in notes:
-        warnings.warn(note, NoIntervalWarning, stacklevel=2)
-    compared |= rest
-    return Comparison(
-        evaluator.task_type, rows, tuple(models), baseline, confidence, correction,
-        {metric.name: compared[metric.name] for metric in compared_by},
-    )  # fmt: skip
+    names = [metric.name for metric in compared_by]
+    return asked.sum_up(names, rows, results, compared, reasons, stacklevel=3)
 
 
 def check_models(predictions: Any, scores: Any, baseline: str | None) -> list[str]:

@@ -1,7 +1,7 @@
 """From what was read of the rows of several models to their comparison."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,17 +52,12 @@ class Asked:
             UndefinedMetricWarning: as an evaluation of each model does.
             NoIntervalWarning: a metric is not compared.
         """
-        results: dict[str, EvaluationResult] = {}
-        for model in self.models:
-            groups = [Group(s.members, lambda s=s, m=model: s.evidence(m)) for s in states]
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                results[model] = finish(
-                    self.task_type, names, groups, columns(model), rows, None, []
-                )
-            for one in caught:
-                # From here through the method to its caller.
-                warnings.warn(f"{model}: {one.message}", one.category, stacklevel=3)
+
+        def evaluated(model: str) -> EvaluationResult:
+            groups = [Group(s.members, lambda s=s: s.evidence(model)) for s in states]
+            return finish(self.task_type, names, groups, columns(model), rows, None, [])
+
+        results = self.evaluate(evaluated, stacklevel=4)
         if rows == results[self.models[0]].ignored_count:
             raise ValueError(ALL_IGNORED)
         compared: dict[str, MetricComparison] = {}
@@ -70,13 +65,53 @@ class Asked:
         for state in states:
             found, refused = state.compare(self.question)
             compared, reasons = compared | found, reasons | refused
+        return self.sum_up(names, rows, results, compared, reasons, stacklevel=4)
+
+    def evaluate(
+        self, evaluated: Callable[[str], EvaluationResult], *, stacklevel: int
+    ) -> dict[str, EvaluationResult]:
+        """The evaluation of each model, whose warnings name it.
+
+        Args:
+            evaluated: evaluates a model.
+            stacklevel: 2 for the warnings of the method that calls this one, 3 of its caller.
+        """
+        results = {}
+        for model in self.models:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                results[model] = evaluated(model)
+            for one in caught:
+                warnings.warn(f"{model}: {one.message}", one.category, stacklevel=stacklevel)
+        return results
+
+    def sum_up(
+        self,
+        names: Iterable[str],
+        rows: int,
+        results: Mapping[str, EvaluationResult],
+        compared: Mapping[str, MetricComparison],
+        reasons: Mapping[str, str],
+        *,
+        stacklevel: int,
+    ) -> Comparison:
+        """The comparison by all metrics, from those by which the models could be compared.
+
+        Args:
+            names: the metrics that have a value.
+            rows: how many rows.
+            results: of each model.
+            compared: by metric.
+            reasons: why others could not be.
+            stacklevel: as for `evaluate`.
+        """
         baseline = self.question.baseline
         rest, notes = uncompared(self.metrics, compared, reasons, results, baseline)
         for note in notes:
-            warnings.warn(note, NoIntervalWarning, stacklevel=3)
-        compared |= rest
+            warnings.warn(note, NoIntervalWarning, stacklevel=stacklevel)
+        every = {**compared, **rest}
         confidence, correction = self.question.confidence.level, self.question.correction
         return Comparison(
             self.task_type, rows, tuple(self.models), baseline, confidence, correction,
-            {name: compared[name] for name in names},
+            {name: every[name] for name in names},
         )  # fmt: skip

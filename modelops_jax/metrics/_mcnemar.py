@@ -19,6 +19,8 @@ from ._statistic import require_labels
 from ._types import Column, Vector
 
 McNemarMethod = Literal["exact", "mid-p"]
+# Sums of counts are integers of 64 bits.
+_MOST = 2.0**62
 # Half of a fair coin's tosses has a standard deviation of half their root.
 _DEVIATIONS = 20
 # Of more tosses that sum is long, and the coin as good as normal.
@@ -72,8 +74,8 @@ def mcnemar_test(
         Both counts and the p-value in [0, 1], 1 where no row tells the two apart.
 
     Raises:
-        ValueError: shapes that differ or are not one axis, negative counts, another method, or
-            arrays that lie on devices in different ways.
+        ValueError: shapes that differ or are not one axis, counts that are negative or add up to
+            more than 2**62, another method, or arrays that lie on devices in different ways.
         TypeError: labels or counts that are not integers or booleans.
 
     Example:
@@ -98,27 +100,29 @@ def mcnemar_test(
         raise ValueError(f"expected arrays of one axis and one length; found {found}")
     layout = shared_layout(labels)
     if layout is None:
-        of_one, of_other, least = _sides(np, *map(np.asarray, labels.values()))
+        of_one, of_other, least, whole = _sides(np, *map(np.asarray, labels.values()))
     else:
-        of_one, of_other, least = _sides_of_shards(labels, layout)
+        of_one, of_other, least, whole = _sides_of_shards(labels, layout)
     if least < 0:
         raise ValueError(f"counts holds {least}; expected none below 0")
+    if whole > _MOST:
+        raise ValueError(f"counts add up to {float(whole):.3g}; expected at most {_MOST:.3g}")
     only_first, only_second = int(of_one), int(of_other)
     p_value = _two_sided(only_first, only_second, mid=method == "mid-p")
     return McNemarTest(only_first, only_second, p_value, str(method))
 
 
-def _sides(
-    xp: Any, y_true: Any, first: Any, second: Any, counts: Any = None
-) -> tuple[Any, Any, Any]:
-    """The rows that only the first has right, those that only the second has, the least count."""
+def _sides(xp: Any, y_true: Any, first: Any, second: Any, counts: Any = None) -> tuple[Any, ...]:
+    """The rows that only the first has right, those that only the second has; the least count, and
+    all of them added up, in float64."""
     one, other = (_equal(xp, y_true, side) for side in (first, second))
     sides = one & ~other, other & ~one
     if counts is None:
-        return *(xp.sum(side, dtype=np.int64) for side in sides), xp.zeros((), np.int64)
+        several = (xp.sum(side, dtype=np.int64) for side in sides)
+        return *several, xp.zeros((), np.int64), xp.zeros((), np.float64)
     several = counts.astype(np.uint64 if counts.dtype.kind == "u" else np.int64)
     totals = (xp.sum(xp.where(side, several, xp.zeros_like(several))) for side in sides)
-    return *totals, xp.min(several, initial=0)
+    return *totals, xp.min(several, initial=0), xp.sum(several.astype(np.float64))
 
 
 def _equal(xp: Any, labels: Any, others: Any) -> Any:
@@ -132,7 +136,7 @@ def _equal(xp: Any, labels: Any, others: Any) -> Any:
     return alike & (below[0] == below[1])
 
 
-def _sides_of_shards(labels: Mapping[str, Column], layout: Layout) -> tuple[Any, Any, Any]:
+def _sides_of_shards(labels: Mapping[str, Column], layout: Layout) -> tuple[Any, ...]:
     """`_sides` of rows that stay on their devices."""
     with jax.enable_x64(True):
         placed, _ = placed_together(list(labels.values()), layout)  # the zeros are right twice
@@ -142,9 +146,9 @@ def _sides_of_shards(labels: Mapping[str, Column], layout: Layout) -> tuple[Any,
 @functools.lru_cache(maxsize=16)
 def _counting_program(layout: Layout) -> Any:
     def count(*columns: Any) -> Packed:
-        *sides, least = _sides(jnp, *columns)
-        totals = [lax.psum(side, layout.axes) for side in sides]
-        return Packed.of((*totals, lax.pmin(least, layout.axes)))
+        *sides, least, whole = _sides(jnp, *columns)
+        totals = [lax.psum(side, layout.axes) for side in (*sides, whole)]
+        return Packed.of((*totals[:2], lax.pmin(least, layout.axes), totals[2]))
 
     def program(*columns: Any) -> Any:
         divided, same = PartitionSpec(layout.axes), PartitionSpec()

@@ -40,8 +40,11 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(hidden, target)
     except BaseException as error:
         shutil.rmtree(hidden)
-        if isinstance(error, OSError | SafetensorError):  # the latter from a disk that is full, too
+        if isinstance(error, SafetensorError):  # as of a disk that is full
             raise OSError(f"{target} could not be written: {error}") from error
+        if isinstance(error, OSError):
+            why = f"{target} could not be written: {error}"
+            raise (OSError(why) if error.errno is None else OSError(error.errno, why)) from error
         raise
     _sync(target.parent)
 

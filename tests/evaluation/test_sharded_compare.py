@@ -1,6 +1,7 @@
 """`compare` of rows that are sharded over eight simulated devices, of which none is fetched."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -8,46 +9,18 @@ import pytest
 
 # A guard, rows of which the last are padding, and a comparison of both paths.
 START = """
-import contextlib, sys, warnings
+import functools, runpy, sys, warnings
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 from modelops_jax.evaluation import ModelEvaluator, compare
 from modelops_jax.metrics import metric, paired_differences
-from modelops_jax.metrics._packed import Packed
 
 warnings.simplefilter("ignore")
 COUNT = 8 * 2048
 REAL = COUNT - 5
-array = type(jnp.zeros(1))
-convert, value, unpack = array.__array__, array._value, Packed.fetched
-
-@contextlib.contextmanager
-def guard():
-    "An array as long as the rows of a device, on its way to the host, is an error."
-    packed = []
-    def check(shape):
-        assert max(shape[:1], default=0) < COUNT // 8, f"{shape} gathered on the host"
-    def guarded(self, *args, **kwargs):
-        if not any(self is data for data in packed):
-            check(self.shape)
-        return convert(self, *args, **kwargs)
-    def guarded_value(self):
-        if not any(self is data for data in packed):
-            check(self.shape)
-        return value.fget(self)
-    def guarded_unpack(self):
-        for shape, _ in self.leaves:
-            check(shape)
-        packed.append(self.data)
-        return unpack(self)
-    array.__array__, array._value = guarded, property(guarded_value)
-    Packed.fetched = guarded_unpack
-    try:
-        with jax.transfer_guard_device_to_host("disallow"):
-            yield
-    finally:
-        array.__array__, array._value, Packed.fetched = convert, value, unpack
+rows_stay = runpy.run_path(sys.argv[1])
+guard = functools.partial(rows_stay["guard"], COUNT // 8)
 
 def on(kind):
     mesh = jax.make_mesh((8,), ("rows",), axis_types=(kind,))
@@ -58,14 +31,7 @@ def on(kind):
     return put
 
 put = on(AxisType.Auto)
-for gather in (np.asarray, jax.device_get):
-    try:
-        with guard():
-            gather(put(np.zeros(COUNT)))
-    except AssertionError:
-        pass
-    else:
-        raise RuntimeError("the guard does not see what it should")
+rows_stay["check_guard"](put(np.zeros(COUNT)), COUNT // 8)
 
 def each(columns, change):
     if isinstance(columns, dict):
@@ -203,7 +169,7 @@ print("as on the host")
 
 
 REST = """
-put = on(getattr(AxisType, sys.argv[1]))
+put = on(getattr(AxisType, sys.argv[2]))
 for more in ({"weight": weight}, {"weight": weight, "interval": "bca"}, {"groups": ids},
              {"groups": np.array([f"user {i}" for i in ids]), "weight": weight}):
     check(put, "multiclass", labels, guess, junk=-7, **more)
@@ -234,8 +200,9 @@ print("as on the host")
 
 def run(program: str, *arguments: str) -> str:
     """What a program says that has eight devices."""
+    rows_stay = str(pathlib.Path(__file__).parents[1] / "rows_stay.py")
     done = subprocess.run(
-        [sys.executable, "-c", START + program, *arguments],
+        [sys.executable, "-c", START + program, rows_stay, *arguments],
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
         capture_output=True,
         text=True,

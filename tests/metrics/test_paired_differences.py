@@ -76,6 +76,8 @@ def test_mcnemar_refuses_what_is_no_label():
         mcnemar_test([1, 0], [1, 0], [1, 0], method="chi2")
     with pytest.raises(ValueError, match="counts holds -1; expected none below 0"):
         mcnemar_test([1, 0], [1, 0], [1, 0], counts=[2, -1])
+    with pytest.raises(ValueError, match=r"counts add up to 1.84e\+19; expected at most 4.61e\+18"):
+        mcnemar_test([1] * 4, [1, 0] * 2, [1] * 4, counts=[2**62] * 4)  # 0 in 64 bits
     with pytest.raises(TypeError, match="counts must hold integer"):
         mcnemar_test([1, 0], [1, 0], [1, 0], counts=[2.0, 1.0])
 

@@ -11,13 +11,12 @@ from modelops_jax.metrics import METRICS
 
 # What every program below has: the cases by the rows they take, a mesh, and a guard.
 START = """
-import contextlib, re, runpy, sys
+import contextlib, functools, pathlib, re, runpy, sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec as P
 
 from modelops_jax.metrics import METRICS, MetricStream, compute, compute_slices, row_layout
 from modelops_jax.metrics._compute import statistics_of
-from modelops_jax.metrics._packed import Packed
 from modelops_jax.metrics._sharded import counting_program
 
 given = runpy.run_path(sys.argv[1])
@@ -26,49 +25,14 @@ mesh = jax.make_mesh((8,), ("rows",))
 placed = NamedSharding(mesh, P("rows"))
 COUNT, GRADES = 8 * int(sys.argv[2]), given["GRADES"]
 
-array = type(jnp.zeros(1))
-convert, value, unpack = array.__array__, array._value, Packed.fetched
-
-@contextlib.contextmanager
-def guard():
-    "An array as long as the rows of a device, on its way to the host, is an error."
-    packed = []
-    def check(shape):
-        assert max(shape[:1], default=0) < COUNT // 8, f"{shape} gathered on the host"
-    def guarded(self, *args, **kwargs):
-        if not any(self is data for data in packed):
-            check(self.shape)
-        return convert(self, *args, **kwargs)
-    def guarded_value(self):
-        if not any(self is data for data in packed):
-            check(self.shape)
-        return value.fget(self)
-    def guarded_unpack(self):
-        "Bytes of arrays, each of which is looked at."
-        for shape, _ in self.leaves:
-            check(shape)
-        packed.append(self.data)
-        return unpack(self)
-    array.__array__, array._value = guarded, property(guarded_value)
-    Packed.fetched = guarded_unpack
-    try:
-        with jax.transfer_guard_device_to_host("disallow"):
-            yield
-    finally:
-        array.__array__, array._value, Packed.fetched = convert, value, unpack
+rows_stay = runpy.run_path(str(pathlib.Path(sys.argv[1]).parents[1] / "rows_stay.py"))
+guard = functools.partial(rows_stay["guard"], COUNT // 8)
 
 def put(*columns):
     with jax.enable_x64(True):
         return [None if c is None else jax.device_put(c, placed) for c in columns]
 
-for gather in (np.asarray, jax.device_get, lambda column: column.tolist()):
-    try:
-        with guard():
-            gather(put(np.zeros(COUNT))[0])
-    except AssertionError:
-        pass
-    else:
-        raise RuntimeError("the guard does not see what it should")
+rows_stay["check_guard"](put(np.zeros(COUNT))[0], COUNT // 8)
 
 def close(found, expected):
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
