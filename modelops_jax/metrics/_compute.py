@@ -18,7 +18,7 @@ import numpy as np
 
 from ._groups import check_groups, check_ids
 from ._host_columns import computed_now, numbers, precision_scope
-from ._metric import Metric, raise_invalid
+from ._metric import Metric, invalid_rows, raise_invalid
 from ._nan_policy import NanPolicy, check_nan_policy, without_nan
 from ._sharded import Layout, only_rows, row_layout, shared_layout, states_of_shards
 from ._statistic import (
@@ -249,11 +249,13 @@ def _raise_invalid(
 
     Found by halving: the state knows how many there are, and only the statistic what they are.
     """
+    counted = invalid_rows(state)
+    if counted.is_zero():
+        return
     first: dict[str, int] = {}
-    layout = _layout_of(columns)
-    invalid = jax.device_get(state.invalid).integers()
+    invalid, layout = counted.integers(), _layout_of(columns)
     given: list[Any] = list(columns)
-    if layout is None and invalid.any():
+    if layout is None:
         given = [None if c is None else np.asarray(c) for c in given]
     true, pred, weight, *rest = given
     for place, argument in enumerate(ARGUMENTS):
@@ -270,7 +272,7 @@ def _raise_invalid(
                 part = [true, pred, only, *rest]
             half, _ = _states((statistic,), *part)
             (found,) = half.values()
-            if jax.device_get(found.invalid).integers()[place]:
+            if invalid_rows(found).integers()[place]:
                 stop = middle
             else:
                 start = middle

@@ -74,6 +74,10 @@ class ExactCount:
             return low + (np.int64(self.high) << _BITS) if np.any(self.high) else low
         return ((self.high << np.uint32(_BITS)) | self.low).astype(jnp.int32)
 
+    def is_zero(self) -> bool:
+        """Whether all counts are 0, of concrete NumPy limbs."""
+        return not (self.low.any() or self.high.any())
+
     def value(self) -> Any:
         """The counts as floats: float64 (exact) for NumPy limbs, float32 under tracing.
 

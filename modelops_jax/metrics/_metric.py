@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._counts import CellStatistic
+from ._exact import ExactCount
 from ._reweighed import Reweighed
 from ._sharded import layout_of_states, of_all_rows
 from ._statistic import ARGUMENTS, Statistic, SummedStatistic, update_all
@@ -92,14 +93,14 @@ class Metric:
         Raises:
             ValueError: concrete states that counted invalid rows.
         """
-        leaves = jax.tree.leaves(states)
-        if any(isinstance(leaf, Tracer) for leaf in leaves):
+        there = [leaf for leaf in jax.tree.leaves(states) if isinstance(leaf, jax.Array)]
+        if any(isinstance(leaf, Tracer) for leaf in there):
             outcome = self.finalizer(jnp, *states)
             invalid = sum(jnp.sum(state.invalid.value()) for state in states)
             return outcome._replace(value=_poisoned(outcome.value, invalid > 0))
         concrete = tuple(states)
-        layout = layout_of_states(concrete)
-        if layout is None and any(isinstance(leaf, jax.Array) for leaf in leaves):
+        layout = layout_of_states(there)
+        if layout is None and there:
             concrete = jax.device_get(concrete)
         for statistic, state in zip(self.statistics, concrete, strict=True):
             raise_invalid(statistic, state)
@@ -186,16 +187,21 @@ def raise_invalid(
     Raises:
         ValueError: naming the argument, how many of its rows are invalid, and why.
     """
-    complaints = statistic.complaints()
-    invalid = jax.device_get(state.invalid)
-    counts = zip(ARGUMENTS, invalid.integers().tolist(), strict=True)
-    found = []
-    for argument, count in counts:
+    invalid = invalid_rows(state)
+    if invalid.is_zero():
+        return
+    complaints, found = statistic.complaints(), []
+    for argument, count in zip(ARGUMENTS, invalid.integers().tolist(), strict=True):
         if count:
             where = f", the first at index {first[argument]:,}" if argument in first else ""
             found.append(f"{argument}: {count:,} {complaints[argument]}{where}")
-    if found:
-        raise ValueError("; ".join(found))
+    raise ValueError("; ".join(found))
+
+
+def invalid_rows(state: Any) -> ExactCount:
+    """How many rows of each argument a concrete state could not use, in NumPy."""
+    invalid = state.invalid
+    return jax.device_get(invalid) if isinstance(invalid.low, jax.Array) else invalid
 
 
 def _poisoned(value: Any, invalid: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The arrays of a program's result as one: each one that is fetched takes an accelerator a call."""
+"""The arrays of a program's result as few: each one that is fetched takes an accelerator a call."""
 
 import functools
 import math
@@ -16,31 +16,39 @@ from jax import lax
 )
 @dataclass(frozen=True)
 class Packed:
-    """A tree of arrays, byte by byte; what it was is known when it is traced."""
+    """A tree of arrays, end to end; what it was is known when it is traced.
 
-    data: Any
+    Those of four bytes an entry are one array, and those of any other type one each: a TPU has no
+    bits of 64-bit types to read.
+    """
+
+    data: dict[str, Any]
     structure: Any
-    leaves: tuple[tuple[tuple[int, ...], Any], ...]
-    """Shape and type of each leaf."""
+    leaves: tuple[tuple[str, tuple[int, ...], Any, int], ...]
+    """Where each leaf is, its shape and type, and its first entry there."""
 
     @classmethod
     def of(cls, tree: Any) -> "Packed":
-        """Of arrays that are being traced, at least one."""
+        """Of arrays that are being traced."""
         leaves, structure = jax.tree.flatten(tree)
-        data = jnp.concatenate([_as_bytes(leaf) for leaf in leaves])
-        return cls(data, structure, tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves))
+        joined: dict[str, list[Any]] = {}
+        facts = []
+        for leaf in leaves:
+            dtype = np.dtype(leaf.dtype)
+            four = dtype.itemsize == 4
+            flat = lax.bitcast_convert_type(leaf, jnp.uint32) if four else leaf
+            beside = joined.setdefault(str(flat.dtype), [])
+            facts.append((str(flat.dtype), leaf.shape, dtype, sum(map(len, beside))))
+            beside.append(flat.reshape(-1))
+        data = {kind: jnp.concatenate(columns) for kind, columns in joined.items()}
+        return cls(data, structure, tuple(facts))
 
     def fetched(self) -> Any:
         """The tree in NumPy."""
-        data, end, found = np.asarray(self.data), 0, []
-        for shape, dtype in self.leaves:
-            begin, end = end, end + math.prod(shape) * dtype.itemsize
-            # A copy: views of one type must lie at its multiples.
-            found.append(data[begin:end].copy().view(dtype).reshape(shape))
+        # Copies: what JAX hands out cannot be written to.
+        data = {kind: np.array(column) for kind, column in jax.device_get(self.data).items()}
+        found = [
+            data[kind][first : first + math.prod(shape)].view(dtype).reshape(shape)
+            for kind, shape, dtype, first in self.leaves
+        ]
         return jax.tree.unflatten(self.structure, found)
-
-
-def _as_bytes(leaf: jax.Array) -> jax.Array:
-    if leaf.dtype == bool:
-        return leaf.astype(jnp.uint8).reshape(-1)
-    return lax.bitcast_convert_type(leaf, jnp.uint8).reshape(-1)

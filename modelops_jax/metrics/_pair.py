@@ -55,10 +55,11 @@ class Pair:
     def value(self) -> Any:
         """The value in one float: float64 for concrete NumPy parts, the parts' dtype otherwise."""
         if isinstance(self.high, np.ndarray | np.generic):
+            high = np.float64(self.high)
             with np.errstate(invalid="ignore"):
-                total = np.float64(self.high) + np.float64(self.low)
+                total = high + np.float64(self.low)
             # Past the largest float the error term is nan; the sum itself is infinite.
-            return np.where(np.isfinite(self.high), total, np.float64(self.high))
+            return total if np.isfinite(total).all() else np.where(np.isfinite(high), total, high)
         return jnp.where(jnp.isfinite(self.high), self.high + self.low, self.high)
 
 

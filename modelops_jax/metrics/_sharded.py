@@ -143,14 +143,20 @@ def placed_alike(column: Column, layout: Layout) -> jax.Array:
 
 def placed_together(
     columns: Sequence[Column | None], layout: Layout
-) -> tuple[list[Any], np.ndarray | None]:
+) -> tuple[list[Any], jax.Array | None]:
     """The columns on the devices, and how many of their rows count where zeros follow them."""
     placed: list[Any] = [None if c is None else placed_alike(c, layout) for c in columns]
     if layout.mesh.size > 1:
         return placed, None
     # Numbers of rows are as many as arrays; of a mesh, whose rows divide evenly, there are few.
     rows = placed[0].shape[0]
-    return _longer(placed, few_sizes(rows)), np.asarray(rows, np.int32)
+    return _longer(placed, few_sizes(rows)), _there(rows, layout)
+
+
+@functools.lru_cache(maxsize=64)
+def _there(number: int, layout: Layout) -> jax.Array:
+    """An int32 on the devices, where each call would have to put it."""
+    return jax.device_put(np.int32(number), NamedSharding(layout.mesh, PartitionSpec()))
 
 
 def few_sizes(rows: int) -> int:

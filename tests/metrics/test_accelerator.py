@@ -165,7 +165,7 @@ def test_few_numbers_beside_many_are_where_they_should_be(monkeypatch: pytest.Mo
     )
 
 
-def test_arrays_are_fetched_as_one_and_are_what_they_were():
+def test_arrays_are_fetched_as_few_and_are_what_they_were():
     """Of every width, scalars and nothing at all."""
     with jax.enable_x64(True):
         tree = {
