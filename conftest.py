@@ -1,9 +1,11 @@
 """Fixtures of the whole suite, doctests included."""
 
+import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lightly compiled files go last, so that few programs are compiled in both ways."""
     items.sort(key=lambda item: is_light(item.path))
+
+
+@pytest.fixture
+def files_of_at_most() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """A disk that is full: the kernel refuses to write more than so many bytes to a file."""
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
 
 
 @functools.cache

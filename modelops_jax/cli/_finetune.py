@@ -1,9 +1,11 @@
 """`modelops finetune`: a run from its TOML file, or what it would take."""
 
+import contextlib
 import dataclasses
 import enum
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -66,7 +68,8 @@ def finetune(
     Hugging Face folder (model), the records of the run (history.jsonl), its configuration in full
     (run.toml), the environment of its last part (environment.json), the hashes of the rows and the
     base model (inputs.json) and the checkpoints (checkpoints). Ctrl-C ends the run after its step
-    and keeps a checkpoint for --resume; a second one ends it at once.
+    and keeps a checkpoint for --resume; a second one ends it at once. After the last step, --resume
+    writes a model that could not be written, and trains no more.
 
     The rows are text to write; with labels in the file, texts with a label; with training.dpo,
     prompts with a chosen and a rejected answer.
@@ -167,26 +170,43 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     if not goes_on:  # whose settings stay, should these be refused
         keep_settings()
     history = run.output / HISTORY
-    with stop_on_signals() as stop, append_history(history, resume=resume) as append:
-        result = fit(
-            model,
-            train,
-            config=run.training,
-            eval=held_out,
-            folder=run.output / CHECKPOINTS,
-            resume=resume,
-            callback=append,
-            stop=stop,
-        )
-    if goes_on:
-        keep_settings()
-    lines = (json.dumps(record).encode() + b"\n" for record in result.history)
-    # What a loss of power took from the file, the checkpoint has.
-    write_atomic(history, lines)
-    write_atomic(run.output / INPUTS, json.dumps(dict(result.inputs), indent=2).encode())
-    if not result.stopped:
-        result.model.save(run.output / MODEL)
+    with _told_what_is_kept(run.output / CHECKPOINTS):
+        with stop_on_signals() as stop, append_history(history, resume=resume) as append:
+            result = fit(
+                model,
+                train,
+                config=run.training,
+                eval=held_out,
+                folder=run.output / CHECKPOINTS,
+                resume=resume,
+                callback=append,
+                stop=stop,
+            )
+        if goes_on:
+            keep_settings()
+        lines = (json.dumps(record).encode() + b"\n" for record in result.history)
+        # What a loss of power took from the file, the checkpoint has.
+        write_atomic(history, lines)
+        write_atomic(run.output / INPUTS, json.dumps(dict(result.inputs), indent=2).encode())
+        if not result.stopped:
+            result.model.save(run.output / MODEL)
     return result
+
+
+@contextlib.contextmanager
+def _told_what_is_kept(checkpoints: Path) -> Iterator[None]:
+    """Say with an error of the disk where a run can go on from."""
+    from modelops_jax.training import latest_checkpoint
+
+    try:
+        yield
+    except OSError as error:
+        kept = latest_checkpoint(checkpoints)
+        if kept is None:
+            raise
+        raise OSError(
+            f"{error}; what was trained is kept in {kept}, and --resume goes on from there"
+        ) from error
 
 
 def _facts(run: "RunConfig", result: "FitResult") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from modelops_jax.jobs import JobRecord
 
-jobs = typer.Typer(no_args_is_help=True, help="See and cancel fine-tuning jobs.")
+jobs = typer.Typer(no_args_is_help=True, help="See, resume and cancel fine-tuning jobs.")
 Home = Annotated[
     Path | None,
     typer.Option(help="Where jobs are kept; MODELOPS_HOME or the platform's data folder if not."),
@@ -57,6 +57,20 @@ def show(
         print("newest  " + ", ".join(f"{key} {value:.6g}" for key, value in shown.items()))
     for event in events:
         print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}")
+
+
+@jobs.command()
+def resume(
+    job_id: Annotated[str, typer.Argument(help="As `jobs list` shows it.")], home: Home = None
+) -> int:
+    """Go on with an interrupted job from its last checkpoint, and wait for its end."""
+    from modelops_jax.jobs import FineTuningJob
+
+    job = FineTuningJob.load(job_id, home)
+    job.run(wait=True)
+    status, error = job.refresh_status(), job.error
+    print(f"{job_id} is {status}" + (f": {error}" if error else ""))
+    return 0 if status == "completed" else 1
 
 
 @jobs.command()

@@ -5,8 +5,10 @@ train.jsonl     the rows; eval.jsonl as well when rows were given for evaluation
 config.json     the configuration in full, the environment of the latest attempt and, of one that
                 came to an end, the hashes of the rows and the base model
 metrics.jsonl   the records of the run; what an attempt does again stands there once
-traceback.txt   of every attempt that failed
+traceback.txt   of the last error
+checkpoints/    what a further attempt goes on from; gone once the job is completed
 model/          the trained weights, a Hugging Face folder; there once all of it is there
+adapter/        the adapters alone, as PEFT loads them, if adapters were trained
 """
 
 import json
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops_jax.data import Dataset, RowKind, write_atomic
-from modelops_jax.training import append_history
+from modelops_jax.training import append_history, latest_checkpoint
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class JobFolder:
     def publish_model(
         self, save: Callable[[Path], object], save_adapter: Callable[[Path], object] | None = None
     ) -> None:
-        """Put the trained weights in `model/`; the checkpoints have served then.
+        """Put the trained weights in `model/`.
 
         Args:
             save: writes the weights to the folder it is given, all of them or none.
@@ -148,6 +150,13 @@ class JobFolder:
                 shutil.rmtree(path)
             if write is not None:
                 write(path)
+
+    def newest_checkpoint(self) -> Path | None:
+        """What a further attempt goes on from, if there is anything."""
+        return latest_checkpoint(self.checkpoints_path)
+
+    def remove_checkpoints(self) -> None:
+        """They have served once the job is completed; until then an attempt needs them whole."""
         if self.checkpoints_path.exists():
             shutil.rmtree(self.checkpoints_path)
 

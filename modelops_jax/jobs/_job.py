@@ -43,7 +43,8 @@ class FineTuningJob:
     `interrupted`; so does the death of the process, which the next look at the job finds out.
     `run()` on an interrupted job goes on from the last checkpoint in its folder: after Ctrl-C that
     is the step it stopped at; after a crash it is the last one that `config.checkpoint_every` asked
-    for, or else the beginning.
+    for, or else the beginning. A job with a checkpoint is `interrupted`, too, where it cannot write
+    (the disk is full, say); after the last step `run()` writes the model and trains no more.
 
     Args:
         base_model: a folder or `.gguf` file, a preset's name, or another name that
@@ -142,7 +143,7 @@ class FineTuningJob:
 
     @property
     def error(self) -> str | None:
-        """What made the job fail, type and message; None unless it is `failed`."""
+        """What made the job `failed` or `interrupted`, type and message; None if no error did."""
         return self.record().error if self._stored else None
 
     def run(self, wait: bool = False) -> str:
@@ -150,7 +151,7 @@ class FineTuningJob:
 
         On a job that runs already, here or in another process, this starts nothing. On an
         `interrupted` one it goes on from the last checkpoint. A failure while training does not
-        raise: it makes the job `failed`, is logged, and is there as `error`.
+        raise: it makes the job `failed` or `interrupted`, is logged, and is there as `error`.
 
         Args:
             wait: return only when the job has ended, and show its progress. Without it nothing is
@@ -294,7 +295,7 @@ class FineTuningJob:
         """
         status = self.refresh_status()
         if status != JobStatus.COMPLETED:
-            why = f" ({self.error})" if status == JobStatus.FAILED else ""
+            why = f" ({self.error})" if self.error else ""
             raise JobStateError(
                 f"job {self.job_id} is {status}{why}; only a completed job can predict"
             )

@@ -20,7 +20,7 @@ class JobRecord:
         created_at: in UTC, like the other times.
         started_at: start of the latest attempt; None before the first.
         finished_at: end of the latest attempt; None while it runs.
-        error: what made it fail, type and message; None unless failed.
+        error: what made it fail, or interrupted it, type and message; None if nothing did.
         requested_action: "cancel" while a running job has yet to answer that request.
         attempt: how often it has been started; 0 before the first time.
         owner: the process of the latest attempt.

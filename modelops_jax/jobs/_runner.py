@@ -103,7 +103,8 @@ class JobRunner:
 
     def _run(self) -> None:
         try:
-            self._finish(*self._attempt())
+            if self._finish(*self._attempt()) == JobStatus.COMPLETED:
+                self._remove_checkpoints()
         finally:
             self._ended.set()
             self._lease.join()
@@ -131,16 +132,39 @@ class JobRunner:
         except Exception as error:  # whatever training raises is the job's failure
             name = type(error).__name__
             text = f"{name}: {error}" if str(error) else name
+            self._keep_traceback()
+            # A disk that is full or away may be there again, and what was trained is on it.
+            kept = self.folder.newest_checkpoint() if isinstance(error, OSError) else None
+            if kept is None:
+                return JobStatus.FAILED, text, text
+            text += f"; what was trained is kept in {kept}, and run() goes on from there"
+            if self._is_cancelled():
+                return JobStatus.CANCELLED, text, None
+            return JobStatus.INTERRUPTED, text, text
+
+    def _keep_traceback(self) -> None:
+        try:
             self.folder.write_traceback(traceback.format_exc())
-            return JobStatus.FAILED, text, text
+        except OSError as error:  # of a disk that is full, say, which then is the failure itself
+            _logger.warning("job %s: no traceback is kept: %s", self.record.job_id, error)
+
+    def _remove_checkpoints(self) -> None:
+        try:
+            self.folder.remove_checkpoints()
+        except OSError as error:
+            _logger.warning("job %s: checkpoints remain: %s", self.record.job_id, error)
 
     def _stopped_as(self) -> tuple[JobStatus, str, str | None]:
-        # A request that came while the job was stopping for Ctrl-C counts too.
-        if self._cancelled or self.store.read(self.record.job_id).requested_action == CANCEL:
+        if self._is_cancelled():
             return JobStatus.CANCELLED, "stopped as asked", None
         return JobStatus.INTERRUPTED, "stopped by Ctrl-C; run() goes on from its checkpoint", None
 
-    def _finish(self, status: JobStatus, message: str, error: str | None) -> None:
+    def _is_cancelled(self) -> bool:
+        # A request that came while the job was stopping for another reason counts too.
+        return self._cancelled or self.store.read(self.record.job_id).requested_action == CANCEL
+
+    def _finish(self, status: JobStatus, message: str, error: str | None) -> JobStatus | None:
+        """Write down what became of the attempt; None if the job was no longer its own."""
         job_id = self.record.job_id
         if self.store.transition(self.record, status, message, error=error) is None:
             now = self.store.read(job_id)
@@ -149,11 +173,14 @@ class JobRunner:
                 "its result is not kept",
                 *(job_id, self.record.attempt, status, now.status, now.attempt),
             )
-        elif error is not None:
+            return None
+        if error is not None:
             # Nobody may be waiting for this thread, so a failure must not be silent.
-            _logger.error("job %s failed: %s (see %s)", job_id, error, self.folder.traceback_path)
+            where = self.folder.traceback_path
+            _logger.error("job %s is %s: %s (see %s)", job_id, status, error, where)
         elif status == JobStatus.INTERRUPTED:
             _logger.warning("job %s is interrupted: %s", job_id, message)
+        return status
 
     def _check_lease(self) -> None:
         if not self.store.beat(self.record.job_id, self.record.attempt):

@@ -4,7 +4,8 @@
     running -> interrupted -> running          (a restart)
     pending | interrupted -> cancelled
 
-`interrupted` is a job whose process died or was stopped with Ctrl-C; it can be run again.
+`interrupted` is a job whose process died or was stopped with Ctrl-C, or that found no room on the
+disk after its first checkpoint; it can be run again.
 """
 
 from enum import StrEnum

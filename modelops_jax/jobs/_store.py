@@ -97,7 +97,7 @@ class JobStore:
             to: the new state. `running` begins a new attempt.
             message: the event's text.
             owner: the process that runs the job; given for `running` and only then.
-            error: what went wrong; given for `failed` and only then.
+            error: what went wrong; given for `failed`, and for `interrupted` if an error did it.
 
         Returns:
             The new row, or None when somebody else was faster.
@@ -107,7 +107,8 @@ class JobStore:
         """
         check_transition(seen.job_id, seen.status, to)
         assert (owner is not None) == (to == JobStatus.RUNNING)
-        assert (error is not None) == (to == JobStatus.FAILED)
+        assert to != JobStatus.FAILED or error is not None
+        assert error is None or to in (JobStatus.FAILED, JobStatus.INTERRUPTED)
         now = self._clock()
         values: dict[str, object] = {"status": to, "requested_action": None, "error": error}
         if owner is not None:

@@ -17,7 +17,7 @@ import pytest
 from modelops_jax.cli import _finetune, main
 from modelops_jax.cli._signals import stop_on_signals
 from modelops_jax.models import DecoderConfig, init_params, load
-from modelops_jax.training import load_config, tokenize_to_disk
+from modelops_jax.training import _run, load_config, tokenize_to_disk
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,27 @@ def test_a_stopped_run_goes_on_only_when_asked(run, capsys, monkeypatch):
     assert main(["finetune", str(run), "--resume"]) == 0
     models = [load(run.parent / name / "model").params for name in ("whole", "out")]
     jax.tree.map(np.testing.assert_array_equal, *models)
+
+
+def test_a_model_that_cannot_be_written_is_written_by_resuming(
+    run, capsys, monkeypatch, files_of_at_most
+):
+    """The error says what is kept; --resume trains nothing and gives the bytes of a whole run."""
+    settings = ["training.lora.rank=1"]
+    assert main(["finetune", str(run), *settings, f"output={run.parent / 'whole'}"]) == 0
+    size = (run.parent / "whole" / "model" / "model.safetensors").stat().st_size
+    with files_of_at_most(size - 1):  # which is more than the checkpoint of adapters
+        assert main(["finetune", str(run), *settings]) == 1
+    output, kept = run.parent / "out", run.parent / "out" / "checkpoints" / "step-00000004"
+    err = capsys.readouterr().err
+    assert f"modelops: {output / 'model'} could not be written: " in err
+    assert f"; what was trained is kept in {kept}, and --resume goes on from there\n" in err
+    monkeypatch.setattr(_run, "train_step", None)  # which can then not be called
+    assert main(["finetune", str(run), *settings, "--resume"]) == 0
+    for file in (run.parent / "whole" / "model").iterdir():
+        assert (output / "model" / file.name).read_bytes() == file.read_bytes()
+    lines = (output / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 4]
 
 
 class Killed(BaseException):

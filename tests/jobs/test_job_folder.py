@@ -84,7 +84,7 @@ def test_steps_that_stand_twice_in_an_earlier_versions_folder_count_once(folder:
 
 
 def test_weights_replace_those_of_an_attempt_that_died(folder: JobFolder):
-    """Leftover weights and checkpoints go, the new weights stand."""
+    """Leftover weights go, the new weights stand; the checkpoints go when they are told to."""
     folder.model_path.mkdir()
     (folder.model_path / "old").touch()
     folder.checkpoints_path.mkdir()
@@ -95,4 +95,6 @@ def test_weights_replace_those_of_an_attempt_that_died(folder: JobFolder):
 
     folder.publish_model(save)
     assert [path.name for path in folder.model_path.iterdir()] == ["new"]
+    assert folder.checkpoints_path.exists()
+    folder.remove_checkpoints()
     assert not folder.checkpoints_path.exists()

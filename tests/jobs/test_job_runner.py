@@ -139,7 +139,68 @@ def test_weights_that_cannot_be_saved_make_the_job_failed(store: JobStore, folde
             raise OSError("no space left")
 
     begin(store, folder, lambda *_: Result(Unsavable(), stopped=False)).thread.join()
-    assert settle(store, "ft-1").error == "OSError: no space left"
+    record = settle(store, "ft-1")
+    assert (record.status, record.error) == ("failed", "OSError: no space left")
+
+
+def full_disk(folder: JobFolder, *_: object) -> Result:
+    """Training that finds no room for its second checkpoint."""
+    (folder.checkpoints_path / "step-00000002").mkdir(parents=True)
+    raise OSError("no space left")
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize("status", ["interrupted", "cancelled"])
+def test_what_a_full_disk_has_kept_can_be_gone_on_with(
+    store: JobStore, folder: JobFolder, monkeypatch: pytest.MonkeyPatch, caplog: Any, status: str
+):
+    """Also if there is no room for a traceback; unless the job was to be cancelled."""
+    monkeypatch.setattr(JobFolder, "write_traceback", full_disk)
+    trainer = Trainer()
+
+    def train(*arguments: Any) -> Result:
+        trainer(*arguments)
+        return full_disk(folder)
+
+    runner = begin(store, folder, train)
+    if status == "cancelled":
+        store.request_cancel("ft-1")
+    else:
+        trainer.go_on.set()
+    runner.thread.join()
+    kept = folder.checkpoints_path / "step-00000002"
+    text = f"OSError: no space left; what was trained is kept in {kept}, and run() goes on from"
+    record = settle(store, "ft-1")
+    assert record.status == status
+    assert store.events("ft-1")[-1].message.startswith(text)
+    assert (record.error or "").startswith(text) == (status == "interrupted")
+    assert "no traceback is kept: " in caplog.text
+
+
+@pytest.mark.usefixtures("pending")
+def test_checkpoints_are_there_until_the_job_is_completed(
+    store: JobStore, folder: JobFolder, monkeypatch: pytest.MonkeyPatch, caplog: Any
+):
+    """An attempt that dies with its model written has a next one, which needs them whole."""
+    kept = folder.checkpoints_path / "step-00000002"
+    kept.mkdir(parents=True)
+    at_transition = []
+    transition = store.transition
+
+    def watched(*arguments: Any, **named: Any) -> JobRecord | None:
+        at_transition.append((arguments[1], folder.model_path.exists(), kept.exists()))
+        return transition(*arguments, **named)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(store, "transition", watched)
+    with monkeypatch.context() as patch:
+        patch.setattr(JobFolder, "remove_checkpoints", refuse)
+        begin(store, folder, lambda *_: Result(Model(), stopped=False)).thread.join()
+    assert at_transition[-1] == ("completed", True, True)
+    assert settle(store, "ft-1").status == "completed"
+    assert "job ft-1: checkpoints remain: not yours" in caplog.text
 
 
 @pytest.mark.usefixtures("pending")

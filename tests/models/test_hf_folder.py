@@ -1,7 +1,6 @@
 """Hugging Face folders: what is read equals transformers, what is written is read again."""
 
 import json
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,17 +221,13 @@ def test_saving_overwrites_nothing(hf_folder: Folder, tmp_path: Path):
 
 
 def test_a_failed_save_leaves_nothing(
-    hf_folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hf_folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_of_at_most: Callable
 ):
     """If writing fails half-way there is neither a folder nor a temporary one, and it is named."""
     model = load(hf_folder())
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # as a disk that is full
-    try:
-        with pytest.raises(OSError, match=r"out could not be written: .*File too large"):
-            model.save(tmp_path / "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    full = files_of_at_most(1_000)
+    with full, pytest.raises(OSError, match=r"out could not be written: .*File too large"):
+        model.save(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
     def fail(*_args: Any, **_kwargs: Any) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import resource
 import threading
 
 import jax
@@ -22,18 +21,7 @@ EACH_STEP = TrainingConfig(
 )
 
 
-@contextlib.contextmanager
-def files_of_at_most(size: int):
-    """A disk that is full: the kernel refuses to write more than so many bytes to a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_ends_the_run_and_costs_no_checkpoint(model, rows, tmp_path):
+def test_a_full_disk_ends_the_run_and_costs_no_checkpoint(model, rows, tmp_path, files_of_at_most):
     """The error says which; the one before is there, and the run goes on from it."""
     seen = []
     with contextlib.ExitStack() as stack:
