@@ -12,6 +12,8 @@ from modelops_jax.metrics._packed import Packed
 
 _ARRAY: Any = type(jnp.zeros(1))
 _CONVERT, _VALUE, _UNPACK = _ARRAY.__array__, _ARRAY._value, Packed.fetched
+# Of an array on one CPU these take the memory, and ask for nothing that could be guarded.
+_MAKERS = {"array": np.array, "asarray": np.asarray}
 
 
 @contextlib.contextmanager
@@ -33,19 +35,31 @@ def guard(rows: int) -> Iterator[None]:
         return _VALUE.fget(self)
 
     def guarded_unpack(self: Any) -> Any:
-        # Bytes of arrays, each of which is looked at.
-        for shape, _ in self.leaves:
+        # Arrays end to end, each of which is looked at.
+        for _, shape, _, _ in self.leaves:
             check(shape)
-        packed.append(self.data)
+        packed.extend(self.data.values())
         return _UNPACK(self)
+
+    def guarded_maker(make: Any) -> Any:
+        def guarded(given: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(given, _ARRAY) and not any(given is data for data in packed):
+                check(given.shape)
+            return make(given, *args, **kwargs)
+
+        return guarded
 
     _ARRAY.__array__, _ARRAY._value = guarded, property(guarded_value)
     Packed.fetched = guarded_unpack
+    for name, make in _MAKERS.items():
+        setattr(np, name, guarded_maker(make))
     try:
         with jax.transfer_guard_device_to_host("disallow"):
             yield
     finally:
         _ARRAY.__array__, _ARRAY._value, Packed.fetched = _CONVERT, _VALUE, _UNPACK
+        for name, make in _MAKERS.items():
+            setattr(np, name, make)
 
 
 def check_guard(column: Any, rows: int) -> None:
