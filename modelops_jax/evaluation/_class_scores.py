@@ -49,11 +49,15 @@ class ClassScorePair(Pair):
 
     @property
     def rows(self) -> int:
-        return int((self.true != IGNORED).sum())
+        return super().rows - self.ignored
 
     @property
     def ignored(self) -> int:
-        return int((self.true == IGNORED).sum())
+        gone = self.true == IGNORED
+        with jax.enable_x64(True):
+            # Of rows on devices some weigh nothing.
+            there = isinstance(self.weight, jax.Array)
+            return int((gone & self.weight.astype(bool) if there else gone).sum())
 
     @property
     def present(self) -> "ClassScorePair":

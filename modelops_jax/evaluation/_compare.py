@@ -14,12 +14,11 @@ from ._computed import Confidence
 from ._conclude import Asked
 from ._evidence import Pair
 from ._finish import check_confidence
-from ._joint_there import states_there
+from ._joint_there import models_there, states_there
 from ._label_pair import LabelPair
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._queries import ByQuery, QueryPair, read_queries
-from ._rows_there import rows_there
 from ._sharded import gathered
 from ._task_type import TaskType
 from ._vectors import listed
@@ -54,9 +53,9 @@ def compare(
     4,096 apart), numbers, label sets, tokens and scores are compared on their devices, with the
     result of the same rows on the host: counts of combinations of labels, sums and values are
     fetched. Rows of weight 0, as padding, may hold anything; resamples of rows are those of the
-    host where they come last (BCa's: where 512 rows or more count). Rankings by query, a dict of
-    scores by class, labels to ignore of rows in `groups` or with weights, or of label sets, and
-    metrics of your own read all rows on the host.
+    host (BCa's: where 512 rows or more count). Rankings by query, a dict of scores by class, labels
+    to ignore of rows in `groups` or with weights, or of label sets, and metrics of your own read
+    all rows on the host.
 
     Args:
         y_true: what is right, one entry per row.
@@ -120,7 +119,7 @@ def compare(
     asked = Asked(evaluator.task_type, evaluator.metrics, models, question)
     compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
     built_in: dict[str, Any] = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
-    there = rows_there(y_true, said, scored, weight, groups)
+    there = models_there(y_true, said, scored, weight, groups)
     if there is not None and len(built_in) == len(compared_by):
         if not there.rows:
             raise ValueError(NO_ROWS)

@@ -13,6 +13,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
+from ._front_rows import only_these, put_in_front
 from ._result import ClassResult
 from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
@@ -172,6 +173,11 @@ class Pair(Evidence):
         with jax.enable_x64(True):
             return int((self.weight != 0).sum())
 
+    @property
+    def alike(self) -> bool:
+        """Whether each row counts once or not at all."""
+        return self.weight is None or self.weight.dtype == bool
+
     def weighted(self, weight: Any) -> "Pair":
         """The same rows with weights, one for each row that was read."""
         return dataclasses.replace(self, weight=weight)
@@ -189,7 +195,7 @@ class Pair(Evidence):
         if confidence is None:
             return {}
         # A closed formula is for independent rows; of kept rows there is another way.
-        independent = confidence.groups is None and self.weight is None
+        independent = confidence.groups is None and self.alike
         resampled = {
             name: metric
             for name, metric in bound.items()
@@ -214,13 +220,25 @@ class Pair(Evidence):
         chosen = {n: value[rows] for n, value in fields.items() if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, **chosen)
 
+    def only(self, rows: Any) -> "Pair":
+        """The pair of some of the rows, which lie on devices: there before all others.
+
+        Args:
+            rows: which, boolean, of shape (n,).
+        """
+        assert dataclasses.is_dataclass(self)
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        columns = {n: value for n, value in fields.items() if isinstance(value, jax.Array)}
+        weight = only_these(rows, columns.pop("weight", None))
+        weight, columns = put_in_front(weight, columns)
+        return dataclasses.replace(self, **columns, weight=weight)
+
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
         bound = {name: metric.bind(self) for name, metric in metrics.items()}
         ids = {str(place): slicing.ids for place, slicing in enumerate(slicings)}
-        alike = self.weight is None
-        tested = alike and confidence is not None and confidence.groups is None
+        tested = self.alike and confidence is not None and confidence.groups is None
         every = with_moments(bound) if tested else bound
         reports = numeric.compute_slices(
             every, self.y_true, self.y_pred, ids, weight=self.weight
@@ -238,7 +256,12 @@ class Pair(Evidence):
                 p_values = {name: values[place] for name, values in of_groups.items()}
                 several.append(
                     slice_outcomes(
-                        bound, every, report, intervals, confidence if alike else None, p_values
+                        bound,
+                        every,
+                        report,
+                        intervals,
+                        confidence if self.alike else None,
+                        p_values,
                     )
                 )
             found.append(several)
@@ -288,20 +311,12 @@ class Pair(Evidence):
         """Counts of independent rows have theirs from the counts; others from the slice's rows."""
         if confidence is None or not report.rows:
             return {}
-        independent = confidence.groups is None and self.weight is None
+        independent = confidence.groups is None and self.alike
         counted = {n: m for n, m in bound.items() if m.resampling == "cells" and independent}
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(counted, report.states, **confidence.options)
         if rest and on_devices(self.y_true, self.y_pred):
-            # They stay there, and the others are as good as absent.
-            assert independent
-            found |= numeric.confidence_intervals(
-                {name: metric for name, metric in rest.items() if metric.no_interval is None},
-                self.y_true,
-                self.y_pred,
-                weight=rows,
-                **confidence.options,
-            )
+            found |= self.only(rows).intervals(rest, confidence)
         elif rest:
             chosen = np.flatnonzero(rows)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))

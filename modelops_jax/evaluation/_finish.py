@@ -19,6 +19,7 @@ from ._labels import shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
 from ._result import ClassResult, EvaluationResult, SliceResult
+from ._sharded import number_of_distinct, on_devices
 from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
 from ._vectors import as_vector
@@ -163,8 +164,7 @@ def finish(
     if without:
         metadata["without_interval"] = without
     if confidence is not None and confidence.groups is not None:
-        ids = as_vector(confidence.groups, "groups")
-        metadata["groups"] = len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
+        metadata["groups"] = _number_of_groups(confidence.groups)
     return EvaluationResult(
         metrics={n: computed[n].value for n in metrics if computed[n].by_class is None},
         task_type=task_type,
@@ -177,6 +177,13 @@ def finish(
         per_class=_per_class(groups, evidence, computed),
         slices=_slices(metrics, groups, evidence, slicings, confidence),
     )
+
+
+def _number_of_groups(groups: Any) -> int:
+    if on_devices(groups):
+        return number_of_distinct(groups)
+    ids = as_vector(groups, "groups")
+    return len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
 
 
 def _per_class(

@@ -18,7 +18,7 @@ from ._label_pair import LabelReader
 from ._labels import CodedLabels, label_to_ignore
 from ._likelihoods import reads_scores
 from ._queries import read_queries
-from ._rows_there import RowsThere
+from ._rows_there import RowsThere, rows_there
 from ._sharded import classes_of, codes_from, on_devices, placed_among, span_of
 
 
@@ -96,7 +96,7 @@ def read_there(
     """
     if read is read_queries:
         return None
-    second = {model: rows.second(model, scores=reads_scores(read)) for model in models}
+    second = {model: _second(rows, model, scores=reads_scores(read)) for model in models}
     if isinstance(read, LabelReader):
         none = JointLabels(read, members, models, **drawing)
         return _labels_there(none, read.ignore_index, rows, second)
@@ -107,6 +107,35 @@ def read_there(
     if len(set(shapes.values())) > 1:
         raise ValueError(f"found rows of the shapes {shapes}; expected the same of all models")
     return PairsThere(members, pairs, rows)
+
+
+def models_there(
+    y_true: Any, said: Mapping[str, Any], scored: Mapping[str, Any], weight: Any, groups: Any
+) -> RowsThere | None:
+    """The rows that several models predicted, where all columns lie on devices, else None.
+
+    Args:
+        y_true: what is right.
+        said: by model what it predicted; None if no metric reads it.
+        scored: by model the scores; None if no metric reads them.
+        weight: of each row; None: each counts once.
+        groups: the id of each row; None: rows are independent.
+
+    Raises:
+        TypeError: what `rows_there` refuses.
+        ValueError: what `rows_there` refuses.
+    """
+    columns = {"y_true": y_true}
+    columns |= {f"predictions[{model!r}]": column for model, column in said.items()}
+    columns |= {f"scores[{model!r}]": column for model, column in scored.items()}
+    return rows_there(columns, weight, groups)
+
+
+def _second(rows: RowsThere, model: str, *, scores: bool) -> Any:
+    """What a metric reads second of the rows of a model."""
+    said = rows.columns.get(f"predictions[{model!r}]")
+    scored = rows.columns.get(f"scores[{model!r}]")
+    return scored if scores and scored is not None else said
 
 
 def _labels_there(

@@ -9,11 +9,12 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
+from ._counted_labels import CountedLabels, count_labels
 from ._evidence import NOT_KEPT, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels, label_to_ignore
 from ._per_class import LARGEST_TABLE, values_by_class
 from ._result import ClassResult
-from ._sharded import CountedLabels, count_labels, on_devices
+from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length, flat_columns
@@ -82,13 +83,21 @@ class LabelPair(Pair):
         if self.drawn is not None:
             own = {name: metric for name, metric in bound.items() if metric.no_interval is None}
             return self.drawn(own, confidence)
+        if self.there is not None and not (confidence.groups is None and self.weight is None):
+            return self._intervals_there(bound, confidence)
         if self.weight is not None:
             return {}
-        if confidence.groups is not None and self.there is not None:
-            rows = RowsThere(self.labels, self.num_classes, there=self.there)
-            return rows.intervals(bound, confidence)
         states = self.report(bound).states
         return numeric.state_intervals(bound, states, **confidence.options)
+
+    def _intervals_there(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence
+    ) -> dict[str, numeric.Interval]:
+        assert self.there is not None
+        weight, (true, pred, groups) = self.there.drawn(self.labels, confidence.groups)
+        labels = CodedLabels(self.labels.classes, {"y_true": true, "y_pred": pred})
+        rows = LabelPair(labels, self.num_classes, weight=weight)
+        return rows.intervals(bound, replace(confidence, groups=groups))
 
     def for_all(self, metrics: Mapping[str, Any]) -> "LabelPair":
         averaged = any(metric.averages(self) for metric in metrics.values())
@@ -125,7 +134,8 @@ class LabelPair(Pair):
         return outcomes
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
-        if self.counts is not None and self.weight is not None and self.drawn is None:
+        streamed = self.drawn is None and self.there is None
+        if self.counts is not None and self.weight is not None and streamed:
             return NOT_KEPT
         return super()._no_interval(metric, confidence)
 
@@ -178,18 +188,27 @@ class LabelPair(Pair):
         """The pair of each slice, counted where the rows lie."""
         assert self.there is not None
         classes = self.there.labels.classes
-        size = max(2, 1 << (len(classes) - 1).bit_length())
+        size, ids = max(2, 1 << (len(classes) - 1).bit_length()), {"": slicing.ids}
         table = {"table": numeric.metric("confusion_matrix", num_classes=size)}
-        reports = numeric.compute_slices(table, *self.there.rows, {"": slicing.ids}).slices[""]
+        weights: list[Any] = [self.there.mask]
+        weights += [] if self.weight is None else [self.there.weight]
+        reports = [
+            numeric.compute_slices(table, *self.there.rows, ids, weight=own).slices[""]
+            for own in weights
+        ]
         places = np.array([self.labels.index.get(label, -1) for label in classes], np.int32)
         found = []
-        for report in reports:
-            counts = np.array(report.values["table"])[: len(classes), : len(classes)]
+        for place, of_slice in enumerate(zip(*reports, strict=True)):
+            tables = [np.array(r.values["table"])[: len(classes), : len(classes)] for r in of_slice]
             if self.there.ignored is not None:
-                counts[self.there.ignored] = 0
-            true, pred = np.nonzero(counts)
+                tables[0][self.there.ignored] = 0
+            true, pred = np.nonzero(tables[0])
             codes = {"y_true": places[true], "y_pred": places[pred]}
-            part = LabelPair(CodedLabels(self.labels.classes, codes), counts=counts[true, pred])
+            counts, *weighed = (table[true, pred] for table in tables)
+            part = LabelPair(CodedLabels(self.labels.classes, codes), counts=counts)
+            if weighed:
+                there = self.there.only(slicing.ids == place)
+                part = replace(part, weight=weighed[0], there=there)
             found.append(part)
         none = CodedLabels(self.labels.classes, dict.fromkeys(("y_true", "y_pred"), places[:0]))
         empty = LabelPair(none, counts=np.zeros(0, np.int64))
@@ -285,21 +304,6 @@ class LabelPair(Pair):
 
 
 @dataclass(frozen=True)
-class RowsThere(LabelPair):
-    """The rows themselves of a pair that was counted on devices."""
-
-    @property
-    def y_true(self) -> Any:
-        assert self.there is not None
-        return self.there.rows[0]
-
-    @property
-    def y_pred(self) -> Any:
-        assert self.there is not None
-        return self.there.rows[1]
-
-
-@dataclass(frozen=True)
 class LabelReader:
     """Reads two vectors of labels of one kind and one length.
 
@@ -317,7 +321,31 @@ class LabelReader:
             ValueError: two lengths, more than one axis, labels that are nan or fractions, or an
                 `ignore_index` of another kind than they are.
         """
-        pair = _read(y_true, y_pred)
+        there = self.there(y_true, y_pred)
+        if there is not None:
+            return there
+        y_true, y_pred = flat_columns(y_true, y_pred)
+        labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
+        check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
+        return self._without_ignored(LabelPair(labels))
+
+    def there(self, y_true: Any, y_pred: Any, weight: Any = None) -> LabelPair | None:
+        """The pair of rows that lie on devices, counted there; None: the host has to read them.
+
+        Raises:
+            ValueError: an `ignore_index` of another kind than the labels are.
+        """
+        if not on_devices(y_true, y_pred) or y_true.shape != y_pred.shape or y_true.ndim != 1:
+            return None
+        counted = count_labels(y_true, y_pred, weight)
+        if counted is None:
+            return None
+        pair = LabelPair(
+            counted.labels, counts=counted.counts, weight=counted.weights, there=counted
+        )
+        return self._without_ignored(pair)
+
+    def _without_ignored(self, pair: LabelPair) -> LabelPair:
         ignored = label_to_ignore(self.ignore_index, pair.labels)
         if ignored is None:
             return pair
@@ -326,8 +354,10 @@ class LabelReader:
         if pair.counts is not None:
             left_out = int(pair.counts[~kept].sum())
             there = None if pair.there is None else replace(pair.there, ignored=ignored)
-            counts = pair.counts[kept]
-            return LabelPair(labels, counts=counts, left_out=left_out, there=there)
+            weight = None if pair.weight is None else pair.weight[kept]
+            return LabelPair(
+                labels, counts=pair.counts[kept], left_out=left_out, there=there, weight=weight
+            )
         return LabelPair(labels, kept=kept, left_out=int((~kept).sum()))
 
 
@@ -338,14 +368,3 @@ def _without_interval(
         return outcome
     reason = f"a mean over more than {LARGEST_TABLE} classes is not resampled"
     return replace(outcome, no_interval=reason)
-
-
-def _read(y_true: Any, y_pred: Any) -> LabelPair:
-    y_true, y_pred = flat_columns(y_true, y_pred)
-    if on_devices(y_true, y_pred) and y_true.shape == y_pred.shape and y_true.ndim == 1:
-        counted = count_labels(y_true, y_pred)
-        if counted is not None:
-            return LabelPair(counted.labels, counts=counted.counts, there=counted)
-    labels = encode_labels({"y_true": y_true, "y_pred": y_pred})
-    check_same_length(labels.codes["y_true"], labels.codes["y_pred"], ("y_true", "y_pred"))
-    return LabelPair(labels)

@@ -1,6 +1,5 @@
 """`ModelEvaluator` and `create_evaluator`: the metrics that fit a task, in one call."""
 
-import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -10,25 +9,23 @@ import numpy as np
 
 from modelops_jax.metrics import NanPolicy, check_nan_policy
 
-from ._batch import read_batch
 from ._builtin import BuiltIn
 from ._by_name import metric_by_name, scored_in
 from ._classification import AccuracyMetric, Average, F1Metric, PrecisionMetric, RecallMetric
 from ._columns import names_of_scored
 from ._errors import UndefinedMetricWarning
-from ._finish import check_confidence, finish, read_together
+from ._finish import check_confidence, finish
 from ._multilabel import LabelRatio, SubsetAccuracy
 from ._nan_rows import with_nan
 from ._queries import read_queries
 from ._ranking import AUCROCMetric
+from ._read_rows import read_rows
 from ._regression import MAEMetric, MSEMetric, R2Metric, RMSEMetric
 from ._result import EvaluationResult
-from ._sharded import gathered
-from ._slicing import read_slices
 from ._stream import EvaluationStream
 from ._task_type import TaskType
 from ._text_metrics import TextMetric
-from ._weights import unless_alike, with_total
+from ._weights import with_total
 
 
 @runtime_checkable
@@ -262,9 +259,10 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
-                tokens and scores are counted on their devices, slices and intervals of sums as
-                well; rankings by query, slices and ignored labels of rows in `groups`, weights,
-                another `nan_policy` and metrics of your own gather the rows on the host. None if no
+                tokens and scores are counted on their devices, with weights, rows that hold nan,
+                slices and intervals; rows of weight 0, as padding, may hold anything there.
+                Rankings by query, slices of rows in `groups`, scores in a dict, ignored entries of
+                label sets and metrics of your own gather the rows on the host. None if no
                 metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
@@ -314,25 +312,21 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 why, and `metadata["without_interval"]` keeps it.
         """
         check_nan_policy(nan_policy)
-        batch = read_batch(
-            self._metrics, nan_policy, y_true=y_true, y_pred=y_pred, y_score=y_score,
-            weight=weight, groups=groups, slices=slices,
-        )  # fmt: skip
-        rows, own, groups = batch.rows, unless_alike(batch.weight), batch.groups
-        y_true, y_pred, nans = batch.y_true, batch.y_pred, batch.nans or {}
-        metrics = {name: m for name, m in self._metrics.items() if name not in nans}
         wanted = check_confidence(confidence, seed, groups, interval, n_resamples)
-        slicings = read_slices(batch.slices or {}, rows)
-        if groups is not None and (slicings or self.by_query or self._ignore_index is not None):
-            y_true, y_pred = gathered(y_true), gathered(y_pred)
-        sections = read_together(metrics, y_true, y_pred, batch.y_score, groups, own)
-        columns = (y_true, y_pred)
-        result = finish(self.task_type, metrics, sections, columns, rows, wanted, slicings)
-        if batch.omitted:
-            result = replace(result, invalid_count=batch.omitted)
-        result = with_total(result, None if own is None else math.fsum(own))
-        if nans:
-            result, rules = with_nan(result, nans, self._metrics)
+        read = read_rows(
+            self._metrics, nan_policy, drawn=confidence is not None, y_true=y_true, y_pred=y_pred,
+            y_score=y_score, weight=weight, groups=groups, slices=slices,
+        )  # fmt: skip
+        wanted = None if wanted is None else replace(wanted, groups=read.groups)
+        metrics = {name: m for name, m in self._metrics.items() if name not in read.nans}
+        result = finish(
+            self.task_type, metrics, read.sections, read.columns, read.rows, wanted, read.slicings
+        )
+        if read.omitted:
+            result = replace(result, invalid_count=read.omitted)
+        result = with_total(result, read.total)
+        if read.nans:
+            result, rules = with_nan(result, read.nans, self._metrics)
             for rule in rules.values():
                 warnings.warn(rule, UndefinedMetricWarning, stacklevel=2)
         return result

@@ -1,10 +1,12 @@
 """Rows that hold nan in a column that is read, as `nan_policy` wants them."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -102,6 +104,17 @@ def with_nan(
         configuration=configuration_of(order),
     )
     return found, rules
+
+
+def nan_there(*columns: Any) -> jax.Array | None:
+    """Which rows, that lie on devices, hold nan in one of these columns; None: none can."""
+    with jax.enable_x64(True):
+        flags = [
+            jnp.isnan(column).any(axis=tuple(range(1, column.ndim)))
+            for column in columns
+            if column is not None and jnp.issubdtype(column.dtype, jnp.floating)
+        ]
+        return functools.reduce(jnp.logical_or, flags) if flags else None
 
 
 def _nan_in(column: Any, rows: int) -> np.ndarray:

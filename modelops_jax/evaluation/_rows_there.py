@@ -1,9 +1,9 @@
-"""Columns, weights and groups of rows that lie on devices and are compared there."""
+"""Columns, weights and groups of rows that lie on devices and are evaluated there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,107 +14,163 @@ from jax.sharding import NamedSharding, PartitionSpec
 import modelops_jax.metrics as numeric
 from modelops_jax._row_groups import group_codes
 
+from ._front_rows import fill_absent, put_in_front
 from ._sharded import first_of, on_devices
 from ._weights import LARGEST, SMALLEST, check_numbers, read_weight, refuse_extreme, refuse_negative
 
 
 @dataclass(frozen=True)
 class RowsThere:
-    """Rows that several models predicted. What a row of weight 0 holds is what another one holds.
+    """Rows of which at least one counts. What one of weight 0 holds is what another one holds.
 
     Args:
         layout: how they are divided.
-        y_true: what is right.
-        said: by model what it predicted; None if no metric reads it.
-        scored: by model the scores; None if no metric reads them.
+        columns: by argument what is read.
         weight: a mask, or float64; None: each counts once.
         groups: the id of each row, on the host or divided likewise; None: rows are independent.
         rows: how many have a positive weight.
+        total: what they weigh; None: each weighs 1.
+        omitted: how many that had one were left out.
     """
 
     layout: Any
-    y_true: jax.Array
-    said: Mapping[str, Any]
-    scored: Mapping[str, Any]
+    columns: Mapping[str, Any]
     weight: jax.Array | None
     groups: Any
     rows: int
+    total: float | None = None
+    omitted: int = 0
+
+    @property
+    def y_true(self) -> jax.Array:
+        """What is right."""
+        return self.columns["y_true"]
 
     @property
     def unlike(self) -> bool:
         """Whether rows weigh differently, or are in groups."""
-        return self.groups is not None or (self.weight is not None and self.weight.dtype != bool)
-
-    def second(self, model: str, *, scores: bool) -> Any:
-        """What a metric reads second."""
-        scored = self.scored[model]
-        return scored if scores and scored is not None else self.said[model]
+        return self.groups is not None or self.total is not None
 
 
 def rows_there(
-    y_true: Any, said: Mapping[str, Any], scored: Mapping[str, Any], weight: Any, groups: Any
+    columns: Mapping[str, Any],
+    weight: Any,
+    groups: Any,
+    *,
+    gone: jax.Array | None = None,
+    drawn: bool = True,
 ) -> RowsThere | None:
     """The rows where all columns lie on devices, else None.
+
+    Args:
+        columns: by argument, `y_true` among them, what is read; None: no such column.
+        weight: of each row; None: each counts once.
+        groups: the id of each row; None: rows are independent.
+        gone: which rows to leave out whatever they weigh; None: none.
+        drawn: whether what rows draw is to be that of the same rows on the host, where those that
+            do not count are left out first.
 
     Raises:
         TypeError: weights that are no numbers, and groups that `compare` refuses.
         ValueError: columns, weights or groups of two lengths, or that lie on the devices in
             different ways; weights that are negative, not finite or extreme.
     """
-    columns = {"y_true": y_true}
-    columns |= {f"predictions[{model!r}]": c for model, c in said.items() if c is not None}
-    columns |= {f"scores[{model!r}]": c for model, c in scored.items() if c is not None}
+    columns = {name: column for name, column in columns.items() if column is not None}
     if not on_devices(*columns.values()):
         return None
     ids_there = on_devices(groups)
     if ids_there and groups.dtype.kind not in "iub":
         return None  # nan is no id
-    columns |= {"weight": weight} if on_devices(weight) else {}
-    columns |= {"groups": groups} if ids_there else {}
-    rows = y_true.shape[0]
-    for name, column in columns.items():
+    rows = columns["y_true"].shape[0]
+    layout = _layout_of(columns, weight, groups if ids_there else None)
+    own, facts = _weight_there(weight, gone, rows, layout)
+    if 0 < facts.rows < rows:
+        assert own is not None
+        groups = groups_there(groups, own)
+        if drawn:
+            own, (columns, groups) = put_in_front(own, (columns, groups))
+        else:
+            columns, groups = fill_absent(own, (columns, groups))
+    return RowsThere(layout, columns, own, groups, *facts)
+
+
+def number_of(rows: jax.Array, weight: Any) -> int:
+    """How many of the rows that are marked, on devices, have a positive weight.
+
+    Raises:
+        TypeError: weights that are no numbers.
+        ValueError: weights that `rows_there` refuses.
+    """
+    layout = _layout_of({"y_true": rows}, weight, None)
+    return _weight_there(weight, rows, rows.shape[0], layout)[1].omitted
+
+
+def groups_there(groups: Any, beside: jax.Array) -> jax.Array | None:
+    """The groups of rows on devices as a column there, by their place in order if they are not.
+
+    Raises:
+        TypeError: what `group_codes` refuses.
+        ValueError: what `group_codes` refuses.
+    """
+    if groups is None or on_devices(groups):
+        return groups
+    rows = beside.shape[0]
+    return put_beside(group_codes(groups, rows).astype(np.int32), beside)
+
+
+def put_beside(column: np.ndarray, beside: jax.Array) -> jax.Array:
+    """A column of the host, divided over devices as another one is."""
+    return _put(column, numeric.row_layout(beside))
+
+
+def _layout_of(columns: Mapping[str, Any], weight: Any, groups: Any) -> Any:
+    """How all columns, and the weights and groups that are on devices, lie there."""
+    given = dict(columns)
+    given |= {"weight": weight} if on_devices(weight) else {}
+    given |= {} if groups is None else {"groups": groups}
+    rows = columns["y_true"].shape[0]
+    for name, column in given.items():
         if column.shape[0] != rows:
             raise ValueError(
                 f"{name} has {column.shape[0]} entries and y_true has {rows}; expected one length"
             )
-    layouts = {name: numeric.row_layout(column) for name, column in columns.items()}
+    layouts = {name: numeric.row_layout(column) for name, column in given.items()}
     layout: Any = layouts["y_true"]
     if any(other != layout for other in layouts.values()):
         raise ValueError(
             f"the rows lie on devices in different ways: {layouts}; put them there alike with "
             "jax.device_put"
         )
-    own, present = _weight_there(weight, rows, layout)
-    if present == rows:
-        return RowsThere(layout, y_true, said, scored, own, groups, rows)
-    assert own is not None
-    if groups is not None and not ids_there:
-        groups = _put(group_codes(groups, rows).astype(np.int32), layout)
-    filled = y_true, tuple(said.values()), tuple(scored.values()), groups
-    if present:
-        with jax.enable_x64(True):
-            filled = _filling_program(layout)(own, filled)
-    y_true, told, scores, groups = filled
-    said, scored = dict(zip(said, told, strict=True)), dict(zip(scored, scores, strict=True))
-    return RowsThere(layout, y_true, said, scored, own, groups, present)
+    return layout
 
 
-def _weight_there(weight: Any, rows: int, layout: Any) -> tuple[jax.Array | None, int]:
-    """Weights as None, a mask or float64 on the devices, and how many are positive."""
-    if weight is None:
-        return None, rows
-    if not on_devices(weight):
+class _Facts(NamedTuple):
+    """Of all rows together."""
+
+    rows: int
+    total: float | None
+    omitted: int
+
+
+def _weight_there(
+    weight: Any, gone: jax.Array | None, rows: int, layout: Any
+) -> tuple[jax.Array | None, _Facts]:
+    """Weights as None, a mask or float64 on the devices, and what is to be known of them."""
+    if weight is None and gone is None:
+        return None, _Facts(rows, None, 0)
+    if weight is not None and not on_devices(weight):
         weight = _put(read_weight(weight, rows), layout)
-    check_numbers(weight, rows)
+    if weight is not None:
+        check_numbers(weight, rows)
     with jax.enable_x64(True):
-        values, mask, facts = _weighing_program(layout)(weight)
-        bad, extreme, positive, alike = jax.device_get(facts)
+        values, mask, facts = _weighing_program(layout)(weight, gone)
+        bad, extreme, positive, omitted, total, alike = jax.device_get(facts)
     for (several, place, value), refuse in ((bad, refuse_negative), (extreme, refuse_extreme)):
         if several:
             refuse(float(value), int(place), int(several))
     if alike:
-        return (None if positive == rows else mask), int(positive)
-    return values, int(positive)
+        return (None if positive == rows else mask), _Facts(int(positive), None, int(omitted))
+    return values, _Facts(int(positive), float(total), int(omitted))
 
 
 def _put(column: np.ndarray, layout: Any) -> jax.Array:
@@ -126,18 +182,18 @@ def _put(column: np.ndarray, layout: Any) -> jax.Array:
 def _weighing_program(layout: Any) -> Any:
     """Weights as float64 and as a mask, and what is to be known of all of them."""
 
-    def weigh(own: Any) -> Any:
-        values, axes = own.astype(jnp.float64), layout.axes
+    def weigh(own: Any, gone: Any) -> Any:
+        given = jnp.ones_like(gone) if own is None else own
+        values, axes = given.astype(jnp.float64), layout.axes
         bad = ~(jnp.isfinite(values) & (values >= 0))
         extreme = (values > 0) & ((values < SMALLEST) | (values > LARGEST))
-        wrong = [
-            (lax.psum(jnp.sum(rows, dtype=jnp.int64), axes), *first_of(rows, values, axes))
-            for rows in (bad, extreme)
-        ]
+        wrong = [(_number(rows, axes), *first_of(rows, values, axes)) for rows in (bad, extreme)]
+        omitted = jnp.zeros_like(bad) if gone is None else gone & (values > 0)
+        values = jnp.where(omitted, jnp.zeros_like(values), values)
         mask = values > 0
-        positive = lax.psum(jnp.sum(mask, dtype=jnp.int64), axes)
-        unlike = lax.psum(jnp.sum(mask & (values != 1), dtype=jnp.int64), axes)
-        return values, mask, (*wrong, positive, unlike == 0)
+        alike = _number(mask & (values != 1), axes) == 0
+        total = lax.psum(jnp.sum(values), axes)
+        return values, mask, (*wrong, _number(mask, axes), _number(omitted, axes), total, alike)
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     return jax.jit(
@@ -145,19 +201,5 @@ def _weighing_program(layout: Any) -> Any:
     )
 
 
-@lru_cache(maxsize=16)
-def _filling_program(layout: Any) -> Any:
-    """Columns in which the rows of weight 0 hold what the first of the others does."""
-
-    def fill(weight: Any, columns: Any) -> Any:
-        there = weight > 0
-
-        def filled(column: Any) -> Any:
-            several = there.reshape(-1, *[1] * (column.ndim - 1))
-            row = first_of(there, column, layout.axes)[1]
-            return jnp.where(several, column, row)
-
-        return jax.tree.map(filled, columns)
-
-    divided = PartitionSpec(layout.axes)
-    return jax.jit(jax.shard_map(fill, mesh=layout.mesh, in_specs=divided, out_specs=divided))
+def _number(rows: Any, axes: Any) -> Any:
+    return lax.psum(jnp.sum(rows, dtype=jnp.int64), axes)

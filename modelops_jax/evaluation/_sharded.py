@@ -1,7 +1,6 @@
 """Arguments whose rows lie on devices, several or an accelerator, and stay there."""
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -28,28 +27,6 @@ def gathered(column: Any) -> Any:
     return np.asarray(column) if on_devices(column) else column
 
 
-def count_labels(y_true: jax.Array, y_pred: jax.Array) -> "CountedLabels | None":
-    """Count the pairs of labels that occur, where the rows lie.
-
-    Returns:
-        None for labels that are no integers or too far apart for a table.
-    """
-    span = span_of(y_true, y_pred)
-    if span is None:
-        return None
-    low, size = span
-    codes = codes_from(low, y_true, y_pred)
-    table = _table(codes[0], codes[1], size)
-    true, pred = np.nonzero(table)
-    present = np.union1d(true, pred)
-    places = {
-        "y_true": np.searchsorted(present, true).astype(np.int32),
-        "y_pred": np.searchsorted(present, pred).astype(np.int32),
-    }
-    labels = CodedLabels(classes_of(present, low, y_true, y_pred), places)
-    return CountedLabels(labels, table[true, pred], (y_true, y_pred), low, present)
-
-
 def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
     """The labels of rows that lie on devices, coded there; None of rows elsewhere."""
     if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
@@ -61,42 +38,10 @@ def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
     (codes,) = codes_from(low, y_true)
     # A cell for each label: by the high and by the low half of the bits of its code.
     half = size.bit_length() // 2
-    cells = _table(codes >> half, codes & ((1 << half) - 1), 1 << half)
+    cells = table_of(codes >> half, codes & ((1 << half) - 1), 1 << half)
     present = np.flatnonzero(cells)
     rows: Any = placed_among(codes, present)
     return CodedLabels(classes_of(present, low, y_true), {"y_true": rows})
-
-
-@dataclass(frozen=True)
-class CountedLabels:
-    """Labels of rows on several devices.
-
-    Args:
-        labels: the pairs that occur.
-        counts: how many rows each has, int64.
-        sides: both sides as they came.
-        low: the least label.
-        present: of the classes in order, how much more each is.
-        ignored: the position of the true label whose rows count nowhere; None: there is none.
-    """
-
-    labels: CodedLabels
-    counts: np.ndarray
-    sides: tuple[jax.Array, jax.Array]
-    low: int
-    present: np.ndarray
-    ignored: int | None = None
-
-    @cached_property
-    def rows(self) -> tuple[jax.Array, jax.Array]:
-        """Both sides of all rows as positions among the classes, on the devices.
-
-        Made when they are asked for: only slices and groups do, and they are two columns more.
-        """
-        true, pred = (
-            placed_among(codes, self.present) for codes in codes_from(self.low, *self.sides)
-        )
-        return true, pred
 
 
 def span_of(*sides: jax.Array) -> tuple[int, int] | None:
@@ -148,7 +93,7 @@ def _placing_program(layout: Any) -> Any:
     )
 
 
-def _table(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
+def table_of(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
     """How many rows each pair of codes has, shape (size, size)."""
     metrics = {"table": numeric.metric("confusion_matrix", num_classes=size)}
     return np.asarray(numeric.compute(metrics, first, second).values["table"])
@@ -157,6 +102,32 @@ def _table(first: jax.Array, second: jax.Array, size: int) -> np.ndarray:
 def classes_of(present: np.ndarray, low: int, *sides: jax.Array) -> tuple[bool | int, ...]:
     kind = bool if all(side.dtype == bool for side in sides) else int
     return tuple(kind(low + code) for code in present.tolist())
+
+
+def number_of_distinct(ids: jax.Array) -> int:
+    """How many ids there are, of rows that lie on devices, which exchange them."""
+    layout = numeric.row_layout(ids)
+    assert layout is not None
+    with jax.enable_x64(True):
+        return int(_distinct_program(layout)(ids))
+
+
+@lru_cache(maxsize=16)
+def _distinct_program(layout: Any) -> Any:
+    def count(ids: Any) -> Any:
+        every = jnp.sort(lax.all_gather(ids, layout.axes, tiled=True))
+        return 1 + jnp.sum(every[1:] != every[:-1], dtype=jnp.int64)
+
+    # That all devices find the same number is true, and nothing JAX could see.
+    return jax.jit(
+        jax.shard_map(
+            count,
+            mesh=layout.mesh,
+            in_specs=PartitionSpec(layout.axes),
+            out_specs=PartitionSpec(),
+            check_vma=False,
+        )
+    )
 
 
 def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:

@@ -34,10 +34,13 @@ class SliceOutcome:
 
 @dataclass(frozen=True)
 class Slicing:
-    """A division of the rows: the slice of each, what each slice is called, and its rows."""
+    """A division of the rows: the slice of each, what each slice is called, and its rows.
+
+    Of rows that lie on devices the slices lie there, too.
+    """
 
     columns: tuple[str, ...]
-    ids: np.ndarray
+    ids: Any
     keys: tuple[tuple[Hashable, ...], ...]
     rows: np.ndarray
 
@@ -54,6 +57,13 @@ def read_slices(slices: Asked, rows: int) -> list[Slicing]:
         TypeError: labels that are no labels, or a column for a tuple of names.
         ValueError: a column of another length, or a tuple with an unknown name.
     """
+    check_keys(slices)
+    coded = read_columns(slices, rows)
+    return [_crossed(names, [coded[one] for one in names]) for names in read_names(slices)]
+
+
+def check_keys(slices: Asked) -> None:
+    """Refuse what is no dict of names and tuples of names (TypeError)."""
     if not isinstance(slices, Mapping):
         raise TypeError(
             f"slices is a {type(slices).__name__}; expected a dict of name -> labels, one a row"
@@ -61,6 +71,10 @@ def read_slices(slices: Asked, rows: int) -> list[Slicing]:
     for name in slices:
         if not (isinstance(name, str) or (isinstance(name, tuple) and name)):
             raise TypeError(f"slices has the key {name!r}; expected a name, or a tuple of names")
+
+
+def read_columns(slices: Asked, rows: int) -> dict[str, CodedLabels]:
+    """By name the labels of each column, coded; refuses what `read_slices` does of columns."""
     coded: dict[str, CodedLabels] = {}
     for name, column in slices.items():
         if isinstance(name, str):
@@ -73,18 +87,22 @@ def read_slices(slices: Asked, rows: int) -> list[Slicing]:
                     "expected one length"
                 )
             coded[name] = CodedLabels(labels.classes, {"ids": codes})
-    found = []
+    return coded
+
+
+def read_names(slices: Asked) -> list[tuple[str, ...]]:
+    """Of each slicing the columns; refuses what `read_slices` does of crossed ones."""
+    found, known = [], tuple(name for name in slices if isinstance(name, str))
     for name, column in slices.items():
         names = (name,) if isinstance(name, str) else name
-        unknown = [one for one in names if one not in coded]
+        unknown = [one for one in names if one not in known]
         if unknown or (len(names) > 1 and len(set(names)) != len(names)):
             raise ValueError(
-                f"slices[{name!r}] crosses the columns {names}; expected different ones of "
-                f"{tuple(coded)}"
+                f"slices[{name!r}] crosses the columns {names}; expected different ones of {known}"
             )
         if not isinstance(name, str) and column is not None:
             raise TypeError(f"slices[{name!r}] is not None; crossed slices need no column")
-        found.append(_crossed(names, [coded[one] for one in names]))
+        found.append(names)
     return found
 
 

@@ -1,0 +1,184 @@
+"""The rows of an evaluation, read on the host or where they lie."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ._batch import read_batch
+from ._builtin import BuiltIn, Reader, by_reader
+from ._columns import check_columns, names_of_scored
+from ._evidence import Pair
+from ._finish import Group, read_together
+from ._label_pair import LabelReader
+from ._label_sets import LabelSetReader
+from ._labels import CodedLabels
+from ._likelihoods import reads_scores
+from ._nan_rows import nan_there
+from ._queries import read_queries
+from ._rows_there import RowsThere, number_of, rows_there
+from ._sharded import gathered, on_devices, sets_there
+from ._slicing import Slicing, read_names, read_slices
+from ._slicing_there import columns_there, slicings_there
+from ._vectors import listed
+from ._weights import unless_alike
+
+
+@dataclass(frozen=True)
+class ReadRows:
+    """What was read of the rows that count.
+
+    Args:
+        rows: how many.
+        sections: what the built-in metrics are computed from.
+        columns: y_true and y_pred, for metrics of a caller's own.
+        groups: the id of each row.
+        slicings: the slices.
+        total: what the rows weigh; None: each weighs 1.
+        omitted: rows of a positive weight that were left out because they hold nan.
+        nans: by metric that reads rows which hold nan, how many do.
+    """
+
+    rows: int
+    sections: list[Group]
+    columns: tuple[Any, Any]
+    groups: Any
+    slicings: list[Slicing]
+    total: float | None
+    omitted: int = 0
+    nans: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_rows(
+    metrics: Mapping[str, Any], nan_policy: str, *, drawn: bool, **given: Any
+) -> ReadRows:
+    """Read the rows that count: where they lie if all columns lie on devices, else on the host.
+
+    Args:
+        metrics: all metrics.
+        nan_policy: what becomes of rows that hold nan.
+        drawn: whether intervals are asked for.
+        given: y_true, y_pred, y_score, weight, groups and slices.
+
+    Raises:
+        TypeError: a column that is none, or weights that are no numbers.
+        ValueError: two lengths, a column that is missing or that no metric reads, weights that are
+            negative or not finite, or slices of what nan propagates through.
+    """
+    given |= {name: listed(given[name]) for name in ("y_true", "y_pred", "groups", "weight")}
+    given["slices"] = given["slices"] or {}
+    there = _there(metrics, nan_policy, drawn=drawn, **given)
+    return _on_host(metrics, nan_policy, **given) if there is None else there
+
+
+def _on_host(metrics: Mapping[str, Any], nan_policy: str, **given: Any) -> ReadRows:
+    batch = read_batch(metrics, nan_policy, **given)
+    rows, own, groups, nans = batch.rows, unless_alike(batch.weight), batch.groups, batch.nans or {}
+    y_true, y_pred = batch.y_true, batch.y_pred
+    slicings = read_slices(batch.slices, rows)
+    if groups is not None and slicings:
+        y_true, y_pred = gathered(y_true), gathered(y_pred)
+    computed = {name: metric for name, metric in metrics.items() if name not in nans}
+    sections = read_together(computed, y_true, y_pred, batch.y_score, groups, own)
+    total = None if own is None else math.fsum(own)
+    return ReadRows(rows, sections, (y_true, y_pred), groups, slicings, total, batch.omitted, nans)
+
+
+def _there(
+    metrics: Mapping[str, Any],
+    nan_policy: str,
+    *,
+    drawn: bool,
+    y_true: Any,
+    y_pred: Any,
+    y_score: Any,
+    weight: Any,
+    groups: Any,
+    slices: Any,
+) -> ReadRows | None:
+    """What is read where the rows lie; None where the host has to."""
+    columns = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score}
+    if not on_devices(*(column for column in columns.values() if column is not None)):
+        return None
+    if not _all_there(metrics) or (slices and (groups is not None or nan_policy == "propagate")):
+        return None
+    rows = check_columns(metrics, y_true, y_pred, y_score)
+    if groups is not None and len(groups) != rows:
+        raise ValueError(
+            f"groups must have shape ({rows},), one entry a row; found ({len(groups)},)"
+        )
+    scored, nans, gone = names_of_scored(metrics), {}, None
+    if nan_policy != "raise":
+        said = y_pred if len(scored) < len(metrics) else None
+        scores = (y_pred if y_score is None else y_score) if scored else None
+        if nan_policy == "omit":
+            gone = nan_there(y_true, said, scores)
+        else:
+            marked = nan_there(y_true, said), nan_there(y_true, scores)
+            counts = [0 if one is None else number_of(one, weight) for one in marked]
+            nans = {name: counts[name in scored] for name in metrics if counts[name in scored]}
+    coded = columns_there(slices, y_true)
+    given = columns | {f"slices[{name!r}]": labels.codes["ids"] for name, labels in coded.items()}
+    found = rows_there(given, weight, groups, gone=gone, drawn=drawn)
+    if found is None:
+        return None
+    if not found.rows:
+        none = {
+            n: None if c is None else np.zeros((0, *c.shape[1:]), c.dtype)
+            for n, c in columns.items()
+        }
+        empty = {"weight": None, "groups": None if groups is None else [], "slices": {}}
+        return replace(_on_host(metrics, "raise", **none, **empty), omitted=found.omitted)
+    computed = {name: metric for name, metric in metrics.items() if name not in nans}
+    sections = _sections_there(computed, found)
+    if sections is None:
+        return None
+    moved = {
+        name: CodedLabels(labels.classes, {"ids": found.columns[f"slices[{name!r}]"]})
+        for name, labels in coded.items()
+    }
+    slicings = slicings_there(read_names(slices), moved, found.weight)
+    sides = found.columns["y_true"], found.columns.get("y_pred")
+    return ReadRows(
+        found.rows, sections, sides, found.groups, slicings, found.total, found.omitted, nans
+    )
+
+
+def _all_there(metrics: Mapping[str, Any]) -> bool:
+    """Whether no metric needs its rows on the host."""
+    return all(
+        isinstance(metric, BuiltIn) and metric.reader is not read_queries
+        for metric in metrics.values()
+    )
+
+
+def _sections_there(metrics: Mapping[str, BuiltIn], rows: RowsThere) -> list[Group] | None:
+    found = []
+    for read, members in by_reader(metrics).items():
+        scores = rows.columns.get("y_score") if reads_scores(read) else None
+        second = rows.columns.get("y_pred") if scores is None else scores
+        pair = _pair_there(read, rows.y_true, second, rows.weight)
+        if pair is None:
+            return None
+        found.append(Group(members, partial(_same, pair)))
+    return found
+
+
+def _same(pair: Pair) -> Pair:
+    return pair
+
+
+def _pair_there(read: Reader, y_true: Any, second: Any, weight: Any) -> Pair | None:
+    if isinstance(read, LabelReader):
+        return read.there(y_true, second, weight)
+    if isinstance(read, LabelSetReader) and (
+        read.ignore_index is not None or not sets_there(y_true, second, scored=read.scored)
+    ):
+        return None
+    pair = read(y_true, second)
+    if not on_devices(pair.y_true, pair.y_pred):
+        return None
+    return pair if weight is None else pair.weighted(weight)
