@@ -70,6 +70,41 @@ def distinct_rows_of_shards(
     return DistinctRows(distinct, numbers, weights)
 
 
+def group_codes_of_shards(
+    groups: jax.Array, mesh: Mesh, axes: tuple[str, ...]
+) -> tuple[jax.Array, int]:
+    """For every row the place of its group's id among all ids in order, and how many there are.
+
+    Args:
+        groups: integers, shape (n,).
+        mesh: the devices on which they lie.
+        axes: the axes of the mesh over which they are divided.
+    """
+    with jax.enable_x64(True):
+        codes, number = _coding_program(mesh, axes)(groups)
+        return codes, int(jax.device_get(number))
+
+
+@functools.lru_cache(maxsize=16)
+def _coding_program(mesh: Mesh, axes: tuple[str, ...]) -> Any:
+    def code(ids: Any) -> Any:
+        every = jnp.sort(lax.all_gather(ids, axes, tiled=True))
+        news = jnp.concatenate([jnp.zeros_like(every[:1], bool), every[1:] != every[:-1]])
+        number = jnp.cumsum(news, dtype=jnp.int32)
+        return number[jnp.searchsorted(every, ids)], number[-1] + 1
+
+    divided = PartitionSpec(axes)
+    return jax.jit(
+        jax.shard_map(
+            code,
+            mesh=mesh,
+            in_specs=divided,
+            out_specs=(divided, PartitionSpec()),
+            check_vma=False,
+        )
+    )
+
+
 @functools.lru_cache(maxsize=32)
 def _table_program(mesh: Mesh, axes: tuple[str, ...], widths: tuple[int, ...]) -> Any:
     """How many rows of all devices are in each cell of a table, and what they weigh."""

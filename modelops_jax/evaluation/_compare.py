@@ -50,12 +50,11 @@ def compare(
     metrics of your own have values but no comparison.
 
     Where all columns are JAX arrays whose rows are sharded alike over a mesh, integer labels (up to
-    4,096 apart), numbers, label sets, tokens and scores are compared on their devices, with the
-    result of the same rows on the host: counts of combinations of labels, sums and values are
-    fetched. Rows of weight 0, as padding, may hold anything; resamples of rows are those of the
-    host (BCa's: where 512 rows or more count). Rankings by query, a dict of scores by class, labels
-    to ignore of rows in `groups` or with weights, or of label sets, and metrics of your own read
-    all rows on the host.
+    4,096 apart), numbers, label sets, tokens, scores and rankings by query are compared on their
+    devices, with the result of the same rows on the host: counts of combinations of labels, sums,
+    values and those of queries are fetched. Rows of weight 0, as padding, may hold anything;
+    resamples of rows are those of the host (BCa's: where 512 rows or more count). A dict of scores
+    by class, entries of label sets to ignore and metrics of your own read all rows on the host.
 
     Args:
         y_true: what is right, one entry per row.

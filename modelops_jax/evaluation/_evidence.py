@@ -295,7 +295,11 @@ class Pair(Evidence):
         for slicing in slicings:
             several = []
             for place in range(len(slicing.keys)):
-                rows = np.flatnonzero(slicing.ids == place)
+                inside = slicing.ids == place
+                if on_devices(self.y_true, self.y_pred):
+                    several.append(outcomes_of(self.only(inside).compute(metrics, confidence)))
+                    continue
+                rows = np.flatnonzero(inside)
                 wanted = None if confidence is None else confidence.of(rows)
                 several.append(outcomes_of(self.take(rows).compute(metrics, wanted)))
             found.append(several)

@@ -19,7 +19,7 @@ from ._labels import shorten
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, read_queries
 from ._result import ClassResult, EvaluationResult, SliceResult
-from ._sharded import number_of_distinct, on_devices
+from ._sharded import ids_in_order, on_devices
 from ._slicing import SliceOutcome, Slicing, slice_results
 from ._task_type import TaskType
 from ._vectors import as_vector
@@ -181,7 +181,7 @@ def finish(
 
 def _number_of_groups(groups: Any) -> int:
     if on_devices(groups):
-        return number_of_distinct(groups)
+        return ids_in_order(groups)[1]
     ids = as_vector(groups, "groups")
     return len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
 

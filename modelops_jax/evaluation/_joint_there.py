@@ -12,13 +12,14 @@ from modelops_jax._distinct_shards import DistinctRows, distinct_rows_of_shards
 from ._builtin import OnePassMetric, Reader
 from ._compared import Question, RowSample, bind_all
 from ._evidence import Evidence, Pair
+from ._front_rows import only_these, put_in_front
 from ._joint import Compared
 from ._joint_labels import JointLabels
 from ._label_pair import LabelReader
 from ._labels import CodedLabels, label_to_ignore
 from ._likelihoods import reads_scores
-from ._queries import read_queries
-from ._rows_there import RowsThere, rows_there
+from ._queries import ByQuery, QueryPair, read_queries
+from ._rows_there import RowsThere, groups_there, rows_there
 from ._sharded import classes_of, codes_from, on_devices, placed_among, span_of
 
 
@@ -56,7 +57,10 @@ class PairsThere:
         first = next(iter(self.pairs.values()))
         bound, refused = bind_all(first, self.members, self.rows.unlike)
         said = {model: pair.y_pred for model, pair in self.pairs.items()}
-        return _sample(first.y_true, said, self.rows, question).compare(bound), refused
+        rows = self.rows
+        if isinstance(first, QueryPair):
+            rows = replace(rows, groups=first.queries)
+        return _sample(first.y_true, said, rows, question).compare(bound), refused
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,12 @@ def read_there(
         TypeError: what the reader refuses.
         ValueError: what the reader refuses, or predictions of two shapes.
     """
-    if read is read_queries:
-        return None
     second = {model: _second(rows, model, scores=reads_scores(read)) for model in models}
     if isinstance(read, LabelReader):
         none = JointLabels(read, members, models, **drawing)
         return _labels_there(none, read.ignore_index, rows, second)
+    if read is read_queries:
+        second = {model: ByQuery(column, rows.groups) for model, column in second.items()}
     pairs = {model: read(rows.y_true, column) for model, column in second.items()}
     shapes = {model: pair.y_pred.shape for model, pair in pairs.items()}
     if not all(on_devices(pair.y_true, pair.y_pred) for pair in pairs.values()):
@@ -152,17 +156,20 @@ def _labels_there(
     classes = classes_of(present, low, *sides)
     ignored = label_to_ignore(ignore_index, CodedLabels(classes, {}))
     left_out = found.rows[:, 0] == (-1 if ignored is None else present[ignored])
-    if rows.unlike:
-        if left_out.any():
-            return None  # a row draws by its place among those that are not to be ignored
-        there = DistinctRows(np.searchsorted(present, found.rows), found.counts, found.weights)
-        placed = [placed_among(column, present) for column in codes]
-        return LabelsThere(none.of_counts(classes, there, 0), placed, rows)
+    if rows.unlike and 0 < left_out.sum() < len(left_out):
+        # A row draws by its place among those that are not to be ignored.
+        own = only_these(codes[0] != int(present[ignored]), rows.weight)
+        own, (codes, groups) = put_in_front(own, (codes, groups_there(rows.groups, codes[0])))
+        rows = replace(rows, weight=own, groups=groups)
     kept = found.rows[~left_out]
     present = np.unique(kept)
-    there = DistinctRows(np.searchsorted(present, kept), found.counts[~left_out], None)
+    weights = None if found.weights is None else found.weights[~left_out]
+    there = DistinctRows(np.searchsorted(present, kept), found.counts[~left_out], weights)
     number = int(found.counts[left_out].sum())
-    return none.of_counts(classes_of(present, low, *sides), there, number)
+    counted = none.of_counts(classes_of(present, low, *sides), there, number)
+    if not rows.unlike:
+        return counted
+    return LabelsThere(counted, [placed_among(column, present) for column in codes], rows)
 
 
 def _sample(true: Any, said: Mapping[str, Any], rows: RowsThere, question: Question) -> RowSample:

@@ -259,10 +259,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 array or iterator.
             y_pred: what was predicted, of the same length. Where both are JAX arrays whose rows
                 are sharded over a mesh, integer labels (up to 4,096 apart), numbers, label sets,
-                tokens and scores are counted on their devices, with weights, rows that hold nan,
-                slices and intervals; rows of weight 0, as padding, may hold anything there.
-                Rankings by query, slices of rows in `groups`, scores in a dict, ignored entries of
-                label sets and metrics of your own gather the rows on the host. None if no
+                tokens, scores and rankings are counted on their devices, with weights, rows that
+                hold nan, slices and intervals; rows of weight 0, as padding, may hold anything
+                there. Slices of rows in `groups` (but of rankings by query), scores in a dict,
+                ignored entries of label sets and metrics of your own gather the rows on the host.
+                None if no
                 metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape

@@ -18,7 +18,7 @@ from ._label_sets import LabelSetReader
 from ._labels import CodedLabels
 from ._likelihoods import reads_scores
 from ._nan_rows import nan_there
-from ._queries import read_queries
+from ._queries import ByQuery, read_queries
 from ._rows_there import RowsThere, number_of, rows_there
 from ._sharded import gathered, on_devices, sets_there
 from ._slicing import Slicing, read_names, read_slices
@@ -103,7 +103,11 @@ def _there(
     columns = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score}
     if not on_devices(*(column for column in columns.values() if column is not None)):
         return None
-    if not _all_there(metrics) or (slices and (groups is not None or nan_policy == "propagate")):
+    if not all(isinstance(metric, BuiltIn) for metric in metrics.values()):
+        return None
+    # Tests of slices read the rows of each group.
+    tested = groups is not None and any(m.reader is not read_queries for m in metrics.values())
+    if slices and (tested or nan_policy == "propagate"):
         return None
     rows = check_columns(metrics, y_true, y_pred, y_score)
     if groups is not None and len(groups) != rows:
@@ -147,19 +151,13 @@ def _there(
     )
 
 
-def _all_there(metrics: Mapping[str, Any]) -> bool:
-    """Whether no metric needs its rows on the host."""
-    return all(
-        isinstance(metric, BuiltIn) and metric.reader is not read_queries
-        for metric in metrics.values()
-    )
-
-
 def _sections_there(metrics: Mapping[str, BuiltIn], rows: RowsThere) -> list[Group] | None:
     found = []
     for read, members in by_reader(metrics).items():
         scores = rows.columns.get("y_score") if reads_scores(read) else None
         second = rows.columns.get("y_pred") if scores is None else scores
+        if read is read_queries:
+            second = ByQuery(second, rows.groups)
         pair = _pair_there(read, rows.y_true, second, rows.weight)
         if pair is None:
             return None

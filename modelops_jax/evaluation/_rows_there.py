@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 import modelops_jax.metrics as numeric
 from modelops_jax._row_groups import group_codes
 
 from ._front_rows import fill_absent, put_in_front
-from ._sharded import first_of, on_devices
+from ._sharded import first_of, on_devices, put_as
 from ._weights import LARGEST, SMALLEST, check_numbers, read_weight, refuse_extreme, refuse_negative
 
 
@@ -114,13 +114,8 @@ def groups_there(groups: Any, beside: jax.Array) -> jax.Array | None:
     """
     if groups is None or on_devices(groups):
         return groups
-    rows = beside.shape[0]
-    return put_beside(group_codes(groups, rows).astype(np.int32), beside)
-
-
-def put_beside(column: np.ndarray, beside: jax.Array) -> jax.Array:
-    """A column of the host, divided over devices as another one is."""
-    return _put(column, numeric.row_layout(beside))
+    codes = group_codes(groups, beside.shape[0]).astype(np.int32)
+    return put_as(codes, numeric.row_layout(beside))
 
 
 def _layout_of(columns: Mapping[str, Any], weight: Any, groups: Any) -> Any:
@@ -159,7 +154,7 @@ def _weight_there(
     if weight is None and gone is None:
         return None, _Facts(rows, None, 0)
     if weight is not None and not on_devices(weight):
-        weight = _put(read_weight(weight, rows), layout)
+        weight = put_as(read_weight(weight, rows), layout)
     if weight is not None:
         check_numbers(weight, rows)
     with jax.enable_x64(True):
@@ -171,11 +166,6 @@ def _weight_there(
     if alike:
         return (None if positive == rows else mask), _Facts(int(positive), None, int(omitted))
     return values, _Facts(int(positive), float(total), int(omitted))
-
-
-def _put(column: np.ndarray, layout: Any) -> jax.Array:
-    with jax.enable_x64(True):
-        return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
 @lru_cache(maxsize=16)

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 import modelops_jax.metrics as numeric
+from modelops_jax._distinct_shards import group_codes_of_shards
 
 from ._labels import CodedLabels
 
@@ -104,30 +105,20 @@ def classes_of(present: np.ndarray, low: int, *sides: jax.Array) -> tuple[bool |
     return tuple(kind(low + code) for code in present.tolist())
 
 
-def number_of_distinct(ids: jax.Array) -> int:
-    """How many ids there are, of rows that lie on devices, which exchange them."""
+def put_as(column: np.ndarray, layout: Any) -> jax.Array:
+    """A column of the host, divided over devices as others are."""
+    with jax.enable_x64(True):
+        return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
+
+
+def ids_in_order(ids: jax.Array) -> tuple[jax.Array, int]:
+    """Of rows that lie on devices the place of each id among all in order, and how many there are.
+
+    The devices exchange the ids.
+    """
     layout = numeric.row_layout(ids)
     assert layout is not None
-    with jax.enable_x64(True):
-        return int(_distinct_program(layout)(ids))
-
-
-@lru_cache(maxsize=16)
-def _distinct_program(layout: Any) -> Any:
-    def count(ids: Any) -> Any:
-        every = jnp.sort(lax.all_gather(ids, layout.axes, tiled=True))
-        return 1 + jnp.sum(every[1:] != every[:-1], dtype=jnp.int64)
-
-    # That all devices find the same number is true, and nothing JAX could see.
-    return jax.jit(
-        jax.shard_map(
-            count,
-            mesh=layout.mesh,
-            in_specs=PartitionSpec(layout.axes),
-            out_specs=PartitionSpec(),
-            check_vma=False,
-        )
-    )
+    return group_codes_of_shards(ids, *layout)
 
 
 def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:

@@ -13,8 +13,7 @@ import modelops_jax.metrics as numeric
 from modelops_jax._distinct_shards import distinct_rows_of_shards
 
 from ._labels import CodedLabels
-from ._rows_there import put_beside
-from ._sharded import classes_of, codes_from, on_devices, span_of
+from ._sharded import classes_of, codes_from, on_devices, put_as, span_of
 from ._slicing import Asked, Slicing, check_keys, read_columns
 
 
@@ -39,7 +38,7 @@ def columns_there(slices: Asked, beside: jax.Array) -> dict[str, CodedLabels]:
     rows = beside.shape[0]
     coded: dict[str, Any] = dict(read_columns(others, rows))
     for name, labels in coded.items():
-        ids: Any = put_beside(labels.codes["ids"], beside)
+        ids: Any = put_as(labels.codes["ids"], numeric.row_layout(beside))
         coded[name] = CodedLabels(labels.classes, {"ids": ids})
     return coded | {name: labels for name, labels in there.items() if labels is not None}
 

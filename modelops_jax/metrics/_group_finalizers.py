@@ -13,6 +13,7 @@ from ._finalizers import divide
 from ._group_ranks import Ranking, precision_scope, rank_groups
 from ._group_rows import GroupedValues, GroupRows
 from ._metric import Metric, Outcome
+from ._sharded import layout_of_states, of_all_rows
 from ._statistic import float_type
 
 
@@ -55,7 +56,7 @@ class GroupMean(abc.ABC):
             if not state.true.shape[0]:
                 return Outcome(xp.full((), np.nan, dtype), xp.ones((), np.int32))
             rows = rank_groups(xp, state)
-            values, weight, own = self._of_groups(rows)
+            values, weight, own = self.values_of(rows)
             conflict = rows.present & (rows.weight != rows.weight[rows.begin])
             if xp is np and conflict.any():
                 _refuse(rows, conflict)
@@ -68,18 +69,43 @@ class GroupMean(abc.ABC):
             return Outcome(mean.astype(dtype), undefined)
 
     def of_groups(self, state: GroupedValues) -> tuple[np.ndarray, np.ndarray | None]:
-        """The values of the groups that have one, and their weights if rows have numbers."""
-        values, weight, _ = self._of_groups(rank_groups(np, state))
+        """The values of the groups that have one, and their weights if rows have numbers.
+
+        Of rows that lie on devices only these are fetched.
+        """
+        layout = layout_of_states([state])
+        if layout is not None:
+            number = int(of_all_rows(_Groups(self, None), [state], layout))
+            # Few sizes, each of which compiles.
+            size = 1 << max(0, number - 1).bit_length()
+            values, weight = of_all_rows(_Groups(self, size), [state], layout)
+            return values[:number], None if state.weight.dtype == bool else weight[:number]
+        values, weight, _ = self.values_of(rank_groups(np, state))
         some = weight > 0
         return values[some], None if state.weight.dtype == bool else weight[some]
 
-    def _of_groups(self, rows: Ranking) -> tuple[Any, Any, Any]:
+    def values_of(self, rows: Ranking) -> tuple[Any, Any, Any]:
         """At the first row of each group its value, its weight if that is defined, its weight."""
         xp = rows.xp
         above, below = self.ratio(rows)
         zero = xp.zeros_like(rows.weight)
         own = xp.where(rows.present & (rows.place == rows.begin), rows.weight, zero)
         return divide(xp, above, below, 0.0), xp.where(below > 0, own, zero), own
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """How many groups have a value; of so many, rounded up, the values and weights."""
+
+    finalizer: GroupMean
+    size: int | None
+
+    def __call__(self, xp: Any, state: GroupedValues) -> Any:
+        values, weight, _ = self.finalizer.values_of(rank_groups(xp, state))
+        if self.size is None:
+            return xp.sum(weight > 0)
+        (places,) = xp.nonzero(weight > 0, size=self.size, fill_value=0)
+        return values[places], weight[places]
 
 
 def _refuse(rows: Ranking, conflict: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from modelops_jax._distinct_shards import group_codes_of_shards
 from modelops_jax._row_groups import group_codes
 
 from ._compute import padded
@@ -19,7 +20,7 @@ from ._draws import GROUP, PARTS, Draws, add_block, block_rows
 from ._host_columns import computed_now, numbers, precision_scope
 from ._metric import Metric
 from ._pair import Pair
-from ._sharded import Layout, group_codes_of_shards, placed_alike, row_layout, shared_layout
+from ._sharded import Layout, placed_alike, row_layout, shared_layout
 from ._sharded_draws import sums_of_shards
 from ._statistic import SummedStatistic, columns_of, float_type
 from ._types import Column, Matrix, State, Vector
@@ -168,7 +169,7 @@ def _of_shards(
     with precision_scope(*trues, *preds, weight):
         codes, units = None, rows
         if isinstance(groups, jax.Array) and row_layout(groups) is not None:
-            codes, units = group_codes_of_shards(groups, layout)
+            codes, units = group_codes_of_shards(groups, *layout)
         elif groups is not None:
             on_host = group_codes(groups, rows)
             codes, units = placed_alike(on_host.astype(np.int32), layout), int(on_host.max()) + 1

@@ -241,33 +241,6 @@ def rows_by_id(ids: Column, weight: Column | None, size: int, layout: Layout) ->
     return jax.device_get(found).integers()
 
 
-def group_codes_of_shards(groups: jax.Array, layout: Layout) -> tuple[jax.Array, int]:
-    """For every row the place of its group's id among all ids in order, and how many there are."""
-    with jax.enable_x64(True):
-        codes, number = _coding_program(layout)(groups)
-        return codes, int(jax.device_get(number))
-
-
-@functools.lru_cache(maxsize=16)
-def _coding_program(layout: Layout) -> Any:
-    def code(ids: Any) -> Any:
-        every = jnp.sort(lax.all_gather(ids, layout.axes, tiled=True))
-        news = jnp.concatenate([jnp.zeros_like(every[:1], bool), every[1:] != every[:-1]])
-        number = jnp.cumsum(news, dtype=jnp.int32)
-        return number[jnp.searchsorted(every, ids)], number[-1] + 1
-
-    divided = PartitionSpec(layout.axes)
-    return jax.jit(
-        jax.shard_map(
-            code,
-            mesh=layout.mesh,
-            in_specs=divided,
-            out_specs=(divided, PartitionSpec()),
-            check_vma=False,
-        )
-    )
-
-
 @functools.lru_cache(maxsize=64)
 def _tally_program(layout: Layout, size: int) -> Any:
     def tally(ids: Any, weight: Any) -> Any:

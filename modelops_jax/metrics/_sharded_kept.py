@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from modelops_jax._distinct_shards import group_codes_of_shards
 from modelops_jax._row_groups import group_codes
 
 from ._draws import AT_ONCE, CALLS, GROUP, PARTS, draw_units
@@ -23,7 +24,6 @@ from ._metric import Metric
 from ._sharded import (
     Layout,
     few_sizes,
-    group_codes_of_shards,
     placed_together,
     row_layout,
     whole_rows,
@@ -54,7 +54,7 @@ class ShardDraws:
         if entries != rows:
             raise ValueError(f"groups has {len(groups)} entries; expected one for each row")
         if isinstance(groups, jax.Array) and row_layout(groups) is not None:
-            codes, self._units = group_codes_of_shards(groups, layout)
+            codes, self._units = group_codes_of_shards(groups, *layout)
         else:
             codes = group_codes(groups, len(groups)).astype(np.int32)
             self._units = int(codes.max(initial=-1)) + 1

@@ -1,4 +1,4 @@
-"""`ModelEvaluator.evaluate` of weighted rows, and of some with nan, that stay on eight devices."""
+"""Weighted rows, rows that hold nan, and rankings by query, evaluated on their eight devices."""
 
 import pathlib
 import runpy
@@ -9,6 +9,8 @@ run = runpy.run_path(str(pathlib.Path(__file__).with_name("test_sharded_compare.
 
 # Results of both paths; a shard without rows that count, and padding, which hold anything.
 BOTH = """
+comparing = check
+
 def like(found, expected, tolerance):
     assert found.keys() == expected.keys()
     for name, number in expected.items():
@@ -66,8 +68,6 @@ put = on(AxisType.Explicit)
 squares = ModelEvaluator("regression", metrics=["mean_squared_error"])
 found = check(squares, *holey, weight=weight, nan_policy="omit", confidence=0.9)
 assert found.invalid_count == sum(mask & (np.arange(COUNT) % 7 < 2))
-wide = [junk(side, 2**30) for side in (labels, pred)]
-check("multiclass", *wide, weight=weight, slices={"day": ids % 3})
 for wrong, said in ((-weight, "weight has -"), (weight[:8], "weight has 8 entries")):
     try:
         with guard():
@@ -76,7 +76,6 @@ for wrong, said in ((-weight, "weight has -"), (weight[:8], "weight has 8 entrie
         assert said in str(error), error
     else:
         raise AssertionError(said)
-print("as on the host")
 """
 
 WEIGHTED = """
@@ -128,15 +127,73 @@ for none in ({"weight": np.zeros(COUNT)}, {"nan_policy": "omit"}):
 print("as on the host")
 """
 
+RANKED = """
+gain = random.integers(0, 3, COUNT).astype(np.int32) * (ids != 7)  # one query has nothing relevant
+score = np.round(random.normal(size=COUNT), 1)
+of_query = (0.5 + random.random(300))[ids]
+texts = np.array([f"query {i}" for i in ids])
+ranked = ModelEvaluator("ranking", metrics=["ndcg_score"])
+models = {"one": score, "two": np.round(score + gain + random.normal(size=COUNT), 1)}
+"""
 
-def test_rows_that_weigh_nothing_or_hold_nan_stay():
+QUICK_RANKED = """
+put = on(AxisType.Explicit)
+there = {"weight": of_query * mask, "groups": junk(ids, -9)}
+found = check(ranked, junk(gain, -3), junk(score, np.nan), confidence=0.9, **there)
+assert found.metadata["queries"] == 300 and found.undefined == {"ndcg_score": 1}
+print("as on the host")
+"""
+
+RANKINGS = """
+put = on(getattr(AxisType, sys.argv[2]))
+ranked.add_metric("mean_reciprocal_rank")
+thirds = {"third": ids % 3}
+for own in (None, mask, of_query * mask):
+    given = gain, score, ids
+    if own is not None:
+        given = junk(gain, -3), junk(score, np.nan), junk(ids, -9)
+    for more in ({}, {"interval": "bca", "slices": thirds}):
+        for groups in (given[2], texts):
+            check(ranked, *given[:2], groups=groups, weight=own, confidence=0.9, **more)
+holes = np.where(np.arange(COUNT) % 7 == 3, np.nan, score)
+check(ranked, gain, holes, groups=ids, nan_policy="omit", confidence=0.9)
+check(ranked, gain, holes, groups=ids, nan_policy="propagate", confidence=0.9)
+check(ranked, gain * 0, score, groups=ids, confidence=0.9)
+both = ModelEvaluator("ranking").add_metric("ndcg_score")
+check(both, (gain > 0).astype(np.int32), score, groups=ids, confidence=0.9)
+comparing(put, ranked, gain, models, groups=ids, junk=np.nan)
+comparing(put, ranked, gain, models, groups=texts, weight=of_query, junk=np.nan)
+comparing(put, ranked, gain, models, groups=ids, interval="bca", padded=False)
+ignoring = ModelEvaluator("multiclass", ignore_index=2)
+for more in ({"weight": weight + 0.5}, {"groups": ids},
+             {"groups": texts, "weight": weight + 0.5, "interval": "bca"}):
+    comparing(put, ignoring, labels, guess, junk=-7, **more)
+for evaluator, columns, wrong, said in (
+    (ranked, (gain - 1, score), {"groups": ids}, "y_true: "),
+    (ranked, (gain, score), {"groups": ids, "weight": 1 + weight}, "different weights"),
+    (ranked, (gain, score), {}, "groups is missing"),
+):
+    try:
+        with guard():
+            evaluator.evaluate(*map(put, columns), **{n: put(c) for n, c in wrong.items()})
+    except ValueError as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError(said)
+print("as on the host")
+"""
+
+
+def test_rows_stay_that_weigh_nothing_hold_nan_or_are_ranked():
     """Values, intervals, slices and counts are those of the host, and so are mistakes."""
-    assert run(BOTH + QUICK) == "as on the host"
+    assert run(BOTH + RANKED + QUICK + QUICK_RANKED) == "as on the host"
 
 
 @pytest.mark.model
 @pytest.mark.parametrize("axes", ["Auto", "Explicit"])
-@pytest.mark.parametrize("cases", [WEIGHTED, HOLES], ids=["weighted", "holes"])
+@pytest.mark.parametrize(
+    "cases", [WEIGHTED, HOLES, RANKED + RANKINGS], ids=["weighted", "holes", "rankings"]
+)
 def test_weighted_evaluations_read_no_rows(cases: str, axes: str):
-    """Labels, numbers, label sets and scores; groups, slices and labels to ignore of them."""
+    """Labels, numbers, label sets, scores and rankings; groups, slices and labels to ignore."""
     assert run(BOTH + cases, axes) == "as on the host"

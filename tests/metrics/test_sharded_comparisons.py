@@ -182,6 +182,9 @@ for kind, placed in MESHES.items():
     check({"rho": metric("spearman_corrcoef")}, values, *scores, weight=weight > 0, method="bca")
     if kind == "auto":
         continue
+    ranked = {"ndcg": metric("ndcg_score"), "hit": metric("hit_rate_at_k", k=2)}
+    of_group = random.random(90)[ids] * (weight > 0)
+    check(ranked, classes, *scores, weight=of_group, groups=ids, method="bca")
     area = {"area": metric("roc_auc_score"), "part": metric("roc_auc_score", max_fpr=0.3)}
     check(area, true, *scores, weight=weight)
     check({"gap": metric("adaptive_calibration_error", bins=5)}, true, weight, 1 - weight)
