@@ -75,6 +75,21 @@ class GrowingGroups:
         found = [self._numbers.setdefault(one, len(self._numbers)) for one in ids]
         return np.array(found, np.int64)
 
+    def to_json(self) -> list[Any]:
+        """The ids in the order of their numbers.
+
+        Raises:
+            TypeError: ids that JSON does not have.
+        """
+        ids = [one.item() if isinstance(one, np.generic) else one for one in self._numbers]
+        for one in ids:
+            if type(one) not in (int, float, bool, str):
+                raise TypeError(
+                    f"the id {one!r} ({type(one).__name__}) of a group cannot be saved; expected "
+                    "numbers, bools or strings"
+                )
+        return ids
+
     def in_order(self) -> np.ndarray:
         """The numbers of the groups in the order of their ids, int64."""
         ids = list(self._numbers)

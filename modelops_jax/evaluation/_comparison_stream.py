@@ -1,9 +1,11 @@
 """Comparing models whose predictions of the same rows come in batches."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelops_jax._row_groups import group_codes
+from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
@@ -18,9 +20,12 @@ from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._running import KeptRows
 from ._sharded import gathered
+from ._stream_file import Saved, restore_states, sections_of
 from ._task_type import TaskType
 from ._vectors import listed
 from ._weights import of_positive_weight, unless_alike
+
+KIND = "ComparisonStream"
 
 
 class ComparisonStream:
@@ -262,6 +267,54 @@ class ComparisonStream:
         asked = Asked(self.task_type, self._asked, self._models, question)
         columns = (lambda model: self._kept[model].columns()) if self._kept else lambda model: None
         return asked.conclude(self._states, self._rows, self._metrics, columns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a file, whole or not at all: arrays and JSON, nothing executable.
+
+        Raises:
+            OSError: the file cannot be written.
+            TypeError: labels, ids of groups, or rows kept for metrics of your own, other than
+                numbers, bools and strings.
+        """
+        sections, arrays = sections_of(self._saved_states)
+        facts = {
+            "of": self._description(),
+            "models": self._models,
+            "drawing": self._drawing,
+            "rows": self._rows,
+            "given": self._given,
+            "sections": sections,
+        }
+        write_state(path, KIND, facts, arrays)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, task: TaskType | str | ModelEvaluator
+    ) -> "ComparisonStream":
+        """Read a stream that `save` wrote, which goes on as if it had not been on disk.
+
+        Args:
+            path: the file, which has the models, the number of resamples and the seed.
+            task: as of the stream that was saved.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: no such state, a damaged one, or one of another task or other metrics.
+        """
+        facts, arrays = read_state(path, KIND)
+        stream = cls(facts["models"], task=task, **facts["drawing"])
+        refuse_other(path, facts["of"], stream._description())
+        stream._rows = facts["rows"]
+        stream._given = facts["given"] and tuple(facts["given"])
+        restore_states(stream._saved_states, facts, arrays)
+        return stream
+
+    def _description(self) -> dict[str, str]:
+        return {"task": self.task_type.value, **configuration_of(self._metrics)}
+
+    @property
+    def _saved_states(self) -> list[Saved]:
+        return [*self._states, *self._kept.values()]
 
     def __repr__(self) -> str:
         return (

@@ -8,11 +8,11 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 from modelops_jax._distinct import rows_by_number
+from modelops_jax._prefixed import below, prefixed
 
 from ._builtin import BuiltIn
 from ._growing import GrowingClasses
 from ._per_class import LARGEST_TABLE
-from ._prefixed import below, prefixed
 from ._told_apart import told_apart
 
 

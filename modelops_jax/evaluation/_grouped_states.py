@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import modelops_jax.metrics as numeric
+from modelops_jax._prefixed import below, prefixed
 
 from ._computed import Confidence
 from ._evidence import Evidence, Pair
 from ._grouped_labels import GroupedLabels
-from ._prefixed import below, prefixed
 from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._slicing import Slicing
 from ._streamed import StreamedSums

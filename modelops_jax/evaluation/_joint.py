@@ -63,6 +63,14 @@ class Joint(abc.ABC):
         """Add the rows of the state of a batch, or of a stream where nothing is `unmerged`."""
 
     @abc.abstractmethod
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        """The state as JSON and arrays; TypeError for labels or ids that have no such form."""
+
+    @abc.abstractmethod
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `saved` gave, in a state of no rows."""
+
+    @abc.abstractmethod
     def evidence(self, model: str) -> Evidence:
         """What an evaluation of one model would have."""
 

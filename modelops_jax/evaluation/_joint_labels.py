@@ -9,6 +9,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 from modelops_jax._distinct_shards import DistinctRows
+from modelops_jax._prefixed import below, prefixed
 from modelops_jax._row_groups import GrowingGroups
 
 from ._compared import Question, RowSample, bind_all, only_right
@@ -122,6 +123,29 @@ class JointLabels(Joint):
                 pairs = {model: apart(*own) for model, own in pairs.items()}
             true, pred = ({m: own[side] for m, own in pairs.items()} for side in (0, 1))
             self._drawn.update(true, pred, weight)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        facts = {
+            "labels": self._classes.to_json(),
+            "groups": self._groups.to_json(),
+            "ignored": self._ignored,
+            "given": [self._alike, self._grouped],
+            "drawn": None,
+        }
+        arrays = self._counts.to_arrays()
+        if self._drawn is not None:
+            facts["drawn"], drawn = self._drawn.to_arrays()
+            arrays |= prefixed("drawn/", drawn)
+        return facts, arrays
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        self._classes, self._ignored = GrowingClasses(facts["labels"]), facts["ignored"]
+        self._groups.add(facts["groups"])
+        self._counts.set_arrays(arrays)
+        self._alike, self._grouped = facts["given"]
+        if facts["drawn"] is not None:
+            self._drawn = numeric.PairedCountStream(self.models, **self._drawing)
+            self._drawn.set_arrays(facts["drawn"], below("drawn/", arrays))
 
     def evidence(self, model: str) -> LabelPair:
         """Of the classes that occur with this model."""

@@ -14,6 +14,7 @@ from ._joint import Compared, Joint
 from ._kept_pairs import KeptPairs
 from ._ranking import ScoreReader
 from ._running import KeptScores
+from ._stream_file import restore_states, sections_of
 
 
 class JointRows(Joint):
@@ -52,6 +53,17 @@ class JointRows(Joint):
             state.merge(other._states[model])
         numbers = self._groups.add(other._groups).astype(np.int32)
         self._numbers += [numbers[codes] for codes in other._numbers]
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        sections, arrays = sections_of(list(self._states.values()))
+        if self._numbers:
+            arrays["numbers"] = np.concatenate(self._numbers)
+        return {"sections": sections, "groups": self._groups.to_json()}, arrays
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        restore_states(list(self._states.values()), facts, arrays)
+        self._groups.add(facts["groups"])
+        self._numbers = [arrays["numbers"]] if "numbers" in arrays else []
 
     def evidence(self, model: str) -> Evidence:
         return self._states[model].evidence()

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 import modelops_jax.metrics as numeric
+from modelops_jax._prefixed import below, prefixed
 
 from ._compared import Question, bind_all, only_right, right_rows
 from ._evidence import Evidence
 from ._joint import Compared, Joint, Tests
+from ._stream_file import restore_states, sections_of
 from ._streamed import StreamedSums
 from ._weights import unless_alike
 
@@ -71,11 +73,7 @@ class JointSums(Joint):
         for model, state in self._states.items():
             state.merge(other._states[model])
         if self._paired is None:
-            self._shape = other._shape
-            drawn = {
-                n: m for n, m in self._first.metrics.items() if m.resampling in ("rows", "cells")
-            }
-            self._paired = numeric.PairedStream(drawn, self.models, **self._drawing)
+            self._shape, self._paired = other._shape, self._of_no_rows()
         pairs = {model: state.batch for model, state in other._states.items()}
         true = {model: np.asarray(pair.y_true) for model, pair in pairs.items()}
         said = {model: np.asarray(pair.y_pred) for model, pair in pairs.items()}
@@ -83,6 +81,29 @@ class JointSums(Joint):
         self._alike, self._grouped = self._alike and other._alike, other._grouped
         if any(metric.name == "accuracy_score" for metric in self._first.metrics.values()):
             self._only += only_right(np.stack([right_rows(true[m], said[m]) for m in self.models]))
+
+    def _of_no_rows(self) -> numeric.PairedStream:
+        """What draws, of metrics that the states of rows tell."""
+        metrics = self._first.metrics
+        drawn = {n: m for n, m in metrics.items() if m.resampling in ("rows", "cells")}
+        return numeric.PairedStream(drawn, self.models, **self._drawing)
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        sections, arrays = sections_of(list(self._states.values()))
+        facts: dict[str, Any] = {"sections": sections, "shape": self._shape, "paired": None}
+        facts["given"] = [self._alike, self._grouped]
+        if self._paired is not None:
+            facts["paired"], paired = self._paired.to_arrays()
+            arrays |= prefixed("paired/", paired) | {"only": self._only}
+        return facts, arrays
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        restore_states(list(self._states.values()), facts, arrays)
+        self._shape = tuple(facts["shape"])
+        self._alike, self._grouped = facts["given"]
+        if facts["paired"] is not None:
+            self._paired, self._only = self._of_no_rows(), arrays["only"]
+            self._paired.set_arrays(facts["paired"], below("paired/", arrays))
 
     def evidence(self, model: str) -> Evidence:
         return self._states[model].evidence()

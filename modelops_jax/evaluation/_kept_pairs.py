@@ -1,6 +1,7 @@
 """Rows that have been read, kept in NumPy until all of them are there."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ._class_scores import ClassScorePair
 from ._evidence import Pair
 from ._growing import GrowingClasses
 from ._labels import in_order
-from ._streamed import shape_of
+from ._streamed import shape_of, with_shape
 from ._weights import unless_alike
 
 
@@ -62,6 +63,30 @@ class KeptPairs:
             joined["labels"] = in_order(labels)
         self._parts = [dataclasses.replace(first, **joined)]
         return dataclasses.replace(self._parts[0], weight=unless_alike(self._parts[0].weight))
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        """As JSON and named arrays; TypeError for labels that JSON does not have."""
+        if not self._parts:
+            return None, {}
+        self.evidence()  # which makes them one
+        (pair,) = self._parts
+        facts: dict[str, Any] = {"shape": shape_of(pair)}
+        if isinstance(pair, ClassScorePair):
+            facts["labels"] = GrowingClasses(pair.labels).to_json()
+            if pair.classes is not None:
+                facts["shape"] = GrowingClasses(pair.classes).to_json()
+        return facts, _columns(pair)
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `saved` gave."""
+        if facts is None:
+            return
+        shape = facts["shape"]
+        none = with_shape(self._read([], []), tuple(shape) if isinstance(shape, list) else shape)
+        given: dict[str, Any] = dict(arrays)
+        if isinstance(none, ClassScorePair):
+            given["labels"] = tuple(facts["labels"])
+        self._parts = [dataclasses.replace(none, **given)]
 
 
 def _columns(pair: Pair) -> dict[str, np.ndarray]:

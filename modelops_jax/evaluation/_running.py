@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import modelops_jax.metrics as numeric
+from modelops_jax._prefixed import below, prefixed
 
 from ._builtin import BuiltIn, Reader
 from ._computed import Confidence
@@ -24,7 +25,6 @@ from ._label_pair import LabelPair
 from ._labels import CodedLabels, encode_labels
 from ._numbers import as_values
 from ._pair_counts import PairCounts
-from ._prefixed import below, prefixed
 from ._ranking import ScoreReader
 from ._slicing import Slicing
 from ._vectors import check_same_length, count_rows

@@ -6,7 +6,6 @@ import numpy as np
 
 from modelops_jax._row_groups import GrowingGroups
 
-from ._running import json_rows
 from ._running_slices import RunningSlices
 from ._slicing import Slicing
 
@@ -70,7 +69,7 @@ class RunningGroups:
 
     def saved(self) -> tuple[list[Any], dict[str, np.ndarray]]:
         """As JSON and named arrays; TypeError for ids that JSON does not have."""
-        return json_rows(list(self._groups), "groups"), {}
+        return self._groups.to_json(), {}
 
     @classmethod
     def restored(cls, facts: Any) -> "RunningGroups":

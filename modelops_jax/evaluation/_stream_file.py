@@ -2,20 +2,33 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from modelops_jax._prefixed import below, prefixed
 from modelops_jax._state_file import write_state
 
 from ._divided import Divided
 from ._grouped_rows import GroupedRows
-from ._prefixed import below, prefixed
 from ._running import Running
 from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
 
 KIND = "EvaluationStream"
+
+
+@runtime_checkable
+class Saved(Protocol):
+    """A state that is JSON and arrays on disk."""
+
+    def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
+        """The state as JSON and arrays."""
+        ...
+
+    def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `saved` gave."""
+        ...
 
 
 def write_stream(
@@ -34,11 +47,7 @@ def write_stream(
         grouped: the rows, if they are kept together.
         slices: the slices or groups seen so far, if there are some.
     """
-    sections, arrays = [], {}
-    for place, state in enumerate(states):
-        section, own = state.saved()
-        sections.append(section)
-        arrays |= prefixed(f"{place}/", own)
+    sections, arrays = sections_of(states)
     found = {**facts, "sections": sections}
     if grouped is not None:
         found["grouped"], own = grouped.saved()
@@ -64,9 +73,19 @@ def restore_divided(
     return grouped, None
 
 
+def sections_of(states: Sequence[Saved]) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """What each state is as JSON, and the arrays of all."""
+    sections, arrays = [], {}
+    for place, state in enumerate(states):
+        section, own = state.saved()
+        sections.append(section)
+        arrays |= prefixed(f"{place}/", own)
+    return sections, arrays
+
+
 def restore_states(
-    states: Sequence[Running], facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    states: Sequence[Saved], facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Put into the states what was written of them."""
+    """Put into the states what `sections_of` gave of them."""
     for place, (state, section) in enumerate(zip(states, facts["sections"], strict=True)):
         state.restore(section, below(f"{place}/", arrays))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import modelops_jax.metrics as numeric
+from modelops_jax._prefixed import below, prefixed
 
 from ._batch import Batch
 from ._builtin import BuiltIn, OnePassMetric, Reader
@@ -16,7 +17,6 @@ from ._growing import GrowingClasses
 from ._label_pair import LabelPair
 from ._label_sets import LabelSetPair
 from ._likelihoods import reads_scores
-from ._prefixed import below, prefixed
 from ._ranking import ScorePair, ScoreReader
 from ._regression import ValuePair
 from ._running import KeptRows, KeptScores, LabelCounts, Running
@@ -159,7 +159,7 @@ class StreamedSums(Running):
             [parts[number] for number in order]
             for parts, order in zip((one.reports() for one in self._sliced), orders, strict=True)
         ]
-        like = self._no_rows(self._shape)
+        like = with_shape(self._none, self._shape)
         cells = self._cells if self._stream.weighted else None
         drawn = list(zip(self._resampled_slices, orders, strict=False))
         return StreamedEvidence(
@@ -223,19 +223,8 @@ class StreamedSums(Running):
 
     def _bound(self, shape: Any) -> numeric.MetricStream:
         """A stream of no rows of this shape."""
-        pair = self._no_rows(shape)
+        pair = with_shape(self._none, shape)
         return numeric.MetricStream({name: m.bind(pair) for name, m in self.members.items()})
-
-    def _no_rows(self, shape: Any) -> Pair:
-        """A pair of no rows of this shape."""
-        pair = self._none
-        if isinstance(pair, ClassScorePair):
-            return replace(pair, classes=shape)
-        if isinstance(pair, LabelSetPair):
-            return pair.of_labels(shape)
-        if isinstance(pair, ValuePair) and shape is not None:
-            return ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
-        return pair
 
 
 def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
@@ -244,6 +233,17 @@ def _with_rows_of(mine: Any, other: Any, *numbers: np.ndarray) -> Any:
         mine, other = mine.weighed(), other.weighed()
     mine.merge(other, *numbers)
     return mine
+
+
+def with_shape(pair: Pair, shape: Any) -> Pair:
+    """A pair of no rows as one of this shape, which `shape_of` gives."""
+    if isinstance(pair, ClassScorePair):
+        return replace(pair, classes=shape)
+    if isinstance(pair, LabelSetPair):
+        return pair.of_labels(shape)
+    if isinstance(pair, ValuePair) and shape is not None:
+        return ValuePair(np.zeros((0, shape)), np.zeros((0, shape)))
+    return pair
 
 
 def shape_of(pair: Pair) -> Any:

@@ -75,6 +75,10 @@ class JointCells:
         there = (found < statistic.size).any(axis=1) & (several > 0)
         return cls(statistic, found[there], several[there])
 
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """As named arrays."""
+        return {"cells": self.cells, "counts": self.counts}
+
     def __add__(self, other: "JointCells") -> "JointCells":
         both = np.concatenate([self.cells, other.cells])
         counts = np.concatenate([self.counts, other.counts])

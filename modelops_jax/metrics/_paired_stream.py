@@ -1,10 +1,11 @@
 """Differences between models whose predictions of the same rows come in batches."""
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
+from modelops_jax._prefixed import below, prefixed
 from modelops_jax._row_groups import GrowingGroups
 
 from ._bootstrap import WRITTEN, Ends, count_intervals, sum_intervals
@@ -184,6 +185,45 @@ class PairedStream:
 
     def _draws(self, *, jackknife: bool = False) -> Draws:
         return Draws(self._n_resamples, self._n_resamples, int(jackknife))
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays, for a format of one's own.
+
+        Raises:
+            TypeError: ids of groups that JSON does not have.
+        """
+        facts: dict[str, Any] = {"given": self._given, "alike": self._alike, "sums": None}
+        facts |= {"groups": self._groups.to_json(), "streams": [], "joint": len(self._joint)}
+        arrays: dict[str, np.ndarray] = {}
+        for place, stream in enumerate(self._streams.values()):
+            told, own = stream.to_arrays()
+            facts["streams"].append(told)
+            arrays |= prefixed(f"streams/{place}/", own)
+        for place, cells in enumerate(self._joint.values()):
+            arrays |= prefixed(f"joint/{place}/", cells.to_arrays())
+        if self._sums is not None:
+            facts["sums"], own = self._sums.to_arrays()
+            arrays |= prefixed("sums/", own)
+        return facts, arrays
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of a stream made with the same arguments, as `to_arrays` gave it."""
+        for place, (stream, told) in enumerate(
+            zip(self._streams.values(), facts["streams"], strict=True)
+        ):
+            stream.set_arrays(told, below(f"streams/{place}/", arrays))
+        self._groups.add(facts["groups"])
+        self._alike = facts["alike"]
+        if facts["given"] is None:
+            return
+        weighted, grouped = facts["given"]
+        self._given = weighted, grouped
+        self._sums = self._summing(self._given)
+        self._sums.set_arrays(facts["sums"], below("sums/", arrays))
+        statistics = list(by_cells(self._metrics))[: facts["joint"]]
+        for place, statistic in enumerate(statistics):
+            own = below(f"joint/{place}/", arrays)
+            self._joint[statistic] = JointCells(statistic, own["cells"], own["counts"])
 
     def reports(self) -> dict[str, Report]:
         """By model the values of all rows so far, as `compute` reports them."""

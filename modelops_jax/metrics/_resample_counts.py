@@ -158,6 +158,14 @@ class PairedCountStream:
         """Put these labels, of which several pairs may be one, in the place of `labels`."""
         self._sums.relabel([labels[model] for model in self._models])
 
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The state as JSON and named arrays, for a format of one's own."""
+        return self._sums.to_arrays()
+
+    def set_arrays(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of a stream made with the same arguments, as `to_arrays` gave it."""
+        self._sums.set_arrays(facts, arrays)
+
     def intervals(
         self,
         metrics: Mapping[str, Metric],
