@@ -220,7 +220,7 @@ class FineTuningJob:
             if runner is None:
                 time.sleep(pause)
             else:
-                runner.thread.join(pause)
+                runner.done.wait(pause)
         if not anything_runs_here():
             unwatch()
         return status

@@ -76,6 +76,9 @@ class JobRunner:
         self._cancelled = False
         self._lost = False
         self._ended = threading.Event()
+        self.done = threading.Event()
+        """Set as the thread's last act. Ctrl-C in `thread.join()` makes Python before 3.13 take a
+        thread that still runs for one that has ended, and not wait for it when a script ends."""
         # Not a daemon: a script that ends waits for its job.
         self.thread = threading.Thread(target=self._run, name=record.job_id)
         self._lease = threading.Thread(
@@ -109,6 +112,7 @@ class JobRunner:
             self._ended.set()
             self._lease.join()
             self._on_end(self)
+            self.done.set()
 
     def _attempt(self) -> tuple[JobStatus, str, str | None]:
         """Train and save; give the status to go to, the event's text and the error."""

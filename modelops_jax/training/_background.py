@@ -9,11 +9,14 @@ class Background:
 
     def __init__(self):
         self._thread: threading.Thread | None = None
+        # Ctrl-C while a thread is joined makes Python before 3.13 take it for ended.
+        self._done = threading.Event()
         self._error: BaseException | None = None
 
     def start(self, work: Callable[[], None]) -> None:
         """Wait for the earlier work, then begin this one."""
         self.wait()
+        self._done.clear()
         thread = threading.Thread(target=self._do, args=(work,), name="checkpoint")
         try:
             thread.start()
@@ -31,6 +34,7 @@ class Background:
     def wait(self) -> None:
         """Wait for the work, and raise what it ran into."""
         if self._thread is not None:
+            self._done.wait()
             self._thread.join()
             self._thread = None
         error, self._error = self._error, None
@@ -42,3 +46,5 @@ class Background:
             work()
         except BaseException as error:  # raised again where the loop looks
             self._error = error
+        finally:
+            self._done.set()

@@ -24,8 +24,8 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
+from modelops_jax.jobs import FineTuningJob
 from modelops_jax.jobs._folder import JobFolder
-from modelops_jax.jobs._interrupt import watch
 from modelops_jax.jobs._interrupt import unwatch, watch
 from modelops_jax.jobs._launch import interrupt_all, launch
 from modelops_jax.jobs._store import JobStore
@@ -46,6 +46,8 @@ watch(interrupt_all)
 launch(store, folder, store.read("ft-1"), train)
 if sys.argv[2] == "work":
     time.sleep(600)
+if sys.argv[2] == "wait":
+    FineTuningJob.load("ft-1").wait()
 """
 
 
@@ -338,16 +340,16 @@ def test_cancel_asked_of_a_process_that_dies_is_still_granted(
 
 
 @pytest.mark.usefixtures("pending", "folder")
-@pytest.mark.parametrize("main", ["work", "end"])
+@pytest.mark.parametrize("main", ["work", "wait", "end"])
 def test_ctrl_c_interrupts_the_job_and_ends_the_script(
     home: Path, store: JobStore, start_python: Callable, main: str
 ):
-    """In the script's own code and while Python waits for the thread after its last line."""
+    """In the script's own code, in its wait, and while Python waits for the thread at the end."""
     worker = start_python(WORKER, home, main)
     assert worker.stdout.readline() == "training\n", worker.stderr.read()
     worker.send_signal(signal.SIGINT)
     _, errors = worker.communicate(timeout=30)
-    assert ("KeyboardInterrupt" in errors) == (main == "work"), errors
+    assert ("KeyboardInterrupt" in errors) == (main != "end"), errors
     assert "Exception ignored" not in errors
     assert "job ft-1 is interrupted: stopped by Ctrl-C" in errors
     record = store.read("ft-1")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import signal
 import threading
 
 import jax
@@ -88,6 +89,21 @@ def test_an_error_is_raised_once_by_whatever_comes_next():
         with pytest.raises(OSError, match="no room"):
             look(background)
         background.wait()
+
+
+def test_ctrl_c_in_a_wait_does_not_end_the_work():
+    """Whoever waits again, a run that ends say, waits until a checkpoint is there."""
+    go_on, done = threading.Event(), []
+    background = Background()
+    background.start(lambda: done.append(go_on.wait(30)))
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        background.wait()
+    threading.Timer(0.1, go_on.set).start()
+    background.wait()
+    assert done == [True]
 
 
 def test_without_a_new_thread_the_caller_does_the_work(monkeypatch):
