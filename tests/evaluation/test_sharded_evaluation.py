@@ -87,9 +87,10 @@ ignoring = ModelEvaluator("multiclass", ignore_index=2)
 scored = ModelEvaluator("multiclass", metrics=["log_loss", "top_k_accuracy_score"])
 partly = ModelEvaluator("multiclass", metrics=["log_loss"], ignore_index=2)
 groups, drawn = junk(ids, -99), {"confidence": 0.9}
+check("multiclass", *wide, weight=weight, slices=days)
+check("regression", *wild, weight=weight, interval="bca", **drawn)
 for own, options in ((weight, {}), (weight, drawn | {"groups": groups}), (weight, drawn | {
-        "slices": days}), (weight, drawn | {"interval": "bca"}), (mask, drawn | {"slices": days}),
-        (mask, drawn | {"groups": groups})):
+        "slices": {"even": ids % 2}}), (mask, drawn)):
     options = {"weight": own, **options}
     check("multiclass", *wide, **options)
     check(ignoring, labels, pred, **options)
@@ -190,9 +191,10 @@ def test_rows_stay_that_weigh_nothing_hold_nan_or_are_ranked():
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("axes", ["Auto", "Explicit"])
 @pytest.mark.parametrize(
-    "cases", [WEIGHTED, HOLES, RANKED + RANKINGS], ids=["weighted", "holes", "rankings"]
+    ("cases", "axes"),
+    [(WEIGHTED, "Explicit"), (HOLES, "Auto"), (RANKED + RANKINGS, "Explicit")],
+    ids=["weighted", "holes", "rankings"],
 )
 def test_weighted_evaluations_read_no_rows(cases: str, axes: str):
     """Labels, numbers, label sets, scores and rankings; groups, slices and labels to ignore."""
