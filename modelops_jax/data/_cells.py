@@ -44,8 +44,9 @@ def reader_of(kind: CellKind, first: Sequence[Any], *, from_text: bool) -> Calla
     if kind == "weight":
         return _weight_of_text if from_text else _weight
     if from_text:
-        whole = bool(first) and all(_INTEGER.fullmatch(cell) for cell in first)
-        return _integer_of_text if whole else _text
+        there = [cell for cell in first if cell]
+        whole = bool(there) and all(_INTEGER.fullmatch(cell) for cell in there)
+        return _integer_of_text if whole else _label_of_text
     return _Labels(next((_kind_of(cell) for cell in first if _kind_of(cell)), None))
 
 
@@ -75,8 +76,10 @@ def read_whole(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any] | 
         return list(cells) if -_LARGEST <= min(cells) and max(cells) < _LARGEST else None
     if kinds == {bool} and kind == "true or false":
         return list(cells)
-    if kinds == {str} and (read in (_text, _texts) or kind == "a string"):
-        return None if any(map(has_lone_surrogate, set(cells))) else list(cells)
+    if kinds == {str} and (read in (_text, _texts, _label_of_text) or kind == "a string"):
+        distinct = set(cells)
+        missing = read is _label_of_text and "" in distinct
+        return None if missing or any(map(has_lone_surrogate, distinct)) else list(cells)
     return None
 
 
@@ -158,7 +161,16 @@ def _texts(cell: Any) -> str | list[str]:
     return cell
 
 
+def _label_of_text(cell: str) -> str:
+    # A file of text has no other way to leave a value out.
+    if not cell:
+        raise CellError("found an empty cell, expected a label")
+    return _text(cell)
+
+
 def _integer_of_text(cell: str) -> int:
+    if not cell:
+        raise CellError("found an empty cell, expected an integer, as in the first rows")
     if not _INTEGER.fullmatch(cell):
         raise CellError(f"found {cell[:40]!r}, expected an integer, as in the first rows")
     return int(cell)

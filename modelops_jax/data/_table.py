@@ -56,9 +56,10 @@ def read_table(
     """Read columns of a JSONL, CSV, TSV, NPZ or Parquet file, some rows at a time.
 
     Memory does not grow with the file. What a file of text means by its characters is decided by
-    its first chunk: labels that all look like integers are integers. Dates and timestamps of
-    Parquet are texts by ISO 8601 ("2026-11-26"; those with a time zone in UTC, with a Z), decimals
-    with digits behind the point are labels as they are written.
+    its first chunk: labels that all look like integers are integers. An empty cell of CSV or TSV
+    is a missing label, as null is in JSONL and Parquet; a text may be empty. Dates and timestamps
+    of Parquet are texts by ISO 8601 ("2026-11-26"; those with a time zone in UTC, with a Z),
+    decimals with digits behind the point are labels as they are written.
 
     Args:
         path: The file; its ending says what it is. JSONL and CSV may be compressed by gzip

@@ -1,9 +1,7 @@
 """`evaluate_model`: a model and rows to answers, per-example scores and metrics, resumable."""
 
 import contextlib
-import math
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +12,6 @@ from modelops_jax.evaluation import (
     EvaluationResult,
     ModelEvaluator,
     TaskType,
-    UndefinedMetricWarning,
 )
 from modelops_jax.models import Description, Model, describe, load, rendered_at
 
@@ -24,6 +21,7 @@ from ._answer_settings import Generation, rendering_moment
 from ._good_rows import good_rows
 from ._label_answers import LabelAnswers, read_labelled
 from ._questions import read_questions
+from ._row_scores import RowScores
 from ._text_answers import TextAnswers
 
 _OF_LABELS = (TaskType.CLASSIFICATION, TaskType.MULTICLASS_CLASSIFICATION)
@@ -36,7 +34,8 @@ class ModelEvaluation:
     Args:
         result: the metrics of all rows.
         answers: by row what was asked (`prompt`), what is right (`completion`), `prediction`,
-            `scores` by metric, `log_likelihood`, `tokens` and `bytes` of the right answer where a
+            `scores` by metric (None where it is undefined of the row, or the row is one to
+            ignore), `log_likelihood`, `tokens` and `bytes` of the right answer where a
             metric needs them, `probabilities` by class of a model that has classes, and the row's
             other entries in `keys`.
         path: the JSONL file of the answers; None if they were not kept.
@@ -168,6 +167,11 @@ def evaluate_model(
             )
     rows, settings = good.rows, answers_of.settings
     columns = {name: [row[name] for row in rows] for name in keys}
+    scores = RowScores(evaluator, answers_of.labels)
+
+    def with_scores(record: Record) -> Record:
+        return record | {"scores": scores.of(answers_of.columns(evaluator, [record]))}
+
     scored_by = [f"{metric.name}: {metric!r}" for metric in evaluator.metrics]
     with contextlib.ExitStack() as stack:
         file = None
@@ -175,13 +179,12 @@ def evaluate_model(
             file = stack.enter_context(AnswerFile(place, settings, scored_by))
         kept = file.read(len(rows)) if file else []
         if file and kept and file.scored_by != scored_by:
-            file.replace([_scored(answers_of, evaluator, record) for record in kept])
+            file.replace(list(map(with_scores, kept)))
         stack.enter_context(rendered_at(rendered))
         show = stack.enter_context(shown_progress(len(rows), len(kept), progress))
 
         def made(chunk: range) -> list[Record]:
-            found = answers_of.make(chunk, show)
-            return [_scored(answers_of, evaluator, record) for record in found]
+            return list(map(with_scores, answers_of.make(chunk, show)))
 
         answers = answer_all(file, len(rows), made)
     crossed: dict[Any, Any] = {names: None for names in slices if not isinstance(names, str)}
@@ -215,28 +218,3 @@ def _keys(slices: Sequence[str | tuple[str, ...]], group: str | None) -> list[st
         names += [one] if isinstance(one, str) else one
     names += [] if group is None else [group]
     return list(dict.fromkeys(names))
-
-
-def _scored(
-    answers: TextAnswers | LabelAnswers, evaluator: ModelEvaluator, record: Record
-) -> Record:
-    """An answer with what each metric says of it alone; null where that is undefined."""
-    columns = answers.columns(evaluator, [record])
-    there = (*columns["y_true"], *(columns["y_pred"] or ()))
-    found: dict[str, float] = dict.fromkeys((m.name for m in evaluator.metrics), math.nan)
-    # A row alone has nothing to say of a class that only other rows have.
-    metrics = [m for m in evaluator.metrics if not _positive_of(m) & (answers.labels - set(there))]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        if len(metrics) < len(found):
-            evaluator = ModelEvaluator(evaluator.task_type, metrics=metrics)
-        found |= evaluator.evaluate(**columns).metrics
-    scores = {name: value if math.isfinite(value) else None for name, value in found.items()}
-    return record | {"scores": scores}
-
-
-def _positive_of(metric: Any) -> set[str]:
-    """The class that a metric of predicted labels is of, if it has a name."""
-    positive = getattr(metric, "positive_class", None)
-    of_scores = getattr(metric, "reads_scores", False)
-    return {positive} if isinstance(positive, str) and not of_scores else set()

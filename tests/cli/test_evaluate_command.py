@@ -402,7 +402,7 @@ def test_mistakes_are_named(predictions, capsys, arguments, code, message):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "1,0\n1,\n0,1\n", "a.csv, line 3: y_pred: found '', expected an integer as in"),
+        ("a.csv", "1,0\n1,\n0,1\n", "a.csv, line 3: y_pred: found an empty cell, expected an i"),
         ("a.csv", "1,1\n0,1.0\n", "a.csv, line 3: y_pred: found '1.0', expected an integer as in"),
         ("a.csv", "true,1\n", "a.csv, line 2: y_true: found 'true', expected an integer as in"),
         (

@@ -291,6 +291,32 @@ def test_lists_of_zeros_and_ones_are_read_as_such(tmp_path):
     assert problems[0].endswith("[0, 1, 1], expected a list of 2, as in the first rows")
 
 
+@pytest.mark.parametrize("whole", ["1", "ham"])
+def test_an_empty_cell_is_a_missing_label(tmp_path, whole):
+    """As pandas reads one, and as null is in files that have null; texts may be empty."""
+    label = (
+        (lambda cell: int(cell) if cell else None) if whole == "1" else lambda cell: cell or None
+    )
+    cells = [whole, "", whole, whole], ["", "a", "", "b"]
+    path = tmp_path / "rows.csv"
+    path.write_text("y,text\n" + "".join(f"{y},{text}\n" for y, text in zip(*cells, strict=True)))
+    kinds: dict[str, CellKind] = {"y": "label", "text": "text"}
+    (chunk,) = read_table(path, kinds)
+    assert chunk.columns == {"y": [label(whole)] * 3, "text": ["", "", "b"]}
+    assert chunk.lines == [2, 4, 5]
+    expected = "an integer, as in the first rows" if whole == "1" else "a label"
+    assert [str(p) for p in chunk.problems] == [
+        f"line 3: y: found an empty cell, expected {expected}"
+    ]
+    rows = [{"y": label(y), "text": text} for y, text in zip(*cells, strict=True)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for ending in (".parquet", ".jsonl"):
+        (other,) = read_table(path.with_suffix(ending), kinds)
+        assert (other.columns, other.lines) == (chunk.columns, [1, 3, 4])
+        assert "y: found NoneType None" in str(other.problems)
+
+
 @pytest.mark.parametrize("from_text", [True, False])
 @pytest.mark.parametrize("kind", ["label", "number", "weight", "text", "labels"])
 def test_a_column_read_at_once_is_its_cells_read_one_by_one(kind, from_text):

@@ -11,6 +11,7 @@ import sys
 
 import jax
 import pytest
+from sklearn import metrics as sk
 
 from modelops_jax import Dataset
 from modelops_jax.data import DatasetError
@@ -229,6 +230,28 @@ def test_a_metric_of_a_class_is_undefined_of_a_row_without_it(model, monkeypatch
     assert [list(one["scores"].values()) for one in found.answers] == [[1, None], [0, 0], [1, 1]]
     with pytest.raises(ValueError, match="positive_class='spamm' does not occur among the labels"):
         of("spamm")
+
+
+def test_a_row_to_ignore_has_no_scores_and_equal_rows_are_scored_once(model, monkeypatch):
+    """The mean of the rows' scores is the metric: a row of no weight is not a wrong one."""
+    right, said = ["ham", "spam", "eggs", "ham"] * 5, ["ham", "spam", "ham", "eggs"] * 5
+    monkeypatch.setattr(Model, "generate", lambda _, prompts, *, rows, **__: said[rows[0] :][:4])
+    evaluate, calls = ModelEvaluator.evaluate, []
+
+    def counted(self, *arguments, **columns):
+        calls.append(columns["y_true"])
+        return evaluate(self, *arguments, **columns)
+
+    monkeypatch.setattr(ModelEvaluator, "evaluate", counted)
+    rows = Dataset([{"prompt": str(n), "completion": label} for n, label in enumerate(right)])
+    metrics = ModelEvaluator("classification", metrics=["accuracy_score"], ignore_index="ham")
+    metrics.add_metric("f1_score", average="binary", positive_class="spam")
+    found = evaluate_model(model, rows, metrics, progress="off")
+    scores = [tuple(one["scores"].values()) for one in found.answers]
+    assert scores == [(None, None), (1, 1), (0, None), (None, None)] * 5
+    kept = [(a, b) for a, b in zip(right, said, strict=True) if a != "ham"]
+    assert found.result.metrics["accuracy_score"] == sk.accuracy_score(*zip(*kept, strict=True))
+    assert len(calls) == 4 + 1
 
 
 def test_bad_rows_are_left_out_if_that_is_allowed(model, tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 
 from modelops_jax.data import Dataset
 from modelops_jax.models import DecoderConfig, Model, init_params, load
+from modelops_jax.training import GenerationConfig
+from modelops_jax.training._generation import GenerationMetrics
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,16 @@ def rows() -> Dataset:
             for index, length in enumerate(lengths)
         ]
     )
+
+
+@pytest.fixture
+def measured(monkeypatch, model):
+    """The metrics that an evaluation while training has of given answers."""
+
+    def measure(rows, answers, **settings):
+        monkeypatch.setattr(type(model), "generate", lambda *_, **__: answers)
+        config = GenerationConfig(**settings)
+        metrics = GenerationMetrics(config, model, Dataset(rows), drop_overlong=False)
+        return metrics.measure(model.params)
+
+    return measure

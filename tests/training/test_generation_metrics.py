@@ -1,13 +1,12 @@
 """What a model says while it is trained, in the history, and deciding which weights are kept."""
 
 import dataclasses
-import json
 import math
 
 import pytest
 
 from modelops_jax.data import Dataset
-from modelops_jax.evaluation import TEXT_METRICS, UndefinedMetricWarning
+from modelops_jax.evaluation import TEXT_METRICS
 from modelops_jax.metrics import METRICS
 from modelops_jax.training import (
     ConfigError,
@@ -20,7 +19,6 @@ from modelops_jax.training import (
     render_prompt,
 )
 from modelops_jax.training._generation import GenerationMetrics
-from modelops_jax.training._monitor import Monitor
 
 # One row each way of saying it, learned in a few dozen steps.
 ROWS = Dataset(
@@ -88,16 +86,7 @@ def test_generation_has_its_own_pace(model, ended_by):
     assert found == {3: (True, False), 4: (False, True), 6: (True, True)}
 
 
-def measured(monkeypatch, model, rows, answers, **settings):
-    """The metrics of given answers."""
-    monkeypatch.setattr(type(model), "generate", lambda *_, **__: answers)
-    config = GenerationConfig(**settings)
-    return GenerationMetrics(config, model, Dataset(rows), drop_overlong=False).measure(
-        model.params
-    )
-
-
-def test_an_answer_that_is_no_label_is_a_class_of_its_own(monkeypatch, model):
+def test_an_answer_that_is_no_label_is_a_class_of_its_own(measured):
     """scikit-learn on the same labels, all wrong words as one."""
     from sklearn.metrics import f1_score, matthews_corrcoef
 
@@ -105,7 +94,7 @@ def test_an_answer_that_is_no_label_is_a_class_of_its_own(monkeypatch, model):
     rows = [{"prompt": "x", "completion": label} for label in truth]
     said = ["spam", "spam ", "eggs", "toast", "spam"]
     names = ("matthews_corrcoef", "f1_score")
-    found = measured(monkeypatch, model, rows, said, metrics=names)
+    found = measured(rows, said, metrics=names)
     as_labels = ["spam", "spam", "other", "other", "spam"]
     assert found["eval_f1_score"] == pytest.approx(
         f1_score(truth, as_labels, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
@@ -123,13 +112,13 @@ ANSWERABLE.remove("confusion_matrix")
 
 
 @pytest.mark.parametrize("level", [None, pytest.param(0.95, marks=pytest.mark.model)])
-def test_all_metrics_of_answers_are_accepted_and_measured(monkeypatch, model, level):
+def test_all_metrics_of_answers_are_accepted_and_measured(measured, monkeypatch, level):
     """Each name that a configuration takes has a value, a direction and an interval."""
     monkeypatch.setattr(_answer_metrics, "CONFIDENCE", level)
     rows = [{"prompt": "x", "completion": text} for text in ("spam", "ham eggs", "spam", "ham")]
     metrics = tuple(f"{name}{OPTIONS.get(name, '')}" for name in ANSWERABLE)
     said = ["spam", "ham eggs", "ham", "ham"]
-    found = measured(monkeypatch, model, rows, said, metrics=metrics)
+    found = measured(rows, said, metrics=metrics)
     for metric in metrics:
         assert math.isfinite(found[f"eval_{metric}"]), metric
         if level is not None:
@@ -150,121 +139,14 @@ def test_all_other_metrics_are_refused_with_the_reason(name):
         config_from_dict({"generate": {"metrics": [name]}})
 
 
-def test_of_numbers_the_answers_that_are_some_are_measured_and_the_others_counted(
-    monkeypatch, model
-):
-    """scikit-learn and SciPy on the rows with a number, which float() reads."""
-    import scipy.stats
-    from sklearn import metrics as sk
-
-    truth = ["1", " 2.5", "-3", "4", "1e1", "6"]
-    said = ["1.5", "2,5", "-2 \n", "four", "8", "nan"]
-    rows = [{"prompt": "x", "completion": text} for text in truth]
-    true, pred = [1.0, -3.0, 10.0], [1.5, -2.0, 8.0]
-    expected = {
-        "mean_absolute_error": sk.mean_absolute_error(true, pred),
-        "r2_score": sk.r2_score(true, pred),
-        "max_error": sk.max_error(true, pred),
-        "spearman_corrcoef": scipy.stats.spearmanr(true, pred)[0],
-        "q=mean_pinball_loss:alpha=0.1": sk.mean_pinball_loss(true, pred, alpha=0.1),
-    }
-    found = measured(monkeypatch, model, rows, said, metrics=tuple(expected))
-    for text, value in expected.items():
-        name = text.split("=")[0]
-        assert found[f"eval_{name}"] == pytest.approx(value, rel=1e-6), name
-        assert found[f"eval_{name}_left_out"] == 3
-        if name != "max_error":  # of which no resample holds a larger one
-            low, high = found[f"eval_{name}_interval"]
-            assert low <= found[f"eval_{name}"] <= high
-
-
-def test_an_answer_that_a_metric_is_not_defined_for_is_left_out_of_it_alone(monkeypatch, model):
-    """0 is a count, no predicted mean of counts; a negative number is neither."""
-    from sklearn import metrics as sk
-
-    rows = [{"prompt": "x", "completion": text} for text in ("0", "3", "2", "5")]
-    names = ("mean_poisson_deviance", "mean_squared_log_error", "mean_squared_error")
-    found = measured(monkeypatch, model, rows, ["1", "0", "-2", "4"], metrics=names)
-    assert [found[f"eval_{name}_left_out"] for name in names] == [2, 1, 0]
-    values = [
-        sk.mean_poisson_deviance([0, 5], [1, 4]),
-        sk.mean_squared_log_error([0, 3, 5], [1, 0, 4]),
-        sk.mean_squared_error([0, 3, 2, 5], [1, 0, -2, 4]),
-    ]
-    assert [found[f"eval_{name}"] for name in names] == pytest.approx(values, rel=1e-6)
-
-
-def test_without_any_number_the_value_is_undefined(monkeypatch, model):
-    """nan in the record, with the count, and a warning."""
-    rows = [{"prompt": "x", "completion": "1"}] * 2
-    with pytest.warns(UndefinedMetricWarning, match="mean_absolute_error: there are no rows"):
-        found = measured(monkeypatch, model, rows, ["a", ""], metrics=("mean_absolute_error",))
-    assert math.isnan(found["eval_mean_absolute_error"])
-    assert found["eval_mean_absolute_error_left_out"] == 2
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_every_metric_of_numbers_is_accepted_and_measured(monkeypatch, model, name):
-    """Each has a value, a direction and a count of what it left out, whose direction is down."""
-    monkeypatch.setattr(_answer_metrics, "CONFIDENCE", None)
-    rows = [{"prompt": "x", "completion": text} for text in ("1", "2", "4")]
-    found = measured(monkeypatch, model, rows, ["2", "3", "1"], metrics=(name,))
-    assert math.isfinite(found[f"eval_{name}"])
-    assert found[f"eval_{name}_left_out"] == 0
-    assert GenerationConfig((name,)).directions == {
-        f"eval_{name}": METRICS[name].higher_is_better,
-        f"eval_{name}_left_out": False,
-    }
-
-
-@pytest.mark.parametrize(
-    ("completion", "metric", "message"),
-    [
-        ("2,5", "mean_absolute_error", r"for mean_absolute_error: found '2,5', expected a number"),
-        ("-1", "mean_poisson_deviance", r"for mean_poisson_deviance: y_true: 1 values that are "),
-    ],
-)
-def test_a_right_answer_has_to_be_a_number_where_metrics_need_one(
-    model, completion, metric, message
-):
-    """Of the metric's domain; the message has the row."""
-    rows = Dataset([{"prompt": "x", "completion": "1"}, {"prompt": "x", "completion": completion}])
-    with pytest.raises(
-        ValueError, match=rf"evaluation dataset, row 1: the right answer, {message}"
-    ):
-        GenerationMetrics(GenerationConfig((metric,)), model, rows, drop_overlong=False)
-
-
-# The first evaluations find no number at all.
-@pytest.mark.filterwarnings("ignore:mean_absolute_error. there are no rows")
-def test_numbers_are_measured_while_training_and_decide_what_is_kept(model, tmp_path):
-    """A run learns to say 7; the step that is kept leaves out the fewest, and errs least."""
-    rows = Dataset([{"prompt": "a", "completion": "7"}, {"prompt": "b", "completion": "5"}])
-    metric = GenerationConfig(("mean_absolute_error",), max_new_tokens=4)
-    config = dataclasses.replace(CONFIG, generate=metric, monitor="eval_mean_absolute_error")
-    lines = []
-    result = fit(
-        model, rows, config=config, eval=rows, folder=tmp_path, callback=lines.append,
-        progress="off",
-    )  # fmt: skip
-    ranks = {
-        r["step"]: (r["eval_mean_absolute_error_left_out"], r["eval_mean_absolute_error"])
-        for r in result.history
-        if "eval_loss" in r
-    }
-    assert ranks[4][0] > 0
-    assert ranks[24] == (0, 0.0)
-    assert result.step == min(ranks, key=ranks.__getitem__)
-
-
-def test_options_are_those_of_the_command_line(monkeypatch, model):
+def test_options_are_those_of_the_command_line(measured):
     """scikit-learn with the same ones; numbers are labels where answers are."""
     from sklearn.metrics import fbeta_score
 
     truth, said = ["1", "0", "1", "0", "1"], ["1", "1", "0", "0", "7"]
     rows = [{"prompt": "x", "completion": label} for label in truth]
     two = "f2=fbeta_score:beta=2,average=binary,positive_class=1"
-    found = measured(monkeypatch, model, rows, said, metrics=(two, "fbeta_score:beta=0.5"))
+    found = measured(rows, said, metrics=(two, "fbeta_score:beta=0.5"))
     binary = fbeta_score([t == "1" for t in truth], [s == "1" for s in said], beta=2)
     assert found["eval_f2"] == pytest.approx(binary)
     macro = fbeta_score(truth, said, beta=0.5, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
@@ -293,7 +175,7 @@ def test_what_only_the_rows_reveal_ends_a_run_before_its_first_step(model):
         assert not records
 
 
-def test_of_two_answers_the_better_one_is_right(monkeypatch, model):
+def test_of_two_answers_the_better_one_is_right(measured):
     """Rows of preference tuning, as strings and as messages."""
     asked = {"role": "user", "content": "a"}
     rows = [
@@ -304,8 +186,8 @@ def test_of_two_answers_the_better_one_is_right(monkeypatch, model):
             "rejected": [{"role": "assistant", "content": "c"}],
         },
     ]
-    assert measured(monkeypatch, model, rows, ["b", "b"])["eval_exact_match"] == 1
-    assert measured(monkeypatch, model, rows, ["c", "b"])["eval_exact_match"] == 0.5
+    assert measured(rows, ["b", "b"])["eval_exact_match"] == 1
+    assert measured(rows, ["c", "b"])["eval_exact_match"] == 0.5
 
 
 def test_the_sample_is_fixed_and_fits_the_context(model):
@@ -384,38 +266,3 @@ def test_the_monitored_value_has_to_be_one_that_there_is(model, tmp_path):
             plan(model, ROWS, config=config, largest_batch=False)
     with pytest.raises(ValueError, match=r"training\.generate: need held-out rows"):
         fit(model, ROWS, config=dataclasses.replace(CONFIG, keep_best=False))
-
-
-def test_patience_counts_evaluations_with_the_value_and_never_takes_nan():
-    """Higher is better here; an equal value is not better."""
-    monitor = Monitor("eval_a", 2, {"eval_a": True})
-    seen = [
-        monitor.see(step, values)
-        for step, values in enumerate(
-            [
-                {"eval_a": float("nan")},
-                {"eval_a": 0.5},
-                {"eval_b": 1.0},
-                {"eval_a": 0.5},
-                {"eval_a": 0.1},
-            ]
-        )
-    ]
-    assert seen == [False, False, False, False, True]
-    assert monitor.best == (1, 0.5)
-
-
-def test_a_value_that_leaves_out_fewer_answers_is_better_whatever_it_is():
-    """Else a model with one lucky number would stay the best; a checkpoint keeps the count."""
-    directions = {"eval_a": False}
-    monitor = Monitor("eval_a", None, directions)
-
-    def see(step, value, left_out):
-        monitor.see(step, {"eval_a": value, "eval_a_left_out": left_out})
-        return monitor.best_step
-
-    assert [see(1, 0.0, 9), see(2, 5.0, 2), see(3, 4.0, 3), see(4, 4.0, 2)] == [1, 2, 2, 4]
-    resumed = Monitor("eval_a", None, directions)
-    resumed.restore(json.loads(json.dumps(monitor.facts())))
-    resumed.see(5, {"eval_a": 6.0, "eval_a_left_out": 1})
-    assert resumed.best == (5, 6.0)
