@@ -204,11 +204,11 @@ def evaluate(
 
     The file is read in chunks, and memory does not grow with it (with --slice: but for the number
     of slices; comparing labels: for the number of combinations of labels; comparing errors and
-    other means, or with --weight: for --resamples; with --group: for the number of groups), other
-    than for --group with --slice or in rankings, exact AUROC and average precision, medians, ranks,
-    a maximum by slice, and, without --group, BCa intervals of means, or with --weight of anything,
-    which need all rows at once. Bad rows (of a label that is an empty cell, say) are listed with
-    their lines and fail the command, unless --allow-bad-rows leaves them out.
+    other means, or with --weight: for --resamples; with --group: for the number of groups, and of
+    those in each slice), other than for --group in rankings, exact AUROC and average precision,
+    medians, ranks, a maximum by slice, and, without --group, BCa intervals of means, or with
+    --weight of anything, which need all rows at once. Bad rows (of a label that is an empty cell,
+    say) are listed with their lines and fail the command, unless --allow-bad-rows leaves them out.
 
     With --model the answers to the prompts of the file are made first, and kept with their scores
     in --folder as they come: the same command again goes on where it was stopped. --slice and

@@ -274,10 +274,10 @@ class _Rows:
         from_rows = columns.weight is not None or self._evaluator.stream().resamples_rows
         resampled = asked.confidence is not None and from_rows
         # Resamples that are drawn as rows come in have no BCa interval; of groups they are drawn in
-        # the end, but of groups in slices, and of queries, from all rows.
+        # the end, but of queries from all rows.
         needs_rows = resampled and asked.interval == "bca"
         if columns.group:
-            needs_rows = bool(columns.slices or self._evaluator.by_query)
+            needs_rows = bool(self._evaluator.by_query)
         if len(columns.models) > 1 and not self._evaluator.by_query:
             draws = {} if asked.resamples is None else {"n_resamples": asked.resamples}
             comparison = ComparisonStream(

@@ -16,6 +16,7 @@ from ._computed import Confidence
 from ._evidence import Evidence, Pair
 from ._grouped_labels import GroupedLabels
 from ._running import KeptRows, KeptScores, LabelCounts, Running
+from ._sliced_groups import SliceUnits
 from ._slicing import Slicing
 from ._streamed import StreamedSums
 from ._streamed_evidence import StreamedEvidence, resampled_of
@@ -31,6 +32,16 @@ def in_groups(state: Running) -> Running | None:
         return GroupedSums(state.read, state.members)
     # Rankings need the rows of each query; metrics of a caller's own have no intervals.
     return KeptRows() if isinstance(state, KeptRows) and state.read is None else None
+
+
+def in_slices(states: Sequence[Running] | None) -> Sequence[Running] | None:
+    """These states of rows in groups, if rows with slices can have them; None: all are needed."""
+    sliced = states is not None and all(
+        isinstance(state, GroupedLabels)
+        or (isinstance(state, GroupedSums) and StreamedSums.slices_rows(state))
+        for state in states
+    )
+    return states if sliced else None
 
 
 class KeptNumbers:
@@ -92,12 +103,19 @@ class GroupedScores(KeptScores):
 
 
 class GroupedSums(StreamedSums):
-    """The states of numeric metrics, the sums of each group, and the groups of kept rows."""
+    """The states of numeric metrics, the sums of each group, and the groups of kept rows.
+
+    Of rows with slices also the sums of each unit, for each slicing: see `SlicedGroups`, as for
+    what its methods take as `slicings`, `numbers` and `orders`.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._by_group: numeric.GroupResampleStream | None = None
+        self._by_unit: list[numeric.GroupResampleStream] = []
         self._numbers = KeptNumbers()
+        # Of a batch, for each slicing: the unit of each row.
+        self._units: list[np.ndarray] = []
 
     def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         return ()
@@ -106,7 +124,7 @@ class GroupedSums(StreamedSums):
         """Nothing is drawn before the last rows."""
 
     def slices_rows(self) -> bool:
-        return True
+        return not self._units or super().slices_rows()
 
     def of_rows(
         self,
@@ -115,33 +133,48 @@ class GroupedSums(StreamedSums):
         slicings: Sequence[Slicing] = (),
         weight: np.ndarray | None = None,
     ) -> "GroupedSums":
-        state = super().of_rows(y_true, y_pred, weight=weight)
+        grouping, *rest = slicings
+        number = len(rest) // 2
+        state = super().of_rows(y_true, y_pred, rest[:number], weight)
         assert isinstance(state, GroupedSums)
-        state._numbers = KeptNumbers([slicings[0].ids])
+        state._numbers = KeptNumbers([grouping.ids])
+        state._units = [units.ids for units in rest[number:]]
         return state
 
     def merge(self, other: Any, numbers: Sequence[np.ndarray] = ()) -> None:
-        super().merge(other)
+        of_groups, *rest = numbers
+        number = len(rest) // 2
+        super().merge(other, rest[:number])
         if self._stream is None:
             return
         added = KeptNumbers()
-        added.add(other._numbers, numbers[0])
+        added.add(other._numbers, of_groups)
         if self._by_group is None:
             self._by_group = self._of_no_groups(self._stream)
+            self._by_unit = [self._of_no_groups(self._stream) for _ in rest[number:]]
         if other._batch is not None:
             rows, weight = other.batch, other.batch.weight
             self._by_group.update(rows.y_true, rows.y_pred, added.all(), weight=weight)
+            for mine, ids, place in zip(self._by_unit, other._units, rest[number:], strict=True):
+                mine.update(rows.y_true, rows.y_pred, place[ids], weight=weight)
         elif other._by_group is not None:
-            self._by_group.merge(other._by_group, numbers[0])
+            self._by_group.merge(other._by_group, of_groups)
+            for mine, theirs, place in zip(
+                self._by_unit, other._by_unit, rest[number:], strict=True
+            ):
+                mine.merge(theirs, place)
         if self._stream.keeps_rows:
             self._numbers.add(added, np.arange(int(added.all().max(initial=-1)) + 1))
 
-    def evidence(self, orders: Sequence[np.ndarray] = ()) -> Evidence:
-        found = super().evidence()
+    def evidence(self, orders: Sequence[Any] = ()) -> Evidence:
+        number = len(orders) // 2
+        found = super().evidence(orders[1 : 1 + number])
         if isinstance(found, StreamedEvidence) and self._by_group is not None:
             order = orders[0]
             rows = self._numbers.places(order)
             found.by_group = GroupDraws(self._by_group, order, rows).intervals
+            units = zip(self._by_unit, orders[1 + number :], strict=True)
+            found.by_unit = [UnitDraws(*one) for one in units]
         return found
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
@@ -149,7 +182,13 @@ class GroupedSums(StreamedSums):
         if self._by_group is None:
             return facts, arrays
         facts["by_group"], own = self._by_group.to_arrays()
-        return facts, arrays | prefixed("groups/", own) | {"numbers": self._numbers.all()}
+        arrays |= prefixed("groups/", own) | {"numbers": self._numbers.all()}
+        facts["by_unit"] = []
+        for place, units in enumerate(self._by_unit):
+            told, own = units.to_arrays()
+            facts["by_unit"].append(told)
+            arrays |= prefixed(f"units/{place}/", own)
+        return facts, arrays
 
     def restore(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> None:
         super().restore(facts, arrays)
@@ -157,6 +196,9 @@ class GroupedSums(StreamedSums):
             self._by_group = self._of_no_groups(self._stream)
             self._by_group.set_arrays(facts["by_group"], below("groups/", arrays))
             self._numbers = KeptNumbers([arrays["numbers"]])
+            for place, told in enumerate(facts.get("by_unit", ())):
+                self._by_unit.append(self._of_no_groups(self._stream))
+                self._by_unit[-1].set_arrays(told, below(f"units/{place}/", arrays))
 
     def _of_no_groups(self, stream: numeric.MetricStream) -> numeric.GroupResampleStream:
         return numeric.GroupResampleStream(resampled_of(stream, weighted=True))
@@ -188,3 +230,38 @@ class GroupDraws:
         if any(metric.resampling in ("rows", "cells") for metric in bound.values()):
             found |= self.sums.intervals(order=self.order, **confidence.options)
         return {name: found[name] for name in bound if name in found}
+
+
+@dataclass(frozen=True)
+class UnitDraws:
+    """Intervals and tests of the slices of one slicing.
+
+    Args:
+        sums: of each unit.
+        slices: the units of each slice.
+    """
+
+    sums: numeric.GroupResampleStream
+    slices: Sequence[SliceUnits]
+
+    def intervals(
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence
+    ) -> list[dict[str, numeric.Interval]]:
+        """Of each slice the intervals of the metrics that have one."""
+        each = [
+            self.sums.intervals(order=one.units, **confidence.options) if len(one.units) else {}
+            for one in self.slices
+        ]
+        return [{name: own[name] for name in bound if name in own} for own in each]
+
+    def tests(self, bound: Mapping[str, numeric.Metric]) -> dict[str, list[float]]:
+        """By metric that is a mean or a share the p-value of each slice against the other rows."""
+        number = np.repeat(np.arange(len(self.slices)), [len(one.units) for one in self.slices])
+        units = np.concatenate([one.units for one in self.slices])
+        groups = np.concatenate([one.groups for one in self.slices])
+        ratios = {name: self.sums.ratios(name) for name in bound}
+        return {
+            name: numeric.grouped_slice_tests(number, groups, *(side[units] for side in sides))
+            for name, sides in ratios.items()
+            if sides is not None
+        }

@@ -53,6 +53,11 @@ class JointCounts:
         weights = exact_sums(twice, both, np.bincount(twice, minlength=len(found)))
         return JointCounts(found.astype(np.int32), counts, weights)
 
+    def take(self, rows: np.ndarray) -> "JointCounts":
+        """Some of the rows."""
+        weights = None if self.weights is None else self.weights[:, rows]
+        return JointCounts(self.rows[rows], self.counts[rows], weights)
+
     def renumbered(self, *places: np.ndarray) -> "JointCounts":
         """With other numbers in each column; for `joined`, in any order."""
         columns = [place[own] for place, own in zip(places, self.rows.T, strict=True)]

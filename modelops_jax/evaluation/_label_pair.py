@@ -1,6 +1,7 @@
 """True and predicted labels, read once for all metrics of them."""
 
-from collections.abc import Callable, Hashable, Mapping
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,7 @@ class LabelPair(Pair):
         left_out: how many rows as they were given these are not.
             Of counted rows `weight` is what all rows of the entry weigh.
         parts: of counted rows for each slicing the pair of each slice, over the same classes.
+        tests: of counted rows in groups for each slicing what gives the p-values of its slices.
         there: of counted rows that lie on devices, where they are.
         drawn: of counted rows that have weights or groups what gives the intervals of metrics, if
             a stream has what to draw them from.
@@ -47,6 +49,7 @@ class LabelPair(Pair):
     kept: np.ndarray | None = None
     left_out: int = 0
     parts: Any = None
+    tests: Sequence[Callable[[Mapping[str, numeric.Metric]], dict[str, list[float]]]] = ()
     there: CountedLabels | None = None
     drawn: (
         Callable[[Mapping[str, numeric.Metric], Confidence], dict[str, numeric.Interval]] | None
@@ -228,12 +231,14 @@ class LabelPair(Pair):
         whole = self.tabled if averaged else self
         bound = {name: metric.bind(whole) for name, metric in metrics.items()}
         found = []
-        for parts in self.parts:
+        for parts, tests in itertools.zip_longest(self.parts, self.tests):
             several = []
-            for part in parts:
+            of_groups = {} if tests is None or confidence is None else tests(bound)
+            for place, part in enumerate(parts):
                 report = part.report(bound)
                 intervals = part.intervals(bound, confidence) if report.rows else {}
-                several.append(slice_outcomes(bound, bound, report, intervals, tested, {}))
+                p_values = {name: values[place] for name, values in of_groups.items()}
+                several.append(slice_outcomes(bound, bound, report, intervals, tested, p_values))
             found.append(several)
         return found
 

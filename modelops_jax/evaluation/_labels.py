@@ -256,15 +256,17 @@ def _code_integers(
         codes = {name: np.searchsorted(classes, part) for name, part in parts.items()}
     else:
         present = np.zeros(width, bool)
-        for part in filled:
-            for block in _blocks(part):
-                present[part[block].astype(np.int64) - low] = True
+        for labels in (part[block] for part in filled for block in _blocks(part)):
+            present[labels.astype(np.int64) - low] = True
+            if present.all():  # mostly after the first few rows
+                break
         classes = np.flatnonzero(present) + low
         table = np.cumsum(present, dtype=np.int32) - np.int32(1)
         codes = {name: np.empty(part.size, np.int32) for name, part in parts.items()}
         for name, part in parts.items():
             for block in _blocks(part):
-                codes[name][block] = table[part[block].astype(np.int64) - low]
+                place = part[block].astype(np.int64) - low
+                codes[name][block] = place if len(classes) == width else table[place]
     return tuple(classes.tolist()), {
         name: code.astype(np.int32, copy=False) for name, code in codes.items()
     }

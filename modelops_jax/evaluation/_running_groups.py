@@ -6,7 +6,6 @@ import numpy as np
 
 from modelops_jax._row_groups import GrowingGroups
 
-from ._running_slices import RunningSlices
 from ._slicing import Slicing
 
 
@@ -48,12 +47,9 @@ class RunningGroups:
         """Of none yet."""
         return RunningGroups()
 
-    def check(self, other: "RunningGroups | RunningSlices") -> None:
-        """Refuse slices (ValueError), or ids of another kind (TypeError)."""
-        if isinstance(other, RunningSlices):
-            RunningSlices().check(other)
-        else:
-            self._groups.check(other._groups)
+    def check(self, other: "RunningGroups") -> None:
+        """Refuse ids of another kind (TypeError)."""
+        self._groups.check(other._groups)
 
     def merge(self, other: "RunningGroups", *, keep: bool) -> list[np.ndarray]:
         """Add the groups of more rows.

@@ -12,24 +12,17 @@ from modelops_jax.metrics import NanPolicy, check_nan_policy
 
 from ._batch import read_batch
 from ._builtin import BuiltIn, by_reader
-from ._divided import Divided, Given
+from ._divided import Divided, Given, divide, groups_of
 from ._errors import UndefinedMetricWarning
 from ._evaluator_like import EvaluatorLike
-from ._finish import (
-    Group,
-    check_confidence,
-    configuration_of,
-    finish,
-    refuse_weighted_own,
-)
+from ._finish import Group, check_confidence, configuration_of, finish, refuse_weighted_own
 from ._grouped_rows import GroupedRows, read_again, read_grouped
 from ._grouped_states import in_groups
 from ._nan_rows import with_nan
 from ._result import EvaluationResult
 from ._running import KeptRows, Running
-from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
-from ._slicing import Slicing, read_slices
+from ._slicing import Slicing
 from ._stream_file import KIND, restore_divided, restore_states, write_stream
 from ._streamed import running, states_of_batch
 from ._weights import TotalWeight, unless_alike, with_total
@@ -107,7 +100,7 @@ class EvaluationStream:
 
         Exact AUROC and average precision, adaptive calibration errors, medians and ranks, all of
         the task RANKING, and metrics of your own; all metrics of rankings by query, and of rows
-        with slices and groups, or with slices and a metric without small states (see `update`).
+        with slices and a metric without small states (see `update`).
         """
         if self._grouped is not None:
             return tuple(self._metrics)
@@ -153,11 +146,12 @@ class EvaluationStream:
                 0 are left out before anything else.
             groups: as for `ModelEvaluator.evaluate`, with every batch or with none. The rows of a
                 group, or of a query, may come in several batches. Of a group its sums are kept, or
-                its pairs of labels; with `slices`, and of queries, all rows.
+                its pairs of labels, with `slices` in each as well; of queries all rows.
             slices: as for `ModelEvaluator.evaluate`, with every batch or with none. Each slice is
                 counted as all rows are. All rows are kept with a maximum, a median or ranks, exact
                 or sketched areas beside labels, calibration errors, metrics of several labels a row
-                other than subset accuracy, and several outputs a row.
+                other than subset accuracy, and several outputs a row; with groups also with
+                exact areas alone, and metrics of your own.
 
         Raises:
             TypeError: entries of the wrong kind, or labels of another kind than the rows before.
@@ -170,22 +164,21 @@ class EvaluationStream:
         )  # fmt: skip
         rows, own = batch.rows, batch.weight
         refuse_weighted_own(self._metrics, unless_alike(own))
-        sliced: Divided = RunningSlices(slicings := read_slices(batch.slices or {}, rows))
-        all_kept = self._of_groups is None or self._grouped is not None or bool(slicings)
-        if batch.groups is not None and not all_kept:
-            sliced, slicings = RunningGroups.of_batch(batch.groups, rows)
+        plain, sliced, slicings, in_states = divide(
+            batch, self._of_groups, kept=self._grouped is not None
+        )
         given = Given(batch.groups is not None, own is not None, sliced)
         if rows and self._rows:
             self._given.check(given, "these rows")
         nans = self._nans_with(batch.nans or {})
         states, defined = None, self._defined(nans, sliced)
-        if not all_kept or (batch.groups is None and (self._grouped is None or not slicings)):
+        if in_states:
             states = states_of_batch(defined, batch, slicings, first=not self._rows)
         if states is None:
             kept = read_grouped(self._not_nan(nans), batch)
             if rows:
                 self._add_grouped(kept, rows)
-            self._slices = self._slices or (sliced if rows and slicings else None)
+            self._slices = self._slices or (plain if rows and plain.given else None)
         elif rows or not (slicings or self._slices):
             self._add(defined, states, rows, sliced)
         if rows:
@@ -286,7 +279,7 @@ class EvaluationStream:
     def _from_states(self) -> tuple[list[Group], Any, list[Slicing], Any]:
         """What a result is made of, from the states, or from all rows."""
         if self._grouped is not None:
-            assert not isinstance(self._slices, RunningGroups)
+            assert self._slices is None or isinstance(self._slices, RunningSlices)
             kept = self._grouped, self._slices, self._rows
             return read_again(self._not_nan(self._nans), *kept)
         slicings, orders = self._slices.slicings() if self._slices else ([], [])
@@ -296,7 +289,8 @@ class EvaluationStream:
             if not members.keys() & self._nans
         ]
         kept = self._running[-1]
-        ids = self._slices.ids if isinstance(self._slices, RunningGroups) else None
+        by_group = None if self._slices is None else groups_of(self._slices)
+        ids = None if by_group is None else by_group.ids
         return groups, kept.columns() if isinstance(kept, KeptRows) else None, slicings, ids
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -356,14 +350,15 @@ class EvaluationStream:
     @property
     def _in_groups(self) -> bool:
         kept = self._grouped is not None and self._grouped.in_groups
-        return kept or isinstance(self._slices, RunningGroups)
+        return kept or (self._slices is not None and groups_of(self._slices) is not None)
 
     @property
     def _running(self) -> list[Running]:
         return self._states_of(self._slices)
 
     def _states_of(self, slices: Divided | None) -> list[Running]:
-        return (isinstance(slices, RunningGroups) and self._of_groups) or self._of_rows
+        in_groups = slices is not None and groups_of(slices) is not None
+        return (in_groups and self._of_groups) or self._of_rows
 
     def _defined(self, nans: Mapping[str, int], slices: Divided) -> list[Running]:
         """The states of metrics that are not nan; those of one state all are or none is."""

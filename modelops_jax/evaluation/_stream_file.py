@@ -14,8 +14,15 @@ from ._grouped_rows import GroupedRows
 from ._running import Running
 from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
+from ._sliced_groups import SlicedGroups
 
 KIND = "EvaluationStream"
+# What the file calls the divisions of rows.
+_KINDS: dict[type, str] = {
+    RunningGroups: "groups",
+    RunningSlices: "slices",
+    SlicedGroups: "sliced groups",
+}
 
 
 @runtime_checkable
@@ -53,8 +60,7 @@ def write_stream(
         found["grouped"], own = grouped.saved()
         arrays |= prefixed("grouped/", own)
     if slices is not None:
-        kind = "groups" if isinstance(slices, RunningGroups) else "slices"
-        found[kind], own = slices.saved()
+        found[_KINDS[type(slices)]], own = slices.saved()
         arrays |= prefixed("slices/", own)
     write_state(path, KIND, found, arrays)
 
@@ -68,8 +74,9 @@ def restore_divided(
         grouped = GroupedRows.restored(facts["grouped"], below("grouped/", arrays))
     if "groups" in facts:
         return grouped, RunningGroups.restored(facts["groups"])
-    if "slices" in facts:
-        return grouped, RunningSlices.restored(facts["slices"], below("slices/", arrays))
+    for kind in (RunningSlices, SlicedGroups):
+        if (name := _KINDS[kind]) in facts:
+            return grouped, kind.restored(facts[name], below("slices/", arrays))
     return grouped, None
 
 

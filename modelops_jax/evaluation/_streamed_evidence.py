@@ -1,6 +1,6 @@
 """What metrics of a stream of sums are computed from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,8 @@ class StreamedEvidence(Evidence):
         self._ignored = ignored
         # Of rows in groups what draws the intervals.
         self.by_group: _ByGroup | None = None
+        # Of rows in groups, for each slicing: what draws the intervals of its slices.
+        self.by_unit: Sequence[Any] = ()
         self.num_labels = like.num_labels if isinstance(like, LabelSetPair) else None
         self.outputs = shape if isinstance(like, ValuePair) else None
         self.num_classes = len(shape) if isinstance(shape, tuple) else None
@@ -133,6 +135,8 @@ class StreamedEvidence(Evidence):
             for one, order in self._resampled_slices:
                 of_slices = dict(enumerate(one.intervals(confidence.level)))
                 drawn.append([of_slices.get(number, {}) for number in order.tolist()])
+        if confidence is not None and self.by_unit:
+            return self._slices_in_groups(bound, every, tested, confidence)
         nothing: list[list[dict[str, numeric.Interval]]] = [[{}] * len(one) for one in self._slices]
         return [
             [
@@ -143,6 +147,23 @@ class StreamedEvidence(Evidence):
             ]
             for reports, several in zip(self._slices, drawn or nothing, strict=True)
         ]
+
+    def _slices_in_groups(
+        self,
+        bound: Mapping[str, numeric.Metric],
+        every: Mapping[str, numeric.Metric],
+        tested: Confidence | None,
+        confidence: Confidence,
+    ) -> list[list[dict[str, SliceOutcome]]]:
+        found = []
+        for reports, units in zip(self._slices, self.by_unit, strict=True):
+            drawn, tests = units.intervals(bound, confidence), units.tests(bound)
+            several = []
+            for place, (report, own) in enumerate(zip(reports, drawn, strict=True)):
+                p_values = {name: values[place] for name, values in tests.items()}
+                several.append(slice_outcomes(bound, every, report, own, tested, p_values))
+            found.append(several)
+        return found
 
     def _intervals_of(
         self,

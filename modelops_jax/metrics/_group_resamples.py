@@ -8,13 +8,16 @@ import numpy as np
 from ._bootstrap import Ends, sum_intervals
 from ._compute import pass_over
 from ._confidence import IntervalMethod, check_method, without
+from ._counts import CellStatistic
 from ._draws import Draws
 from ._group_sums import GroupSums
 from ._host_columns import numbers
 from ._interval import Interval
 from ._metric import Metric
 from ._resample_stream import resampled_statistics
+from ._row_ratios import cell_shares
 from ._slices import as_ids
+from ._student import row_moments
 from ._types import Matrix, Vector
 
 
@@ -101,6 +104,26 @@ class GroupResampleStream:
         """Take over the state of a stream of the same metrics, as `to_arrays` gave it."""
         self._sums.set_arrays(facts, arrays)
 
+    def ratios(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of a metric that is a mean or a share each group's numerator and denominator, or None.
+
+        They are what `row_ratios` gives of the rows, with their weights, added up.
+        """
+        metric = self._metrics.get(name)
+        if metric is None or not self._sums.count or len(metric.statistics) > 1:
+            return None
+        (statistic,) = list(metric.statistics)
+        if row_moments(metric) is not None:
+            below, above = self._sums.by_group(statistic).T
+            return above, below
+        if not (isinstance(statistic, CellStatistic) and self._sums.of_single_numbers):
+            return None
+        each = cell_shares(metric)
+        if each is None:
+            return None
+        above, below = (self._sums.by_group(statistic) @ each).T
+        return above, below
+
     def intervals(
         self,
         level: float = 0.95,
@@ -110,11 +133,11 @@ class GroupResampleStream:
         n_resamples: int = 1000,
         seed: int = 0,
     ) -> dict[str, Interval]:
-        """By metric the interval of all rows so far; none of no rows.
+        """By metric the interval of all rows so far, or of those of some groups; none of no rows.
 
         Args:
             level: nominal coverage, in (0, 1).
-            order: the numbers of the groups in the order of their ids; None: in their own.
+            order: the numbers of the groups in the order of their ids; None: all, in their own.
             method: "auto" or "percentile", or "bca".
             n_resamples: how many resamples.
             seed: of the draws.

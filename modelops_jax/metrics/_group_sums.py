@@ -121,11 +121,21 @@ class GroupSums:
         self._add_at(numbers[: other._count], moved)
         self._present += other._present
 
+    @property
+    def of_single_numbers(self) -> bool:
+        """Whether a row is a number on both sides."""
+        return self._shapes == ((), ())
+
+    def by_group(self, statistic: Statistic) -> np.ndarray:
+        """The sums of one of the statistics for each group, of the first model."""
+        pair = self._sums[self.statistics.index(statistic)]
+        return pair[: self._count].value()[:, 0]
+
     def sums(self, order: np.ndarray, draws: Draws, seed: int) -> RowSums | None:
-        """The sums of all rows so far; None of no rows.
+        """The sums of the rows of groups so far; None of no rows.
 
         Args:
-            order: the numbers of all groups in the order of their ids.
+            order: the numbers of these groups in the order of their ids.
             draws: how many sets of weights; if there are parts to leave out these are as many as
                 there are groups, at most 512.
             seed: of the draws.
@@ -133,7 +143,7 @@ class GroupSums:
         if self._centres is None:
             return None
         count = len(order)
-        of_groups = [pair[:count].value()[order] for pair in self._sums]
+        of_groups = [pair[: self._count].value()[order] for pair in self._sums]
         draws = replace(draws, parts=draws.parts and max(1, min(count, PARTS)))
         sums: tuple[Pair, ...] | None = None
         with computed_now(), precision_scope(*of_groups):

@@ -13,6 +13,10 @@ _NORMAL = NormalDist()
 _cdf: Callable[..., np.ndarray] = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 _quantile: Callable[..., np.ndarray] = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
 
+# Of the largest value: what is nearer to the estimate is a tie, as sums of the same rows in another
+# order differ in their last digits.
+_ROUNDING = 32 * float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -68,7 +72,9 @@ class Resampled:
         assert self.left_out is not None
         estimate = np.asarray(self.estimate, np.float64).reshape(-1)
         with np.errstate(invalid="ignore"):
-            below = np.sum(values < estimate, axis=0) + 0.5 * np.sum(values == estimate, axis=0)
+            apart = values - estimate
+            tied = np.abs(apart) <= _ROUNDING * np.fmax.reduce(np.abs(values), axis=0, initial=0)
+            below = np.sum((apart < 0) & ~tied, axis=0) + 0.5 * np.sum(tied, axis=0)
             share = below / np.sum(~np.isnan(values), axis=0)
         usable = (share > 0) & (share < 1)
         bias = _quantile(np.where(usable, share, 0.5))

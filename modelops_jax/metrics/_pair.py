@@ -55,11 +55,13 @@ class Pair:
     def value(self) -> Any:
         """The value in one float: float64 for concrete NumPy parts, the parts' dtype otherwise."""
         if isinstance(self.high, np.ndarray | np.generic):
-            high = np.float64(self.high)
-            with np.errstate(invalid="ignore"):
-                total = high + np.float64(self.low)
+            high, low = np.float64(self.high), np.float64(self.low)
+            finite = np.isfinite(high)
+            if finite.all():
+                return high + low
             # Past the largest float the error term is nan; the sum itself is infinite.
-            return total if np.isfinite(total).all() else np.where(np.isfinite(high), total, high)
+            with np.errstate(invalid="ignore"):
+                return np.where(finite, high + low, high)
         return jnp.where(jnp.isfinite(self.high), self.high + self.low, self.high)
 
 

@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from ._compute import padded
+from ._counts import CellStatistic, Counts
+from ._exact import ExactCount
 from ._host_columns import computed_now, numbers, precision_scope
 from ._metric import Metric
 from ._rowwise import RowMean
@@ -69,6 +71,28 @@ def row_ratios(
     ratios = np.array([(s.hits, s.rows) for s in shares if s is not None], np.float64)
     above, below = ratios[which.reshape(-1)].T
     return above, below
+
+
+def cell_shares(metric: Metric) -> np.ndarray | None:
+    """What a row of each cell adds to the numerator and the denominator of a metric of one table.
+
+    Returns:
+        float64 of shape (cells, 2), or None: no share, or of too many cells.
+    """
+    (statistic,) = metric.statistics
+    assert isinstance(statistic, CellStatistic)
+    if statistic.size > _MOST_DISTINCT:
+        return None
+    invalid, found = ExactCount.of_integers(np.zeros(3, np.int64)), []
+    for cell in range(statistic.size):
+        row = np.zeros(statistic.size, np.int64)
+        row[cell] = 1
+        cells = ExactCount.of_integers(row.reshape(statistic.shape))
+        share = metric.proportion([Counts(cells, invalid)])
+        if share is None:
+            return None
+        found.append((share.hits, share.rows))
+    return np.array(found, np.float64)
 
 
 @functools.partial(jax.jit, static_argnums=0)

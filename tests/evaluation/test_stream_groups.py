@@ -165,7 +165,8 @@ def test_groups_come_with_every_batch_or_with_none():
     with pytest.raises(ValueError, match=r"these rows have the classes \('bee', 'ant'\)"):
         labelled.update(["bee"], ["bee"], y_score={"bee": [0.3], "ant": [0.7]}, groups=[1])
     assert labelled.rows == 3
-    sliced = ModelEvaluator("multiclass", metrics=["accuracy_score", "log_loss"]).stream()
+    needing_rows = ["log_loss", "expected_calibration_error"]
+    sliced = ModelEvaluator("multiclass", metrics=needing_rows).stream()
     slices: dict[Any, Any] = {"lang": ["de", "en"]}
     sliced.update(["ham", "spam"], ["ham", "ham"], y_score=scores, groups=[0, 0], slices=slices)
     with pytest.raises(TypeError, match="y_score is a dict, which cannot be saved with groups"):

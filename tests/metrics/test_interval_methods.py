@@ -303,3 +303,14 @@ def test_bca_of_what_never_varies_is_the_value(strict: bool, request: pytest.Fix
     none = bootstrap_intervals(MEAN, ones[:0], ones[:0], method="bca", n_resamples=20)["it"]
     assert math.isnan(none.low)
     assert math.isnan(none.high)
+
+
+def test_resamples_that_differ_from_the_estimate_by_rounding_are_ties():
+    """Sums of the same rows in another order are another number in the last digit."""
+    left_out = np.array([0.25, 0.3, 0.4, 0.29])
+    ends = [
+        Resampled(np.array(0.3), np.array([0.1, 0.2, tie, tie, 0.4, 0.6]), left_out).ends(0.9, True)
+        for tie in (0.3, 0.1 + 0.2, 0.3 - 1e-16)
+    ]
+    for other in ends[1:]:
+        np.testing.assert_allclose(other, ends[0], rtol=1e-12)
