@@ -182,9 +182,9 @@ class ComparisonStream:
     def merge(self, other: "ComparisonStream") -> None:
         """Add the rows of another stream of the same models and metrics, which stays as it is.
 
-        Labels that count once each, or are in groups, and the metrics that `keeps_rows` names are
-        merged. Sums, and other weighted labels, are not: resamples are drawn by a row's number,
-        and the sums of a group are about the mean of the first rows.
+        Rows in groups, labels that count once each, and the metrics that `keeps_rows` names are
+        merged, sums to rounding. Sums of rows in no groups, and other weighted labels, are not:
+        their resamples are drawn by a row's number.
 
         Raises:
             ValueError: a stream of other models or metrics, of other resamples or another seed; one

@@ -37,7 +37,7 @@ class JointSums(Joint):
 
     @property
     def unmerged(self) -> tuple[str, ...]:
-        return tuple(self.members)
+        return () if self._grouped or self._paired is None else tuple(self.members)
 
     @property
     def _first(self) -> StreamedSums:
@@ -74,11 +74,15 @@ class JointSums(Joint):
             state.merge(other._states[model])
         if self._paired is None:
             self._shape, self._paired = other._shape, self._of_no_rows()
+        self._alike, self._grouped = self._alike and other._alike, other._grouped
+        if other._paired is not None:
+            self._paired.merge(other._paired)
+            self._only += other._only
+            return
         pairs = {model: state.batch for model, state in other._states.items()}
         true = {model: np.asarray(pair.y_true) for model, pair in pairs.items()}
         said = {model: np.asarray(pair.y_pred) for model, pair in pairs.items()}
         self._paired.update(true, said, weight=other._weight, groups=other._groups)
-        self._alike, self._grouped = self._alike and other._alike, other._grouped
         if any(metric.name == "accuracy_score" for metric in self._first.metrics.values()):
             self._only += only_right(np.stack([right_rows(true[m], said[m]) for m in self.models]))
 

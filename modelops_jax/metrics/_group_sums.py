@@ -101,6 +101,13 @@ class GroupSums:
         """
         return rows_like(self._shapes, self.statistics, y_true, y_pred)
 
+    def check(self, other: "GroupSums") -> None:
+        """Refuse sums of rows of another shape (ValueError)."""
+        if None not in (self._shapes, other._shapes) and self._shapes != other._shapes:
+            raise ValueError(
+                f"the other stream has rows of the shapes {other._shapes}; expected {self._shapes}"
+            )
+
     def merge(self, other: "GroupSums", numbers: np.ndarray) -> None:
         """Add the rows of other sums of the same statistics, which stay as they are.
 

@@ -32,7 +32,7 @@ class PairedStream:
     together, to rounding. Memory does not grow with the rows: of sums there are those of every
     resample and every set of signs, of tables the count of each combination of the models' cells.
     Of rows in groups it grows with the number of groups, of which each has its sums.
-    The rows of one stream alone: those of two streams would be drawn alike.
+    The rows of one stream alone: those of two would be drawn alike, unless they are in groups.
 
     Args:
         metrics: metrics whose `resampling` is "rows" or "cells", under the names of the results.
@@ -163,6 +163,39 @@ class PairedStream:
             before = self._joint.get(statistic)
             self._joint[statistic] = cells if before is None else before + cells
         self._joint = self._joint if counted else {}
+
+    def merge(self, other: "PairedStream") -> None:
+        """Add the rows, in groups, of another stream of the same arguments, which stays as it is.
+
+        The rows of one group may be in both.
+
+        Raises:
+            ValueError: other metrics, models or draws, rows of another shape, rows that are in no
+                groups, which draw by their number, or weights in one of the two only.
+            TypeError: ids of another kind.
+        """
+        for what, mine, theirs in (
+            ("metrics", self._metrics, other._metrics),
+            ("models", self._models, other._models),
+            ("draws", (self._n_resamples, self._seed), (other._n_resamples, other._seed)),
+        ):
+            if mine != theirs:
+                raise ValueError(f"the other stream is of the {what} {theirs}; expected {mine}")
+        if other._given is None:
+            return
+        self._check_given(other._given)
+        sums, more = self._sums or self._summing(other._given), other._sums
+        if not (isinstance(sums, GroupSums) and isinstance(more, GroupSums)):
+            raise ValueError("rows in no groups draw by their number; streams of them do not merge")
+        sums.check(more)
+        self._groups.check(other._groups)
+        sums.merge(more, self._groups.add(other._groups))
+        self._given, self._sums = other._given, sums
+        for model, stream in other._streams.items():
+            if other._alike is not self._alike:
+                self._streams[model], stream = self._streams[model].weighed(), stream.weighed()
+            self._streams[model].merge(stream)
+        self._alike = self._alike and other._alike
 
     def _check_given(self, given: tuple[bool, bool]) -> None:
         for name, now, before in zip(

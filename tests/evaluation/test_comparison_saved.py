@@ -55,6 +55,7 @@ CASES = [
     case("outputs", "regression", ERRORS[:2], PAIRS),
     case("areas", "ranking", None, BINARY, WEIGHT, USERS, quick=True),
     case("texts", "text_generation", ["exact_match", "bleu_score"], LABELS),
+    case("weighted texts", "text_generation", ["exact_match"], LABELS, WEIGHT),
     case("a metric of one's own", "multiclass", ["accuracy_score", Longest()], LABELS),
 ]
 

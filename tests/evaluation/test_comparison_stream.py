@@ -170,6 +170,33 @@ def test_weights_and_groups_are_those_of_all_rows(
     assert whole.sample_count == stream.rows
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_merged_sums_of_groups_are_those_of_all_rows(weight):
+    """To rounding, of rows of one group in both, and about another mean in each."""
+    errors = ["mean_absolute_error", "median_absolute_error", "r2_score"]
+    task, parts = ModelEvaluator("regression", metrics=errors), []
+    own = None if weight is None else np.where(np.arange(ROWS) < 150, 1.0, weight)
+    order = np.argsort(NUMBERS, kind="stable")
+    for rows in (order[:0], order[:120], order[120:]):
+        parts.append(ComparisonStream(VALUES, task=task, **DRAWN))
+        said = {name: column[rows] for name, column in VALUES.items()}
+        users = [USERS[row] for row in rows]
+        parts[-1].update(
+            NUMBERS[rows], said, weight=own if own is None else own[rows], groups=users
+        )
+    stream, *others = parts
+    for other in others:
+        stream.merge(other)
+    asked = {"interval": "bca", "weight": own, "groups": USERS, **DRAWN}
+    whole = compare(NUMBERS, VALUES, task=task, **asked)
+    assert_alike(stream.result(interval="bca").to_dict(), whole.to_dict())
+    two = ComparisonStream(VALUES, task=task, **DRAWN)
+    pair = np.ones((1, 2))
+    two.update(pair, dict.fromkeys(VALUES, pair), groups=["user 1"])
+    with pytest.raises(ValueError, match="these rows have"):
+        stream.merge(two)
+
+
 @pytest.mark.parametrize("given", ["labels", "groups", "areas"])
 def test_merged_streams_are_the_comparison_of_all_rows(given):
     """Rows of one group in both, a class and groups that one alone has; nothing is drawn twice."""
@@ -198,6 +225,7 @@ def test_merged_streams_are_the_comparison_of_all_rows(given):
 def test_what_is_drawn_is_not_merged():
     """Sums by the number of their row, and weighted labels; in groups these are merged."""
     one, other = (ComparisonStream("xy", task="regression", **DRAWN) for _ in range(2))
+    other.update([1.0, 2.0], {"x": [1.0, 2.5], "y": [1.5, 2.0]})
     with pytest.raises(ValueError, match="mse, mae, rmse, r2: summed or drawn as rows come in"):
         one.merge(other)
     said = {"x": [1, 0], "y": [0, 0]}

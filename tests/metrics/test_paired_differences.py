@@ -504,10 +504,27 @@ def test_streams_of_several_models_refuse_what_they_cannot_add():
     grouped.update([1.0, 2.0], said, groups=[1, 2])
     with pytest.raises(TypeError, match="groups are of two kinds"):
         grouped.update([1.0, 2.0], said, groups=np.array(["2020-01-01", "2020-01-02"], "M8[D]"))
+    plain = PairedStream(errors, ["a", "b"], n_resamples=2)
+    plain.update([1.0, 2.0], said)
+    for one, other, message in [
+        (plain, plain, "rows in no groups draw by their number"),
+        (grouped, plain, "these rows have no groups; the rows before have groups"),
+        (grouped, PairedStream(MAE, ["a", "b"], n_resamples=2), "is of the metrics"),
+        (grouped, PairedStream(errors, ["a", "c"], n_resamples=2), "is of the models"),
+        (grouped, PairedStream(errors, ["a", "b"], n_resamples=3), "is of the draws"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            one.merge(other)
+    assert grouped.rows == 2
     wide = PairedStream({"loss": metric("brier_score_loss")}, ["a", "b"])
     with pytest.raises(ValueError, match="shapes"):
         wide.update([0, 1], {"a": np.full((2, 3), 1 / 3), "b": np.full((2, 4), 1 / 4)})
     wide.update([0, 1], {"a": np.full((2, 3), 1 / 3), "b": np.full((2, 3), 1 / 3)}, groups=[1, 2])
+    wider = PairedStream({"loss": metric("brier_score_loss")}, ["a", "b"])
+    wider.update([0], dict.fromkeys("ab", np.full((1, 4), 1 / 4)), groups=[1])
+    with pytest.raises(ValueError, match="the other stream has rows of the shapes"):
+        wide.merge(wider)
+    assert wide.rows == 2
 
 
 def test_a_slice_checks_every_batch():
