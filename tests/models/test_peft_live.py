@@ -128,7 +128,7 @@ def test_peft_computes_the_same_from_our_folder(bases: Bases, tmp_path: Path, ki
 
     merged = load(bases.folder, adapter=tmp_path / "adapter")
     logits = output.logits.detach().numpy()
-    assert near(merged.logits(token_ids()), logits, 1e-5)
+    assert near(merged.logits(token_ids()), logits, 1e-4)
     plain = merge_lora(bases.ours.params, Adapters(adapters.weights, LoraConfig(rank=9)))
     other = Model(bases.ours.config, plain, bases.ours.tokenizer, "other scale")
     assert not near(other.logits(token_ids()), logits, 1e-2)
@@ -138,7 +138,7 @@ def test_peft_computes_the_same_from_our_folder(bases: Bases, tmp_path: Path, ki
         tmp_path / "merged", attn_implementation="eager"
     )
     with torch.no_grad():
-        assert near(again.eval()(ids).logits.numpy(), logits, 1e-5)
+        assert near(again.eval()(ids).logits.numpy(), logits, 1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,7 +169,7 @@ def test_we_read_what_peft_writes(bases: Bases, tmp_path: Path, kind: str):
     adapters = load_adapters(tmp_path / "adapter", bases.ours.config)
     assert adapters.config.dropout == 0.1
     ours = load(bases.folder, adapter=tmp_path / "adapter")
-    assert near(ours.logits(token_ids()), logits, 1e-5)
+    assert near(ours.logits(token_ids()), logits, 1e-4)
     assert not near(bases.ours.logits(token_ids()), logits, 1e-2)
 
 
@@ -226,7 +226,7 @@ def test_heads_for_labels_are_those_of_peft(tmp_path: Path, kind: str, labels: i
     save_adapters(tmp_path / "ours", moved_on, ours.config, base_model=str(tmp_path / "base"))
     back = peft.PeftModel.from_pretrained(copy.deepcopy(theirs), str(tmp_path / "ours"))
     with torch.no_grad():
-        assert near(back.eval()(ids).logits.numpy(), 2 * expected, 1e-5)
+        assert near(back.eval()(ids).logits.numpy(), 2 * expected, 1e-4)
 
 
 GPT2_KINDS = {
@@ -253,11 +253,11 @@ def test_peft_computes_the_same_of_a_gpt2(gpt2: Bases, tmp_path: Path, kind: str
     with torch.no_grad():
         logits = wrapped.eval()(torch.from_numpy(token_ids())).logits.numpy()
     merged = load(gpt2.folder, adapter=tmp_path / "adapter")
-    assert near(merged.logits(token_ids()), logits, 1e-5)
+    assert near(merged.logits(token_ids()), logits, 1e-4)
     ours, _ = forward(
         gpt2.ours.params, gpt2.ours.config, jnp.asarray(token_ids(), jnp.int32), adapters=adapters
     )
-    assert near(unembed(gpt2.ours.params, gpt2.ours.config, ours), logits, 1e-5)
+    assert near(unembed(gpt2.ours.params, gpt2.ours.config, ours), logits, 1e-4)
     attention = dict(adapters.weights["self_attn"])
     attention["q_proj"], attention["v_proj"] = attention["v_proj"], attention["q_proj"]
     swapped = {**adapters.weights, "self_attn": attention}
@@ -293,7 +293,7 @@ def test_we_read_what_peft_writes_of_a_gpt2(
         logits = wrapped.eval()(torch.from_numpy(token_ids())).logits.numpy()
     wrapped.save_pretrained(str(tmp_path / "theirs"))
     ours = load(gpt2.folder, adapter=tmp_path / "theirs")
-    assert near(ours.logits(token_ids()), logits, 1e-5)
+    assert near(ours.logits(token_ids()), logits, 1e-4)
     assert not near(gpt2.ours.logits(token_ids()), logits, 1e-2)
     adapters = load_adapters(tmp_path / "theirs", gpt2.ours.config)
     save_adapters(tmp_path / "ours", adapters, gpt2.ours.config)
