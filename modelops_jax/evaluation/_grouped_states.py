@@ -245,14 +245,18 @@ class UnitDraws:
     slices: Sequence[SliceUnits]
 
     def intervals(
-        self, bound: Mapping[str, numeric.Metric], confidence: Confidence
+        self, bound: Mapping[str, numeric.Metric], confidence: Confidence, rows: Sequence[int]
     ) -> list[dict[str, numeric.Interval]]:
-        """Of each slice the intervals of the metrics that have one."""
-        each = [
-            self.sums.intervals(order=one.units, **confidence.options) if len(one.units) else {}
-            for one in self.slices
-        ]
-        return [{name: own[name] for name in bound if name in own} for own in each]
+        """Of each slice, which has so many rows, the intervals of the metrics that have one."""
+        found = []
+        for one, count in zip(self.slices, rows, strict=True):
+            own = (
+                self.sums.intervals(order=one.units, rows=count, **confidence.options)
+                if count
+                else {}
+            )
+            found.append({name: own[name] for name in bound if name in own})
+        return found
 
     def tests(self, bound: Mapping[str, numeric.Metric]) -> dict[str, list[float]]:
         """By metric that is a mean or a share the p-value of each slice against the other rows."""

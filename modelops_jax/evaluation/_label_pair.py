@@ -60,11 +60,11 @@ class LabelPair(Pair):
         return self.left_out
 
     @property
-    def y_true(self) -> np.ndarray:
+    def y_true(self) -> Any:
         return self.labels.codes["y_true"]
 
     @property
-    def y_pred(self) -> np.ndarray:
+    def y_pred(self) -> Any:
         return self.labels.codes["y_pred"]
 
     @property

@@ -121,6 +121,5 @@ def exact_sums(place: np.ndarray, weight: np.ndarray, counts: np.ndarray) -> np.
     """The weight of the rows of each place, rounded once, and the zeros beside it."""
     by_place = weight[np.argsort(place, kind="stable")].tolist()
     ends = np.cumsum(counts).tolist()
-    starts = [0, *ends[:-1]]
-    sums = [math.fsum(by_place[a:b]) for a, b in zip(starts, ends, strict=True)]
+    sums = [math.fsum(by_place[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
     return np.stack([np.array(sums, np.float64), np.zeros(len(sums))])

@@ -157,7 +157,8 @@ class StreamedEvidence(Evidence):
     ) -> list[list[dict[str, SliceOutcome]]]:
         found = []
         for reports, units in zip(self._slices, self.by_unit, strict=True):
-            drawn, tests = units.intervals(bound, confidence), units.tests(bound)
+            rows = [report.rows for report in reports]
+            drawn, tests = units.intervals(bound, confidence, rows), units.tests(bound)
             several = []
             for place, (report, own) in enumerate(zip(reports, drawn, strict=True)):
                 p_values = {name: values[place] for name, values in tests.items()}

@@ -1,5 +1,6 @@
 """Means, variances and covariance of truth and prediction."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._exact import ExactCount
-from ._moments import Join, corrected_mean, recentred
+from ._moments import Join, corrected_mean, recentred, without_noise
 from ._pair import Pair
 from ._row_functions import RowFunction, both_values
 from ._rowwise import RowStatistic
@@ -66,6 +67,13 @@ class RowCovariance(RowStatistic):
             recentred(pred_squares, weight, pred_offset, pred_offset),
             recentred(products, weight, true_offset, pred_offset),
             invalid,
+        )
+
+    def without_noise(self, state: JointMoments, sums: Any, eps: float) -> JointMoments:
+        return dataclasses.replace(
+            state,
+            true_squares=without_noise(state.true_squares, sums[..., 3], eps),
+            pred_squares=without_noise(state.pred_squares, sums[..., 4], eps),
         )
 
     def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:

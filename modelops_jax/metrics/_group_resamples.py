@@ -129,6 +129,7 @@ class GroupResampleStream:
         level: float = 0.95,
         *,
         order: np.ndarray | None = None,
+        rows: int | None = None,
         method: IntervalMethod | str = "auto",
         n_resamples: int = 1000,
         seed: int = 0,
@@ -138,6 +139,7 @@ class GroupResampleStream:
         Args:
             level: nominal coverage, in (0, 1).
             order: the numbers of the groups in the order of their ids; None: all, in their own.
+            rows: how many rows of positive weight those of some groups are.
             method: "auto" or "percentile", or "bca".
             n_resamples: how many resamples.
             seed: of the draws.
@@ -149,7 +151,7 @@ class GroupResampleStream:
         without(self._metrics, {}, method)
         order = np.arange(self._sums.count) if order is None else order
         ends = method if method in get_args(Ends) else "percentile"
-        drawn = self._sums.sums(order, Draws(n_resamples, parts=int(ends == "bca")), seed)
+        drawn = self._sums.sums(order, Draws(n_resamples, parts=int(ends == "bca")), seed, rows)
         if drawn is None:
             return {}
         return sum_intervals(self._metrics, drawn, level, ends, "Poisson of groups", seed)[0]

@@ -138,7 +138,9 @@ class GroupSums:
         pair = self._sums[self.statistics.index(statistic)]
         return pair[: self._count].value()[:, 0]
 
-    def sums(self, order: np.ndarray, draws: Draws, seed: int) -> RowSums | None:
+    def sums(
+        self, order: np.ndarray, draws: Draws, seed: int, rows: int | None = None
+    ) -> RowSums | None:
         """The sums of the rows of groups so far; None of no rows.
 
         Args:
@@ -146,6 +148,7 @@ class GroupSums:
             draws: how many sets of weights; if there are parts to leave out these are as many as
                 there are groups, at most 512.
             seed: of the draws.
+            rows: how many rows they have; None: they are all groups.
         """
         if self._centres is None:
             return None
@@ -161,7 +164,8 @@ class GroupSums:
                 first = np.asarray(start // GROUP, np.int32)
                 sums = _add_groups(draws, sums, jax.random.key(seed), first, columns)
         totals = [np.asarray(pair.value(), np.float64) for pair in jax.device_get(sums)]
-        states = [of_rows(centre, self._present) for centre in self._centres]
+        present = self._present if rows is None else rows
+        states = [of_rows(centre, present) for centre in self._centres]
         return RowSums(
             draws,
             dict(zip(self.statistics, states, strict=True)),

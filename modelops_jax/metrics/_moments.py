@@ -54,6 +54,21 @@ def recentred(products: Pair, weight: Pair, offset: Any, other: Any) -> Pair:
     return products + -(weight.value() * (offset * other))
 
 
+def without_noise(squares: Pair, about_centre: Any, eps: float) -> Pair:
+    """Sums of squares from the means of resamples, 0 where they are rounding alone.
+
+    Of a resample of one row, drawn several times, nothing but the rounding of the squares from the
+    centre of all rows is left, which is no spread to divide by.
+
+    Args:
+        squares: from the means.
+        about_centre: the sums of squares from the centre.
+        eps: what rounds the squares of the rows.
+    """
+    noise = squares.high <= 16 * eps * about_centre
+    return Pair(*(jnp.where(noise, jnp.zeros_like(p), p) for p in (squares.high, squares.low)))
+
+
 class Join:
     """Chan's rule for two blocks; the moments of a block without weight do not count."""
 

@@ -74,6 +74,10 @@ class OutputSums(Matrices, SummedStatistic):
         # Resamples come first, as everywhere, and outputs last.
         return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, found)
 
+    def without_noise(self, state: Any, sums: Any, eps: float) -> Any:
+        by_output = sums.reshape(sums.shape[0], self.outputs, -1)
+        return self.inner.without_noise(state, by_output, eps)
+
     def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
         by_output = sums.reshape(*sums.shape[:-1], self.outputs, -1)
         return self.inner.moved(by_output, before, after).reshape(sums.shape)

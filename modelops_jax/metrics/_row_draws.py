@@ -56,9 +56,12 @@ class RowSums:
         In float64 whatever the rows were: ties of resampled values have to stay ties.
         """
         sets, models = self.sums[self._own(metric)[0]].shape[:2]
+        leaves = jax.tree.leaves([self.states[s] for s in self._own(metric)])
+        eps = max((np.finfo(x.dtype).eps for x in leaves if x.dtype.kind == "f"), default=0.0)
         with computed_now(), jax.enable_x64(True):
             states = _of_sums(
                 tuple(self._own(metric)),
+                float(eps),
                 tuple(self.sums[s].reshape(sets * models, -1) for s in self._own(metric)),
                 tuple(jax.tree.map(_widened, self.states[s]) for s in self._own(metric)),
             )
@@ -192,14 +195,18 @@ def _of_shards(
     return RowSums(draws, states, dict(zip(states, totals, strict=True)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _of_sums(
     statistics: tuple[SummedStatistic, ...],
+    eps: float,
     sums: tuple[Column, ...],
     states: tuple[State, ...],
 ) -> tuple[State, ...]:
     triples = zip(statistics, sums, states, strict=True)
-    return tuple(statistic.of_column_sums(total, state) for statistic, total, state in triples)
+    return tuple(
+        statistic.without_noise(statistic.of_column_sums(total, state), total, eps)
+        for statistic, total, state in triples
+    )
 
 
 def _widened(leaf: Any) -> np.ndarray:

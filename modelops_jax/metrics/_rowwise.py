@@ -1,6 +1,7 @@
 """Weighted means and variances of a number computed from each row."""
 
 import abc
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -12,7 +13,7 @@ from jax import lax
 
 from ._exact import ExactCount
 from ._lanes import RowSums, near_means, sample, sum_rows_of
-from ._moments import Join, corrected_mean, plain_mean, recentred
+from ._moments import Join, corrected_mean, plain_mean, recentred, without_noise
 from ._pair import Pair
 from ._row_functions import ERRORS, Domain, RowFunction
 from ._statistic import Rows, Statistic, SummedStatistic, float_type
@@ -151,6 +152,9 @@ class RowVariance(RowStatistic):
         shift, squares = sums
         mean, offset = corrected_mean(centre, shift, weight)
         return Moments(rows, weight, mean, recentred(squares, weight, offset, offset), invalid)
+
+    def without_noise(self, state: Moments, sums: Any, eps: float) -> Moments:
+        return dataclasses.replace(state, squares=without_noise(state.squares, sums[..., 2], eps))
 
     def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
         weight, shift, squares = np.moveaxis(sums, -1, 0)

@@ -198,6 +198,10 @@ class SummedStatistic(Statistic):
     def of_column_sums(self, sums: Any, state: Any) -> Any:
         """The states whose sums are these, shape (resamples, k)."""
 
+    def without_noise(self, state: Any, sums: Any, eps: float) -> Any:
+        """States that `of_column_sums` gave, with 0 for a spread that is rounding alone."""
+        return state
+
     def moved(self, sums: np.ndarray, before: Any, after: Any) -> np.ndarray:
         """Sums of `row_columns` centred by one state, shape (..., k), as those by another one."""
         return sums

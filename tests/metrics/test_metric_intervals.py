@@ -180,3 +180,17 @@ def test_what_has_no_bootstrap_is_refused_by_name():
         bootstrap_intervals(MACRO_F1, y_true, y_pred, level=95.0)
     with pytest.raises(ValueError, match="n_resamples must be at least 2, not 1"):
         bootstrap_intervals(MACRO_F1, y_true, y_pred, n_resamples=1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_resamples_of_one_row_have_no_spread(dtype, weighted):
+    """Of four rows one in 64 resamples is one row alone, whose targets are all equal."""
+    random = np.random.default_rng(0)
+    true, pred = random.normal(size=(2, 4)).astype(dtype)
+    weight = random.random(4) if weighted else None
+    metrics = {name: metric(name) for name in ("r2_score", "explained_variance_score")}
+    found = bootstrap_intervals(metrics, true, pred, weight=weight, level=0.98, n_resamples=500)
+    for interval in found.values():
+        assert float(interval.high) <= 1
+        assert float(interval.low) > -1e6
