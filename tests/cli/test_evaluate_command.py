@@ -183,9 +183,11 @@ def test_the_report_is_one_page(scored, tmp_path, capsys):
     for model in ("good", "poor"):
         assert f"<caption>{model}</caption>" in page.read_text("utf-8")
     assert "read in chunks and memory did not grow" in page.read_text("utf-8")
-    evaluated(capsys, *one, "--group", "poor")
-    assert "its rows, but with its groups." in page.read_text("utf-8")
-    evaluated(capsys, *one, "--group", "poor", "--slice", "poor")
+    for sliced in ((), ("--slice", "poor")):
+        evaluated(capsys, *one, "--group", "poor", *sliced)
+        assert "its rows, but with its groups." in page.read_text("utf-8")
+    spam = ["--metric", "log_loss", "--score", "p_spam", "--positive", "spam"]
+    evaluated(capsys, *one, *spam, "--ci", "0.9", "--interval", "bca")
     assert "All rows were in memory at once" in page.read_text("utf-8")
 
 
