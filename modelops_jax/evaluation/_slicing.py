@@ -1,5 +1,6 @@
 """Slices as a person asks for them: columns of labels, one by one or crossed."""
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -151,7 +152,7 @@ def slice_results(
         ]
         if judge is not None:
             sign = 1 if worst_first[judge] else -1
-            made.sort(key=lambda one: _badness(sign * one.metrics[judge]))
+            made.sort(key=lambda one: _badness(sign * one.metrics.get(judge, math.nan)))
         found += made
     return tuple(found)
 

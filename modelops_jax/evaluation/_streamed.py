@@ -93,7 +93,8 @@ class StreamedSums(Running):
             state._labels.add(pair.labels)
         if isinstance(pair, LabelSetPair) and not pair.scored and weight is not None:
             state._cells = pair.cells
-        for slicing in slicings if state.slices_rows() else ():
+        # Of rows in groups the state does not know yet that it has slices.
+        for slicing in slicings if StreamedSums.slices_rows(state) else ():
             sliced = state._no_slices()
             columns = pair.y_true, pair.y_pred, slicing.ids, len(slicing.keys)
             sliced.update(*columns, weight=own)

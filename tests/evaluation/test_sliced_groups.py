@@ -149,3 +149,21 @@ def test_what_is_kept_grows_with_groups_and_slices_alone():
         with open("groups.state", "rb") as file:
             sizes.append(len(file.read()))
     assert abs(sizes[1] - sizes[0]) < 100
+
+
+def test_several_outputs_in_slices_of_groups_keep_their_rows():
+    """The first rows tell how many outputs there are."""
+    evaluator = ModelEvaluator("regression", metrics=["mean_squared_error"])
+    true, pred = RNG.normal(size=(2, 6, 2))
+    own: dict[str, Any] = {"slices": {"lang": list("aabbab")}, "groups": [0, 1, 2, 0, 1, 2]}
+    stream = evaluator.stream()
+    stream.update(true, pred, **own)
+    assert stream.keeps_rows == ("mean_squared_error",)
+    close(stream.result(), evaluator.evaluate(true, pred, **own))
+
+
+def test_slices_of_ignored_rows_alone_have_no_values():
+    evaluator = ModelEvaluator("multiclass", ignore_index="?", metrics=["accuracy_score"])
+    with pytest.warns(UserWarning, match="there are no rows"):
+        found = evaluator.evaluate(["?", "?"], ["a", "b"], slices={"lang": ["x", "y"]})
+    assert [one.metrics for one in found.slices] == [{}, {}]
