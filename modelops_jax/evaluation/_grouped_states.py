@@ -250,11 +250,9 @@ class UnitDraws:
         """Of each slice, which has so many rows, the intervals of the metrics that have one."""
         found = []
         for one, count in zip(self.slices, rows, strict=True):
-            own = (
-                self.sums.intervals(order=one.units, rows=count, **confidence.options)
-                if count
-                else {}
-            )
+            own: Mapping[str, numeric.Interval] = {}
+            if count:
+                own = self.sums.intervals(order=one.units, rows=count, **confidence.options)
             found.append({name: own[name] for name in bound if name in own})
         return found
 

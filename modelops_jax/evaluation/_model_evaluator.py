@@ -263,8 +263,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 hold nan, slices and intervals; rows of weight 0, as padding, may hold anything
                 there. Slices of rows in `groups` (but of rankings by query), scores in a dict,
                 ignored entries of label sets and metrics of your own gather the rows on the host.
-                None if no
-                metric reads it.
+                None if no metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity

@@ -70,7 +70,7 @@ def read_rows(
     """
     given |= {name: listed(given[name]) for name in ("y_true", "y_pred", "groups", "weight")}
     given["slices"] = given["slices"] or {}
-    there = _there(metrics, nan_policy, drawn=drawn, **given)
+    there = _there(metrics, nan_policy, given, drawn=drawn)
     return _on_host(metrics, nan_policy, **given) if there is None else there
 
 
@@ -88,19 +88,12 @@ def _on_host(metrics: Mapping[str, Any], nan_policy: str, **given: Any) -> ReadR
 
 
 def _there(
-    metrics: Mapping[str, Any],
-    nan_policy: str,
-    *,
-    drawn: bool,
-    y_true: Any,
-    y_pred: Any,
-    y_score: Any,
-    weight: Any,
-    groups: Any,
-    slices: Any,
+    metrics: Mapping[str, Any], nan_policy: str, given: Mapping[str, Any], *, drawn: bool
 ) -> ReadRows | None:
     """What is read where the rows lie; None where the host has to."""
-    columns = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score}
+    columns = {name: given[name] for name in ("y_true", "y_pred", "y_score")}
+    y_true, y_pred, y_score = columns.values()
+    groups, slices = given["groups"], given["slices"]
     if not on_devices(*(column for column in columns.values() if column is not None)):
         return None
     if not all(isinstance(metric, BuiltIn) for metric in metrics.values()):
@@ -122,11 +115,11 @@ def _there(
             gone = nan_there(y_true, said, scores)
         else:
             marked = nan_there(y_true, said), nan_there(y_true, scores)
-            counts = [0 if one is None else number_of(one, weight) for one in marked]
+            counts = [0 if one is None else number_of(one, given["weight"]) for one in marked]
             nans = {name: counts[name in scored] for name in metrics if counts[name in scored]}
     coded = columns_there(slices, y_true)
-    given = columns | {f"slices[{name!r}]": labels.codes["ids"] for name, labels in coded.items()}
-    found = rows_there(given, weight, groups, gone=gone, drawn=drawn)
+    every = columns | {f"slices[{name!r}]": labels.codes["ids"] for name, labels in coded.items()}
+    found = rows_there(every, given["weight"], groups, gone=gone, drawn=drawn)
     if found is None:
         return None
     if not found.rows:
