@@ -9,7 +9,8 @@ rank above all, every device makes of the rows of all, which the devices exchang
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -117,9 +118,12 @@ def states_of_shards(
         layout: how those on devices are divided.
         dtype: the float type of weights that are numbers.
     """
-    placed, filled = placed_together(columns, layout)
-    program = counting_program(statistics, layout, dtype)
-    packed, kept = program(*placed, filled=filled)
+
+    def run() -> Any:
+        placed, filled = placed_together(columns, layout)
+        return counting_program(statistics, layout, dtype)(*placed, filled=filled)
+
+    packed, kept = _now(run)
     counted, count = packed.fetched()
     rows = iter(kept)
     states = tuple(
@@ -127,6 +131,23 @@ def states_of_shards(
         for statistic, state in zip(statistics, counted, strict=True)
     )
     return states, int(count.integers())
+
+
+def _now(run: Callable[[], Any]) -> Any:
+    """What a program gives, and not the tracers of a function that calls it with constants.
+
+    `jax.ensure_compile_time_eval` is not for `shard_map`; in a thread of its own nothing is traced.
+    """
+    found, wide = run(), jax.config.read("jax_enable_x64")
+    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(found)):
+        return found
+
+    def elsewhere() -> Any:
+        with jax.enable_x64(wide):  # which a thread does not inherit
+            return run()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(elsewhere).result()
 
 
 def placed_alike(column: Column, layout: Layout) -> jax.Array:
@@ -156,7 +177,8 @@ def placed_together(
 @functools.lru_cache(maxsize=64)
 def _there(number: int, layout: Layout) -> jax.Array:
     """An int32 on the devices, where each call would have to put it."""
-    return jax.device_put(np.int32(number), NamedSharding(layout.mesh, PartitionSpec()))
+    with jax.ensure_compile_time_eval():  # what a trace would give is of no use to the next call
+        return jax.device_put(np.int32(number), NamedSharding(layout.mesh, PartitionSpec()))
 
 
 def few_sizes(rows: int) -> int:
@@ -221,9 +243,13 @@ def only_rows(
     weight: Column | None, start: int, stop: int, count: int, layout: Layout
 ) -> jax.Array:
     """The weight, or a mask, of which all but the rows from `start` to `stop` are 0."""
-    with jax.enable_x64(True):
+
+    def run() -> Any:
         placed = None if weight is None else placed_alike(weight, layout)
         return _window_program(layout, count)(placed, np.asarray([start, stop], np.int64))
+
+    with jax.enable_x64(True):
+        return _now(run)
 
 
 def rows_of_id(ids: Column, number: int, weight: Column | None, layout: Layout) -> jax.Array:
@@ -292,7 +318,8 @@ def of_all_rows(function: Any, states: Sequence[State], layout: Layout) -> Any:
     """
     with jax.enable_x64(True):
         divided = tuple(row_layout(leaf) is not None for leaf in jax.tree.leaves(states))
-        return jax.device_get(gathering_program(function, divided, layout)(*states))
+        program = gathering_program(function, divided, layout)
+        return jax.device_get(_now(lambda: program(*states)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -147,6 +147,23 @@ def test_kept_rows_are_resampled_there():
         assert ends == pytest.approx((expected.low, expected.high), rel=1e-11)
 
 
+@pytest.mark.usefixtures("accelerator")
+def test_rows_there_are_constants_of_a_program():
+    """Counted and ranked at once, not traced; and the next call is not of that trace."""
+    random = np.random.default_rng(0)
+    true, score = random.integers(0, 2, 900).astype(np.int32), random.normal(size=900)
+    metrics = {"area": metric("roc_auc_score"), "sketch": metric("sketched_roc_auc_score")}
+    expected = compute(metrics, true, score.astype(np.float32)).values
+    on_device = put(true, score.astype(np.float32))
+
+    @jax.jit
+    def plus(number: Any) -> Any:
+        return {name: number + value for name, value in compute(metrics, *on_device).values.items()}
+
+    for found in (plus(0.0), compute(metrics, *on_device).values):
+        assert {n: float(v) for n, v in found.items()} == pytest.approx(expected, rel=1e-6)
+
+
 def test_few_sizes_hold_all_numbers_of_rows():
     """Four sizes from a power of two to the next, so that a program serves many lengths."""
     sizes = {_sharded.few_sizes(rows) for rows in range(1 << 12, 1 << 13)}
