@@ -17,6 +17,7 @@ from modelops_jax._distinct_shards import distinct_rows_of_shards
 from modelops_jax.metrics import Interval
 
 from ._builtin import BuiltIn, is_by_class
+from ._class_scores import IGNORED
 from ._comparison import MetricComparison, PairComparison, best_first, compact_letters
 from ._computed import Confidence
 from ._evidence import NEEDS_ROWS, Evidence
@@ -281,5 +282,5 @@ class RowSample:
 
 
 def right_rows(true: Any, predicted: Any) -> Any:
-    """Of each row whether it is right, of several labels whether all of them are."""
-    return (true == predicted).reshape(len(true), -1).all(axis=1)
+    """Of each row whether it is right, of several labels whether all that are to be read are."""
+    return ((true == predicted) | (true == IGNORED)).reshape(len(true), -1).all(axis=1)

@@ -12,6 +12,7 @@ from scipy import stats
 import modelops_jax.metrics as numeric
 from modelops_jax.evaluation import (
     AUCROCMetric,
+    ComparisonStream,
     ModelEvaluator,
     NoIntervalWarning,
     TaskType,
@@ -262,6 +263,15 @@ def test_texts_and_label_sets_are_compared_by_their_rows():
     assert sets["f1_micro"].pairs[0].test == "permutation"
     assert sets["f1_micro"].values["same"] == 1.0
     assert sets["f1_micro"].verdicts["less"] == "worse than the best"
+    # A label of which every entry is ignored is as good as none, and decides no row.
+    ignoring = ModelEvaluator("multilabel", metrics=["accuracy_score"], ignore_index=-1)
+    entries = np.where([True, True, False], matrix, -1)
+    found = compare(entries, guess, task=ignoring).metrics
+    without = {model: said[:, :2] for model, said in guess.items()}
+    assert found == compare(matrix[:, :2], without, task=ignoring).metrics
+    stream = ComparisonStream(list(guess), task=ignoring)
+    stream.update(entries, guess)
+    assert stream.result().metrics["accuracy_score"].pairs[0].p_value < 0.001
 
 
 def test_a_comparison_reads_as_a_table_and_is_json():
