@@ -70,6 +70,27 @@ def distinct_rows_of_shards(
     return DistinctRows(distinct, numbers, weights)
 
 
+def distinct_of_shards(
+    columns: Sequence[jax.Array], most: int, mesh: Mesh, axes: tuple[str, ...]
+) -> np.ndarray | None:
+    """The distinct integers of all columns in order, int64: those of each device leave it.
+
+    Args:
+        columns: integers of which int64 holds each, of shape (n,).
+        most: of more than so many the answer is None.
+        mesh: the devices on which they lie.
+        axes: the axes of the mesh over which they are divided.
+    """
+    with jax.enable_x64(True):
+        several, ordered = _ordering_program(mesh, axes)(tuple(columns))
+        if int(several) > most:
+            return None
+        size = 1 << (int(several) - 1).bit_length()
+        found = jax.device_get(_naming_program(mesh, axes, size)(ordered))
+    distinct = np.unique(np.concatenate(found))
+    return None if len(distinct) > most else distinct
+
+
 def group_codes_of_shards(
     groups: jax.Array, mesh: Mesh, axes: tuple[str, ...]
 ) -> tuple[jax.Array, int]:
@@ -105,6 +126,41 @@ def _coding_program(mesh: Mesh, axes: tuple[str, ...]) -> Any:
     )
 
 
+@functools.lru_cache(maxsize=16)
+def _ordering_program(mesh: Mesh, axes: tuple[str, ...]) -> Any:
+    """Columns in order, and how many are distinct on the device and in the column with the most."""
+
+    def order(columns: Any) -> Any:
+        ordered = [jnp.sort(column.astype(jnp.int64)) for column in columns]
+        numbers = [_places(column)[-1] + 1 for column in ordered]
+        return lax.pmax(functools.reduce(jnp.maximum, numbers), axes), ordered
+
+    divided = PartitionSpec(axes)
+    return jax.jit(
+        jax.shard_map(order, mesh=mesh, in_specs=divided, out_specs=(PartitionSpec(), divided))
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _naming_program(mesh: Mesh, axes: tuple[str, ...], size: int) -> Any:
+    """The distinct ones of columns in order, and behind them the first one again."""
+
+    def name(ordered: Any) -> Any:
+        return [
+            jnp.broadcast_to(column[0], size).at[_places(column)].set(column) for column in ordered
+        ]
+
+    divided = PartitionSpec(axes)
+    return jax.jit(jax.shard_map(name, mesh=mesh, in_specs=divided, out_specs=divided))
+
+
+def _places(*keys: Any) -> Any:
+    """The place of each row, which are in order by these keys, among the distinct ones."""
+    news = functools.reduce(jnp.logical_or, [key[1:] != key[:-1] for key in keys])
+    none = jnp.zeros_like(news, jnp.int32, shape=(1,))
+    return jnp.concatenate([none, jnp.cumsum(news, dtype=jnp.int32)])
+
+
 @functools.lru_cache(maxsize=32)
 def _table_program(mesh: Mesh, axes: tuple[str, ...], widths: tuple[int, ...]) -> Any:
     """How many rows of all devices are in each cell of a table, and what they weigh."""
@@ -134,12 +190,10 @@ def _sorting_program(mesh: Mesh, axes: tuple[str, ...]) -> Any:
         mask = jnp.ones_like(columns[0], bool) if weight is None else weight != 0
         keys = [jnp.where(mask, c.astype(jnp.int32), jnp.int32(_NOWHERE)) for c in columns]
         *keys, weight = lax.sort((*keys, mask if weight is None else weight), num_keys=len(keys))
-        news = [key[1:] != key[:-1] for key in keys]
-        news = functools.reduce(jnp.logical_or, news).astype(jnp.int32)
-        places = jnp.concatenate([jnp.zeros_like(news, shape=(1,)), jnp.cumsum(news, dtype=int32)])
+        places = _places(*keys)
         return lax.pmax(places[-1] + 1, axes), tuple(keys), weight, places
 
-    int32, divided, same = jnp.int32, PartitionSpec(axes), PartitionSpec()
+    divided, same = PartitionSpec(axes), PartitionSpec()
     return jax.jit(
         jax.shard_map(
             sort, mesh=mesh, in_specs=divided, out_specs=(same, divided, divided, divided)

@@ -10,10 +10,11 @@ import numpy as np
 
 from ._computed import Computed, Confidence
 from ._evidence import Pair
+from ._label_codes import labels_there
 from ._labels import CodedLabels, encode_labels, label_to_ignore, shorten
 from ._numbers import as_numbers, refuse_not_finite
 from ._ranking import ScoreReader
-from ._sharded import entries_at, labels_there
+from ._sharded import entries_at, side_by_side
 from ._vectors import check_same_length, flat_columns
 
 # The position among the classes of rows that are as good as absent; of label sets, such an entry.
@@ -100,10 +101,12 @@ class ClassScoreReader:
             ValueError: two lengths, labels without scores, or scores that are not finite.
         """
         if isinstance(y_score, Mapping):
-            return self._by_label(y_true, y_score)
+            there = self._by_label_there(y_true, y_score)
+            return self._by_label(y_true, y_score) if there is None else there
         there = labels_there(y_true, y_score)
         if there is not None:
-            return self._there(there, y_score)
+            classes = tuple(range(y_score.shape[1])) if y_score.ndim == 2 else ()
+            return self._there(there, y_score, classes)
         y_true, y_score = flat_columns(y_true, y_score)
         if np.ndim(y_score) == 2:
             width = np.shape(y_score)[1]
@@ -124,7 +127,21 @@ class ClassScoreReader:
             positive_class=self.positive_class,
         )
 
-    def _there(self, labels: CodedLabels, scores: Any) -> ClassScorePair:
+    def _by_label_there(
+        self, y_true: Any, y_score: Mapping[Hashable, Any]
+    ) -> ClassScorePair | None:
+        """The pair of rows that stay on their devices; None: the host has to read them."""
+        columns = tuple(y_score.values())
+        labels = labels_there(y_true, *columns) if columns else None
+        if labels is None or any(column.ndim != 1 for column in columns):
+            return None
+        for label, column in y_score.items():
+            check_same_length(y_true, column, ("y_true", f"y_score[{label!r}]"))
+        return self._there(labels, side_by_side(columns), tuple(y_score))
+
+    def _there(
+        self, labels: CodedLabels, scores: Any, columns: tuple[Hashable, ...]
+    ) -> ClassScorePair:
         """The pair of rows that stay on their devices; what is not finite the metrics refuse."""
         classes = tuple(label for label in labels.classes if label != self.ignore_index)
         if self.ignore_index is None:
@@ -138,11 +155,10 @@ class ClassScoreReader:
             return entries_at(np.array(of_code, np.int32), codes)
 
         if scores.ndim == 2:
-            columns = tuple(range(scores.shape[1]))
             _refuse_missing(classes, columns)
             if self.positive_class is not None:
-                pair = self._there(labels, scores[:, self._column_of(columns)])
-                return replace(pair, labels=columns)
+                place = columns.index(self._column_of(columns))
+                return replace(self._there(labels, scores[:, place], ()), labels=columns)
             of_column = {label: columns.index(label) for label in classes}
             return ClassScorePair(placed(of_column), scores, columns, classes)
         own = placed({label: place for place, label in enumerate(classes)})

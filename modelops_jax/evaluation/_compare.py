@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from ._comparison import Comparison, MetricComparison
 from ._computed import Confidence
 from ._conclude import Asked
 from ._evidence import Pair
-from ._finish import check_confidence
-from ._joint_there import models_there, states_there
+from ._finish import check_confidence, refuse_weighted_own
+from ._joint_there import models_there, sides_of, states_there
 from ._label_pair import LabelPair
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
@@ -50,11 +51,12 @@ def compare(
     metrics of your own have values but no comparison.
 
     Where all columns are JAX arrays whose rows are sharded alike over a mesh, integer labels (up to
-    4,096 apart), numbers, label sets, tokens, scores and rankings by query are compared on their
-    devices, with the result of the same rows on the host: counts of combinations of labels, sums,
-    values and those of queries are fetched. Rows of weight 0, as padding, may hold anything;
-    resamples of rows are those of the host (BCa's: where 512 rows or more count). A dict of scores
-    by class, entries of label sets to ignore and metrics of your own read all rows on the host.
+    4,096 apart, or else up to 4,096 kinds of them), numbers, label sets, tokens, scores and
+    rankings by query are compared on their devices, with the result of the same rows on the host:
+    counts of combinations of labels, sums, values and those of queries are fetched. Rows of weight
+    0, as padding, may hold anything; resamples of rows are those of the host (BCa's: where 512 rows
+    or more count). More kinds of labels are read on the host. Metrics of your own get the arrays as
+    given; where some rows do not count, those that do, on the host.
 
     Args:
         y_true: what is right, one entry per row.
@@ -113,21 +115,24 @@ def compare(
         if predictions is None
         else {model: listed(rows) for model, rows in predictions.items()}
     )
-    scored = dict.fromkeys(models) if scores is None else scores
+    scored = dict.fromkeys(models) if scores is None else in_one_order(scores)
     question = Question(pairs_of(models, baseline), baseline, correction, wanted)
     asked = Asked(evaluator.task_type, evaluator.metrics, models, question)
     compared_by = [metric for metric in evaluator.metrics if not is_by_class(metric)]
     built_in: dict[str, Any] = {m.name: m for m in compared_by if isinstance(m, OnePassMetric)}
     there = models_there(y_true, said, scored, weight, groups)
-    if there is not None and len(built_in) == len(compared_by):
+    if there is not None:
         if not there.rows:
             raise ValueError(NO_ROWS)
+        names = {metric.name: metric for metric in compared_by}
         for name in models:
-            check_columns(built_in, y_true, said[name], scored[name])
+            check_columns(names, y_true, said[name], scored[name])
+        refuse_weighted_own(names, None if there.total is None else there.weight)
         drawing = {"n_resamples": n_resamples, "seed": seed}
         states = states_there(by_reader(built_in), models, there, drawing)
         if states is not None:
-            return asked.conclude(states, there.rows, built_in, lambda model: None)
+            columns = partial(sides_of, there) if len(built_in) < len(names) else lambda model: None
+            return asked.conclude(states, there.rows, names, columns)
     y_true, weight, groups = gathered(y_true), gathered(weight), gathered(groups)
     truth: Any = y_true
     own, _, y_true, said, scored, groups = present(
@@ -219,18 +224,21 @@ def _end_to_end(parts: Iterable[Any]) -> Any:
 
 def _joined(parts: Sequence[Any]) -> Any:
     """The predictions, or scores, of all models one after the other."""
-    check_scores(parts)
     first = parts[0]
     if not isinstance(first, Mapping):
         return _end_to_end(parts)
     return {name: _end_to_end([part[name] for part in parts]) for name in first}
 
 
-def check_scores(parts: Sequence[Any]) -> None:
-    """Refuse scores by class of which one model has others than the first (ValueError)."""
-    first = parts[0]
+def in_one_order(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores by model, of each class in the order of the first model's.
+
+    Raises:
+        ValueError: scores by class of which one model has others than the first.
+    """
+    first, *_ = parts = list(scores.values())
     if not any(isinstance(part, Mapping) for part in parts):
-        return
+        return dict(scores)
     for part in parts:
         if not isinstance(part, Mapping) or part.keys() != first.keys():
             one, other = (
@@ -241,6 +249,7 @@ def check_scores(parts: Sequence[Any]) -> None:
                 f"scores has the columns {one} of one model and {other} of another; expected the "
                 "same"
             )
+    return {model: {name: own[name] for name in first} for model, own in scores.items()}
 
 
 def _of_one_model(joint: Pair, wanted: Confidence, rows: int) -> Confidence:

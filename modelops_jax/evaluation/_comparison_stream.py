@@ -9,7 +9,7 @@ from modelops_jax._state_file import read_state, refuse_other, write_state
 
 from ._builtin import OnePassMetric, by_reader, is_by_class
 from ._columns import check_columns
-from ._compare import check_models, check_scores
+from ._compare import check_models, in_one_order
 from ._compared import NO_ROWS, Question, pairs_of
 from ._comparison import Comparison
 from ._conclude import Asked
@@ -148,11 +148,7 @@ class ComparisonStream:
         y_true, weight, groups = gathered(listed(y_true)), listed(weight), listed(groups)
         said = {m: None if predictions is None else listed(predictions[m]) for m in self._models}
         scored = {m: None if scores is None else gathered(scores[m]) for m in self._models}
-        check_scores(columns := [scored[model] for model in self._models])
-        if isinstance(first := columns[0], Mapping):
-            # In one order of the classes.
-            each: Any = zip(self._models, columns, strict=True)
-            scored = {model: {label: own[label] for label in first} for model, own in each}
+        scored = in_one_order(scored)
         counts = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
         said = {model: gathered(column) for model, column in said.items()}
         own, rows, y_true, said, scored, groups = of_positive_weight(

@@ -11,9 +11,10 @@ import modelops_jax.metrics as numeric
 from modelops_jax._distinct_shards import distinct_rows_of_shards
 
 from ._front_rows import Front, only_these, put_in_front
+from ._label_codes import LabelCodes, label_codes
 from ._labels import CodedLabels
 from ._rows_there import groups_there
-from ._sharded import classes_of, codes_from, entries_at, placed_among, span_of, table_of
+from ._sharded import entries_at, placed_among, table_of
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class CountedLabels:
         counts: how many rows each has, int64.
         weights: what these weigh, float64; None: 1 each.
         sides: both sides as they came.
-        low: the least label.
-        present: of the classes in order, how much more each is.
+        coded: how labels are numbers there.
+        present: of the classes in order the code.
         weight: of each row, float64, or a mask; None: each counts once.
         ignored: the position of the true label whose rows count nowhere; None: there is none.
     """
@@ -35,7 +36,7 @@ class CountedLabels:
     counts: np.ndarray
     weights: np.ndarray | None
     sides: tuple[jax.Array, jax.Array]
-    low: int
+    coded: LabelCodes
     present: np.ndarray
     weight: jax.Array | None
     ignored: int | None = None
@@ -46,9 +47,7 @@ class CountedLabels:
 
         Made when they are asked for: only slices and groups do, and they are two columns more.
         """
-        true, pred = (
-            placed_among(codes, self.present) for codes in codes_from(self.low, *self.sides)
-        )
+        true, pred = (placed_among(c, self.present) for c in self.coded.of(*self.sides))
         return true, pred
 
     @property
@@ -96,26 +95,25 @@ def count_labels(
         weight: None, a mask or float64, divided likewise.
 
     Returns:
-        None for labels that are no integers or too far apart for a table.
+        None for labels that are no integers or of too many kinds for a table.
     """
-    span = span_of(y_true, y_pred)
-    if span is None:
+    coded = label_codes(y_true, y_pred)
+    if coded is None:
         return None
-    low, size = span
-    codes = codes_from(low, y_true, y_pred)
+    codes = coded.of(y_true, y_pred)
     weights = None
     if weight is None:
-        table = table_of(codes[0], codes[1], size)
+        table = table_of(codes[0], codes[1], coded.size)
         true, pred = np.nonzero(table)
         counts = table[true, pred]
     else:
         layout: Any = numeric.row_layout(y_true)
-        found = distinct_rows_of_shards(codes, size, weight, *layout)
+        found = distinct_rows_of_shards(codes, coded.size, weight, *layout)
         (true, pred), counts, weights = found.rows.T, found.counts, found.weights
     present = np.union1d(true, pred)
     places = {
         "y_true": np.searchsorted(present, true).astype(np.int32),
         "y_pred": np.searchsorted(present, pred).astype(np.int32),
     }
-    labels = CodedLabels(classes_of(present, low, y_true, y_pred), places)
-    return CountedLabels(labels, counts, weights, (y_true, y_pred), low, present, weight)
+    labels = CodedLabels(coded.classes(present), places)
+    return CountedLabels(labels, counts, weights, (y_true, y_pred), coded, present, weight)

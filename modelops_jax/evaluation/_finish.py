@@ -103,7 +103,7 @@ def read_together(
     return found
 
 
-def refuse_weighted_own(metrics: Mapping[str, Any], weight: np.ndarray | None) -> None:
+def refuse_weighted_own(metrics: Mapping[str, Any], weight: Any) -> None:
     """Refuse weights for metrics of a caller's own (ValueError)."""
     own = [name for name, metric in metrics.items() if not isinstance(metric, BuiltIn)]
     if weight is not None and own:

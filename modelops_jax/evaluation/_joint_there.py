@@ -15,12 +15,13 @@ from ._evidence import Evidence, Pair
 from ._front_rows import only_these, put_in_front
 from ._joint import Compared
 from ._joint_labels import JointLabels
+from ._label_codes import label_codes
 from ._label_pair import LabelReader
 from ._labels import CodedLabels, label_to_ignore
 from ._likelihoods import reads_scores
 from ._queries import ByQuery, QueryPair, read_queries
 from ._rows_there import RowsThere, groups_there, rows_there
-from ._sharded import classes_of, codes_from, on_devices, placed_among, span_of
+from ._sharded import on_devices, placed_among
 
 
 @runtime_checkable
@@ -135,6 +136,11 @@ def models_there(
     return rows_there(columns, weight, groups)
 
 
+def sides_of(rows: RowsThere, model: str) -> tuple[Any, Any]:
+    """What is right and what a model predicted, for metrics of a caller's own."""
+    return rows.given("y_true"), rows.given(f"predictions[{model!r}]")
+
+
 def _second(rows: RowsThere, model: str, *, scores: bool) -> Any:
     """What a metric reads second of the rows of a model."""
     said = rows.columns.get(f"predictions[{model!r}]")
@@ -146,14 +152,13 @@ def _labels_there(
     none: JointLabels, ignore_index: Any, rows: RowsThere, second: Mapping[str, Any]
 ) -> Read | None:
     sides = rows.y_true, *second.values()
-    span = span_of(*sides) if all(side.ndim == 1 for side in sides) else None
-    if span is None:
+    coded = label_codes(*sides) if all(side.ndim == 1 for side in sides) else None
+    if coded is None:
         return None
-    low, width = span
-    codes = codes_from(low, *sides)
-    found = distinct_rows_of_shards(codes, width, rows.weight, *rows.layout)
+    codes = coded.of(*sides)
+    found = distinct_rows_of_shards(codes, coded.size, rows.weight, *rows.layout)
     present = np.unique(found.rows)
-    classes = classes_of(present, low, *sides)
+    classes = coded.classes(present)
     ignored = label_to_ignore(ignore_index, CodedLabels(classes, {}))
     left_out = found.rows[:, 0] == (-1 if ignored is None else present[ignored])
     if rows.unlike and 0 < left_out.sum() < len(left_out):
@@ -166,7 +171,7 @@ def _labels_there(
     weights = None if found.weights is None else found.weights[~left_out]
     there = DistinctRows(np.searchsorted(present, kept), found.counts[~left_out], weights)
     number = int(found.counts[left_out].sum())
-    counted = none.of_counts(classes_of(present, low, *sides), there, number)
+    counted = none.of_counts(coded.classes(present), there, number)
     if not rows.unlike:
         return counted
     return LabelsThere(counted, [placed_among(column, present) for column in codes], rows)

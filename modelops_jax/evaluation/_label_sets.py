@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ._class_scores import IGNORED
@@ -100,10 +101,14 @@ class LabelSetReader:
                 not finite.
         """
         name = "y_score" if self.scored else "y_pred"
-        if self.ignore_index is None and sets_there(y_true, y_other, scored=self.scored):
-            # What is not finite the metrics refuse.
-            other = y_other if self.scored else as_indicators_there(y_other, name)
-            return LabelSetPair(as_indicators_there(y_true, "y_true"), other, self.scored)
+        if sets_there(y_true, y_other, scored=self.scored):
+            true, ignored = as_indicators_there(y_true, "y_true", self.ignore_index)
+            seen, other = None if ignored is None else ~ignored, y_other
+            if not self.scored:  # what scores are not finite the metrics refuse
+                other, _ = as_indicators_there(y_other, name, seen=seen)
+            if ignored is not None:
+                true = jnp.where(ignored, jnp.int8(IGNORED), true.astype(jnp.int8))
+            return LabelSetPair(true, other, self.scored)
         true, ignored = as_indicators(y_true, "y_true", self.ignore_index)
         seen = None if ignored is None else ~ignored
         if self.scored:

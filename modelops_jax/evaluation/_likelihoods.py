@@ -9,6 +9,7 @@ from ._class_scores import ClassScoreReader
 from ._label_sets import LabelSetReader
 from ._numbers import as_values
 from ._regression import ValuePair, read_values
+from ._sharded import on_devices
 from ._vectors import check_same_length
 
 # Of what the log-likelihood is a sum, by metric.
@@ -37,13 +38,22 @@ class LikelihoodReader:
         wanted = (self.unit, "log_likelihood")
         if not isinstance(y_score, Mapping):
             return read_values(y_true, y_score)
-        columns = []
         for name in wanted:
             if name not in y_score:
                 raise ValueError(f"y_score has the columns {list(y_score)}; expected {name!r}")
-            columns.append(as_values(y_score[name], f"y_score[{name!r}]"))
-            check_same_length(y_true, columns[-1], ("y_true", f"y_score[{name!r}]"))
-        return ValuePair(*columns)
+        given = [y_score[name] for name in wanted]
+        there = on_devices(y_true, *given)
+        columns = (
+            given
+            if there
+            else [
+                as_values(column, f"y_score[{name!r}]")
+                for name, column in zip(wanted, given, strict=True)
+            ]
+        )
+        for name, column in zip(wanted, columns, strict=True):
+            check_same_length(y_true, column, ("y_true", f"y_score[{name!r}]"))
+        return read_values(*columns) if there else ValuePair(*columns)
 
 
 def reads_scores(read: Reader) -> bool:

@@ -11,9 +11,9 @@ import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
 from ._evidence import Pair
+from ._label_codes import labels_there
 from ._labels import CodedLabels, encode_labels, shorten
 from ._numbers import as_values
-from ._sharded import labels_there
 from ._vectors import check_same_length, flat_columns
 
 

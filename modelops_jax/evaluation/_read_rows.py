@@ -12,14 +12,14 @@ from ._batch import read_batch
 from ._builtin import BuiltIn, Reader, by_reader
 from ._columns import check_columns, names_of_scored
 from ._evidence import Pair
-from ._finish import Group, read_together
+from ._finish import Group, read_together, refuse_weighted_own
 from ._label_pair import LabelReader
 from ._label_sets import LabelSetReader
 from ._labels import CodedLabels
 from ._likelihoods import reads_scores
 from ._nan_rows import nan_there
 from ._queries import ByQuery, read_queries
-from ._rows_there import RowsThere, number_of, rows_there
+from ._rows_there import RowsThere, each_column, number_of, rows_there
 from ._sharded import gathered, on_devices, sets_there
 from ._slicing import Slicing, read_names, read_slices
 from ._slicing_there import columns_there, slicings_there
@@ -77,14 +77,14 @@ def read_rows(
 def _on_host(metrics: Mapping[str, Any], nan_policy: str, **given: Any) -> ReadRows:
     batch = read_batch(metrics, nan_policy, **given)
     rows, own, groups, nans = batch.rows, unless_alike(batch.weight), batch.groups, batch.nans or {}
-    y_true, y_pred = batch.y_true, batch.y_pred
     slicings = read_slices(batch.slices, rows)
-    if groups is not None and slicings:
-        y_true, y_pred = gathered(y_true), gathered(y_pred)
     computed = {name: metric for name, metric in metrics.items() if name not in nans}
-    sections = read_together(computed, y_true, y_pred, batch.y_score, groups, own)
+    # What one reader leaves on devices has no slices, which are those of all on the host.
+    y_true, y_pred, y_score = map(gathered, (batch.y_true, batch.y_pred, batch.y_score))
+    sections = read_together(computed, y_true, y_pred, y_score, groups, own)
     total = None if own is None else math.fsum(own)
-    return ReadRows(rows, sections, (y_true, y_pred), groups, slicings, total, batch.omitted, nans)
+    sides = batch.y_true, batch.y_pred
+    return ReadRows(rows, sections, sides, groups, slicings, total, batch.omitted, nans)
 
 
 def _there(
@@ -94,12 +94,11 @@ def _there(
     columns = {name: given[name] for name in ("y_true", "y_pred", "y_score")}
     y_true, y_pred, y_score = columns.values()
     groups, slices = given["groups"], given["slices"]
-    if not on_devices(*(column for column in columns.values() if column is not None)):
+    if not on_devices(*each_column(columns).values()):
         return None
-    if not all(isinstance(metric, BuiltIn) for metric in metrics.values()):
-        return None
+    built_in = {name: metric for name, metric in metrics.items() if isinstance(metric, BuiltIn)}
     # Tests of slices read the rows of each group.
-    tested = groups is not None and any(m.reader is not read_queries for m in metrics.values())
+    tested = groups is not None and any(m.reader is not read_queries for m in built_in.values())
     if slices and (tested or nan_policy == "propagate"):
         return None
     rows = check_columns(metrics, y_true, y_pred, y_score)
@@ -111,10 +110,11 @@ def _there(
     if nan_policy != "raise":
         said = y_pred if len(scored) < len(metrics) else None
         scores = (y_pred if y_score is None else y_score) if scored else None
+        read = each_column({"": scores}).values()
         if nan_policy == "omit":
-            gone = nan_there(y_true, said, scores)
+            gone = nan_there(y_true, said, *read)
         else:
-            marked = nan_there(y_true, said), nan_there(y_true, scores)
+            marked = nan_there(y_true, said), nan_there(y_true, *read)
             counts = [0 if one is None else number_of(one, given["weight"]) for one in marked]
             nans = {name: counts[name in scored] for name in metrics if counts[name in scored]}
     coded = columns_there(slices, y_true)
@@ -122,15 +122,13 @@ def _there(
     found = rows_there(every, given["weight"], groups, gone=gone, drawn=drawn)
     if found is None:
         return None
+    computed = {name: metric for name, metric in metrics.items() if name not in nans}
+    refuse_weighted_own(computed, None if found.total is None else found.weight)
     if not found.rows:
-        none = {
-            n: None if c is None else np.zeros((0, *c.shape[1:]), c.dtype)
-            for n, c in columns.items()
-        }
+        none = {name: _no_rows_of(column) for name, column in columns.items()}
         empty = {"weight": None, "groups": None if groups is None else [], "slices": {}}
         return replace(_on_host(metrics, "raise", **none, **empty), omitted=found.omitted)
-    computed = {name: metric for name, metric in metrics.items() if name not in nans}
-    sections = _sections_there(computed, found)
+    sections = _sections_there({n: m for n, m in built_in.items() if n in computed}, found)
     if sections is None:
         return None
     moved = {
@@ -138,7 +136,9 @@ def _there(
         for name, labels in coded.items()
     }
     slicings = slicings_there(read_names(slices), moved, found.weight)
-    sides = found.columns["y_true"], found.columns.get("y_pred")
+    sides: Any = y_true, y_pred
+    if computed.keys() - built_in.keys():
+        sides = found.given("y_true"), found.given("y_pred")
     return ReadRows(
         found.rows, sections, sides, found.groups, slicings, found.total, found.omitted, nans
     )
@@ -162,12 +162,16 @@ def _same(pair: Pair) -> Pair:
     return pair
 
 
+def _no_rows_of(column: Any) -> Any:
+    if isinstance(column, Mapping):
+        return {key: _no_rows_of(part) for key, part in column.items()}
+    return None if column is None else np.zeros((0, *column.shape[1:]), column.dtype)
+
+
 def _pair_there(read: Reader, y_true: Any, second: Any, weight: Any) -> Pair | None:
     if isinstance(read, LabelReader):
         return read.there(y_true, second, weight)
-    if isinstance(read, LabelSetReader) and (
-        read.ignore_index is not None or not sets_there(y_true, second, scored=read.scored)
-    ):
+    if isinstance(read, LabelSetReader) and not sets_there(y_true, second, scored=read.scored):
         return None
     pair = read(y_true, second)
     if not on_devices(pair.y_true, pair.y_pred):

@@ -25,7 +25,7 @@ class RowsThere:
 
     Args:
         layout: how they are divided.
-        columns: by argument what is read.
+        columns: by argument what is read, a column or a dict of columns.
         weight: a mask, or float64; None: each counts once.
         groups: the id of each row, on the host or divided likewise; None: rows are independent.
         rows: how many have a positive weight.
@@ -46,6 +46,13 @@ class RowsThere:
         """What is right."""
         return self.columns["y_true"]
 
+    def given(self, name: str) -> Any:
+        """A column as it came, or on the host the rows of it that count where others do not."""
+        column = self.columns.get(name)
+        if column is None or self.weight is None or self.rows == len(column):
+            return column
+        return np.asarray(column)[np.asarray(self.weight) > 0]
+
     @property
     def unlike(self) -> bool:
         """Whether rows weigh differently, or are in groups."""
@@ -63,7 +70,8 @@ def rows_there(
     """The rows where all columns lie on devices, else None.
 
     Args:
-        columns: by argument, `y_true` among them, what is read; None: no such column.
+        columns: by argument, `y_true` among them, what is read, a column or a dict of columns;
+            None: no such column.
         weight: of each row; None: each counts once.
         groups: the id of each row; None: rows are independent.
         gone: which rows to leave out whatever they weigh; None: none.
@@ -75,7 +83,7 @@ def rows_there(
         ValueError: columns, weights or groups of two lengths, or that lie on the devices in
             different ways; weights that are negative, not finite or extreme.
     """
-    columns = {name: column for name, column in columns.items() if column is not None}
+    given, columns = columns, each_column(columns)
     if not on_devices(*columns.values()):
         return None
     ids_there = on_devices(groups)
@@ -91,7 +99,32 @@ def rows_there(
             own, (columns, groups) = put_in_front(own, (columns, groups))
         else:
             columns, groups = fill_absent(own, (columns, groups))
-    return RowsThere(layout, columns, own, groups, *facts)
+    return RowsThere(layout, _as_given(given, columns), own, groups, *facts)
+
+
+def each_column(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column by name, those of dicts as well; none that is None."""
+    return {
+        inner: part
+        for name, column in columns.items()
+        if column is not None
+        for inner, part in (
+            {f"{name}[{key!r}]": part for key, part in column.items()}
+            if isinstance(column, Mapping)
+            else {name: column}
+        ).items()
+    }
+
+
+def _as_given(given: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What `each_column` named, in dicts where it was in some."""
+    return {
+        name: {key: columns[f"{name}[{key!r}]"] for key in column}
+        if isinstance(column, Mapping)
+        else columns[name]
+        for name, column in given.items()
+        if column is not None
+    }
 
 
 def number_of(rows: jax.Array, weight: Any) -> int:

@@ -1,6 +1,7 @@
 """Arguments whose rows lie on devices, several or an accelerator, and stay there."""
 
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 import jax
@@ -12,10 +13,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 import modelops_jax.metrics as numeric
 from modelops_jax._distinct_shards import group_codes_of_shards
 
-from ._labels import CodedLabels
-
-# The widest range of labels that is counted on the devices: cells are its square.
-_WIDEST = 4096
+# The widest range of labels, or the most of them, that is counted on the devices: cells are the
+# square.
+WIDEST = 4096
 
 
 def on_devices(*columns: Any) -> bool:
@@ -24,25 +24,10 @@ def on_devices(*columns: Any) -> bool:
 
 
 def gathered(column: Any) -> Any:
-    """The column on the host if its rows lie on devices, else as it is."""
+    """The column, or every column of a dict, on the host if it lies on devices, else as it is."""
+    if isinstance(column, Mapping):
+        return {name: gathered(part) for name, part in column.items()}
     return np.asarray(column) if on_devices(column) else column
-
-
-def labels_there(y_true: Any, scores: Any) -> CodedLabels | None:
-    """The labels of rows that lie on devices, coded there; None of rows elsewhere."""
-    if not on_devices(y_true, scores) or not jnp.issubdtype(scores.dtype, jnp.floating):
-        return None
-    span = span_of(y_true) if y_true.ndim == 1 else None
-    if span is None:
-        return None
-    low, size = span
-    (codes,) = codes_from(low, y_true)
-    # A cell for each label: by the high and by the low half of the bits of its code.
-    half = size.bit_length() // 2
-    cells = table_of(codes >> half, codes & ((1 << half) - 1), 1 << half)
-    present = np.flatnonzero(cells)
-    rows: Any = placed_among(codes, present)
-    return CodedLabels(classes_of(present, low, y_true), {"y_true": rows})
 
 
 def span_of(*sides: jax.Array) -> tuple[int, int] | None:
@@ -56,7 +41,7 @@ def span_of(*sides: jax.Array) -> tuple[int, int] | None:
     with jax.enable_x64(True):  # else 2**32 + 1 would be 1
         low = min(int(jnp.min(side)) for side in sides)
         width = max(int(jnp.max(side)) for side in sides) - low + 1
-    return None if width > _WIDEST else (low, max(2, 1 << (width - 1).bit_length()))
+    return None if width > WIDEST else (low, max(2, 1 << (width - 1).bit_length()))
 
 
 def codes_from(low: int, *sides: jax.Array) -> list[jax.Array]:
@@ -111,6 +96,24 @@ def put_as(column: np.ndarray, layout: Any) -> jax.Array:
         return jax.device_put(column, NamedSharding(layout.mesh, PartitionSpec(layout.axes)))
 
 
+def side_by_side(columns: Sequence[jax.Array]) -> jax.Array:
+    """Columns of floats, divided alike, as a matrix where they lie: float32, or float64."""
+    layout = numeric.row_layout(columns[0])
+    assert layout is not None
+    with jax.enable_x64(True):
+        return _stacking_program(layout)(tuple(columns))
+
+
+@lru_cache(maxsize=16)
+def _stacking_program(layout: Any) -> Any:
+    def stack(columns: Any) -> Any:
+        wide = reduce(jnp.promote_types, [c.dtype for c in columns], jnp.float32)
+        return jnp.stack([column.astype(wide) for column in columns], axis=1)
+
+    divided = PartitionSpec(layout.axes)
+    return jax.jit(jax.shard_map(stack, mesh=layout.mesh, in_specs=divided, out_specs=divided))
+
+
 def ids_in_order(ids: jax.Array) -> tuple[jax.Array, int]:
     """Of rows that lie on devices the place of each id among all in order, and how many there are.
 
@@ -128,25 +131,36 @@ def sets_there(y_true: Any, y_other: Any, *, scored: bool) -> bool:
     return not scored or jnp.issubdtype(y_other.dtype, jnp.floating)
 
 
-def as_indicators_there(matrix: jax.Array, name: str) -> jax.Array:
-    """0, 1, False and True as booleans, where the rows lie.
-
-    Raises:
-        TypeError: entries that are no numbers.
-        ValueError: an entry other than 0 and 1.
-    """
-    if matrix.dtype == bool:
-        return matrix
-    if matrix.dtype.kind not in "iuf":
+def as_indicators_there(
+    matrix: jax.Array,
+    name: str,
+    ignore_index: int | None = None,
+    seen: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array | None]:
+    """As `as_indicators`, where the rows lie."""
+    if matrix.dtype == bool and ignore_index is None:
+        return matrix, None
+    if matrix.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {matrix.dtype}; expected 0 and 1, or bools")
     layout = numeric.row_layout(matrix)
     assert layout is not None
+    kind = np.dtype(np.int8) if matrix.dtype == bool else matrix.dtype
+    mark = None
+    if ignore_index is not None and _holds(kind, ignore_index):
+        mark = np.asarray(ignore_index, kind)
     with jax.enable_x64(True):
-        ones, first, found = _indicator_program(layout)(matrix)
+        ones, ignored, first, found = _indicator_program(layout)(matrix, mark, seen)
         if int(first) < matrix.size:
             row, label = divmod(int(first), matrix.shape[1])
             raise ValueError(f"{name} has {found} in row {row}, label {label}; expected 0 or 1")
-    return ones
+    return ones, None if ignore_index is None else ignored
+
+
+def _holds(kind: np.dtype, number: int) -> bool:
+    """Whether a number can be an entry of an array: none that would wrap around."""
+    if kind.kind not in "iu":
+        return True
+    return np.iinfo(kind).min <= number <= np.iinfo(kind).max
 
 
 def first_of(rows: Any, values: Any, axes: Any) -> tuple[Any, Any]:
@@ -165,13 +179,25 @@ def first_of(rows: Any, values: Any, axes: Any) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=16)
 def _indicator_program(layout: Any) -> Any:
-    """Entries as booleans, and the place and value of the first other than 0 and 1."""
+    """Entries as booleans, those to ignore, and the place and value of the first that is wrong."""
 
-    def indicate(own: Any) -> Any:
-        flat = own.reshape(-1)
-        return own == 1, *first_of((flat != 0) & (flat != 1), flat, layout.axes)
+    def indicate(own: Any, mark: Any, seen: Any) -> Any:
+        own = own.astype(jnp.int8) if own.dtype == bool else own
+        ignored = jnp.zeros_like(own, bool) if mark is None else own == mark
+        asked = ~ignored if seen is None else seen & ~ignored
+        wrong = (own != 0) & (own != 1) & asked
+        return (
+            (own == 1) & asked,
+            ignored,
+            *first_of(wrong.reshape(-1), own.reshape(-1), layout.axes),
+        )
 
     divided, same = PartitionSpec(layout.axes), PartitionSpec()
     return jax.jit(
-        jax.shard_map(indicate, mesh=layout.mesh, in_specs=divided, out_specs=(divided, same, same))
+        jax.shard_map(
+            indicate,
+            mesh=layout.mesh,
+            in_specs=(divided, same, divided),
+            out_specs=(divided, divided, same, same),
+        )
     )

@@ -35,7 +35,7 @@ rows_stay["check_guard"](put(np.zeros(COUNT)), COUNT // 8)
 
 def each(columns, change):
     if isinstance(columns, dict):
-        return {name: change(column) for name, column in columns.items()}
+        return {name: each(column, change) for name, column in columns.items()}
     return None if columns is None else change(columns)
 
 def close(found, expected):

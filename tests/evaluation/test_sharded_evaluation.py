@@ -27,7 +27,7 @@ def check(evaluator, *columns, tolerance=1e-12, **options):
     options["n_resamples"] = 40
     expected = evaluator.evaluate(*columns, **options)
     there = lambda c: put(c) if isinstance(c, np.ndarray) and c.dtype.kind != "U" else c
-    moved = {n: each(c, there) if n == "slices" else there(c) for n, c in options.items()}
+    moved = {n: each(c, there) for n, c in options.items()}
     with guard():
         found = evaluator.evaluate(*[each(c, put) for c in columns], **moved)
     for name in ("sample_count", "invalid_count", "ignored_count", "task_type", "configuration"):
@@ -76,6 +76,111 @@ for wrong, said in ((-weight, "weight has -"), (weight[:8], "weight has 8 entrie
         assert said in str(error), error
     else:
         raise AssertionError(said)
+"""
+
+# Scores by class, of labels far apart; entries to ignore; metrics of one's own.
+OTHERS = """
+from dataclasses import dataclass
+from modelops_jax.metrics import Mean, Metric, RowMean, register_metric
+
+@dataclass(frozen=True)
+class Above:
+    limit: float
+
+    def __call__(self, y_true, y_pred):
+        return (jnp.abs(y_true - y_pred) > self.limit).astype(y_true.dtype)
+
+class Own:
+    name = "own"
+
+    def compute(self, y_true, y_pred):
+        self.given = y_true, y_pred
+        with jax.enable_x64(True):
+            return float(jnp.max(jnp.abs(jnp.asarray(y_true) - jnp.asarray(y_pred))))
+
+register_metric("share_above", lambda limit=1.0: Metric("any", (RowMean(Above(limit)),), Mean()),
+                inputs="values", higher_is_better=False, low=0, high=1,
+                excused={"gradient": "a share of rows is constant between its jumps"})
+names = np.array([2**40, 10, 100_000])
+far, said_far = junk(names[labels], -2**50), {m: junk(names[own], 7) for m, own in guess.items()}
+
+def by_class(of, order):
+    table = 0.1 + random.random((COUNT, 3)) + (names[of][:, None] == names)
+    table = junk(table / table.sum(axis=1, keepdims=True), np.nan)
+    return {int(names[at]): table[:, at] for at in order}
+
+by_label = {m: by_class(own, order)
+            for (m, own), order in zip(guess.items(), ((0, 1, 2), (2, 0, 1), (1, 2, 0)))}
+seen = random.random(sets.shape) > 0.2
+some = np.where(seen, sets, -1).astype(np.int8)
+some_said = {m: np.where(seen, own, 9) for m, own in said.items()}
+own = Own()
+numbers = ModelEvaluator("regression", metrics=["share_above", own])
+"""
+
+QUICK_OTHERS = """
+put = on(AxisType.Explicit)
+both = ModelEvaluator("multiclass", metrics=["accuracy_score", "top_k_accuracy_score"])
+check(both, far, said_far["new"], y_score=by_label["new"], weight=mask)
+partly = ModelEvaluator("multilabel", metrics=["accuracy_score"], ignore_index=-1)
+check(partly, junk(some, 9), junk(some_said["one"], 99), weight=weight)
+accuracy = ModelEvaluator("multiclass", metrics=["accuracy_score"], ignore_index=10)
+comparing(put, accuracy, names[labels], {m: names[side] for m, side in guess.items()}, junk=3,
+          exact=True)
+check(numbers, values, errors["one"])
+assert all(isinstance(side, jax.Array) for side in own.given)
+expected = numbers.evaluate(wild[0][mask], wild[1][mask])
+assert numbers.evaluate(*map(put, wild), weight=put(mask)).metrics == expected.metrics
+assert own.given[0].shape == (mask.sum(),)
+for more, said_of_it in (({"weight": weight}, "own: metrics of your own take no weight"),
+                         ({"task": partly, "y": sets + 1}, "y_true has 2 in row"),
+                         ({"task": partly, "p": sets + 2}, "y_pred has ")):
+    columns = (some, some) if "task" in more else (values, values)
+    columns = more.pop("y", columns[0]), more.pop("p", columns[1])
+    try:
+        with guard():
+            more.pop("task", numbers).evaluate(*map(put, columns), **each(more, put))
+    except ValueError as error:
+        assert said_of_it in str(error), error
+    else:
+        raise AssertionError(said_of_it)
+"""
+
+REST_OF_OTHERS = """
+put = on(getattr(AxisType, sys.argv[2]))
+scored = ModelEvaluator("multiclass", metrics=["accuracy_score", "brier_score_loss"])
+scored.add_metric("roc_auc_score", positive_class=10)
+partly = ModelEvaluator("multilabel", metrics=["accuracy_score", "f1_score"], ignore_index=-1)
+ignoring = ModelEvaluator("multiclass", metrics=["log_loss"], ignore_index=10)
+for more in ({"groups": junk(ids, -99)}, {"slices": {"even": ids % 2}}):
+    more |= {"weight": weight, "confidence": 0.9}
+    check(scored, far, said_far["new"], y_score=by_label["new"], **more)
+    check(partly, junk(some, 9), junk(some_said["one"], 99), **more)
+check(ignoring, far, None, y_score=by_label["new"], weight=mask, confidence=0.9)
+holes = {label: np.where(np.arange(COUNT) % 9 == 5, np.nan, column)
+         for label, column in by_label["new"].items()}
+for policy in ("omit", "propagate"):
+    check(scored, far, said_far["new"], y_score=holes, weight=weight, nan_policy=policy)
+scored = ModelEvaluator("multiclass", metrics=["accuracy_score", "log_loss"])
+whole = {m: each(side, lambda c: np.nan_to_num(c, nan=1/3)) for m, side in by_label.items()}
+comparing(put, scored, names[labels], {m: names[side] for m, side in guess.items()},
+          scores=whole, junk=1/3)
+for more in ({}, {"weight": weight + 0.5}):
+    comparing(put, partly, some, some_said, junk=9, **more)
+some_scores = np.where(seen, random.random(sets.shape), np.nan)
+area = ModelEvaluator("multilabel", metrics=["roc_auc_score"], ignore_index=-1)
+check(area, some, None, y_score=some_scores, confidence=0.9)
+likely = ModelEvaluator("text_generation", metrics=["token_accuracy_score", "perplexity"])
+check(likely, sets, said["one"], weight=weight, confidence=0.9, y_score={
+    "log_likelihood": junk(-random.random(COUNT), np.nan), "tokens": 1 + ids})
+check(numbers, values, errors["one"], confidence=0.9, groups=ids, weight=1.0 * (ids >= 0))
+comparing(put, numbers, values, errors, padded=False)
+# What is read on the host is read there by all readers.
+both = ModelEvaluator("multilabel", metrics=["accuracy_score", "log_loss"])
+sliced = {"confidence": 0.9, "slices": {"even": ids % 2}, "n_resamples": 40}
+expected = both.evaluate(sets, said["one"], y_score=sets, **sliced)
+assert both.evaluate(*map(put, (sets, said["one"])), y_score=put(sets), **sliced) == expected
+print("as on the host")
 """
 
 WEIGHTED = """
@@ -187,14 +292,19 @@ print("as on the host")
 
 def test_rows_stay_that_weigh_nothing_hold_nan_or_are_ranked():
     """Values, intervals, slices and counts are those of the host, and so are mistakes."""
-    assert run(BOTH + RANKED + QUICK + QUICK_RANKED) == "as on the host"
+    assert run(BOTH + RANKED + OTHERS + QUICK + QUICK_OTHERS + QUICK_RANKED) == "as on the host"
 
 
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("cases", "axes"),
-    [(WEIGHTED, "Explicit"), (HOLES, "Auto"), (RANKED + RANKINGS, "Explicit")],
-    ids=["weighted", "holes", "rankings"],
+    [
+        (WEIGHTED, "Explicit"),
+        (HOLES, "Auto"),
+        (RANKED + RANKINGS, "Explicit"),
+        (OTHERS + REST_OF_OTHERS, "Auto"),
+    ],
+    ids=["weighted", "holes", "rankings", "others"],
 )
 def test_weighted_evaluations_read_no_rows(cases: str, axes: str):
     """Labels, numbers, label sets, scores and rankings; groups, slices and labels to ignore."""
