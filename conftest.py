@@ -63,7 +63,8 @@ def _compiled_programs(tmp_path_factory: pytest.TempPathFactory):
 # and so is a file of each of the large rooms.
 LIGHTLY_COMPILED = {"cli", "evaluation", "jobs", "models", "recipes", "reports", "training"}
 LIGHT_FILES = {
-    *("README.md", "test_metric_laws.py", "test_ignored_labels.py", "test_paired_differences.py"),
+    *("README.md", "fine-tuning.md"),
+    *("test_metric_laws.py", "test_ignored_labels.py", "test_paired_differences.py"),
     *("test_interval_coverage.py", "test_interval_methods.py", "test_metric_intervals.py"),
 }
 COMPILED_AS_USERS_DO = {"test_decoder.py", "test_fit.py", "test_model_evaluator.py"}
