@@ -69,7 +69,8 @@ def finetune(
     (run.toml), the environment of its last part (environment.json), the hashes of the rows and the
     base model (inputs.json) and the checkpoints (checkpoints). Ctrl-C ends the run after its step
     and keeps a checkpoint for --resume; a second one ends it at once. After the last step, --resume
-    writes a model that could not be written, and trains no more.
+    writes a model that could not be written, and trains no more; where there is no checkpoint, it
+    says so and begins at step 0.
 
     The rows are text to write; with labels in the file, texts with a label; with training.dpo,
     prompts with a chosen and a rejected answer.
@@ -83,8 +84,7 @@ def finetune(
         return 0
     if memory is not None or time:
         raise typer.BadParameter("--memory and --time are for --dry-run")
-    _check_output(run, resume=resume)
-    result = _train(run, resume=resume)
+    result = _train(run, resume=_check_output(run, resume=resume))
     facts = _facts(run, result)
     print(json.dumps(facts, indent=2) if format is Format.JSON else _text(facts))
     if result.stopped:
@@ -132,8 +132,8 @@ def _inputs(run: "RunConfig") -> Inputs:
     return Inputs(model, train, held_out)
 
 
-def _check_output(run: "RunConfig", *, resume: bool) -> None:
-    """Refuse to train over the results of an earlier run."""
+def _check_output(run: "RunConfig", *, resume: bool) -> bool:
+    """Whether there is a run to go on with; refuses to train over the results of an earlier one."""
     from modelops_jax.training import latest_checkpoint
 
     if (run.output / MODEL).exists():
@@ -146,12 +146,20 @@ def _check_output(run: "RunConfig", *, resume: bool) -> None:
             f"{newest} is of an earlier run; go on from it with --resume, choose another output, "
             "or remove it first"
         )
+    if newest is None and resume:
+        # No error: what is killed and started again by a scheduler has --resume from the start.
+        print(
+            f"modelops: --resume found no checkpoint in {run.output / CHECKPOINTS}; the run begins "
+            "at step 0",
+            file=sys.stderr,
+        )
+    return newest is not None
 
 
 def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
     from modelops_jax.data import write_atomic
     from modelops_jax.models import load
-    from modelops_jax.training import append_history, fingerprint, fit, latest_checkpoint
+    from modelops_jax.training import append_history, fingerprint, fit
 
     described, train, held_out = _inputs(run)
     # By the name that was found, since a substitution was warned about.
@@ -166,8 +174,7 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
         write_atomic(run.output / CONFIG, run.to_toml().encode())
         write_atomic(run.output / ENVIRONMENT, json.dumps(fingerprint(), indent=2).encode())
 
-    goes_on = latest_checkpoint(run.output / CHECKPOINTS) is not None
-    if not goes_on:  # whose settings stay, should these be refused
+    if not resume:  # whose settings stay, should these be refused
         keep_settings()
     history = run.output / HISTORY
     with _told_what_is_kept(run.output / CHECKPOINTS):
@@ -182,7 +189,7 @@ def _train(run: "RunConfig", *, resume: bool) -> "FitResult":
                 callback=append,
                 stop=stop,
             )
-        if goes_on:
+        if resume:
             keep_settings()
         lines = (json.dumps(record).encode() + b"\n" for record in result.history)
         # What a loss of power took from the file, the checkpoint has.

@@ -81,6 +81,8 @@ def _labelled_faults(row: dict[Any, Any]) -> Iterator[Fault]:
 def _label_faults(label: object) -> Iterator[Fault]:
     if isinstance(label, str):
         yield from _text_faults("label", label)
+        if not label.strip():
+            yield "bad_label", f"label: found {describe(label)}, expected a name"
     elif isinstance(label, bool) or not isinstance(label, int | float):
         yield "bad_label", f"label: found {describe(label)}, expected a string or a number"
     elif isinstance(label, float) and not math.isfinite(label):

@@ -92,10 +92,13 @@ class FineTuningJob:
         if labels is not None and labels != "auto":
             if isinstance(labels, str):
                 raise TypeError(f'labels: found {labels!r}, expected a list of names, or "auto"')
-            if not labels or len(set(labels)) < len(labels):
-                raise ValueError(f"labels: found {list(labels)}, expected names that all differ")
             if not all(isinstance(label, str) for label in labels):
                 raise TypeError(f"labels: found {list(labels)}, expected a list of strings")
+            names = {label for label in labels if label.strip()}
+            if not names or len(names) < len(labels):
+                raise ValueError(
+                    f"labels: found {list(labels)}, expected names that all differ, none empty"
+                )
         if labels is not None and config is not None and config.dpo is not None:
             raise ValueError("labels and config.dpo are both given; keep one")
         self.base_model = os.fspath(base_model)

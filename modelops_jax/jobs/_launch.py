@@ -1,5 +1,6 @@
 """The jobs that this process trains, and telling lost ones from living ones."""
 
+import logging
 import threading
 
 from ._folder import JobFolder
@@ -9,6 +10,8 @@ from ._records import JobRecord
 from ._runner import JobRunner, TrainFunction
 from ._states import JobStatus
 from ._store import CANCEL, JobStore
+
+_logger = logging.getLogger(__name__)
 
 _active: dict[str, JobRunner] = {}
 # Held from the transition to `running` until the runner is in `_active`, so that no thread of this
@@ -36,9 +39,16 @@ def launch(
     with _launching:
         owner = current_process()
         message = f"attempt {seen.attempt + 1} in process {owner.pid} on {owner.host}"
+        newest = folder.newest_checkpoint()
+        if newest is not None:
+            message += f"; goes on from {newest.name}"
+        elif seen.attempt:
+            message += "; no checkpoint was kept, so it begins at step 0"
         record = store.transition(seen, JobStatus.RUNNING, message, owner=owner)
         if record is None:
             return None
+        if newest is None and seen.attempt:
+            _logger.warning("job %s: %s", record.job_id, message)
         runner = JobRunner(store, folder, record, train, _forget)
         runner.start()
         _active[record.job_id] = runner

@@ -48,7 +48,7 @@ def train(
         config=config,
         eval=folder.read_eval(),
         folder=folder.checkpoints_path,
-        resume=True,
+        resume=folder.newest_checkpoint() is not None,
         callback=on_record,
         stop=stop,
         progress=progress,

@@ -51,8 +51,8 @@ class DecoderConfig:
     Raises:
         TypeError: A value is of another type.
         ValueError: A size is not positive, heads do not divide, `head_dim` is odd, the family is
-            not known or has no such option, a label occurs twice, rotary fields are missing or
-            given to learned positions, or layers and window contradict each other.
+            not known or has no such option, a label occurs twice or is empty, rotary fields are
+            missing or given to learned positions, or layers and window contradict each other.
     """
 
     vocab_size: int
@@ -98,6 +98,8 @@ class DecoderConfig:
                 )
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"DecoderConfig.labels has a label twice: {self.labels}")
+        if not all(label.strip() for label in self.labels):
+            raise ValueError(f"DecoderConfig.labels has a label without a name: {self.labels}")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"DecoderConfig.num_kv_heads={self.num_kv_heads} must divide "

@@ -239,7 +239,7 @@ class Model:
 
         Raises:
             TypeError: `labels` is no list of strings.
-            ValueError: There is no label, or one occurs twice.
+            ValueError: There is no label, or one occurs twice or is empty.
 
         Example:
             >>> from modelops_jax.models import load

@@ -124,7 +124,6 @@ def set_aside_checkpoints(folder: str | Path) -> None:
 
     They are found no more by `latest_checkpoint`, and stay until `remove_set_aside`.
     """
-    remove_set_aside(folder)
     for path in checkpoints(folder):
         set_aside(path)
 

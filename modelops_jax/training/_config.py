@@ -279,9 +279,9 @@ class RunConfig:
             model that has labels keeps them, and another one writes text.
 
     Raises:
-        ConfigError: `labels` is an empty list, has a name twice, or is given together with
-            `training.dpo`; evaluations are asked for without held-out rows; or a value is of
-            another type.
+        ConfigError: `labels` is an empty list, has a name twice or an empty one, or is given
+            together with `training.dpo`; evaluations are asked for without held-out rows; or a
+            value is of another type.
     """
 
     model: str
@@ -300,8 +300,11 @@ class RunConfig:
             )
         if self.labels is None:
             return
-        if not self.labels or len(set(self.labels)) < len(self.labels):
-            raise ConfigError(f"labels must be names that all differ, found {list(self.labels)}")
+        names = {label for label in self.labels if label.strip()}
+        if not names or len(names) < len(self.labels):
+            raise ConfigError(
+                f"labels must be names that all differ, none empty, found {list(self.labels)}"
+            )
         if self.training.dpo is not None:
             raise ConfigError("labels and training.dpo are both given; keep one")
 
@@ -348,12 +351,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             table[last] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             table[last] = text
-    return build(RunConfig, tables, prefix="", source=str(path))
+    return build(RunConfig, tables, prefix="", place=f"{path}: ")
 
 
 def config_from_dict(tables: Mapping[str, Any]) -> TrainingConfig:
     """A `TrainingConfig` from the nested dictionary that `dataclasses.asdict` makes of one."""
-    return build(TrainingConfig, tables, prefix="training.", source="configuration")
+    return build(TrainingConfig, tables, prefix="training.", place="configuration: ")
 
 
 def _toml_values(table: dict[str, Any]) -> dict[str, Any]:

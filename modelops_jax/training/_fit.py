@@ -97,13 +97,14 @@ def fit(
         folder: Where checkpoints are kept; none are written without it. They are written in the
             background, and an older one is removed only when a newer one is there whole. Those
             of an earlier run are removed once this one has written its first.
-        resume: Go on from the newest checkpoint in `folder`, if there is one; from the newest one
-            that is sound, with a warning, if newer ones are damaged. Settings that decide what is
-            logged and kept may differ (`log_every`, `checkpoint_every`, `keep_checkpoints`,
-            `keep_checkpoints_every`, `max_skipped_steps`; `eval_every`, `monitor` and `generate`
-            where no evaluation decides anything), and with a warning those that divide a step
-            (`micro_batch_size`, `remat`, `mesh`). With a constant schedule the run may become
-            longer. A chat template that writes the date writes the one on which the run began.
+        resume: Go on from the newest checkpoint in `folder`; from step 0, with a warning, if there
+            is none, and from the newest one that is sound, with a warning, if newer ones are
+            damaged. Settings that decide what is logged and kept may differ (`log_every`,
+            `checkpoint_every`, `keep_checkpoints`, `keep_checkpoints_every`, `max_skipped_steps`;
+            `eval_every`, `monitor` and `generate` where no evaluation decides anything), and with
+            a warning those that divide a step (`micro_batch_size`, `remat`, `mesh`). With a
+            constant schedule the run may become longer. A chat template that writes the date
+            writes the one on which the run began.
         callback: Called with each record of the history as it is made.
         stop: Asked before each step whether to end the run; a checkpoint is kept.
         progress: "auto" shows a bar on a terminal and lines elsewhere; "off" shows nothing.
@@ -136,13 +137,13 @@ def fit(
     Warns:
         NoEndOfTurnWarning: The chat template writes no special token after an answer, so the model
             is not trained to stop.
-        UserWarning: `resume` leaves a damaged checkpoint aside, or goes on in another environment
-            than the checkpoint's (machine, processor, CPU count, devices, XLA_FLAGS, versions of
-            modelops-jax, jax, jaxlib, numpy and optax, as far as the checkpoint has them) or with
-            a step divided otherwise, where the run is numerically equal to an uninterrupted one,
-            and not bit for bit; or evaluates on other held-out rows. On a GPU every process may
-            choose its programs anew and add in another order, unless it has
-            `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
+        UserWarning: `resume` finds no checkpoint, leaves a damaged one aside, or goes on in
+            another environment than the checkpoint's (machine, processor, CPU count, devices,
+            XLA_FLAGS, versions of modelops-jax, jax, jaxlib, numpy and optax, as far as the
+            checkpoint has them) or with a step divided otherwise, where the run is numerically
+            equal to an uninterrupted one, and not bit for bit; or evaluates on other held-out
+            rows. On a GPU every process may choose its programs anew and add in another order,
+            unless it has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
     """
     if not isinstance(model, Model):
         raise TypeError(

@@ -66,16 +66,16 @@ class Saver:
         self.newest: Path | None = None
 
     def resume(self, like: TrainState) -> Checkpoint | None:
-        """The newest sound checkpoint of the same run, if there is one.
+        """The newest sound checkpoint of the same run; None, with a warning, if there is none.
 
         Raises:
             CheckpointError: All are damaged, or it is of another configuration, other rows or
                 another base model.
 
         Warns:
-            UserWarning: Newer ones are damaged; it does not say of which base model it is; it was
-                made in another environment, with its steps divided otherwise, or beside
-                evaluations on other held-out rows.
+            UserWarning: There is none; newer ones are damaged; it does not say of which base model
+                it is; it was made in another environment, with its steps divided otherwise, or
+                beside evaluations on other held-out rows.
         """
         damaged: dict[Path, DamagedCheckpointError] = {}
         notes: list[str] = []
@@ -95,6 +95,7 @@ class Saver:
             return loaded
         for error in damaged.values():
             raise error
+        _tell([f"resume: {self._folder} has no checkpoint to go on from; the run begins at step 0"])
         return None
 
     def _check(self, path: Path, facts: dict[str, Any]) -> list[str]:

@@ -35,7 +35,8 @@ class SweepMember(NamedTuple):
     """One setting of a sweep, what it came to, and its adapters.
 
     `record` has `learning_rate`, `rank` and `seed`, what the last step reports (`loss` and what
-    the objective adds) and, with held-out rows, the same with `eval_` before it.
+    the objective adds), `skipped_steps` (all whose loss or gradient was not finite) and, with
+    held-out rows, the report with `eval_` before it.
     """
 
     record: Record
@@ -71,7 +72,8 @@ def sweep(
 
     The model's weights are shared, and the step is compiled once for all members, so a member
     costs its steps alone. Its losses and adapters are those of `fit` with the same settings but
-    for rounding. Nothing is written to a disk.
+    for rounding. Nothing is written to a disk. Steps that are not finite are skipped and counted,
+    however many they are: a member that diverges ends no others.
 
     Args:
         model: The base model, without labels.
@@ -181,6 +183,7 @@ class _Runner:
             "seed": config.seed,
         }
         record |= self.objective.report(jax.device_get(sums))
+        record["skipped_steps"] = int(state.skipped)
         if self.held_out:
             found = evaluate_loss(self.scaled, state.trainable, frozen, self.held_out)
             report = self.objective.report(jax.device_get(found))

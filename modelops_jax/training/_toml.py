@@ -16,8 +16,11 @@ class ConfigError(ValueError):
     """A configuration names an unknown key, or gives a key a value it cannot take."""
 
 
-def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> Any:
-    """Make a configuration dataclass from a TOML table, checking keys and types."""
+def build(cls: type, table: Mapping[str, Any], *, prefix: str, place: str) -> Any:
+    """Make a configuration dataclass from a TOML table, checking keys and types.
+
+    `place` is what messages begin with: the file and a colon, or nothing.
+    """
     known = {field.name: field for field in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
     values = {}
@@ -26,16 +29,16 @@ def build(cls: type, table: Mapping[str, Any], *, prefix: str, source: str) -> A
             deeper = [f"; did you mean {prefix}{name}.{key}?" for name in _tables_with(key, hints)]
             near = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
             hint = deeper[0] if deeper else near
-            raise ConfigError(f"{source}: unknown key {prefix + key!r}{hint}")
-        values[key] = convert(hints[key], value, name=prefix + key, source=source)
+            raise ConfigError(f"{place}unknown key {prefix + key!r}{hint}")
+        values[key] = convert(hints[key], value, name=prefix + key, place=place)
     for name, field in known.items():
         required = field.default is field.default_factory is dataclasses.MISSING
         if name not in values and required:
-            raise ConfigError(f"{source}: missing key {prefix + name!r}")
+            raise ConfigError(f"{place}missing key {prefix + name!r}")
     try:
         return cls(**values)
     except ValueError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise ConfigError(f"{place}{error}") from error
 
 
 def check_fields(config: Any, prefix: str) -> None:
@@ -49,7 +52,7 @@ def check_fields(config: Any, prefix: str) -> None:
         ConfigError: A value is of another type.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
-        value = convert(hint, getattr(config, name), name=prefix + name, source="")
+        value = convert(hint, getattr(config, name), name=prefix + name, place="")
         object.__setattr__(config, name, value)
 
 
@@ -64,7 +67,7 @@ def _tables_with(key: str, hints: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
+def convert(hint: Any, value: Any, *, name: str, place: str) -> Any:
     """Check one TOML value against its field's type, turning tables into dataclasses."""
     words: list[str] = []
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -79,7 +82,7 @@ def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
         if isinstance(value, hint):
             return value
         if isinstance(value, Mapping):
-            return build(hint, value, prefix=f"{name}.", source=source)
+            return build(hint, value, prefix=f"{name}.", place=place)
         expected = "a table"
     elif typing.get_origin(hint) is Literal:
         if value in typing.get_args(hint):
@@ -105,6 +108,5 @@ def convert(hint: Any, value: Any, *, name: str, source: str) -> Any:
         if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
             return value
         expected = {int: "an integer", str: "a string", bool: "true or false"}[hint]
-    place = f"{source}: " if source else ""
     expected = " or ".join([expected, *map(repr, words)])
     raise ConfigError(f"{place}{name} must be {expected}, found {value!r}")

@@ -80,8 +80,10 @@ def test_a_stopped_run_goes_on_only_when_asked(run, capsys, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(_finetune, "stop_on_signals", stop_after_two)
-        assert main(["finetune", str(run)]) == 130
+        assert main(["finetune", str(run), "--resume"]) == 130
     out, err = capsys.readouterr()
+    where = run.parent / "out" / "checkpoints"
+    assert f"modelops: --resume found no checkpoint in {where}; the run begins at step 0\n" in err
     assert "held-out loss" in out
     assert "modelops: stopped after step 2; --resume goes on" in err
     assert not (run.parent / "out" / "model").exists()
@@ -94,6 +96,7 @@ def test_a_stopped_run_goes_on_only_when_asked(run, capsys, monkeypatch):
     assert "was made with another training configuration" in capsys.readouterr().err
     assert (run.parent / "out" / "run.toml").read_text() == settings, "of a run that never was"
     assert main(["finetune", str(run), "--resume"]) == 0
+    assert "found no checkpoint" not in capsys.readouterr().err
     models = [load(run.parent / name / "model").params for name in ("whole", "out")]
     jax.tree.map(np.testing.assert_array_equal, *models)
 

@@ -47,6 +47,7 @@ def test_good_rows(kind: Any, row: dict[str, Any]):
         ("labelled", {"text": "a", "label": None}, "bad_label", "label: found NoneType None"),
         ("labelled", {"text": "a", "label": True}, "bad_label", "label: found bool True, expected"),
         ("labelled", {"text": "a", "label": [1]}, "bad_label", "expected a string or a number"),
+        ("labelled", {"text": "a", "label": " "}, "bad_label", "found str ' ', expected a name"),
         ("labelled", {"text": "a", "label": math.nan}, "bad_label", "expected a finite number"),
         ("labelled", {"text": "a", "label": "\ud800"}, "invalid_text", "label: holds half of a su"),
         ("preference", {"prompt": "a", "chosen": "b"}, "missing_keys", "'chosen' and 'rejected'"),

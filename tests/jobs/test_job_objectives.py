@@ -105,6 +105,8 @@ def test_rows_and_labels_that_do_not_fit_are_refused_before_anything_is_written(
         FineTuningJob(base, ROWS, labels="spam")
     with pytest.raises(ValueError, match=r"found \['a', 'a'\], expected names that all differ"):
         FineTuningJob(base, ROWS, labels=["a", "a"])
+    with pytest.raises(ValueError, match=r"found \['', 'b'\], expected names .*, none empty"):
+        FineTuningJob(base, ROWS, labels=["", "b"])
     with pytest.raises(ValueError, match=r"labels and config\.dpo are both given"):
         FineTuningJob(base, ROWS, config=preferring, labels=["a", "b"])
     assert list(home.iterdir()) == []

@@ -217,8 +217,10 @@ def test_a_cancel_request_in_the_store_stops_training(store: JobStore, folder: J
 
 
 @pytest.mark.usefixtures("pending")
-def test_an_interrupt_stops_training_and_the_job_can_run_again(store: JobStore, folder: JobFolder):
-    """Interrupted is not lost: the next attempt is the second."""
+def test_an_interrupt_stops_training_and_the_job_can_run_again(
+    store: JobStore, folder: JobFolder, caplog: pytest.LogCaptureFixture
+):
+    """Interrupted is not lost: the next attempt is the second, and says where it begins."""
     runner = begin(store, folder, Trainer())
     assert interrupt_all()
     assert not interrupt_all()
@@ -229,6 +231,24 @@ def test_an_interrupt_stops_training_and_the_job_can_run_again(store: JobStore, 
     begin(store, folder, again).thread.join()
     record = store.read("ft-1")
     assert (record.status, record.attempt) == ("completed", 2)
+    begun = [event.message for event in store.events("ft-1") if event.kind == "running"]
+    assert begun[0].startswith("attempt 1 in process ")
+    assert "begins" not in begun[0]
+    assert begun[1].endswith("; no checkpoint was kept, so it begins at step 0")
+    assert f"job ft-1: {begun[1]}" in caplog.text
+
+
+@pytest.mark.usefixtures("pending")
+def test_an_attempt_says_what_it_goes_on_from(store: JobStore, folder: JobFolder):
+    """The newest checkpoint that the one before has kept."""
+    for _ in range(2):
+        runner = begin(store, folder, Trainer())
+        (folder.checkpoints_path / "step-00000007").mkdir(parents=True, exist_ok=True)
+        runner.interrupt()
+        runner.thread.join(10)
+    begun = [event.message for event in store.events("ft-1") if event.kind == "running"]
+    assert "step-" not in begun[0]
+    assert begun[1].endswith("; goes on from step-00000007")
 
 
 @pytest.mark.usefixtures("pending")

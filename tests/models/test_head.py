@@ -135,3 +135,5 @@ def test_what_a_model_cannot_do_is_said(trunk: Model, reader: Model):
         trunk.with_labels([])
     with pytest.raises(ValueError, match="has a label twice"):
         trunk.with_labels(["a", "a"])
+    with pytest.raises(ValueError, match=r"has a label without a name: \('', 'b'\)"):
+        trunk.with_labels(["", "b"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelops_jax
-from modelops_jax.models import LoraConfig, load
+from modelops_jax.models import LoraConfig, MeshShape, load
 from modelops_jax.training import (
     ConfigError,
     RunConfig,
@@ -16,6 +16,7 @@ from modelops_jax.training import (
     config_from_dict,
     load_config,
 )
+from modelops_jax.training._toml import check_fields
 
 CONFIGS = Path(modelops_jax.__file__).parents[1] / "configs"
 MINIMAL = 'model = "tiny"\noutput = "out"\n[data]\ntrain = "rows.jsonl"\n'
@@ -110,6 +111,26 @@ def test_missing_keys_and_files_are_named(tmp_path: Path):
         load_config(write(tmp_path, MINIMAL), ["model.name=1"])
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """As the package's own, whose annotations the tests check before their fields are."""
+
+    mesh: MeshShape | None
+
+    def __post_init__(self):
+        check_fields(self, "training.")
+
+
+def test_a_table_given_in_python_has_no_file_to_name():
+    """The message begins with what is wrong."""
+    for mesh, message in (
+        ({"dta": 1}, r"unknown key 'training\.mesh\.dta'; did you mean 'data'"),
+        ({"data": 0}, r"mesh\.data must be at least 1, found 0"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{message}"):
+            Table(mesh)  # pyright: ignore[reportArgumentType] -- the mistake
+
+
 def test_held_out_rows_are_named_once(tmp_path: Path):
     """A file and a fraction exclude each other."""
     text = MINIMAL + 'eval = "a.jsonl"\neval_fraction = 0.1\n'
@@ -169,6 +190,7 @@ def test_labels_are_names_or_found(tmp_path: Path):
         ("[1]", r"labels must be a list of strings or 'auto', found \[1\]"),
         ("[]", "labels must be names that all differ"),
         ('["a", "a"]', "labels must be names that all differ"),
+        ('["a", ""]', r"labels must be .*, none empty, found \['a', ''\]"),
     ):
         with pytest.raises(ConfigError, match=message):
             load_config(write(tmp_path, f"labels = {text}\n{MINIMAL}"))

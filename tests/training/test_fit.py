@@ -1,10 +1,6 @@
-"""Training's laws: accumulation, resume, evaluation, adapters, and real learning."""
+"""Training's laws: accumulation, evaluation, adapters, and real learning."""
 
 import dataclasses
-import functools
-import json
-import re
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +10,6 @@ import scipy.special
 
 from modelops_jax.models import (
     Adapters,
-    CheckpointError,
     LoraConfig,
     MeshShape,
     init_lora,
@@ -29,16 +24,11 @@ from modelops_jax.training import (
     TokenizedRow,
     TrainingConfig,
     TrainingDiverged,
-    TrainState,
-    _saver,
     evaluate_loss,
     fit,
     gradient_sums,
-    latest_checkpoint,
-    load_checkpoint,
     make_batch,
     make_optimizer,
-    save_checkpoint,
     start_state,
     tokenize,
     train_step,
@@ -198,207 +188,6 @@ def test_freezing_names_its_mistakes(model, rows):
             fit(model, rows, config=dataclasses.replace(QUICK, freeze=patterns), progress="off")
 
 
-def test_resumed_run_equals_the_uninterrupted_one(model, rows, tmp_path):
-    """Stopped after 3 of 8 steps and continued: weights and history as if nothing happened."""
-    config = dataclasses.replace(QUICK, max_steps=8, lora=DROPPING)
-    whole = fit(model, rows, config=config, folder=tmp_path / "whole", progress="off")
-    seen = []
-    half = fit(
-        model,
-        rows,
-        config=config,
-        folder=tmp_path / "half",
-        callback=seen.append,
-        stop=lambda: len(seen) == 3,
-        progress="off",
-    )
-    assert half.stopped
-    assert half.checkpoint is not None
-    rest = fit(model, rows, config=config, folder=tmp_path / "half", resume=True, progress="off")
-    assert_equal_trees(rest.model.params, whole.model.params)
-    timed = {"seconds", "tokens_per_second"}
-    assert [{k: r[k] for k in r.keys() - timed} for r in rest.history] == [
-        {k: r[k] for k in r.keys() - timed} for r in whole.history
-    ]
-
-
-def test_a_stop_without_a_new_step_leaves_the_checkpoint_alone(model, rows, tmp_path):
-    """Resumed and stopped at once: the good copy is not removed to be written again."""
-    first = fit(model, rows, config=QUICK, folder=tmp_path, stop=iter([False, True]).__next__)
-    assert first.checkpoint is not None
-    before = (first.checkpoint / "state.json").stat().st_ino
-    again = fit(model, rows, config=QUICK, folder=tmp_path, resume=True, stop=lambda: True)
-    assert again.stopped
-    assert again.checkpoint == first.checkpoint
-    assert (first.checkpoint / "state.json").stat().st_ino == before
-
-
-def test_resume_refuses_another_configuration(model, rows, tmp_path):
-    """A checkpoint of other settings would silently be another run."""
-    fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
-    other = dataclasses.replace(QUICK, learning_rate=2e-2)
-    message = r"another training configuration: training\.learning_rate was 0\.01 and is 0\.02$"
-    with pytest.raises(CheckpointError, match=message):
-        fit(model, rows, config=other, folder=tmp_path, resume=True, progress="off")
-
-
-def begun(model, rows, config, folder):
-    """A run that was stopped before its first step, and what goes on from it as far."""
-    options = {"folder": folder, "progress": "off", "stop": lambda: True}
-    fit(model, rows, config=config, **options)
-
-    def go_on(rows=rows, **changes):
-        other = dataclasses.replace(config, **changes)
-        return fit(model, rows, config=other, resume=True, **options)
-
-    return go_on
-
-
-DIVIDED = r"made with its steps divided otherwise, so .* numerically and not bit for bit: "
-
-
-def test_what_is_logged_and_kept_may_change_when_a_run_goes_on(model, rows, tmp_path):
-    """And how a step is divided, with a warning; of adapters and optimizers nothing may."""
-    go_on = begun(model, rows, dataclasses.replace(QUICK, lora=ONE_TARGET), tmp_path)
-    assert go_on(log_every=3, checkpoint_every=2, keep_checkpoints=4, max_skipped_steps=9).stopped
-    assert go_on(epochs=20).stopped, "as many steps as before"
-    with pytest.warns(
-        UserWarning, match=DIVIDED + r"training\.micro_batch_size was None and is 2$"
-    ):
-        go_on(micro_batch_size=2)
-    with pytest.raises(CheckpointError, match=r"training\.lora\.rank was 2 and is 3$"):
-        go_on(lora=LoraConfig(rank=3, targets=("q_proj",)))
-    with pytest.raises(CheckpointError, match="run of 6 steps; this one has 7: a run may become"):
-        go_on(max_steps=7)
-    # A setting that a later version added, and one that only a later version knows.
-    record = tmp_path / "step-00000000" / "state.json"
-    content = json.loads(record.read_text()) | {"format": 2}
-    del content["record_sha256"], content["facts"]["config"]["target_worst_loss"]
-    record.write_text(json.dumps(content))
-    assert go_on().stopped
-    content["facts"]["config"]["from_tomorrow"] = 1
-    record.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match=r"another version's settings: .*'training\.from_tom"):
-        go_on()
-
-
-def test_a_run_of_a_constant_rate_may_become_longer(model, rows, tmp_path):
-    """Finished after three steps, it is the run of six in the end."""
-    config = dataclasses.replace(QUICK, schedule="constant")
-    whole = fit(model, rows, config=config, progress="off")
-    short = dataclasses.replace(config, max_steps=3)
-    assert fit(model, rows, config=short, folder=tmp_path, progress="off").step == 3
-    longer = fit(model, rows, config=config, folder=tmp_path, resume=True, progress="off")
-    assert [record["step"] for record in longer.history] == [1, 2, 3, 4, 5, 6]
-    assert_close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-6)
-    jax.tree.map(assert_close, longer.model.params, whole.model.params)
-    with pytest.raises(CheckpointError, match="run of 6 steps; this one has 3: a run may become"):
-        fit(model, rows, config=short, folder=tmp_path, resume=True, progress="off")
-
-
-def test_rows_of_a_template_that_tells_the_time_are_those_of_the_first_day(model, rows, tmp_path):
-    """A run that goes on later has the rows it began with, as no other text would be."""
-    template = "{{ strftime_now('%H:%M:%S.%f') }}" + str(model.tokenizer.chat_template)
-    tokenizer = dataclasses.replace(model.tokenizer, chat_template=template)
-    ticking = dataclasses.replace(model, tokenizer=tokenizer)
-    first = fit(ticking, rows, config=QUICK, folder=tmp_path, progress="off", stop=lambda: True)
-    go_on = {"config": QUICK, "resume": True, "progress": "off", "stop": lambda: True}
-    again = fit(ticking, rows, folder=tmp_path, **go_on)
-    assert again.inputs == first.inputs
-    assert fit(ticking, rows, folder=tmp_path / "new", **go_on).inputs != first.inputs
-
-
-def test_resume_refuses_other_rows(model, rows, tmp_path):
-    """Rows that changed between the two parts would silently be a run on neither."""
-    fit(model, rows, config=QUICK, folder=tmp_path, progress="off")
-    with pytest.raises(CheckpointError, match="other training rows"):
-        fit(model, rows[1:], config=QUICK, folder=tmp_path, resume=True, progress="off")
-
-
-def flip_a_bit(path):
-    """Damage a file as a disk does."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def test_a_damaged_checkpoint_costs_its_steps_and_not_the_run(model, rows, tmp_path):
-    """The newest sound one is gone on from, to the end of the uninterrupted run."""
-    config = dataclasses.replace(QUICK, checkpoint_every=1, keep_checkpoints=3)
-    seen = []
-    again = {"config": config, "folder": tmp_path, "progress": "off"}
-    fit(model, rows, **again, callback=seen.append, stop=lambda: len(seen) == 4)
-    kept = sorted(tmp_path.iterdir())
-    flip_a_bit(kept[-1] / "state.safetensors")
-    (kept[-2] / "state.json").unlink()
-    with pytest.warns(UserWarning, match="newest sound") as warned:
-        rest = fit(model, rows, **again, resume=True)
-    assert [record["step"] for record in rest.history] == [1, 2, 3, 4, 5, 6]
-    assert len(warned) == 2
-    for warning, bad in zip(warned, reversed(kept[1:]), strict=True):
-        assert str(bad) in str(warning.message)
-        assert f"goes on from {kept[0]}, the newest sound" in str(warning.message)
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [
-        f"step-0000000{step}" for step in (4, 5, 6)
-    ]
-    whole = fit(model, rows, config=config, progress="off")
-    assert_equal_trees(rest.model.params, whole.model.params)
-    for path in tmp_path.iterdir():
-        flip_a_bit(path / "state.json")
-    with pytest.raises(CheckpointError, match=r"step-00000006.*damaged"):
-        fit(model, rows, **again, resume=True)
-
-
-def test_another_environment_and_other_held_out_rows_are_told(model, rows, tmp_path, monkeypatch):
-    """What a resumed run does not promise then; and nothing is said where all is the same."""
-    again = {"config": QUICK, "folder": tmp_path, "progress": "off", "resume": True}
-    fit(model, rows, **again, eval=rows[:2])
-    fit(model, rows, **again, eval=rows[:2])
-    with pytest.warns(UserWarning, match="step-00000006 was made with other held-out rows"):
-        fit(model, rows, **again, eval=rows[:3])
-    with pytest.warns(UserWarning, match="step-00000006 was made with other held-out rows"):
-        fit(model, rows, **again)
-    here = _saver.fingerprint()
-    elsewhere = here | {"cpu_count": 999, "packages": {"jax": "0.1"}}
-    monkeypatch.setattr(_saver, "fingerprint", lambda: elsewhere)
-    was = here["cpu_count"], jax.__version__
-    again["config"] = dataclasses.replace(QUICK, micro_batch_size=2, remat="layer")
-    with pytest.warns(UserWarning, match="bit for bit") as warned:
-        fit(model, rows, **again, eval=rows[:2])
-    elsewhere, divided = sorted(str(one.message) for one in warned)
-    assert elsewhere.endswith(
-        "was made in another environment, so the run will equal an uninterrupted one numerically "
-        f"and not bit for bit: cpu_count was {was[0]} and is 999; jax was '{was[1]}' and is '0.1'"
-    )
-    was = f"training.micro_batch_size was None and is 2; training.remat was {QUICK.remat!r} and is "
-    assert re.search(f"{DIVIDED}{re.escape(was)}'layer'$", divided)
-
-
-def test_evaluations_that_are_compared_have_to_be_on_the_same_rows(model, rows, tmp_path):
-    """The best of losses on other rows would be the best of nothing."""
-    config = dataclasses.replace(QUICK, keep_best=True)
-    again = {"config": config, "folder": tmp_path, "progress": "off", "resume": True}
-    fit(model, rows, **again, eval=rows[:2])
-    with pytest.raises(CheckpointError, match=r"other held-out rows; training\.keep_best"):
-        fit(model, rows, **again, eval=rows[:3])
-
-
-def test_a_new_run_does_not_continue_an_earlier_one(model, rows, tmp_path):
-    """Begun anew in a used folder and killed before its first save, it starts from step 0."""
-    earlier = fit(model, rows, config=QUICK, folder=tmp_path, progress="off").checkpoint
-    assert earlier is not None
-
-    def killed():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, rows, config=QUICK, folder=tmp_path, stop=killed, progress="off")
-    assert [path.name for path in tmp_path.iterdir()] == [f"earlier-{earlier.name}"]
-    again = fit(model, rows, config=QUICK, folder=tmp_path, resume=True, progress="off")
-    assert [record["step"] for record in again.history if "loss" in record] == [1, 2, 3, 4, 5, 6]
-    assert [path.name for path in tmp_path.iterdir()] == [earlier.name]
-
-
 def test_stops_when_every_token_is_learned(model):
     """`target_worst_loss` ends the run at the epoch in which no token was above it."""
     from modelops_jax.data import Dataset
@@ -493,111 +282,6 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_count():
     through = run(0, 1, 2, 3)
     assert through.skipped == 2
     assert_equal_trees(through._replace(skipped=0), run(0, 3)._replace(skipped=0))
-
-
-class TestCheckpoint:
-    """A checkpoint is whole or absent, and only loads into its own run."""
-
-    STATE = TrainState({"a": jnp.arange(3.0)}, {"m": jnp.ones((2, 2))}, jnp.int32(7))
-
-    def test_round_trip(self, tmp_path):
-        """Arrays come back bit for bit, with the step and the facts."""
-        path = save_checkpoint(tmp_path, 5, self.STATE, {"k": [1, None]})
-        loaded = load_checkpoint(path, self.STATE)
-        assert (loaded.step, loaded.facts) == (5, {"k": [1, None]})
-        assert_equal_trees(loaded.state, self.STATE)
-
-    def test_the_older_one_goes_only_after_the_newer_is_there(self, tmp_path, monkeypatch):
-        """A failing save leaves the previous checkpoint and no half-written one."""
-        first = save_checkpoint(tmp_path, 1, self.STATE, {})
-
-        def fail(*_):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("modelops_jax.training._checkpoint.save_file", fail)
-        with pytest.raises(OSError, match="No space left"):
-            save_checkpoint(tmp_path, 2, self.STATE, {})
-        assert latest_checkpoint(tmp_path) == first
-        monkeypatch.undo()
-        second = save_checkpoint(tmp_path, 2, self.STATE, {})
-        assert latest_checkpoint(tmp_path) == second
-        assert not first.exists()
-
-    def test_the_newest_and_the_milestones_stay(self, tmp_path):
-        """The last two, and the multiples of four."""
-        for step in range(1, 10):
-            save_checkpoint(tmp_path, step, self.STATE, {}, keep=2, keep_every=4)
-        kept = sorted(path.name for path in tmp_path.iterdir())
-        assert kept == ["step-00000004", "step-00000008", "step-00000009"]
-
-    def test_nothing_is_written_over(self, tmp_path):
-        """The same step again is refused, and the good copy stays."""
-        path = save_checkpoint(tmp_path, 5, self.STATE, {"k": 1})
-        with pytest.raises(CheckpointError, match="exists already"):
-            save_checkpoint(tmp_path, 5, self.STATE, {"k": 2})
-        assert load_checkpoint(path, self.STATE).facts == {"k": 1}
-
-    def test_damage_is_noticed(self, tmp_path):
-        """One wrong bit in an array, or a record that is cut short."""
-        path = save_checkpoint(tmp_path, 5, self.STATE, {})
-        arrays = path / "state.safetensors"
-        content = bytearray(arrays.read_bytes())
-        content[-1] ^= 1
-        arrays.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged: its SHA-256"):
-            load_checkpoint(path, self.STATE)
-        (path / "state.json").write_text('{"format"')
-        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
-            load_checkpoint(path, self.STATE)
-
-    @pytest.mark.parametrize(
-        ("before", "after"),
-        [
-            ('"loss": 1.5', '"loss": 1.6'),
-            ('"step": 5', '"step": 6'),
-            ('"format": 3', '"format": 2'),
-            ('"format": 3,', ""),
-            ('"record_sha256"', '"record_sha257"'),
-            ("nan", "nun"),
-        ],
-    )
-    def test_a_record_that_says_something_else_is_noticed(self, tmp_path, before, after):
-        """Every fact and every field is covered by the record's own hash; its layout is not."""
-        facts = {"history": [{"loss": 1.5}], "by step": {10: (1e-300, "nan"), 9: float("nan")}}
-        path = save_checkpoint(tmp_path, 5, self.STATE, facts)
-        record = path / "state.json"
-        text = record.read_text()
-        record.write_text(text.replace("\n", "\n\n"))
-        assert load_checkpoint(path, self.STATE).facts["history"] == [{"loss": 1.5}]
-        assert before in text
-        record.write_text(text.replace(before, after))
-        with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
-            load_checkpoint(path, self.STATE)
-
-    def test_a_later_format_is_not_called_damaged(self, tmp_path):
-        """A newer version may have written it."""
-        path = save_checkpoint(tmp_path, 5, self.STATE, {})
-        (path / "state.json").write_text('{"format": 4}')
-        with pytest.raises(CheckpointError, match="format 4, expected 3"):
-            load_checkpoint(path, self.STATE)
-
-    def test_foreign_arrays_are_named(self, tmp_path):
-        """Missing, unknown and misshapen arrays."""
-        path = save_checkpoint(tmp_path, 1, self.STATE, {})
-        with pytest.raises(CheckpointError, match="missing arrays"):
-            load_checkpoint(path, TrainState({"b": jnp.ones(3)}, {}, jnp.int32(0)))
-        wrong = self.STATE._replace(trainable={"a": jnp.arange(4.0)})
-        with pytest.raises(CheckpointError, match=r"float32\[3\], expected float32\[4\]"):
-            load_checkpoint(path, wrong)
-
-    def test_no_checkpoint(self, tmp_path):
-        """An empty or incomplete folder is named."""
-        assert latest_checkpoint(tmp_path) is None
-        path = save_checkpoint(tmp_path, 1, self.STATE, {})
-        shutil.copytree(path, tmp_path / "copy")
-        (tmp_path / "copy" / "state.json").unlink()
-        with pytest.raises(CheckpointError, match=r"state\.json.* is missing"):
-            load_checkpoint(tmp_path / "copy", self.STATE)
 
 
 def test_adapters_scale_is_alpha_over_rank(model):

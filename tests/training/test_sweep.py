@@ -65,6 +65,15 @@ def test_a_member_is_the_run_alone(model, rows):
     assert losses == sorted(losses)
 
 
+def test_steps_that_are_not_finite_are_in_the_record_and_the_table(model, rows):
+    """A rate that ruins the weights in one step: what comes after is skipped, of that member."""
+    config = dataclasses.replace(CONFIG, warmup_steps=0, max_steps=6)
+    members = sweep(model, rows, config=config, learning_rates=[1e-3, 1e30], ranks=[2], seeds=[0])
+    assert [member.record["skipped_steps"] for member in members] == [0, 5]
+    head, *lines = [line.split() for line in sweep_table(members).splitlines()]
+    assert [line[head.index("skipped_steps")] for line in lines] == ["0", "5"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
