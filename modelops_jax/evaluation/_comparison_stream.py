@@ -16,6 +16,7 @@ from ._conclude import Asked
 from ._finish import check_confidence, configuration_of, refuse_weighted_own
 from ._joint_rows import JointRows
 from ._joint_states import joint_states
+from ._joint_there import counted_there, counts_labels, models_there
 from ._likelihoods import reads_scores
 from ._model_evaluator import ModelEvaluator
 from ._running import KeptRows
@@ -130,6 +131,8 @@ class ComparisonStream:
         Args:
             y_true: what is right, one entry per row.
             predictions: by model what it predicted, of the same length. None if no metric reads it.
+                Labels that `compare` counts on devices are counted there if they have neither
+                weights nor groups; other rows are read on the host.
             scores: by model the `y_score` of `ModelEvaluator.evaluate`, for metrics that read it.
             weight: as for `compare`, with every batch or with none.
             groups: as for `compare`, with every batch or with none. The rows of a group may come in
@@ -145,12 +148,16 @@ class ComparisonStream:
         found = check_models(predictions, scores, None)
         if set(found) != set(self._models):
             raise ValueError(f"found the models {found}; the stream is of {self._models}")
-        y_true, weight, groups = gathered(listed(y_true)), listed(weight), listed(groups)
+        y_true, weight, groups = listed(y_true), listed(weight), listed(groups)
         said = {m: None if predictions is None else listed(predictions[m]) for m in self._models}
-        scored = {m: None if scores is None else gathered(scores[m]) for m in self._models}
-        scored = in_one_order(scored)
+        scored = in_one_order({m: None if scores is None else scores[m] for m in self._models})
         counts = {check_columns(self._metrics, y_true, said[m], scored[m]) for m in self._models}
-        said = {model: gathered(column) for model, column in said.items()}
+        counted: list[Any] = [None] * len(self._states)
+        if weight is None and groups is None and any(map(counts_labels, self._states)):
+            there = models_there(y_true, said, scored, None, None)
+            counted = [None if there is None else counted_there(s, there) for s in self._states]
+        if self._kept or None in counted:
+            y_true, said, scored = gathered(y_true), gathered(said), gathered(scored)
         own, rows, y_true, said, scored, groups = of_positive_weight(
             weight, counts.pop(), y_true=y_true, predictions=said, scores=scored, groups=groups
         )
@@ -161,9 +168,9 @@ class ComparisonStream:
         if groups is not None:
             group_codes(groups, rows)
         batches: list[Any] = []
-        for state in self._states:
+        for state, batch in zip(self._states, counted, strict=True):
             second = scored if scores is not None and reads_scores(state.read) else said
-            batches.append(state.of_rows(y_true, second, own, groups))
+            batches.append(batch or state.of_rows(y_true, second, own, groups))
         kept = {m: state.of_rows(y_true, said[m]) for m, state in self._kept.items()}
         for state, batch in zip(self._states, batches, strict=True):
             state.check(batch)

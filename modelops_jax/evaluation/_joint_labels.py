@@ -31,7 +31,7 @@ class JointLabels(Joint):
 
     def __init__(self, *arguments: Any, n_resamples: int, seed: int) -> None:
         super().__init__(*arguments)
-        self._drawing = {"n_resamples": n_resamples, "seed": seed}
+        self.drawing = {"n_resamples": n_resamples, "seed": seed}
         self._classes, self._groups = GrowingClasses(), GrowingGroups()
         self._counts = GrowingCounts(2 + len(self.models))
         self._ignored = 0
@@ -51,7 +51,7 @@ class JointLabels(Joint):
     def of_rows(
         self, y_true: Any, seconds: Mapping[str, Any], weight: np.ndarray | None, groups: Any
     ) -> "JointLabels":
-        state = JointLabels(self.read, self.members, self.models, **self._drawing)
+        state = JointLabels(self.read, self.members, self.models, **self.drawing)
         columns: list[np.ndarray] = []
         kept: Any = slice(None)
         for model in self.models:
@@ -89,7 +89,7 @@ class JointLabels(Joint):
             found: the distinct rows of positions among them: the true label, then by model.
             ignored: how many rows have the label to be ignored, and are not among these.
         """
-        state = JointLabels(self.read, self.members, self.models, **self._drawing)
+        state = JointLabels(self.read, self.members, self.models, **self.drawing)
         state._classes, state._ignored = GrowingClasses(classes), ignored
         rows = np.insert(found.rows, 0, 0, axis=1).astype(np.int32)
         weights = None
@@ -114,7 +114,7 @@ class JointLabels(Joint):
             # Rows that weigh 1 are drawn, too, in case that the next ones do not.
             (labels, weight), models = other._batch, self.models
             if self._drawn is None:
-                self._drawn = numeric.PairedCountStream(models, **self._drawing)
+                self._drawn = numeric.PairedCountStream(models, **self.drawing)
             true, *preds = place[labels]
             pairs = {model: (true, pred) for model, pred in zip(models, preds, strict=True)}
             if len(self._classes) > LARGEST_TABLE:
@@ -144,7 +144,7 @@ class JointLabels(Joint):
         self._counts.set_arrays(arrays)
         self._alike, self._grouped = facts["given"]
         if facts["drawn"] is not None:
-            self._drawn = numeric.PairedCountStream(self.models, **self._drawing)
+            self._drawn = numeric.PairedCountStream(self.models, **self.drawing)
             self._drawn.set_arrays(facts["drawn"], below("drawn/", arrays))
 
     def evidence(self, model: str) -> LabelPair:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from ._builtin import OnePassMetric, Reader
 from ._compared import Question, RowSample, bind_all
 from ._evidence import Evidence, Pair
 from ._front_rows import only_these, put_in_front
-from ._joint import Compared
+from ._joint import Compared, Joint
 from ._joint_labels import JointLabels
 from ._label_codes import label_codes
 from ._label_pair import LabelReader
@@ -112,6 +112,20 @@ def read_there(
     if len(set(shapes.values())) > 1:
         raise ValueError(f"found rows of the shapes {shapes}; expected the same of all models")
     return PairsThere(members, pairs, rows)
+
+
+def counts_labels(state: Joint) -> TypeGuard[JointLabels]:
+    """Whether a state is of labels, which can be counted where they lie."""
+    return isinstance(state, JointLabels)
+
+
+def counted_there(state: Joint, rows: RowsThere) -> JointLabels | None:
+    """The state of labels of independent rows that count once; None: the host has to read them."""
+    if not counts_labels(state):
+        return None
+    found = read_there(state.read, state.members, state.models, rows, state.drawing)
+    assert found is None or isinstance(found, JointLabels)
+    return found
 
 
 def models_there(

@@ -81,6 +81,7 @@ for wrong, said in ((-weight, "weight has -"), (weight[:8], "weight has 8 entrie
 # Scores by class, of labels far apart; entries to ignore; metrics of one's own.
 OTHERS = """
 from dataclasses import dataclass
+from modelops_jax.evaluation import ComparisonStream
 from modelops_jax.metrics import Mean, Metric, RowMean, register_metric
 
 @dataclass(frozen=True)
@@ -125,8 +126,15 @@ check(both, far, said_far["new"], y_score=by_label["new"], weight=mask)
 partly = ModelEvaluator("multilabel", metrics=["accuracy_score"], ignore_index=-1)
 check(partly, junk(some, 9), junk(some_said["one"], 99), weight=weight)
 accuracy = ModelEvaluator("multiclass", metrics=["accuracy_score"], ignore_index=10)
-comparing(put, accuracy, names[labels], {m: names[side] for m, side in guess.items()}, junk=3,
-          exact=True)
+whole, said_whole = names[labels], {m: names[side] for m, side in guess.items()}
+comparing(put, accuracy, whole, said_whole, junk=3, exact=True)
+# Batches of a stream are counted there, and give what all rows together do.
+stream = ComparisonStream(list(guess), task=accuracy, n_resamples=40)
+for half in (0, 1):
+    at = slice(half * COUNT // 2, (half + 1) * COUNT // 2)
+    with guard():
+        stream.update(put(whole[at]), {m: put(side[at]) for m, side in said_whole.items()})
+assert stream.result() == compare(whole, said_whole, task=accuracy, n_resamples=40)
 check(numbers, values, errors["one"])
 assert all(isinstance(side, jax.Array) for side in own.given)
 expected = numbers.evaluate(wild[0][mask], wild[1][mask])
