@@ -120,6 +120,11 @@ class Metric:
         make = getattr(self.finalizer, "proportion", None)
         return None if make is None else make(*states)
 
+    @property
+    def may_be_share(self) -> bool:
+        """Whether `proportion` gives one of some states."""
+        return hasattr(self.finalizer, "proportion")
+
     def of_groups(self, states: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
         """Of a metric whose `resampling` is "groups": each one's value, and weight if weighted."""
         finalizer: Any = self.finalizer

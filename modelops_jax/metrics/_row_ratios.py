@@ -55,7 +55,7 @@ def row_ratios(
             found = _columns(mean, padded(true, size), padded(pred, size), inside)
         below, above = np.asarray(found, np.float64)[: len(true)].T
         return above, below
-    if true.ndim > 1 or pred.ndim > 1:
+    if true.ndim > 1 or pred.ndim > 1 or not metric.may_be_share:
         return None
     distinct, which = np.unique(np.stack([true, pred], axis=1), axis=0, return_inverse=True)
     if len(distinct) > _MOST_DISTINCT:

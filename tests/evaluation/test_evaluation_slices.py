@@ -214,6 +214,22 @@ def test_groups_are_resampled_within_a_slice_too():
         assert part.intervals["accuracy"] == alone.intervals["accuracy"]
 
 
+def test_areas_in_slices_of_groups_are_resampled_and_have_no_test():
+    """A score is no label: no row adds a number of its own to an area."""
+    random = np.random.default_rng(6)
+    group, true, score = random.integers(0, 12, 90), random.random(90) < 0.5, random.random(90)
+    evaluator = ModelEvaluator("ranking")
+    slices = {"half": group % 2}
+    found = evaluator.evaluate(true, score, groups=group, slices=slices, confidence=0.9).slices
+    assert len(found) == 2
+    for part in found:
+        rows = group % 2 == part.key["half"]
+        assert part.metrics["auc_roc"] == pytest.approx(sk.roc_auc_score(true[rows], score[rows]))
+        alone = evaluator.evaluate(true[rows], score[rows], groups=group[rows], confidence=0.9)
+        assert part.intervals == alone.intervals
+        assert part.p_values == part.tests == {}
+
+
 @pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")
 def test_a_slice_of_ignored_rows_alone_is_tested_in_groups_wherever_it_comes():
     """First or last among the slices: it has no value, and does not differ."""
