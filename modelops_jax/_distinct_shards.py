@@ -37,7 +37,7 @@ class DistinctRows:
 
 def distinct_rows_of_shards(
     columns: Sequence[jax.Array],
-    width: int,
+    widths: Sequence[int],
     weight: jax.Array | None,
     mesh: Mesh,
     axes: tuple[str, ...],
@@ -45,18 +45,19 @@ def distinct_rows_of_shards(
     """Count the rows of columns: only a table leaves the devices, or the distinct rows of each.
 
     Args:
-        columns: integers from 0 to width - 1, each of shape (n,).
-        width: below 2**31.
+        columns: integers of at least 0, each of shape (n,).
+        widths: of each column a number that its integers are below, at most 2**31 - 1; few
+            different ones, each of which compiles.
         weight: None, a mask or numbers of at least 0, shape (n,).
         mesh: the devices on which the rows of all of these lie.
         axes: the axes of the mesh over which the rows are divided.
     """
-    widths, given = (width,) * len(columns), (tuple(columns), weight)
+    given = tuple(columns), weight
     with jax.enable_x64(True):
         if math.prod(widths) <= _SMALL_TABLE:
-            counts, weights = jax.device_get(_table_program(mesh, axes, widths)(*given))
+            counts, weights = jax.device_get(_table_program(mesh, axes, tuple(widths))(*given))
             filled = np.flatnonzero(counts)
-            rows = np.stack(np.unravel_index(filled, widths), axis=1)
+            rows = np.stack(np.unravel_index(filled, tuple(widths)), axis=1)
             return DistinctRows(rows, counts[filled], None if weights is None else weights[filled])
         several, *rows = _sorting_program(mesh, axes)(*given)
         # Few sizes, each of which compiles.

@@ -258,7 +258,7 @@ class RowSample:
         rights = [right_rows(true, self.predicted[model]) for model, true in self.true.items()]
         if self._layout is None:
             return only_right(np.stack(rights))
-        found = distinct_rows_of_shards(rights, 2, self.weight, *self._layout)
+        found = distinct_rows_of_shards(rights, [2] * len(rights), self.weight, *self._layout)
         return only_right(found.rows.T == 1, found.counts)
 
     @property

@@ -108,7 +108,7 @@ def count_labels(
         counts = table[true, pred]
     else:
         layout: Any = numeric.row_layout(y_true)
-        found = distinct_rows_of_shards(codes, coded.size, weight, *layout)
+        found = distinct_rows_of_shards(codes, [coded.size] * 2, weight, *layout)
         (true, pred), counts, weights = found.rows.T, found.counts, found.weights
     present = np.union1d(true, pred)
     places = {

@@ -14,9 +14,11 @@ import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
 from ._front_rows import only_these, put_in_front
+from ._group_draws import UnitDraws
 from ._result import ClassResult
 from ._sharded import on_devices
 from ._slice_outcomes import slice_outcomes, with_moments
+from ._slice_units import UnitsThere
 from ._slicing import SliceOutcome, Slicing
 
 # Why a sketch has no interval of rows in groups or of weighted rows.
@@ -220,18 +222,21 @@ class Pair(Evidence):
         chosen = {n: value[rows] for n, value in fields.items() if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, **chosen)
 
-    def only(self, rows: Any) -> "Pair":
+    def only(self, rows: Any, confidence: Confidence | None) -> tuple["Pair", Confidence | None]:
         """The pair of some of the rows, which lie on devices: there before all others.
 
         Args:
             rows: which, boolean, of shape (n,).
+            confidence: what is asked for; its groups lie on devices, too, and move likewise.
         """
         assert dataclasses.is_dataclass(self)
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         columns = {n: value for n, value in fields.items() if isinstance(value, jax.Array)}
         weight = only_these(rows, columns.pop("weight", None))
-        weight, columns = put_in_front(weight, columns)
-        return dataclasses.replace(self, **columns, weight=weight)
+        groups = None if confidence is None else confidence.groups
+        weight, (columns, groups) = put_in_front(weight, (columns, groups))
+        wanted = None if confidence is None else dataclasses.replace(confidence, groups=groups)
+        return dataclasses.replace(self, **columns, weight=weight), wanted
 
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
@@ -250,9 +255,16 @@ class Pair(Evidence):
                 none = (np.asarray(side[:0]) for side in (self.y_true, self.y_pred))
                 parts += without * [numeric.compute(every, *none)]
             several = []
-            of_groups = self._tests_of_groups(bound, slicing, confidence)
+            rest, drawn = bound, [{}] * len(parts)
+            if confidence is None or slicing.units is None:
+                of_groups = self._tests_of_groups(bound, slicing, confidence)
+            else:
+                units = self._summed_by(slicing.units, bound)
+                drawn = units.intervals(bound, confidence, [report.rows for report in parts])
+                of_groups, rest = units.tests(bound), _not_summed(bound)
             for place, report in enumerate(parts):
-                intervals = self._slice_intervals(bound, report, slicing.ids == place, confidence)
+                intervals = self._slice_intervals(rest, report, slicing, place, confidence)
+                intervals |= drawn[place]
                 p_values = {name: values[place] for name, values in of_groups.items()}
                 several.append(
                     slice_outcomes(
@@ -287,6 +299,13 @@ class Pair(Evidence):
         # The last slices may have no row of this pair, and then have no test of their own.
         return {n: p + [1.0] * (len(slicing.keys) - len(p)) for n, p in found.items()}
 
+    def _summed_by(self, units: UnitsThere, bound: Mapping[str, numeric.Metric]) -> UnitDraws:
+        """The sums of each group in each slice, made where the rows lie."""
+        rest = _not_summed(bound)
+        sums = numeric.GroupResampleStream({n: m for n, m in bound.items() if n not in rest})
+        sums.update(self.y_true, self.y_pred, units.ids, weight=self.weight)
+        return UnitDraws(sums, units.slices)
+
     def slices_one_by_one(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
@@ -297,7 +316,8 @@ class Pair(Evidence):
             for place in range(len(slicing.keys)):
                 inside = slicing.ids == place
                 if on_devices(self.y_true, self.y_pred):
-                    several.append(outcomes_of(self.only(inside).compute(metrics, confidence)))
+                    pair, wanted = self.only(inside, confidence)
+                    several.append(outcomes_of(pair.compute(metrics, wanted)))
                     continue
                 rows = np.flatnonzero(inside)
                 wanted = None if confidence is None else confidence.of(rows)
@@ -309,7 +329,8 @@ class Pair(Evidence):
         self,
         bound: Mapping[str, numeric.Metric],
         report: numeric.Report,
-        rows: np.ndarray,
+        slicing: Slicing,
+        place: int,
         confidence: Confidence | None,
     ) -> dict[str, numeric.Interval]:
         """Counts of independent rows have theirs from the counts; others from the slice's rows."""
@@ -320,11 +341,17 @@ class Pair(Evidence):
         rest = {name: metric for name, metric in bound.items() if name not in counted}
         found = numeric.state_intervals(counted, report.states, **confidence.options)
         if rest and on_devices(self.y_true, self.y_pred):
-            found |= self.only(rows).intervals(rest, confidence)
+            pair, wanted = self.only(slicing.ids == place, confidence)
+            found |= pair.intervals(rest, wanted)
         elif rest:
-            chosen = np.flatnonzero(rows)
+            chosen = np.flatnonzero(slicing.ids == place)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
+
+
+def _not_summed(bound: Mapping[str, numeric.Metric]) -> dict[str, numeric.Metric]:
+    """The metrics that are not of sums over rows."""
+    return {n: metric for n, metric in bound.items() if metric.resampling not in ("rows", "cells")}
 
 
 def outcomes_of(computed: Mapping[str, Computed | Exception]) -> dict[str, SliceOutcome]:

@@ -163,7 +163,7 @@ def finish(
         warnings.warn(f"{name} has no interval: {why}", NoIntervalWarning, stacklevel=3)
     if without:
         metadata["without_interval"] = without
-    if confidence is not None and confidence.groups is not None:
+    if rows and confidence is not None and confidence.groups is not None:
         metadata["groups"] = _number_of_groups(confidence.groups)
     return EvaluationResult(
         metrics={n: computed[n].value for n in metrics if computed[n].by_class is None},

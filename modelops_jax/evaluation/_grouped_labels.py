@@ -1,24 +1,20 @@
 """What is kept of labels of rows in groups."""
 
-import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-import modelops_jax.metrics as numeric
 from modelops_jax._prefixed import below, prefixed
 
 from ._builtin import Reader
-from ._computed import Confidence
 from ._growing import GrowingClasses
 from ._joint_counts import GrowingCounts, JointCounts
 from ._label_pair import LabelPair
-from ._labels import CodedLabels
 from ._running import Running
-from ._sliced_groups import SliceUnits
 from ._slicing import Slicing
+from ._unit_labels import pair_of_groups, with_slices
 from ._weights import unless_alike
 
 
@@ -77,13 +73,11 @@ class GroupedLabels(Running):
             order, *slicings = _counted_by(orders)
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        whole = _pair_of(classes, of_groups.renumbered(place, position, position))
-        parts, tests = [], []
-        for counted, slices in zip(of_units, slicings, strict=True):
-            by_slice = _by_slice(counted, slices, position)
-            parts.append([_pair_of(classes, part) for part in by_slice])
-            tests.append(functools.partial(_tests_of, by_slice, slices))
-        return replace(whole, left_out=self._ignored, parts=parts or None, tests=tests)
+        whole = pair_of_groups(classes, of_groups.renumbered(place, position, position))
+        units = [np.arange(_numbers_of(counted)) for counted in of_units]
+        numbered = zip(of_units, units, slicings, strict=True)
+        sliced = [(c.renumbered(unit, position, position), own) for c, unit, own in numbered]
+        return replace(with_slices(whole, sliced), left_out=self._ignored)
 
     def saved(self) -> tuple[Any, dict[str, np.ndarray]]:
         facts = {"labels": self._classes.to_json(), "ignored": self._ignored}
@@ -109,65 +103,3 @@ def _counted_by(divisions: Sequence[Any]) -> list[Any]:
 
 def _numbers_of(counted: JointCounts) -> int:
     return int(counted.rows[:, 0].max(initial=-1)) + 1
-
-
-def _pair_of(classes: tuple[Hashable, ...], counted: JointCounts) -> LabelPair:
-    """The pair of rows of (place of the group, true class, predicted class)."""
-    pairs = counted.by(1, 2)
-
-    def drawn(
-        metrics: Mapping[str, numeric.Metric], confidence: Confidence
-    ) -> dict[str, numeric.Interval]:
-        group, true, pred = counted.rows.T
-        return numeric.confidence_intervals(
-            metrics, true, pred, weight=_weight_of(counted), groups=group, **confidence.options
-        )
-
-    return LabelPair(
-        CodedLabels(classes, {"y_true": pairs.rows[:, 0], "y_pred": pairs.rows[:, 1]}),
-        counts=pairs.counts,
-        weight=pairs.weight,
-        drawn=drawn,
-    )
-
-
-def _weight_of(counted: JointCounts) -> np.ndarray:
-    """Rows of one group and the same labels are one row, of their weight."""
-    weight = counted.weight
-    return counted.counts.astype(np.float64) if weight is None else weight
-
-
-def _by_slice(
-    counted: JointCounts, slices: Sequence[SliceUnits], position: np.ndarray
-) -> list[JointCounts]:
-    """Of rows by unit those of each slice, with the place of the unit in it."""
-    which, place = np.zeros((2, sum(len(one.units) for one in slices)), np.int64)
-    for number, one in enumerate(slices):
-        which[one.units], place[one.units] = number, np.arange(len(one.units))
-    slice_of_row = which[counted.rows[:, 0]]
-    order = np.argsort(slice_of_row, kind="stable")
-    ends = np.searchsorted(slice_of_row[order], np.arange(1, len(slices)))
-    placed = counted.renumbered(place, position, position)
-    return [placed.take(rows) for rows in np.split(order, ends)]
-
-
-def _tests_of(
-    by_slice: Sequence[JointCounts],
-    slices: Sequence[SliceUnits],
-    bound: Mapping[str, numeric.Metric],
-) -> dict[str, list[float]]:
-    """By metric that is a mean or a share the p-value of each slice against the other rows."""
-    number = np.repeat(np.arange(len(by_slice)), [len(part.counts) for part in by_slice])
-    group = np.concatenate(
-        [one.groups[part.rows[:, 0]] for part, one in zip(by_slice, slices, strict=True)]
-    )
-    _, true, pred = np.concatenate([part.rows for part in by_slice]).T
-    weight = np.concatenate([_weight_of(part) for part in by_slice])
-    found = {}
-    for name, metric in bound.items():
-        ratio = numeric.row_ratios(metric, true, pred)
-        if ratio is not None:
-            p_values = numeric.grouped_slice_tests(number, group, *(weight * r for r in ratio))
-            # The last slices may have no row of this pair, and then have no test of their own.
-            found[name] = p_values + [1.0] * (len(slices) - len(p_values))
-    return found

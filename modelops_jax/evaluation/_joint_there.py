@@ -170,7 +170,8 @@ def _labels_there(
     if coded is None:
         return None
     codes = coded.of(*sides)
-    found = distinct_rows_of_shards(codes, coded.size, rows.weight, *rows.layout)
+    widths = [coded.size] * len(codes)
+    found = distinct_rows_of_shards(codes, widths, rows.weight, *rows.layout)
     present = np.unique(found.rows)
     classes = coded.classes(present)
     ignored = label_to_ignore(ignore_index, CodedLabels(classes, {}))

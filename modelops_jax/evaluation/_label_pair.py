@@ -171,8 +171,7 @@ class LabelPair(Pair):
     def slices(
         self, metrics: Mapping[str, Any], slicings: list[Slicing], confidence: Confidence | None
     ) -> list[list[dict[str, SliceOutcome]]]:
-        if self.there is not None:
-            assert confidence is None or confidence.groups is None
+        if self.parts is None and self.there is not None:
             parts = [self._parts_there(slicing) for slicing in slicings]
             return replace(self, there=None, parts=parts).slices(metrics, [], confidence)
         if self.parts is not None:

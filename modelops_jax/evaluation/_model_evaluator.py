@@ -261,10 +261,11 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 are sharded over a mesh, integer labels (up to 4,096 apart, or else up to 4,096
                 kinds of them, which are fetched), numbers, label sets, tokens, scores and rankings
                 are counted on their devices, with weights, rows that hold nan, slices and
-                intervals; rows of weight 0, as padding, may hold anything there. Slices of rows in
-                `groups` (but of rankings by query) and more kinds of labels gather the rows on the
-                host. Metrics of your own get the arrays as given; where some rows do not count,
-                those that do, on the host. None if no metric reads it.
+                intervals; rows of weight 0, as padding, may hold anything there. Of slices of rows
+                in `groups` the sums of each group in each slice are fetched. More kinds of labels,
+                and ids of groups there that are no integers, gather the rows on the host. Metrics
+                of your own get the arrays as given; where some rows do not count, those that do,
+                on the host. None if no metric reads it.
             y_score: for metrics of scores or probabilities beside labels: of the positive class,
                 shape (n,); of labels 0 to k - 1, and of several labels a row, an array of shape
                 (n, k); of other labels a dict of class -> scores of shape (n,). For the perplexity

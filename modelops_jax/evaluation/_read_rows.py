@@ -19,10 +19,11 @@ from ._labels import CodedLabels
 from ._likelihoods import reads_scores
 from ._nan_rows import nan_there
 from ._queries import ByQuery, read_queries
-from ._rows_there import RowsThere, each_column, number_of, rows_there
+from ._rows_there import RowsThere, each_column, groups_there, number_of, rows_there
 from ._sharded import gathered, on_devices, sets_there
 from ._slicing import Slicing, read_names, read_slices
-from ._slicing_there import columns_there, slicings_there
+from ._slicing_there import columns_there, in_units, slicings_there
+from ._unit_labels import with_slices_there
 from ._vectors import listed
 from ._weights import unless_alike
 
@@ -97,9 +98,7 @@ def _there(
     if not on_devices(*each_column(columns).values()):
         return None
     built_in = {name: metric for name, metric in metrics.items() if isinstance(metric, BuiltIn)}
-    # Tests of slices read the rows of each group.
-    tested = groups is not None and any(m.reader is not read_queries for m in built_in.values())
-    if slices and (tested or nan_policy == "propagate"):
+    if slices and nan_policy == "propagate":
         return None
     rows = check_columns(metrics, y_true, y_pred, y_score)
     if groups is not None and len(groups) != rows:
@@ -128,14 +127,19 @@ def _there(
         none = {name: _no_rows_of(column) for name, column in columns.items()}
         empty = {"weight": None, "groups": None if groups is None else [], "slices": {}}
         return replace(_on_host(metrics, "raise", **none, **empty), omitted=found.omitted)
-    sections = _sections_there({n: m for n, m in built_in.items() if n in computed}, found)
-    if sections is None:
-        return None
     moved = {
         name: CodedLabels(labels.classes, {"ids": found.columns[f"slices[{name!r}]"]})
         for name, labels in coded.items()
     }
     slicings = slicings_there(read_names(slices), moved, found.weight)
+    if drawn and slicings and groups is not None:
+        found = replace(found, groups=groups_there(found.groups, found.y_true))
+        if any(metric.reader is not read_queries for metric in built_in.values()):
+            slicings = in_units(slicings, found.groups, found.weight)
+    members = {name: metric for name, metric in built_in.items() if name in computed}
+    sections = _sections_there(members, found, slicings)
+    if sections is None:
+        return None
     sides: Any = y_true, y_pred
     if computed.keys() - built_in.keys():
         sides = found.given("y_true"), found.given("y_pred")
@@ -144,14 +148,16 @@ def _there(
     )
 
 
-def _sections_there(metrics: Mapping[str, BuiltIn], rows: RowsThere) -> list[Group] | None:
+def _sections_there(
+    metrics: Mapping[str, BuiltIn], rows: RowsThere, slicings: list[Slicing]
+) -> list[Group] | None:
     found = []
     for read, members in by_reader(metrics).items():
         scores = rows.columns.get("y_score") if reads_scores(read) else None
         second = rows.columns.get("y_pred") if scores is None else scores
         if read is read_queries:
             second = ByQuery(second, rows.groups)
-        pair = _pair_there(read, rows.y_true, second, rows.weight)
+        pair = _pair_there(read, rows.y_true, second, rows.weight, slicings)
         if pair is None:
             return None
         found.append(Group(members, partial(_same, pair)))
@@ -168,9 +174,12 @@ def _no_rows_of(column: Any) -> Any:
     return None if column is None else np.zeros((0, *column.shape[1:]), column.dtype)
 
 
-def _pair_there(read: Reader, y_true: Any, second: Any, weight: Any) -> Pair | None:
+def _pair_there(
+    read: Reader, y_true: Any, second: Any, weight: Any, slicings: list[Slicing]
+) -> Pair | None:
     if isinstance(read, LabelReader):
-        return read.there(y_true, second, weight)
+        labels = read.there(y_true, second, weight)
+        return None if labels is None else with_slices_there(labels, slicings)
     if isinstance(read, LabelSetReader) and not sets_there(y_true, second, scored=read.scored):
         return None
     pair = read(y_true, second)

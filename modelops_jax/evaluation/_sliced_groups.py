@@ -1,22 +1,14 @@
 """Slices of rows in groups that come in batches: which there are, and whose rows each has."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ._running_groups import RunningGroups
 from ._running_slices import RunningSlices
+from ._slice_units import SliceUnits
 from ._slicing import Slicing
-
-
-class SliceUnits(NamedTuple):
-    """The rows of one group in one slice are a unit; these are the units of one slice."""
-
-    units: np.ndarray
-    """Their numbers, in the order of their groups."""
-    groups: np.ndarray
-    """The place of the group of each among all groups in order."""
 
 
 class SlicedGroups:

@@ -11,6 +11,7 @@ import modelops_jax.metrics as numeric
 
 from ._labels import CodedLabels, encode_labels
 from ._result import SliceResult
+from ._slice_units import UnitsThere
 
 # Rows, the mean of their numbers, and the sum of squares about it.
 Moments = tuple[int, float, float]
@@ -37,13 +38,14 @@ class SliceOutcome:
 class Slicing:
     """A division of the rows: the slice of each, what each slice is called, and its rows.
 
-    Of rows that lie on devices the slices lie there, too.
+    Of rows that lie on devices the slices lie there, too, and of those in groups the units.
     """
 
     columns: tuple[str, ...]
     ids: Any
     keys: tuple[tuple[Hashable, ...], ...]
     rows: np.ndarray
+    units: UnitsThere | None = None
 
 
 def read_slices(slices: Asked, rows: int) -> list[Slicing]:

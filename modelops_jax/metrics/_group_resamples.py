@@ -11,11 +11,12 @@ from ._confidence import IntervalMethod, check_method, without
 from ._counts import CellStatistic
 from ._draws import Draws
 from ._group_sums import GroupSums
-from ._host_columns import numbers
+from ._host_columns import numbers, precision_scope
 from ._interval import Interval
 from ._metric import Metric
 from ._resample_stream import resampled_statistics
 from ._row_ratios import cell_shares
+from ._sharded import Layout, row_layout, shared_layout
 from ._slices import as_ids
 from ._student import row_moments
 from ._types import Matrix, Vector
@@ -57,7 +58,7 @@ class GroupResampleStream:
         *,
         weight: Vector | None = None,
     ) -> None:
-        """Add a batch of rows.
+        """Add a batch of rows, which may be sharded over a mesh: sums alone leave the devices.
 
         Args:
             y_true: reference labels or values, shape (n,) (see `compute`).
@@ -72,6 +73,11 @@ class GroupResampleStream:
                 it was before the call.
             TypeError: numbers of groups that are not integers.
         """
+        given = {"y_true": y_true, "y_pred": y_pred, "groups": groups, "weight": weight}
+        layout = shared_layout(given)
+        if layout is not None:
+            self._update_there(layout, **given)
+            return
         true, pred = self._sums.read(y_true, y_pred)
         ids = as_ids("groups", np.asarray(groups), groups, np.shape(y_true)[:1])
         if not (len(true) and self._sums.statistics):
@@ -79,6 +85,17 @@ class GroupResampleStream:
         own = None if weight is None else np.asarray(numbers(weight, "weight"))
         states = pass_over(self._sums.statistics, true, pred, own).states
         self._sums.add([true], [pred], states, own, ids)
+
+    def _update_there(
+        self, layout: Layout, *, y_true: Any, y_pred: Any, groups: Any, weight: Any
+    ) -> None:
+        true, pred = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
+        own = None if weight is None else numbers(weight, "weight")
+        column = groups if row_layout(groups) is not None else np.asarray(groups)
+        with precision_scope(column):
+            ids = as_ids("groups", column, groups, true.shape[:1])
+        if self._sums.statistics:
+            self._sums.add_there(true, pred, own, ids, layout)
 
     def merge(self, other: "GroupResampleStream", groups: np.ndarray) -> None:
         """Add the rows of another stream of the same metrics, which stays as it is.

@@ -8,13 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._compute import padded
+from ._compute import padded, pass_over
 from ._draws import GROUP, PARTS, Draws, add_columns, block_columns, block_rows
 from ._host_columns import computed_now, precision_scope
 from ._pair import Pair
 from ._row_draws import RowSums
-from ._running_sums import of_rows, rows_like
-from ._statistic import Statistic, SummedStatistic, columns_of
+from ._running_sums import of_rows, refuse_other_rows, rows_like, widened
+from ._sharded import Layout, placed_alike
+from ._sharded_draws import sums_by_group
+from ._statistic import Statistic, SummedStatistic, columns_of, flattened, shared_axes
 from ._stream import arrays_of, as_states
 from ._types import Column, Matrix, State, Vector
 
@@ -85,6 +87,44 @@ class GroupSums:
                     own,
                 )  # fmt: skip
             self._add_at(of_block, [np.asarray(sums)[: len(of_block)] for sums in found])
+
+    def add_there(
+        self,
+        y_true: Column,
+        y_pred: Column,
+        weight: Column | None,
+        groups: Column,
+        layout: Layout,
+    ) -> None:
+        """Add the rows of one model that lie on devices, at least one; sums alone leave them.
+
+        Args:
+            y_true: as numbers.
+            y_pred: the same.
+            weight: as for `add`, as are the others.
+            groups: the number of each row's group.
+            layout: how the rows of all of these are divided.
+        """
+        with jax.enable_x64(True):
+            axes = shared_axes(self.statistics)
+            true, pred = flattened(widened(y_true), widened(y_pred), axes)
+            refuse_other_rows(self._shapes, true, pred)
+            found = pass_over(self.statistics, true, pred, weight)
+            self._shapes = true.shape[1:], pred.shape[1:]
+            self._present += found.rows
+            if self._centres is None:
+                self._centres = tuple(found.states[statistic] for statistic in self.statistics)
+                self._weighted = found.weighted
+            count = int(groups.max()) + 1
+            own = None if weight is None else placed_alike(weight, layout)
+            # Rounded up to few sizes, each of which is compiled once.
+            size = 1 << max(0, count - 1).bit_length()
+            sums = sums_by_group(
+                self.statistics, self._centres,
+                placed_alike(true, layout), placed_alike(pred, layout), own,
+                placed_alike(groups, layout), size, layout,
+            )  # fmt: skip
+            self._add_at(np.arange(count), [one[:count] for one in jax.device_get(sums)])
 
     @property
     def count(self) -> int:

@@ -189,7 +189,9 @@ def _of_shards(
     with precision_scope(*columns):
         placed = [placed_alike(column, layout) for column in (*columns, *kept)]
         of_models = _cell_program(statistic, len(trues), layout)(*placed)
-    found = distinct_rows_of_shards(of_models, statistic.size + 1, None, layout.mesh, layout.axes)
+    found = distinct_rows_of_shards(
+        of_models, [statistic.size + 1] * len(of_models), None, layout.mesh, layout.axes
+    )
     return found.rows, found.counts
 
 

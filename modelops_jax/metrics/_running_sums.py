@@ -170,7 +170,10 @@ def as_rows(
     statistics: Sequence[SummedStatistic], y_true: Vector | Matrix, y_pred: Vector | Matrix
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of one model as these statistics sum them."""
-    true, pred = _wide(numbers(y_true, "y_true")), _wide(numbers(y_pred, "y_pred"))
+    true, pred = (
+        widened(np.asarray(numbers(column, name)))
+        for column, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+    )
     return flattened(true, pred, shared_axes(statistics))
 
 
@@ -182,17 +185,23 @@ def rows_like(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows as `as_rows` gives them, refused unless both are of the shapes before (ValueError)."""
     true, pred = as_rows(statistics, y_true, y_pred)
+    refuse_other_rows(before, true, pred)
+    return true, pred
+
+
+def refuse_other_rows(
+    before: tuple[tuple[int, ...], tuple[int, ...]] | None, true: Any, pred: Any
+) -> None:
+    """Refuse rows of other shapes than those before (ValueError)."""
     for name, now, shape in zip(("y_true", "y_pred"), (true, pred), before or (), strict=False):
         if len(now) and now.shape[1:] != shape:
             raise ValueError(
                 f"{name} has rows of shape {now.shape[1:]}; the rows before have {shape}"
             )
-    return true, pred
 
 
-def _wide(column: Any) -> np.ndarray:
+def widened(column: Any) -> Any:
     """Floats as float64, in which they are summed whatever they were; booleans as integers."""
-    column = np.asarray(column)
     of_kind = {"f": np.float64, "b": np.int8}
     return column.astype(of_kind.get(column.dtype.kind, column.dtype), copy=False)
 

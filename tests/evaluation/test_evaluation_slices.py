@@ -219,7 +219,7 @@ def test_areas_in_slices_of_groups_are_resampled_and_have_no_test():
     random = np.random.default_rng(6)
     group, true, score = random.integers(0, 12, 90), random.random(90) < 0.5, random.random(90)
     evaluator = ModelEvaluator("ranking")
-    slices = {"half": group % 2}
+    slices: dict[Any, Any] = {"half": group % 2}
     found = evaluator.evaluate(true, score, groups=group, slices=slices, confidence=0.9).slices
     assert len(found) == 2
     for part in found:

@@ -1,4 +1,4 @@
-"""Weighted rows, rows that hold nan, and rankings by query, evaluated on their eight devices."""
+"""Weighted rows, nan, slices of groups and rankings by query, evaluated on their eight devices."""
 
 import pathlib
 import runpy
@@ -7,6 +7,7 @@ import pytest
 
 run = runpy.run_path(str(pathlib.Path(__file__).with_name("test_sharded_compare.py")))["run"]
 
+DONE = 'print("as on the host")'
 # Results of both paths; a shard without rows that count, and padding, which hold anything.
 BOTH = """
 comparing = check
@@ -43,7 +44,7 @@ def check(evaluator, *columns, tolerance=1e-12, **options):
             like(mine, theirs, tolerance)
     for one, other in pairs[1:]:
         assert (one.key, one.rows, one.tests) == (other.key, other.rows, other.tests)
-        like(one.p_values, other.p_values, tolerance)
+        like(one.p_values, other.p_values, max(tolerance, 1e-12))
     for one, other in zip(found.per_class, expected.per_class, strict=True):
         assert (one.label, one.rows, one.predicted) == (other.label, other.rows, other.predicted)
         like(one.metrics, other.metrics, tolerance)
@@ -60,13 +61,17 @@ def junk(column, value):
 
 wild = [junk(side, np.nan) for side in (values, errors["one"])]
 holey = [np.where(np.arange(COUNT) % 7 == at, np.nan, side) for at, side in enumerate(wild)]
+day, users = random.integers(5, 8, COUNT), ids % 10
+in_groups = {"groups": junk(users, -99), "confidence": 0.9}
 days = {"day": ids % 3, "name": np.array(["a", "b"])[ids % 2], ("day", "name"): None}
 """
 
 QUICK = """
 put = on(AxisType.Explicit)
 squares = ModelEvaluator("regression", metrics=["mean_squared_error"])
-found = check(squares, *holey, weight=weight, nan_policy="omit", confidence=0.9)
+given = in_groups | {"weight": weight, "slices": {"day": day}}
+found = check(squares, *holey, nan_policy="omit", **given)
+assert found.slices[0].intervals and found.slices[0].p_values
 assert found.invalid_count == sum(mask & (np.arange(COUNT) % 7 < 2))
 for wrong, said in ((-weight, "weight has -"), (weight[:8], "weight has 8 entries")):
     try:
@@ -160,7 +165,8 @@ scored = ModelEvaluator("multiclass", metrics=["accuracy_score", "brier_score_lo
 scored.add_metric("roc_auc_score", positive_class=10)
 partly = ModelEvaluator("multilabel", metrics=["accuracy_score", "f1_score"], ignore_index=-1)
 ignoring = ModelEvaluator("multiclass", metrics=["log_loss"], ignore_index=10)
-for more in ({"groups": junk(ids, -99)}, {"slices": {"even": ids % 2}}):
+for more in ({"groups": junk(ids, -99)}, {"slices": {"even": ids % 2}},
+             in_groups | {"slices": {"day": day}}):
     more |= {"weight": weight, "confidence": 0.9}
     check(scored, far, said_far["new"], y_score=by_label["new"], **more)
     check(partly, junk(some, 9), junk(some_said["one"], 99), **more)
@@ -188,7 +194,6 @@ both = ModelEvaluator("multilabel", metrics=["accuracy_score", "log_loss"])
 sliced = {"confidence": 0.9, "slices": {"even": ids % 2}, "n_resamples": 40}
 expected = both.evaluate(sets, said["one"], y_score=sets, **sliced)
 assert both.evaluate(*map(put, (sets, said["one"])), y_score=put(sets), **sliced) == expected
-print("as on the host")
 """
 
 WEIGHTED = """
@@ -216,7 +221,48 @@ ids_of_text = np.array([f"user {i}" for i in ids])
 check(ignoring, labels, pred, groups=ids_of_text, **drawn)
 check("regression", *[side.astype(np.float32) for side in wild], weight=weight, tolerance=1e-6,
       slices=days, **drawn)
-print("as on the host")
+"""
+
+GROUPED = """
+put = on(getattr(AxisType, sys.argv[2]))
+wide = [junk(side, 2**30) for side in (labels, pred)]
+table = random.random((COUNT, 3))
+table = junk(table / table.sum(axis=1, keepdims=True), np.nan)
+# Groups that are divided, whole ones, and both crossed; a slice of ignored rows alone.
+crossed = {"day": day, "name": np.array(["a", "b"])[users % 2], ("day", "name"): None}
+given = in_groups | {"slices": {"day": day}}
+ignoring = ModelEvaluator("multiclass", ignore_index=2)
+check("multiclass", labels, pred, slices=crossed, groups=users, confidence=0.9)
+found = check("multiclass", *wide, **in_groups, slices=crossed, weight=mask, tolerance=0)
+assert found.slices[0].p_values["accuracy"] <= 1 and len(found.slices) == 11
+found = check("multiclass", *wide, **in_groups, slices=crossed, weight=weight, interval="bca")
+gone = np.where(day == 7, 2, labels).astype(np.int32)
+check(ignoring, gone, pred, **given, weight=weight)
+texts = np.array([f"user {i}" for i in users])
+check(ignoring, gone, pred, slices={"day": day}, groups=texts, confidence=0.9)
+check("regression", *wild, **given, weight=weight, interval="bca")
+"""
+
+GROUPED_REST = """
+check("regression", *wild, **given, weight=mask)
+check("multilabel", junk(sets, 7), junk(said["one"], 7), **given, weight=weight, interval="bca")
+scored = ModelEvaluator("multiclass", metrics=["log_loss", "top_k_accuracy_score"], ignore_index=2)
+check(scored, labels, pred, y_score=table, **given, weight=weight)
+beside = ModelEvaluator("binary").add_metric("roc_auc_score")
+check(beside, labels > 1, pred > 1, y_score=wild[1], **given, weight=mask)
+kept = ModelEvaluator("regression", metrics=["median_absolute_error", "max_error"])
+check(kept, *wild, **given, weight=weight, interval="bca")
+both = ModelEvaluator("ranking").add_metric("ndcg_score")
+check(both, labels > 1, wild[1], **given, weight=mask)
+outputs = [np.stack([side, side[::-1] ** 2], axis=1) for side in (values, errors["one"])]
+pair = ModelEvaluator("regression", metrics=["mean_squared_error", "r2_score"])
+check(pair, *outputs, slices={"day": day}, groups=users, confidence=0.9)
+tokens = random.integers(0, 4, (2, COUNT, 5)).astype(np.int32)
+tokens = ModelEvaluator("text_generation", metrics=["token_accuracy_score"]), *tokens
+check(*tokens, **given, weight=weight)
+narrow = [side.astype(np.float32) for side in wild]
+check("regression", *narrow, **given, weight=weight, tolerance=1e-6)
+check("regression", *holey, **given, weight=weight, nan_policy="omit")
 """
 
 HOLES = """
@@ -238,7 +284,6 @@ for own in (None, weight):
 # Nothing is left of them.
 for none in ({"weight": np.zeros(COUNT)}, {"nan_policy": "omit"}):
     check("regression", *(values * np.nan, values), confidence=0.9, groups=ids, **none)
-print("as on the host")
 """
 
 RANKED = """
@@ -255,7 +300,6 @@ put = on(AxisType.Explicit)
 there = {"weight": of_query * mask, "groups": junk(ids, -9)}
 found = check(ranked, junk(gain, -3), junk(score, np.nan), confidence=0.9, **there)
 assert found.metadata["queries"] == 300 and found.undefined == {"ndcg_score": 1}
-print("as on the host")
 """
 
 RANKINGS = """
@@ -294,13 +338,13 @@ for evaluator, columns, wrong, said in (
         assert said in str(error), error
     else:
         raise AssertionError(said)
-print("as on the host")
 """
 
 
 def test_rows_stay_that_weigh_nothing_hold_nan_or_are_ranked():
     """Values, intervals, slices and counts are those of the host, and so are mistakes."""
-    assert run(BOTH + RANKED + OTHERS + QUICK + QUICK_OTHERS + QUICK_RANKED) == "as on the host"
+    cases = RANKED + OTHERS + QUICK + QUICK_OTHERS + QUICK_RANKED
+    assert run(BOTH + cases + DONE) == "as on the host"
 
 
 @pytest.mark.model
@@ -308,12 +352,14 @@ def test_rows_stay_that_weigh_nothing_hold_nan_or_are_ranked():
     ("cases", "axes"),
     [
         (WEIGHTED, "Explicit"),
+        (GROUPED, "Auto"),
+        (GROUPED + GROUPED_REST, "Explicit"),
         (HOLES, "Auto"),
         (RANKED + RANKINGS, "Explicit"),
         (OTHERS + REST_OF_OTHERS, "Auto"),
     ],
-    ids=["weighted", "holes", "rankings", "others"],
+    ids=["weighted", "slices", "all slices", "holes", "rankings", "others"],
 )
 def test_weighted_evaluations_read_no_rows(cases: str, axes: str):
     """Labels, numbers, label sets, scores and rankings; groups, slices and labels to ignore."""
-    assert run(BOTH + cases, axes) == "as on the host"
+    assert run(BOTH + cases + DONE, axes) == "as on the host"

@@ -173,6 +173,17 @@ def test_groups_come_with_every_batch_or_with_none():
         sliced.save("sliced.state")
 
 
+@pytest.mark.filterwarnings("ignore::modelops_jax.evaluation.UndefinedMetricWarning")
+@pytest.mark.parametrize("task", ["regression", "ranking"])
+def test_of_no_row_at_all_there_are_no_groups_to_count(task):
+    evaluator = ModelEvaluator(task)
+    stream = evaluator.stream()
+    stream.update([], [], groups=[])
+    found = evaluator.evaluate([], [], groups=[], confidence=0.9)
+    assert stream.result(confidence=0.9) == found
+    assert "groups" not in found.metadata
+
+
 def test_sums_about_one_mean_become_sums_about_another():
     """Streams whose means lie far apart, merged: as if one had seen all rows, of two outputs."""
     true = RNG.normal(size=(120, 2)) + np.arange(120)[:, None]

@@ -69,6 +69,34 @@ for placed in MESHES.values():
     assert not any(re.search(r"\\[[0-9]", shape) for shape, _ in sent), sent
 """
 
+SUMMED = """
+from modelops_jax.metrics import GroupResampleStream
+
+metrics = {"mse": metric("mean_squared_error"), "r2": metric("r2_score")}
+rows, users = 1e6 + random.normal(size=(2, COUNT)), random.integers(0, 30, COUNT)
+for placed in MESHES.values():
+    host, there = GroupResampleStream(metrics), GroupResampleStream(metrics)
+    for own in (weight, weight > 0):
+        host.update(*rows, users, weight=own)
+        with guard():
+            there.update(*put(*rows, users), weight=put(own)[0])
+    found, expected = (one.intervals(n_resamples=20) for one in (there, host))
+    for name, interval in expected.items():
+        ends = [(one.low, one.high) for one in (found[name], interval)]
+        np.testing.assert_allclose(*ends, rtol=1e-11, err_msg=name)
+    np.testing.assert_allclose(there.ratios("mse"), host.ratios("mse"), rtol=1e-11)
+    for wrong, said in (((*rows, users - 1), "groups has numbers from -1"),
+                        ((*rows[:, :, None].repeat(2, 2), users), "y_true"),
+                        ((rows[0], rows[1] * np.nan, users), "y_pred: ")):
+        try:
+            there.update(*put(*wrong))
+        except ValueError as error:
+            assert said in str(error), error
+        else:
+            raise AssertionError(said)
+    assert there.intervals(n_resamples=20) == found
+"""
+
 PLACED = """
 mask = weight > 0
 for kind, placed in MESHES.items():
@@ -210,5 +238,5 @@ def test_kept_rows_draw_on_their_devices_what_they_draw_on_the_host(meshes: str)
 
 @pytest.mark.parametrize("meshes", ["explicit", pytest.param("all", marks=pytest.mark.model)])
 def test_counts_areas_and_points_are_fetched_and_no_rows(meshes: str):
-    """McNemar's counts, DeLong's areas and errors, and the points of curves are the host's."""
-    assert run(MESHES + COUNTED + PLACED + CURVES, "1024", meshes) == "as on the host"
+    """McNemar's counts, sums by group, DeLong's areas and the points of curves are the host's."""
+    assert run(MESHES + COUNTED + SUMMED + PLACED + CURVES, "1024", meshes) == "as on the host"
