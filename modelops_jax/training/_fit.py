@@ -129,8 +129,9 @@ def fit(
         CheckpointError: `resume` finds only checkpoints that are damaged, or one of another
             configuration, other rows or another base model, which it knows by the hash of its
             weights; or of other held-out rows where `config` compares evaluations.
-        OSError: A checkpoint could not be written, for want of room say; the run ends at the step
-            after, and the checkpoints before it stay and can be resumed.
+        OSError: `folder` cannot be made or written to; or a checkpoint could not be written, for
+            want of room say: the run ends at the step after, and the checkpoints before it stay
+            and can be resumed.
         TrainingDiverged: More than `config.max_skipped_steps` steps had a loss or a gradient that
             is infinite or not a number; the message has the step.
 

@@ -1,6 +1,7 @@
 """The checkpoints of one run: which are written, which stay, and what they say."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -44,6 +45,9 @@ class Saver:
         held_out: Fingerprint of the held-out rows, or None, written into each.
         model: The base model, whose hash is written into each.
         rendered: When the rows were rendered, if that matters, written into each.
+
+    Raises:
+        OSError: The folder cannot be made or written to, which is found out before a step is made.
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Saver:
         self._rendered = {} if rendered is None else {RENDERED: rendered.isoformat()}
         self.inputs = {"rows": rows, "held_out": held_out, "base_model": None}
         if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(f"{folder} cannot be written to, and checkpoints go there")
             self.inputs["base_model"] = model_hash(model)
         self._environment = fingerprint() if folder else {}
         self._saved_step = -1

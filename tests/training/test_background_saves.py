@@ -43,6 +43,21 @@ def test_a_full_disk_ends_the_run_and_costs_no_checkpoint(model, rows, tmp_path,
     jax.tree.map(np.testing.assert_array_equal, result.model.params, whole.model.params)
 
 
+def test_a_folder_that_takes_no_checkpoint_is_found_out_before_a_step(model, rows, tmp_path):
+    """A file in its place, or no right to write: not after hours of training."""
+    records = []
+    options = {"config": EACH_STEP, "callback": records.append, "progress": "off"}
+    place = tmp_path / "file"
+    place.write_text("not a folder")
+    with pytest.raises(FileExistsError, match=str(place)):
+        fit(model, rows, folder=place, **options)
+    with pytest.MonkeyPatch.context() as patched:  # root may write everywhere
+        patched.setattr(_saver.os, "access", lambda *_: False)
+        with pytest.raises(PermissionError, match=f"{tmp_path} cannot be written to"):
+            fit(model, rows, folder=tmp_path, **options)
+    assert records == []
+
+
 def test_the_loop_goes_on_while_one_checkpoint_is_written(model, rows, tmp_path, monkeypatch):
     """Steps are trained meanwhile, a second write waits, and the end waits for the last."""
     gone_on, at_once, most = threading.Event(), [], []
