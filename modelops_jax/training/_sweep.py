@@ -120,6 +120,11 @@ def sweep(
     for name, is_set in without.items():
         if is_set:
             raise ValueError(f"a sweep has no training.{name} {getattr(config, name)!r}")
+    if config.optimizer == "adafactor" and len(set(ranks)) > 1:
+        raise ValueError(
+            "a sweep of several ranks has no training.optimizer 'adafactor': it scales updates by "
+            "the mean squares of whole adapters, of which the smaller ranks' are part zeros"
+        )
     if model.config.labels:
         raise ValueError("a sweep is of language models; this one has labels")
     settings = [

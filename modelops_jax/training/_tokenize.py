@@ -63,7 +63,8 @@ def rows_for(
     if dataset.lengths.max() > limit:
         row = int(dataset.lengths.argmax())
         raise ValueError(
-            f"{name} dataset, row {row} has {dataset.lengths[row]} tokens; expected at most {limit}"
+            f"{name} dataset, row {row} has {dataset.lengths[row]} tokens; expected at most "
+            f"{limit}: tokenise the rows with this run's max_length, pack_length and overlong"
         )
     if largest >= vocab_size:
         raise ValueError(

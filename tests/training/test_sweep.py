@@ -88,6 +88,9 @@ def test_settings_that_a_sweep_has_not_are_refused(model, rows, settings, messag
     config = dataclasses.replace(CONFIG, **settings)
     with pytest.raises(ValueError, match=message):
         sweep(model, rows, config=config, learning_rates=[1e-3], ranks=[1], seeds=[0])
+    adafactor = dataclasses.replace(CONFIG, optimizer="adafactor", weight_decay=0.0)
+    with pytest.raises(ValueError, match=r"of several ranks has no .*'adafactor'"):
+        sweep(model, rows, config=adafactor, learning_rates=[1.0], ranks=[1, 2], seeds=[0])
     with pytest.raises(ValueError, match="at least one entry each"):
         sweep(model, rows, config=CONFIG, learning_rates=[], ranks=[1], seeds=[0])
     with pytest.raises(ValueError, match="the evaluation dataset is empty"):

@@ -252,7 +252,9 @@ def test_rows_of_another_run_are_refused(tmp_path: Path, source: Path, model):
     other = dataclasses.replace(model.tokenizer, chat_template=None)
     with pytest.raises(ValueError, match="was made with tokenizer"):
         rows_for(dataclasses.replace(model, tokenizer=other), stored, CONFIG, name="training")
-    with pytest.raises(ValueError, match=r"row \d+ has \d+ tokens; expected at most 40"):
+    with pytest.raises(
+        ValueError, match=r"row \d+ has \d+ tokens; expected at most 40: tokenise the rows w"
+    ):
         rows_for(model, stored, TrainingConfig(max_length=40), name="training")
     row = TokenizedRow(np.asarray([1, 300], np.int32), np.asarray([False, True]))
     with pytest.raises(ValueError, match="the token 300; expected less than 260"):
