@@ -165,7 +165,7 @@ def load_checkpoint(
         CheckpointError: Its format or its arrays are not those of `like`.
     """
     path = Path(path)
-    record = _read_record(path)
+    record = read_record(path)
     if check is not None:
         check(record["facts"])
     arrays = load_file(path / ARRAYS)
@@ -185,8 +185,12 @@ def load_checkpoint(
     return Checkpoint(record["step"], state, record["facts"])
 
 
-def _read_record(path: Path) -> dict[str, Any]:
-    """The record of a checkpoint whose files are those that were written."""
+def read_record(path: Path) -> dict[str, Any]:
+    """The record of a checkpoint whose files are those that were written.
+
+    Raises:
+        DamagedCheckpointError, CheckpointError: As `load_checkpoint`, of the files alone.
+    """
     try:
         record = json.loads((path / RECORD).read_text("utf-8"))
         checksum = _checksum(path / ARRAYS)

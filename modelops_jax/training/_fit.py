@@ -142,9 +142,10 @@ def fit(
             another environment than the checkpoint's (machine, processor, CPU count, devices,
             XLA_FLAGS, versions of modelops-jax, jax, jaxlib, numpy and optax, as far as the
             checkpoint has them) or with a step divided otherwise, where the run is numerically
-            equal to an uninterrupted one, and not bit for bit; or evaluates on other held-out
-            rows. On a GPU every process may choose its programs anew and add in another order,
-            unless it has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
+            equal to an uninterrupted one, and not bit for bit; evaluates on other held-out rows;
+            or has lost the weights of the best evaluation that `config.keep_best` was to keep. On
+            a GPU every process may choose its programs anew and add in another order, unless it
+            has `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
     """
     if not isinstance(model, Model):
         raise TypeError(

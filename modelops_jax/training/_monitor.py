@@ -55,6 +55,10 @@ class Monitor:
         """The step of the best evaluation."""
         return None if self.best is None else self.best[0]
 
+    def forget(self) -> None:
+        """Take the next evaluation for the best so far, whatever it is."""
+        self.best, self._left_out, self.evaluations_since_best = None, 0, 0
+
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {

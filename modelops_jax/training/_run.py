@@ -82,6 +82,9 @@ class Run:
         self.history.records, self.worst = loaded.facts["history"], loaded.facts["worst_loss"]
         self.finished = self._is_finished(loaded)
         self.monitor.restore(loaded.facts)
+        best = self.monitor.best_step
+        if self.config.keep_best and best not in (None, self.step) and not self.saver.keeps(best):
+            self.monitor.forget()
 
     def _is_finished(self, loaded: Checkpoint) -> bool:
         """Whether the run that made a checkpoint is at its end, also if this one is longer."""

@@ -19,6 +19,7 @@ from ._checkpoint import (
     checkpoint_path,
     checkpoints,
     load_checkpoint,
+    read_record,
     remove_set_aside,
     save_checkpoint,
     set_aside,
@@ -104,6 +105,25 @@ class Saver:
             raise error
         _tell([f"resume: {self._folder} has no checkpoint to go on from; the run begins at step 0"])
         return None
+
+    def keeps(self, best: int) -> bool:
+        """Whether the checkpoint of the best evaluation so far is there and sound.
+
+        Warns:
+            UserWarning: It is not.
+        """
+        assert self._folder is not None
+        try:
+            read_record(checkpoint_path(self._folder, best))
+        except DamagedCheckpointError as error:
+            _tell(
+                [
+                    f"{error}; it has the weights of the best evaluation so far, and the run goes "
+                    "on without them: its best is that of the evaluations from here on"
+                ]
+            )
+            return False
+        return True
 
     def _check(self, path: Path, facts: dict[str, Any]) -> list[str]:
         """Refuse the checkpoint of another run; returns what the same run would not promise."""

@@ -211,6 +211,36 @@ def test_another_environment_and_other_held_out_rows_are_told(model, rows, tmp_p
     assert re.search(f"{DIVIDED}{re.escape(was)}'layer'$", divided)
 
 
+def test_a_best_checkpoint_that_is_lost_is_told_and_costs_itself_alone(model, rows, tmp_path):
+    """Not found out when the run is at its end: the best is then of the evaluations after it."""
+    config = dataclasses.replace(
+        QUICK, learning_rate=0.3, eval_every=1, keep_best=True, schedule="constant", max_steps=9
+    )
+    seen = []
+    again = {"config": config, "eval": rows[:3], "folder": tmp_path, "progress": "off"}
+
+    def best():
+        losses = {r["step"]: r["eval_loss"] for r in seen if "eval_loss" in r}
+        return min(losses, key=losses.__getitem__), max(losses)
+
+    fit(
+        model,
+        rows,
+        **again,
+        callback=seen.append,
+        stop=lambda: bool(seen) and best()[0] < best()[1],
+    )
+    lost, newest = best()
+    assert lost < newest < 9
+    flip_a_bit(tmp_path / f"step-{lost:08d}" / "state.safetensors")
+    del seen[:]
+    message = rf"step-{lost:08d}.* is damaged: .*its best is that of the evaluations from here on"
+    with pytest.warns(UserWarning, match=message):
+        rest = fit(model, rows, **again, resume=True, callback=seen.append)
+    assert (rest.step, 9) == best()
+    assert {path.name for path in tmp_path.iterdir()} == {f"step-{rest.step:08d}", "step-00000009"}
+
+
 def test_evaluations_that_are_compared_have_to_be_on_the_same_rows(model, rows, tmp_path):
     """The best of losses on other rows would be the best of nothing."""
     config = dataclasses.replace(QUICK, keep_best=True)
