@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 import modelops_jax.metrics as numeric
 
 from ._computed import Computed, Confidence
@@ -99,12 +97,8 @@ class OnePassMetric(BuiltIn):
             ValueError: the metric's configuration does not fit the rows.
         """
 
-    def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:
-        """Of a metric by class its values as a result says them, and how many are undefined.
-
-        Args:
-            values: of each class, as the bound metric gives them.
-        """
+    def marked(self, pair: Any) -> numeric.Metric:
+        """Of a metric by class what `bind` gives, with nan for the classes that are undefined."""
         raise AssertionError(f"{self.name} has one value")
 
 

@@ -4,8 +4,6 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 import modelops_jax.metrics as numeric
 
 from ._builtin import OnePassMetric, Reader
@@ -170,16 +168,18 @@ class TableMetric(OnePassMetric):
         alone = (None, "binary", "micro") if self._metric in _OVERALL else (None, "binary")
         return needed or self._average(pair) not in alone
 
-    def of_classes(self, values: np.ndarray) -> tuple[tuple[float, ...], int]:
-        undefined = np.isnan(values)
-        counts_as = self._options.get("zero_division", 0.0)
-        if "zero_division" in self._takes:
-            values = np.where(undefined, 0.0 if counts_as == "warn" else counts_as, values)
-        return tuple(values.tolist()), int(undefined.sum())
-
     def bind(self, pair: Any) -> numeric.Metric:
+        return self._bound(pair, {})
+
+    def marked(self, pair: Any) -> numeric.Metric:
+        return self._bound(
+            pair, {"zero_division": math.nan} if "zero_division" in self._takes else {}
+        )
+
+    def _bound(self, pair: Any, of_undefined: dict[str, Any]) -> numeric.Metric:
         if self._of_sets:
-            options = self._with_average("macro") | self._options | self._marked(pair.num_labels)
+            self._check_listed(pair.num_labels)
+            options = self._with_average("macro") | self._options | of_undefined
             if self._ignore_index is not None:
                 options["ignore_index"] = IGNORED
             return numeric.metric(self._metric, **options | {"num_labels": pair.num_labels})
@@ -198,7 +198,8 @@ class TableMetric(OnePassMetric):
             return numeric.metric(self._metric, **options, **of_row)
         if not isinstance(pair, LabelPair):
             return numeric.metric(self._metric, **self._options)
-        options = self._options | self._marked(len(pair.labels.classes))
+        self._check_listed(len(pair.labels.classes))
+        options = self._options | of_undefined
         if (average := self._average(pair)) is not None:
             options["average"] = average
         if "num_classes" in self._takes:
@@ -252,20 +253,13 @@ class TableMetric(OnePassMetric):
         averaged = "average" in self._takes and self._metric not in _OVERALL
         return {"average": average} if self._of_labels and averaged else {}
 
-    def _marked(self, classes: int) -> dict[str, Any]:
-        """Options by which the values of classes that are undefined are nan; see `of_classes`.
-
-        Raises:
-            ValueError: more classes than a result lists.
-        """
-        if not self.by_class:
-            return {}
-        if classes > LARGEST_TABLE:
+    def _check_listed(self, classes: int) -> None:
+        """Refuse to have a value for each of more classes than a result lists (ValueError)."""
+        if self.by_class and classes > LARGEST_TABLE:
             raise ValueError(
                 f"{self._name} is to have a value for each of {classes:,} classes, and a result "
                 f"lists at most {LARGEST_TABLE}; pass an average"
             )
-        return {"zero_division": math.nan} if "zero_division" in self._takes else {}
 
     def _average(self, pair: LabelPair) -> str | None:
         """The average, if the metric has one, settled by the task or the labels."""

@@ -9,6 +9,9 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
+# The methods that resample every metric, shares of rows as well.
+BOOTSTRAPS = ("percentile", "bca")
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -23,6 +26,7 @@ class Computed:
         undefined: how many entries of the value have no definition.
         no_interval: why it has no interval, where one was asked for.
         by_class: of a metric that has a value for each class these, in the order of the classes.
+        class_intervals: of such a metric the interval of each, as `interval`.
     """
 
     value: float
@@ -32,6 +36,7 @@ class Computed:
     undefined: int = 0
     no_interval: str | None = None
     by_class: tuple[float, ...] | None = None
+    class_intervals: tuple[numeric.Interval, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,3 +64,11 @@ class Confidence:
         """The same of some of the rows."""
         groups = None if self.groups is None else np.asarray(self.groups)[rows]
         return dataclasses.replace(self, groups=groups)
+
+
+def resampled_of(
+    metrics: Mapping[str, numeric.Metric], *, weighted: bool
+) -> dict[str, numeric.Metric]:
+    """The metrics whose interval is a bootstrap of sums over rows: of weighted rows counts, too."""
+    kinds = ("rows", "cells") if weighted else ("rows",)
+    return {name: metric for name, metric in metrics.items() if metric.resampling in kinds}

@@ -12,6 +12,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
+from ._class_intervals import ClassRatio, entries_of
 from ._computed import Computed, Confidence
 from ._front_rows import only_these, put_in_front
 from ._group_draws import UnitDraws
@@ -92,40 +93,38 @@ class Evidence(abc.ABC):
             except ValueError as error:
                 outcomes[name] = error
         report = self.report(bound)
-        single = {name: one for name, one in bound.items() if not metrics[name].by_class}
-        intervals = self.intervals(single, confidence) if single else {}
+        intervals = self.intervals(bound, confidence) if bound else {}
         for name in bound:
             metric = metrics[name]
-            if name not in single:
-                outcomes[name] = self._by_class(name, metric, report, confidence)
-                continue
+            if metric.by_class:
+                values, undefined = self._of_classes(metric, bound[name], report)
+                of_all = {"value": math.nan, "by_class": values}
+                if name in intervals:
+                    of_all["class_intervals"] = entries_of(intervals[name], len(values))
+            else:
+                undefined = report.undefined[name]
+                of_all = {"value": float(report.values[name]), "interval": intervals.get(name)}
             outcomes[name] = Computed(
-                value=float(report.values[name]),
-                rule=f"{name}: {metric.rule(self)}" if report.undefined[name] else None,
-                interval=intervals.get(name),
+                rule=f"{name}: {metric.rule(self)}" if undefined else None,
                 facts=metric.facts(self),
-                undefined=report.undefined[name],
+                undefined=undefined,
                 no_interval=self._no_interval(bound[name], confidence)
                 if confidence is not None and name not in intervals
                 else None,
+                **of_all,
             )
         return outcomes
 
-    def _by_class(
-        self, name: str, metric: Any, report: numeric.Report, confidence: Confidence | None
-    ) -> Computed:
-        """The values of a metric that has one for each class; a table may have empty ones."""
-        values, undefined = metric.of_classes(
-            np.asarray(report.values[name], np.float64)[: len(self.per_class)]
+    def _of_classes(
+        self, metric: Any, bound: numeric.Metric, report: numeric.Report
+    ) -> tuple[tuple[float, ...], int]:
+        """The value of each class, of a table that may have more, and how many are undefined."""
+        classes = self.num_listed
+        values, marked = (
+            np.asarray(one.finalize([report.states[s] for s in one.statistics]).value, np.float64)
+            for one in (bound, metric.marked(self))
         )
-        return Computed(
-            math.nan,
-            rule=f"{name}: {metric.rule(self)}" if undefined else None,
-            facts=metric.facts(self),
-            undefined=undefined,
-            no_interval=None if confidence is None else "its values of classes have none",
-            by_class=values,
-        )
+        return tuple(values[:classes].tolist()), int(np.isnan(marked[:classes]).sum())
 
     def _no_interval(self, metric: numeric.Metric, confidence: Confidence) -> str:
         """Why this metric has none."""
@@ -140,11 +139,27 @@ class Evidence(abc.ABC):
         """What there is to say about each class, for evidence of labels."""
         return ()
 
+    @property
+    def num_listed(self) -> int:
+        """How many classes `per_class` has."""
+        return 0
+
+    def class_ratios(
+        self, metrics: Mapping[str, Any], confidence: Confidence
+    ) -> Mapping[str, ClassRatio]:
+        """By name the ratios that `per_class` has of each class, as far as they have an interval.
+
+        Args:
+            metrics: what else is computed.
+            confidence: which intervals.
+        """
+        return {}
+
     def _of_no_rows(self, name: str, metric: Any) -> Computed:
         """Shares of rows are 0.0 of no rows, by the field's convention; the rest is nan."""
         value = metric.of_no_rows()
         rule = f"{name}: there are no rows, so the value is {value}"
-        by_class = () if metric.by_class else None
+        by_class = (value,) * self.num_listed if metric.by_class else None
         return Computed(value, rule, facts=metric.facts(self), undefined=1, by_class=by_class)
 
 

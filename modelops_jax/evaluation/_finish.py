@@ -137,11 +137,25 @@ def finish(
     """
     evidence = [group.evidence() for group in groups]
     computed: dict[str, Computed] = {}
+    listed = _listed(groups, evidence)
+    classes: tuple[ClassResult, ...] = ()
     for group, own in zip(groups, evidence, strict=True):
-        for name, outcome in own.compute(group.members, confidence).items():
+        ratios: Mapping[str, Any] = {}
+        if own is listed and own.rows and confidence is not None:
+            ratios = own.class_ratios(group.members, confidence)
+        # Under names that no metric has.
+        ratios = {n: r for n, r in ratios.items() if _of_each(n) not in group.members}
+        members = {**group.members, **{_of_each(name): ratio for name, ratio in ratios.items()}}
+        outcomes: dict[str, Computed] = {}
+        for name, outcome in own.compute(members, confidence).items():
             if isinstance(outcome, Exception):
                 raise outcome
-            computed[name] = outcome
+            outcomes[name] = outcome
+        computed |= {name: outcomes[name] for name in group.members}
+        if own is listed:
+            drawn = {name: outcomes[_of_each(name)].class_intervals for name in ratios}
+            by_class = {n: one for n in group.members if (one := outcomes[n]).by_class is not None}
+            classes = _with_values(own.per_class, by_class, drawn)
     metadata: dict[str, Any] = {}
     for name in metrics:
         metadata |= (computed[name].facts or {}) if name in computed else {}
@@ -174,7 +188,7 @@ def finish(
         undefined={name: n for name in metrics if (n := computed[name].undefined)},
         configuration=configuration_of(metrics),
         ignored_count=max((own.ignored for own in evidence), default=0),
-        per_class=_per_class(groups, evidence, computed),
+        per_class=classes,
         slices=_slices(metrics, groups, evidence, slicings, confidence),
     )
 
@@ -186,20 +200,39 @@ def _number_of_groups(groups: Any) -> int:
     return len(np.unique(ids) if isinstance(ids, np.ndarray) else set(ids))
 
 
-def _per_class(
-    groups: Sequence[Group], evidence: Sequence[Evidence], computed: Mapping[str, Computed]
+def _listed(groups: Sequence[Group], evidence: Sequence[Evidence]) -> Evidence | None:
+    """Whose classes a result lists: of that of metrics by class, or of the first that has some."""
+    some = [pair for pair in zip(groups, evidence, strict=True) if pair[1].num_listed]
+    asked = [own for group, own in some if any(map(is_by_class, group.members.values()))]
+    return (asked[-1:] or [own for _, own in some[:1]] or [None])[0]
+
+
+def _of_each(ratio: str) -> str:
+    return f"{ratio} of each class"
+
+
+def _with_values(
+    classes: Sequence[ClassResult],
+    by_class: Mapping[str, Computed],
+    ratios: Mapping[str, Sequence[numeric.Interval] | None],
 ) -> tuple[ClassResult, ...]:
-    """The classes of the first evidence that has some, or of that of metrics by class."""
-    found: tuple[ClassResult, ...] = ()
-    for group, own in zip(groups, evidence, strict=True):
-        of_classes = {n: v for n in group.members if (v := computed[n].by_class) is not None}
-        classes = () if found and not of_classes else own.per_class
-        if classes:
-            found = tuple(
-                replace(one, metrics={**one.metrics, **{n: v[at] for n, v in of_classes.items()}})
-                for at, one in enumerate(classes)
-            )
-    return found
+    """The classes with the values of metrics by class, and with all intervals.
+
+    Args:
+        classes: each with its ratios.
+        by_class: the outcomes of the metrics.
+        ratios: the intervals of the ratios.
+    """
+    drawn = {**ratios, **{name: one.class_intervals for name, one in by_class.items()}}
+    values = {name: one.by_class or () for name, one in by_class.items()}
+    return tuple(
+        replace(
+            one,
+            metrics={**one.metrics, **{name: several[at] for name, several in values.items()}},
+            intervals={name: several[at] for name, several in drawn.items() if several},
+        )
+        for at, one in enumerate(classes)
+    )
 
 
 def _slices(

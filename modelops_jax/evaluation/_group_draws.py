@@ -7,7 +7,7 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._computed import Confidence
+from ._computed import Confidence, resampled_of
 from ._slice_units import SliceUnits
 
 
@@ -34,8 +34,8 @@ class GroupDraws:
         """By metric its interval, of those that have one."""
         kept = {n: m for n, m in bound.items() if m.reweighs and m.no_interval is None}
         found = numeric.state_intervals(kept, report.states, groups=self.rows, **confidence.options)
-        if any(metric.resampling in ("rows", "cells") for metric in bound.values()):
-            found |= self.sums.intervals(order=self.order, **confidence.options)
+        if summed := resampled_of(bound, weighted=True):
+            found |= self.sums.intervals(order=self.order, metrics=summed, **confidence.options)
         return {name: found[name] for name in bound if name in found}
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import modelops_jax.metrics as numeric
 from modelops_jax._prefixed import below, prefixed
 
+from ._computed import resampled_of
 from ._evidence import Evidence, Pair
 from ._group_draws import GroupDraws, UnitDraws
 from ._grouped_labels import GroupedLabels
 from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._slicing import Slicing
 from ._streamed import StreamedSums
-from ._streamed_evidence import StreamedEvidence, resampled_of
+from ._streamed_evidence import StreamedEvidence
 
 
 def in_groups(state: Running) -> Running | None:
@@ -200,4 +201,4 @@ class GroupedSums(StreamedSums):
                 self._by_unit[-1].set_arrays(told, below(f"units/{place}/", arrays))
 
     def _of_no_groups(self, stream: numeric.MetricStream) -> numeric.GroupResampleStream:
-        return numeric.GroupResampleStream(resampled_of(stream, weighted=True))
+        return numeric.GroupResampleStream(resampled_of(stream.metrics, weighted=True))

@@ -9,7 +9,8 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._computed import Computed, Confidence
+from ._class_intervals import ClassRatio, class_ratios
+from ._computed import BOOTSTRAPS, Computed, Confidence
 from ._counted_labels import CountedLabels, count_labels
 from ._evidence import NOT_KEPT, Pair, outcomes_of
 from ._labels import CodedLabels, encode_labels, label_to_ignore
@@ -20,6 +21,8 @@ from ._slice_outcomes import slice_outcomes
 from ._slicing import SliceOutcome, Slicing
 from ._vectors import check_same_length, flat_columns
 
+# Of so many classes the ratios have an interval whatever it takes.
+_FEW_CLASSES = 16
 # Rows whose cells are made at once: they stay in the cache.
 _AT_ONCE = 1 << 18
 
@@ -149,6 +152,21 @@ class LabelPair(Pair):
         return {"num_classes": len(classes), **listed}
 
     @property
+    def num_listed(self) -> int:
+        classes = len(self.labels.classes)
+        return classes if classes <= LARGEST_TABLE else 0
+
+    def class_ratios(
+        self, metrics: Mapping[str, Any], confidence: Confidence
+    ) -> Mapping[str, ClassRatio]:
+        drawn = self.weight is not None or confidence.groups is not None
+        # Each cell of a table is drawn, which takes minutes where no other metric needs it.
+        if (drawn or confidence.method in BOOTSTRAPS) and self.num_listed > _FEW_CLASSES:
+            if not any(metric.averages(self) for metric in metrics.values()):
+                return {}
+        return class_ratios(num_classes=self.tabled.num_classes)
+
+    @property
     def tabled(self) -> "LabelPair":
         """The pair with a table of all classes, which metrics that average over them need.
 
@@ -251,8 +269,7 @@ class LabelPair(Pair):
     @property
     def per_class(self) -> tuple[ClassResult, ...]:
         """Precision, recall and F1 of every class; none of more classes than are listed."""
-        classes = self.labels.classes
-        if not 0 < len(classes) <= LARGEST_TABLE:
+        if not self.num_listed:
             return ()
         number = self._table_of(self.counts)
         weighed = number if self.weight is None else self._table_of(self.weight)
@@ -273,7 +290,7 @@ class LabelPair(Pair):
                 int(predicted[place]),
                 {name: float(values[place]) for name, values in ratios.items()},
             )
-            for place, label in enumerate(classes)
+            for place, label in enumerate(self.labels.classes)
         )
 
     def _table_of(self, each: np.ndarray | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Rows that have any number of labels each, read once for all metrics of them."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._class_intervals import ClassRatio, class_ratios
 from ._class_scores import IGNORED
+from ._computed import Confidence
 from ._evidence import Pair
 from ._indicators import as_indicators
 from ._numbers import as_matrix, as_numbers, refuse_not_finite
@@ -65,6 +68,16 @@ class LabelSetPair(Pair):
             else:
                 weighed = [weight @ outcome for outcome in outcomes]
             return of_each_label(self.cells, weighed)
+
+    @property
+    def num_listed(self) -> int:
+        return 0 if self.scored or self.num_labels > LARGEST_TABLE else self.num_labels
+
+    def class_ratios(
+        self, metrics: Mapping[str, Any], confidence: Confidence
+    ) -> Mapping[str, ClassRatio]:
+        ignored = IGNORED if self.true.dtype == np.int8 else None
+        return class_ratios(num_labels=self.num_labels, ignore_index=ignored)
 
     @cached_property
     def cells(self) -> np.ndarray:

@@ -192,7 +192,7 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
             name: the key of the value in a result, for a metric by name; None: that name.
             options: of a metric by name those of its function, such as `beta`. Labels are encoded
                 and counted, and the average is the task's (of multilabel rows: macro) unless given:
-                None gives a value for each class in `per_class`, without intervals and slices. A
+                None gives a value for each class in `per_class`, with intervals, without slices. A
                 metric of scores takes `positive_class`, the label that has the high scores, else
                 1; one of texts what the function takes that counts them, such as `tokenize`.
 
@@ -277,8 +277,9 @@ bleu_score, chrf_score, rouge_l_score, squad_f1_score, word_error_rate and other
                 tested in `groups` only. Metrics of your own take no numbers. None: 1.
             confidence: the level of the intervals to compute, in (0, 1), 0.95 say; None: none.
                 Shares of rows (accuracy, precision, recall and F1 of a class, exact match) have
-                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap. Max error,
-                means over more than 128 classes and added metrics of your own have none.
+                Wilson's interval, AUROC DeLong's, the rest a percentile bootstrap; so has each
+                class or label in `per_class`. Max error, means over more than 128 classes and added
+                metrics of your own have none.
             interval: the method of the intervals: "auto" as above; "percentile" or "bca" for a
                 bootstrap of all but AUROC (in groups of AUROC, too); "wilson" or "exact" where all
                 metrics are shares of rows.

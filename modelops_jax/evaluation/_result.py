@@ -25,6 +25,9 @@ class ClassResult:
         predicted: rows that are predicted as it.
         metrics: precision, recall and f1 of the class, of which 0/0 is 0.0, and what metrics with
             `average=None` are of it.
+        intervals: name -> confidence interval of the value, where intervals were asked for and
+            there is one. Of more than 16 classes of weighted or grouped rows, or by a bootstrap,
+            precision, recall and f1 have one if a metric that averages over classes is computed.
 
     Example:
         >>> from modelops_jax.evaluation import ModelEvaluator
@@ -38,6 +41,7 @@ class ClassResult:
     rows: int
     predicted: int
     metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,11 +146,12 @@ class EvaluationResult:
         parts |= {"ignored": self.ignored_count} if self.ignored_count else {}
         parts |= {"invalid": self.invalid_count} if self.invalid_count else {}
         if self.configuration:
-            every = (f"{printable(name)}={one}" for name, one in self.configuration.items())
-            parts["metrics"] = ";".join(every)
+            configured = (f"{printable(name)}={one}" for name, one in self.configuration.items())
+            parts["metrics"] = ";".join(configured)
         parts |= {name: self.metadata[name] for name in _DECIDED if name in self.metadata}
-        if self.intervals:
-            every = list(self.intervals.values())
+        of_classes = (one.intervals for one in self.per_class)
+        every = [one for named in (self.intervals, *of_classes) for one in named.values()]
+        if every:
             methods = dict.fromkeys(interval.method for interval in every)
             parts |= {
                 "level": f"{every[0].level:g}",

@@ -59,7 +59,11 @@ def _from_plain(result: type, of_class: type, of_slice: type, data: dict[str, An
     fields |= {
         "task_type": TaskType(data["task_type"]),
         "intervals": _intervals(data["intervals"]),
-        "per_class": tuple(of_class(**one) for one in data["per_class"]),
+        # Results were written before classes had intervals.
+        "per_class": tuple(
+            of_class(**one | {"intervals": _intervals(one.get("intervals", {}))})
+            for one in data["per_class"]
+        ),
         "slices": tuple(
             of_slice(**one | {"intervals": _intervals(one["intervals"])}) for one in data["slices"]
         ),

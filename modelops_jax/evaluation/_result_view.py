@@ -10,6 +10,7 @@ _WIDEST = 28
 # Columns of a terminal.
 _COLUMNS = 80
 
+_NO_BREAK = "\u00a0"
 _STYLE = (
     "border-collapse:collapse;margin:.4em 0 1em;font-variant-numeric:tabular-nums",
     "padding:.2em .9em;text-align:right;border-bottom:1px solid rgba(128,128,128,.35)",
@@ -25,7 +26,7 @@ def text_table(result: Any) -> str:
         if (interval := result.intervals.get(name)) is not None:
             line += f"  {between(interval)} {interval.level * 100:.4g} % interval"
         lines.append(line)
-    for title, head, rows, hidden in tables(result):
+    for title, head, rows, hidden in tables(result, wide=False):
         table, left_out = _fitted([head, *rows])
         lines += ["", title, *table]
         if hidden:
@@ -51,7 +52,7 @@ def html_page(result: Any) -> str:
             ]
         )
     parts.append(_html_table(head, rows))
-    for title, names, lines, hidden in tables(result):
+    for title, names, lines, hidden in tables(result, wide=True):
         parts += [f"<p><b>{html.escape(title)}</b></p>", _html_table(names, lines)]
         if hidden:
             parts.append(f"<p>... and {hidden:,} more</p>")
@@ -70,22 +71,18 @@ def heading(result: Any) -> str:
     return f"{result.task_type.value}, {result.sample_count} {rows}{left_out}"
 
 
-def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
-    """The tables after the metrics: title, head, rows, and how many rows are not shown."""
+def tables(result: Any, *, wide: bool) -> list[tuple[str, list[str], list[list[str]], int]]:
+    """The tables after the metrics: title, head, rows, and how many rows are not shown.
+
+    Args:
+        result: the result.
+        wide: whether there is room for the intervals of every metric of classes.
+    """
     found = []
     # Of two classes of one label a row the second says what the first does; unless asked for.
     asked = any(len(one.metrics) > 3 for one in result.per_class)
     if len(result.per_class) > (1 if "labels" in result.metadata or asked else 2):
-        rows = [
-            [_name(one.label), *map(written, one.metrics.values()), str(one.rows)]
-            for one in result.per_class[:_SHOWN]
-        ]
-        head = [
-            "label" if "labels" in result.metadata else "class",
-            *map(printable, result.per_class[0].metrics),
-            "rows",
-        ]
-        found.append(("per class", head, rows, len(result.per_class) - len(rows)))
+        found.append(_of_classes(result, wide))
     columns = dict.fromkeys(tuple(one.key) for one in result.slices)
     for key in columns:
         by = " x ".join(map(printable, key))
@@ -110,6 +107,28 @@ def tables(result: Any) -> list[tuple[str, list[str], list[list[str]], int]]:
         note = " (* differs from the other rows)" if marked else ""
         found.append((f"by {by}{note}", head, rows, len(members) - len(rows)))
     return found
+
+
+def _of_classes(result: Any, wide: bool) -> tuple[str, list[str], list[list[str]], int]:
+    names = list(result.per_class[0].metrics)
+    drawn = {name for one in result.per_class for name in one.intervals}
+    # The first that was asked for, or F1.
+    chosen = next((name for name in [*names[3:], *reversed(names)] if name in drawn), None)
+    head = ["label" if "labels" in result.metadata else "class"]
+    for name in names:
+        head += [printable(name), *(["interval"] if name == chosen and not wide else [])]
+    rows = []
+    for one in result.per_class[:_SHOWN]:
+        row = [_name(one.label)]
+        for name, value in one.metrics.items():
+            ends = between(one.intervals[name]) if name in one.intervals else ""
+            if wide:
+                # A narrow page breaks the line before the interval, and not within.
+                row.append(f"{written(value)} {ends.replace(' ', _NO_BREAK)}".rstrip())
+            else:
+                row += [written(value), *([ends] if name == chosen else [])]
+        rows.append([*row, str(one.rows)])
+    return "per class", [*head, "rows"], rows, len(result.per_class) - len(rows)
 
 
 def written(value: float | int) -> str:

@@ -12,6 +12,7 @@ from modelops_jax._prefixed import below, prefixed
 from ._batch import Batch
 from ._builtin import BuiltIn, OnePassMetric, Reader
 from ._class_scores import ClassScorePair, ClassScoreReader, require_positive
+from ._computed import BOOTSTRAPS, resampled_of
 from ._evidence import Evidence, Pair
 from ._growing import GrowingClasses
 from ._label_pair import LabelPair
@@ -23,7 +24,7 @@ from ._running import KeptRows, KeptScores, LabelCounts, Running
 from ._sharded import gathered
 from ._slice_outcomes import with_moments
 from ._slicing import Slicing
-from ._streamed_evidence import BOOTSTRAPS, StreamedEvidence, resampled_of, shares_of_rows
+from ._streamed_evidence import StreamedEvidence, shares_of_rows
 from ._text_metrics import CountPair
 from ._tokens import TokenPair
 from ._weights import unless_alike
@@ -60,7 +61,7 @@ class StreamedSums(Running):
 
     def resamples_rows(self, interval: str = "percentile") -> tuple[str, ...]:
         stream = self._stream or self._bound(None)
-        found = resampled_of(stream, weighted=bool(stream.weighted))
+        found = resampled_of(stream.metrics, weighted=bool(stream.weighted))
         if stream.weighted or interval in BOOTSTRAPS:
             return tuple(found)
         shares = shares_of_rows(found, stream.report())
@@ -214,7 +215,7 @@ class StreamedSums(Running):
     def _drawn_of(self, kind: type[_Drawn], stream: numeric.MetricStream, weighted: bool) -> _Drawn:
         """The resamples of no rows, or of no rows of slices."""
         assert self._drawing is not None
-        metrics, (count, seed) = resampled_of(stream, weighted=weighted), self._drawing
+        metrics, (count, seed) = resampled_of(stream.metrics, weighted=weighted), self._drawing
         return kind(metrics, n_resamples=count, seed=seed, weighted=weighted)
 
     def _no_slices(self) -> numeric.SliceStream:

@@ -7,9 +7,11 @@ import numpy as np
 
 import modelops_jax.metrics as numeric
 
-from ._computed import Confidence
+from ._class_intervals import ClassRatio, class_ratios
+from ._computed import BOOTSTRAPS, Confidence, resampled_of
 from ._evidence import NOT_KEPT, Evidence, Pair
 from ._label_sets import LabelSetPair, of_each_label
+from ._per_class import LARGEST_TABLE
 from ._regression import ValuePair
 from ._result import ClassResult
 from ._slice_outcomes import slice_outcomes, with_moments
@@ -18,14 +20,6 @@ from ._slicing import SliceOutcome, Slicing
 _ByGroup = Callable[
     [Mapping[str, numeric.Metric], numeric.Report, Confidence], dict[str, numeric.Interval]
 ]
-# The methods that resample every metric, shares of rows as well.
-BOOTSTRAPS = ("percentile", "bca")
-
-
-def resampled_of(stream: numeric.MetricStream, *, weighted: bool) -> dict[str, numeric.Metric]:
-    """The metrics whose interval is a bootstrap of sums over rows: of weighted rows counts, too."""
-    kinds = ("rows", "cells") if weighted else ("rows",)
-    return {name: metric for name, metric in stream.metrics.items() if metric.resampling in kinds}
 
 
 def shares_of_rows(
@@ -97,6 +91,18 @@ class StreamedEvidence(Evidence):
         return None if self._label_counts is None else self._label_counts.integers()
 
     @property
+    def num_listed(self) -> int:
+        labels = 0 if self.cells is None else self.cells.shape[1]
+        return labels if labels <= LARGEST_TABLE else 0
+
+    def class_ratios(
+        self, metrics: Mapping[str, Any], confidence: Confidence
+    ) -> Mapping[str, ClassRatio]:
+        counted = [s for s in self._report.states if isinstance(s, numeric.LabelCounts)]
+        options = {"num_labels": counted[0].num_labels, "ignore_index": counted[0].ignore_index}
+        return class_ratios(**options)
+
+    @property
     def _label_counts(self) -> Any:
         """The cells of the state that counts labels, if there is one."""
         for statistic, state in self._report.states.items():
@@ -110,7 +116,7 @@ class StreamedEvidence(Evidence):
         return super()._no_interval(metric, confidence)
 
     def report(self, bound: Mapping[str, numeric.Metric]) -> numeric.Report:
-        assert bound.keys() == self._report.values.keys()
+        assert bound.keys() >= self._report.values.keys()
         return self._report
 
     def intervals(
@@ -120,7 +126,9 @@ class StreamedEvidence(Evidence):
             return self.by_group(bound, self._report, confidence)
         drawn = {}
         if confidence is not None and self._resampled is not None:
-            drawn = self._resampled.intervals(confidence.level)
+            drawn = self._resampled.intervals(
+                confidence.level, resampled_of(bound, weighted=self._weighted)
+            )
         return self._intervals_of(bound, self._report, confidence, drawn)
 
     def slices(

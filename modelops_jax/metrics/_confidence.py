@@ -39,8 +39,8 @@ def confidence_intervals(
     "auto" takes Wilson's interval for a metric that is a share of unweighted, independent rows,
     or rises with one, DeLong's for exact AUROC of such rows, and the percentile bootstrap for the
     rest. Shares are accuracy, the losses that are 1 minus it, top-k accuracy, micro-averages, and
-    the precision, recall, specificity, Jaccard index and F1 of a class. A bootstrap of 100 rows
-    that are all right would say [1, 1]; Wilson's interval has a width there.
+    the precision, recall, specificity, Jaccard index and F1 of a class or label. A bootstrap of 100
+    rows that are all right would say [1, 1]; Wilson's interval has a width there.
 
     Args:
         metrics: the metrics under the names their intervals will have.

@@ -104,10 +104,10 @@ class ClassRatio(SameFields):
         are hits is binomial, whatever the classes' shares. F1 rises with Jaccard's share, and a
         micro-average with the share of rows that match.
         """
-        if self.labels:
-            return None
         table = counts.cells.value()
-        hit, predicted, actual = _by_class(np, table)
+        if self.labels and self.average is not None:
+            return None
+        hit, predicted, actual = label_table(table) if self.labels else _by_class(np, table)
         f1 = self.quantity == "f1" or (self.quantity == "fbeta" and self.beta == 1)
         if self.average in ("macro", "weighted"):
             return None

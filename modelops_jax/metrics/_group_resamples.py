@@ -14,7 +14,7 @@ from ._group_sums import GroupSums
 from ._host_columns import numbers, precision_scope
 from ._interval import Interval
 from ._metric import Metric
-from ._resample_stream import resampled_statistics
+from ._resample_stream import require_sums, resampled_statistics
 from ._row_ratios import cell_shares
 from ._sharded import Layout, row_layout, shared_layout
 from ._slices import as_ids
@@ -147,6 +147,7 @@ class GroupResampleStream:
         *,
         order: np.ndarray | None = None,
         rows: int | None = None,
+        metrics: Mapping[str, Metric] | None = None,
         method: IntervalMethod | str = "auto",
         n_resamples: int = 1000,
         seed: int = 0,
@@ -157,18 +158,22 @@ class GroupResampleStream:
             level: nominal coverage, in (0, 1).
             order: the numbers of the groups in the order of their ids; None: all, in their own.
             rows: how many rows of positive weight those of some groups are.
+            metrics: others of the same sums; None: those of the stream.
             method: "auto" or "percentile", or "bca".
             n_resamples: how many resamples.
             seed: of the draws.
 
         Raises:
-            ValueError: a level outside (0, 1), another method, or fewer than two resamples.
+            ValueError: a level outside (0, 1), another method, fewer than two resamples, or a
+                metric of sums that the stream has not.
         """
         check_method(method, level, n_resamples, seed)
-        without(self._metrics, {}, method)
+        wanted = self._metrics if metrics is None else metrics
+        require_sums(wanted, self._sums.statistics)
+        without(wanted, {}, method)
         order = np.arange(self._sums.count) if order is None else order
         ends = method if method in get_args(Ends) else "percentile"
         drawn = self._sums.sums(order, Draws(n_resamples, parts=int(ends == "bca")), seed, rows)
         if drawn is None:
             return {}
-        return sum_intervals(self._metrics, drawn, level, ends, "Poisson of groups", seed)[0]
+        return sum_intervals(wanted, drawn, level, ends, "Poisson of groups", seed)[0]

@@ -1,6 +1,6 @@
 """Resampled sums of rows that come in batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from ._draws import Draws
 from ._interval import Interval, check_level, check_resamples, check_seed
 from ._metric import Metric
 from ._running_sums import RunningSums
-from ._statistic import SummedStatistic
+from ._statistic import Statistic, SummedStatistic
 from ._types import Matrix, Vector
 
 
@@ -94,20 +94,32 @@ class ResampleStream:
         """Take over the state of a stream made with the same arguments, as `to_arrays` gave it."""
         self._sums.set_arrays(facts, arrays)
 
-    def intervals(self, level: float = 0.95) -> dict[str, Interval]:
+    def intervals(
+        self, level: float = 0.95, metrics: Mapping[str, Metric] | None = None
+    ) -> dict[str, Interval]:
         """By metric the percentile interval of all rows so far; none of no rows.
 
         Args:
             level: nominal coverage, in (0, 1).
+            metrics: others of the same sums; None: those of the stream.
 
         Raises:
-            ValueError: a level outside (0, 1).
+            ValueError: a level outside (0, 1), or a metric of sums that the stream has not.
         """
         check_level(level)
+        wanted = self._metrics if metrics is None else metrics
+        require_sums(wanted, self._statistics)
         drawn = self._sums.sums()
         if drawn is None:
             return {}
-        return sum_intervals(self._metrics, drawn, level, "percentile", "Poisson", self._seed)[0]
+        return sum_intervals(wanted, drawn, level, "percentile", "Poisson", self._seed)[0]
+
+
+def require_sums(metrics: Mapping[str, Metric], statistics: Sequence[Statistic]) -> None:
+    """Refuse metrics of other statistics than these (ValueError)."""
+    for name, metric in metrics.items():
+        if not {*metric.statistics} <= {*statistics}:
+            raise ValueError(f"{name}: the stream does not have the sums of {metric.name}")
 
 
 def resampled_statistics(

@@ -144,13 +144,28 @@ def _tests_of(one: SliceResult) -> str:
     return ", ".join(dict.fromkeys(known[test] for test in one.tests.values()))
 
 
+def class_intervals(evaluation: EvaluationResult | None) -> str:
+    """The level and the methods of the intervals of classes, in words; none: empty."""
+    classes = evaluation.per_class if evaluation is not None else ()
+    every = [interval for one in classes for interval in one.intervals.values()]
+    if not every:
+        return ""
+    methods = ", ".join(dict.fromkeys(interval.method for interval in every))
+    return f"{every[0].level * 100:g} % interval ({methods})"
+
+
 def scores_of_labels(evaluation: EvaluationResult | None) -> list[Score]:
     """F1 of the labels of rows that have several, worst first; none of other evaluations."""
     if evaluation is None or "labels" not in evaluation.metadata:
         return []
     worst = sorted(evaluation.per_class, key=lambda one: one.metrics["f1"])
     return [
-        Score(name=f"label {one.label}", value=one.metrics["f1"], rows=evaluation.sample_count)
+        Score(
+            name=f"label {one.label}",
+            value=one.metrics["f1"],
+            rows=evaluation.sample_count,
+            interval=one.intervals.get("f1"),
+        )
         for one in worst[:_LABELS]
     ]
 

@@ -11,7 +11,13 @@ from markupsafe import Markup
 from modelops_jax.data import write_atomic
 from modelops_jax.evaluation import ConfusionMatrix, MetricComparison
 
-from ._evaluation import MOST_ROWS, EvaluationReport, scores_of, scores_of_labels
+from ._evaluation import (
+    MOST_ROWS,
+    EvaluationReport,
+    class_intervals,
+    scores_of,
+    scores_of_labels,
+)
 from ._plots import curve, loss_plot, score_plot
 from ._report import FineTuningReport, sentence_case
 from ._score_pictures import score_pictures
@@ -100,6 +106,7 @@ def _evaluation_parts(report: EvaluationReport) -> dict[str, Any]:
     metrics = report.comparison.metrics.values() if report.comparison else ()
     return dict(
         most_rows=MOST_ROWS,
+        class_intervals=class_intervals(report.evaluation),
         comparisons=[_compared(one, report.comparison, at) for at, one in enumerate(metrics)],
         pictures=[{"title": t, "svg": Markup(svg), "caption": text} for t, svg, text in drawn],
         confusions={

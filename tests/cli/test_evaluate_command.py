@@ -138,7 +138,7 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     asked = ["--metric", "f2=fbeta_score:beta=2,average=macro", "--metric", "log_loss"]
     asked += ["--metric", "expected_calibration_error:bins=5", "--pred", "good"]
     asked += ["--metric", "jaccard=jaccard_score:average=none"]
-    one = evaluated(capsys, path, *asked, "--score", "p_spam", "--positive", "spam")
+    one = evaluated(capsys, path, *asked, "--score", "p_spam", "--positive", "spam", "--ci", "0.9")
     assert list(one["metrics"]) == ["f2", "log_loss", "expected_calibration_error:bins=5"]
     positive = true == "spam"
     assert one["metrics"]["log_loss"] == pytest.approx(sk.log_loss(positive, chance), abs=1e-12)
@@ -147,6 +147,9 @@ def test_metrics_by_name_with_options_and_scores(scored, capsys):
     jaccard = sk.jaccard_score(true, good, average=None)  # pyright: ignore[reportArgumentType]
     found = [each["metrics"]["jaccard"] for each in one["per_class"]]
     assert found == pytest.approx(jaccard, abs=1e-12)
+    ends = [each["intervals"]["jaccard"] for each in one["per_class"]]
+    both = zip(ends, found, strict=True)
+    assert all(i["low"] < value < i["high"] and i["level"] == 0.9 for i, value in both)
     by_class = ["--score", "ham=p_ham", "--score", "spam=p_spam"]
     asked = ["--metric", "log_loss", "--pred", "good"]
     each = evaluated(capsys, path, *asked, *by_class)["metrics"]

@@ -56,6 +56,8 @@ def test_the_page_holds_every_number_and_loads_nothing(tmp_path):
     for one in (*result.per_class, *result.slices):
         for value in one.metrics.values():
             assert f">{value:.4f}<" in page
+        for interval in one.intervals.values():
+            assert f">{interval.low:.4f} to {interval.high:.4f}<" in page
     for count in sk.confusion_matrix(TRUE, PRED).ravel():
         assert f"<b>{count}</b>" in page
     assert "and 6 more" in page
