@@ -157,7 +157,11 @@ def test_classes_that_do_not_occur():
     share = evaluator.evaluate(*sides, confidence=0.9).per_class[1]
     assert ends(share.intervals["precision"]) == [0.0, 1.0]
     assert share.metrics["precision"] == 0.0
-    drawn = evaluator.evaluate(*sides, confidence=0.9, interval="percentile").per_class[1]
+    evaluator.add_metric("precision_score", name="own", average=None, zero_division=1)
+    with pytest.warns(UndefinedMetricWarning, match="^own: it is 0/0"):
+        result = evaluator.evaluate(*sides, confidence=0.9, interval="percentile")
+    drawn = result.per_class[1]
+    assert [drawn.metrics["own"], *ends(drawn.intervals["own"])] == [1.0, 1.0, 1.0]
     assert ends(drawn.intervals["precision"]) == ends(drawn.intervals["f2"]) == [0.0, 0.0]
     sets = ModelEvaluator("multilabel").add_metric("cohen_kappa_score", average=None)
     with pytest.warns(UndefinedMetricWarning, match="there are no rows"):
