@@ -21,6 +21,7 @@ from ._errors import JobError, JobStateError
 from ._folder import JobFolder, JobRequest
 from ._home import resolve_home
 from ._interrupt import unwatch, watch
+from ._labels import check_labels
 from ._launch import anything_runs_here, interrupt_all, launch, running_here, settle
 from ._predict import Predictor, Prompt
 from ._records import JobEvent, JobRecord
@@ -89,18 +90,7 @@ class FineTuningJob:
                 f"config: found {type(config).__name__}, expected a TrainingConfig "
                 "(modelops_jax.training.load_config reads one from a TOML file)"
             )
-        if labels is not None and labels != "auto":
-            if isinstance(labels, str):
-                raise TypeError(f'labels: found {labels!r}, expected a list of names, or "auto"')
-            if not all(isinstance(label, str) for label in labels):
-                raise TypeError(f"labels: found {list(labels)}, expected a list of strings")
-            names = {label for label in labels if label.strip()}
-            if not names or len(names) < len(labels):
-                raise ValueError(
-                    f"labels: found {list(labels)}, expected names that all differ, none empty"
-                )
-        if labels is not None and config is not None and config.dpo is not None:
-            raise ValueError("labels and config.dpo are both given; keep one")
+        check_labels(labels, config)
         self.base_model = os.fspath(base_model)
         self._dataset = dataset
         self._eval_dataset = eval_dataset
