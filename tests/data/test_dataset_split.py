@@ -22,7 +22,7 @@ def prompts(dataset: Dataset) -> list[int]:
     return [int(row["prompt"]) for row in dataset]
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(2, 40),
     fraction=st.floats(0, 1, exclude_min=True, exclude_max=True),

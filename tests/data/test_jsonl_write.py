@@ -41,7 +41,7 @@ rows = st.builds(
 )
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(rows, max_size=4))
 def test_round_trip(written: list[dict[str, Any]]):
     """Every valid dataset of JSON values is read as it was, by us and by the standard library."""

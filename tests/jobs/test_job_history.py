@@ -86,6 +86,4 @@ class TwoWorkers(RuleBasedStateMachine):
 
 
 TestTwoWorkers = TwoWorkers.TestCase
-TestTwoWorkers.settings = settings(
-    max_examples=20, stateful_step_count=20, deadline=None, derandomize=True
-)
+TestTwoWorkers.settings = settings(max_examples=20, stateful_step_count=20)

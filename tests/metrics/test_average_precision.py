@@ -37,7 +37,7 @@ def test_average_precision_is_that_of_scikit_learn(decimals):
         assert abs(float(TRACED(y_true, narrow, light)) - expected) <= 1e-6
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(-2, 2)), min_size=0, max_size=15))
 def test_average_precision_of_any_small_input(rows):
     """Ties of every pattern, with and without negatives, padded to a fixed traced shape."""

@@ -50,7 +50,7 @@ def by_mass(rows, bins):
     return float(sum(map(abs, gaps)) / whole)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(GRID, st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=12),
     st.sampled_from([4, 5]),

@@ -236,7 +236,7 @@ def test_confusion_matrix_is_scikit_learns():
         same(found, oracle.confusion_matrix(y_true, y_pred, sample_weight=weight))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @drawn(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_macro_f1_is_the_exact_fraction(rows):
     """Against exact fractions on arbitrary small inputs."""

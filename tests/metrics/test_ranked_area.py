@@ -48,7 +48,7 @@ def test_area_is_the_share_of_pairs_won(decimals):
         assert abs(float(TRACED(y_true, narrow, slim)) - exact) <= 1e-6
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(-2, 2)), min_size=0, max_size=14))
 def test_area_of_any_small_input(rows):
     """Ties of every pattern, in a fixed traced shape and on the host."""
@@ -100,7 +100,7 @@ def test_pairs_do_not_overflow_32_bits():
 
 
 @pytest.mark.parametrize(("dtype", "width"), [(np.float16, 16), (np.float32, 32), (np.float64, 64)])
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_area_of_floats_of_every_size(dtype, width, data):
     """Denormals beside the largest numbers, both signs and both zeros keep their order."""

@@ -42,7 +42,7 @@ def by_pairs(y_true, score) -> Fraction:
     return Fraction(won, len(ups) * len(downs))
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(st.data())
 def test_the_exact_area_is_within_the_bound(data):
     """Floats of every size and sign, denormals, ties and neighbours, coarse and fine bins."""
