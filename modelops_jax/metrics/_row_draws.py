@@ -135,7 +135,7 @@ def draw_rows(
         dtype = float_type(trues, preds, None if boolean else weights)
         key = jax.random.key(seed)
         sums: tuple[Pair, ...] | None = None
-        longest = block_rows(statistics, preds.shape[0], columns_of(preds[0]))
+        longest = block_rows(statistics, preds.shape[0], columns_of(preds[0]), scattered=True)
         for start in range(0, max(1, rows), longest):
             stop = min(start + longest, rows)
             size = GROUP if stop - start <= GROUP else longest

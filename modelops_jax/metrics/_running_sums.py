@@ -146,7 +146,7 @@ class RunningSums:
         self._weight = arrays.get("weight")
 
     def _longest(self, pred: np.ndarray) -> int:
-        return block_rows(self.statistics, len(pred), columns_of(pred[0]))
+        return block_rows(self.statistics, len(pred), columns_of(pred[0]), scattered=True)
 
     def _added(
         self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, size: int

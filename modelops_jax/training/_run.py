@@ -146,9 +146,9 @@ class Run:
         """
         if skipped > self.config.max_skipped_steps:
             raise TrainingDiverged(
-                f"{skipped} of the steps up to step {self.step} had a loss or a gradient that is not "
-                f"finite (this one's loss is {float(sums.loss)}); training.max_skipped_steps is "
-                f"{self.config.max_skipped_steps}. A lower training.learning_rate is the usual "
+                f"{skipped} of the steps up to step {self.step} had a loss or a gradient that is "
+                f"not finite (this one's loss is {float(sums.loss)}); training.max_skipped_steps "
+                f"is {self.config.max_skipped_steps}. A lower training.learning_rate is the usual "
                 "remedy"
             )
         # nan is not more than anything, and a skipped step has learned nothing.

@@ -252,7 +252,9 @@ def test_a_job_that_diverges_fails_with_an_event(caplog: pytest.LogCaptureFixtur
     job.run()
     assert job.wait() == "failed"
     assert job.error is not None
-    assert job.error.startswith("TrainingDiverged: 1 of the steps up to step 2 had a loss or a gradient")
+    assert job.error.startswith(
+        "TrainingDiverged: 1 of the steps up to step 2 had a loss or a gradient"
+    )
     assert job.error in job.events()[-1].message
     assert not (job.folder / "model").exists()
     # The second step's record was not made: it has no loss.

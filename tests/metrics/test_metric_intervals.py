@@ -11,6 +11,7 @@ from modelops_jax.metrics import (
     METRICS,
     bootstrap_intervals,
     compute,
+    confidence_intervals,
     count_intervals,
     f1_score,
     metric,
@@ -81,6 +82,24 @@ def test_weighted_counts_are_resampled_by_row():
     width = np.subtract(*np.quantile(values, [0.975, 0.025]))
     assert found.high - found.low == pytest.approx(width, rel=0.12)
     assert found.method == "Poisson percentile"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_classes_that_never_occur_change_no_resample(grouped):
+    """Of 20 classes the rows are added to their cells, of 4 a product sums the cells."""
+    random = np.random.default_rng(0)
+    y_true, y_pred = random.integers(0, 4, (2, 700))
+    y_pred = np.where(random.random(700) < 0.6, y_true, y_pred)
+    weight = np.where(random.random(700) < 0.2, 0.0, random.random(700))
+    groups = random.integers(0, 90, 700) if grouped else None
+    few, many = (
+        confidence_intervals(
+            {"mcc": metric("matthews_corrcoef", num_classes=classes, ignore_index=3)},
+            y_true, y_pred, weight=weight, groups=groups, method="bca", n_resamples=50,
+        )["mcc"]
+        for classes in (4, 20)
+    )  # fmt: skip
+    assert (many.low, many.high) == pytest.approx((few.low, few.high), rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_interval():

@@ -247,7 +247,9 @@ def test_divergence_is_an_error(model, rows):
     """Losses that stay not finite end the run and name the step and the remedy."""
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
     records = []
-    with pytest.raises(TrainingDiverged, match=r"4 of the steps up to step 4 .* nan.*learning_rate"):
+    with pytest.raises(
+        TrainingDiverged, match=r"4 of the steps up to step 4 .* nan.*learning_rate"
+    ):
         fit(
             dataclasses.replace(model, params=broken),
             rows,
