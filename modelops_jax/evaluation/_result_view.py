@@ -111,17 +111,20 @@ def tables(result: Any, *, wide: bool) -> list[tuple[str, list[str], list[list[s
 
 def _of_classes(result: Any, wide: bool) -> tuple[str, list[str], list[list[str]], int]:
     names = list(result.per_class[0].metrics)
+    if not wide:  # what was asked for first: the last columns are left out where lines are full
+        names = [*names[3:], *names[:3]]
     drawn = {name for one in result.per_class for name in one.intervals}
     # The first that was asked for, or F1.
-    chosen = next((name for name in [*names[3:], *reversed(names)] if name in drawn), None)
+    chosen = next((name for name in [*names[:-3], *reversed(names)] if name in drawn), None)
     head = ["label" if "labels" in result.metadata else "class"]
     for name in names:
         head += [printable(name), *(["interval"] if name == chosen and not wide else [])]
     rows = []
     for one in result.per_class[:_SHOWN]:
         row = [_name(one.label)]
-        for name, value in one.metrics.items():
-            ends = between(one.intervals[name]) if name in one.intervals else ""
+        for name in names:
+            value, interval = one.metrics[name], one.intervals.get(name)
+            ends = between(interval) if interval else ""
             if wide:
                 # A narrow page breaks the line before the interval, and not within.
                 row.append(f"{written(value)} {ends.replace(' ', _NO_BREAK)}".rstrip())
