@@ -10,11 +10,13 @@ from pathlib import Path
 # and for a job, the bytes of weights that each device holds when the training begins.
 _SCRIPT = """
 import json, sys
+from pathlib import Path
 import jax
 jax.config.update("jax_num_cpu_devices", 8)
 from modelops_jax import Dataset
 from modelops_jax.cli import _finetune
 from modelops_jax.jobs import _train
+from modelops_jax.jobs._folder import JobFolder, JobRequest
 from modelops_jax.models import DecoderConfig, Model, init_params, load
 import modelops_jax.training as training
 
@@ -46,20 +48,14 @@ with open("run.toml", "w") as file:
     file.write('model = "deep"\\noutput = "out"\\n[data]\\ntrain = "rows.jsonl"\\n'
                '[training.mesh]\\nfsdp = 8\\n')
 
-class Folder:
-    checkpoints_path = None
-    def read_request(self):
-        return type("Request", (), {"resolved_model": "deep", "labels": None, "config": None})
-    def read_config(self):
-        return {"mesh": {"fsdp": 8}}
-    def write_config(self, *_, **__): ...
-    def read_train(self): ...
-    def read_eval(self): ...
+folder = JobFolder(Path("job"))
+rows = Dataset.from_file("rows.jsonl")
+folder.write_inputs(JobRequest("deep", "deep", {"mesh": {"fsdp": 8}}), rows, None)
 
 found = {
     "whole": whole,
     "command": held_by(lambda: _finetune._train(training.load_config("run.toml"), resume=False)),
-    "job": held_by(lambda: _train.train(Folder(), print, lambda: False, progress="off")),
+    "job": held_by(lambda: _train.train(folder, print, lambda: False, progress="off")),
 }
 print(json.dumps(found))
 """
