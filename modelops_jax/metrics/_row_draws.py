@@ -1,5 +1,6 @@
 """Sums over rows under many sets of row weights at once: one matrix product a block of rows.
 
+Of a large table, where most of the product would be times 0, each row is added to its cell instead.
 A bootstrap resample weighs rows by Poisson(1) draws, a permutation by signs, a jackknife leaves
 parts of them out.
 """
