@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _platform
-from ._counts import IN_BOUNDS, CellStatistic, TableStatistic
+from ._counts import IN_BOUNDS, ConfusionCounts, TableStatistic
 from ._pair import Pair
 from ._statistic import Rows, SummedStatistic, check_rows, shared_axes
 from ._types import Column, DType, State
@@ -186,16 +186,16 @@ def _product(sets: jax.Array, column: jax.Array) -> jax.Array:
     return product.reshape(sets.shape[0], *column.shape[1:])
 
 
-def _is_scattered(statistic: SummedStatistic) -> TypeGuard[CellStatistic]:
+def _is_scattered(statistic: SummedStatistic) -> TypeGuard[ConfusionCounts]:
     """Whether a row is added to its cell: of a product with a large table most is times 0.
 
     A processor does so in a third of the time with 1,024 cells, and in a twelfth with 16,384.
     """
-    is_large = isinstance(statistic, CellStatistic) and statistic.size > _FEW_CELLS
+    is_large = isinstance(statistic, ConfusionCounts) and statistic.size > _FEW_CELLS
     return is_large and _platform.platform() == "cpu"
 
 
-def _scattered(statistic: CellStatistic, sets: jax.Array, rows: Rows) -> jax.Array:
+def _scattered(statistic: ConfusionCounts, sets: jax.Array, rows: Rows) -> jax.Array:
     """What sets of weights make of the cells of a table, shape (sets, cells)."""
     weighted = sets if rows.weight is None else sets * rows.weight
     table = jnp.zeros_like(sets, shape=(statistic.size + 4, sets.shape[0]))

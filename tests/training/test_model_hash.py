@@ -30,8 +30,9 @@ def changed(model, index: int):
 def test_resume_refuses_another_base_model(model, rows, tmp_path, lora):
     """Of the same shapes: one number of a weight moved by one bit, or one constant."""
     config = dataclasses.replace(ONE_STEP, lora=lora)
-    again = {"config": config, "folder": tmp_path, "resume": True, "progress": "off"}
+    again = {"config": config, "folder": tmp_path, "progress": "off"}
     fit(model, rows, **again)
+    again["resume"] = True
     faster = dataclasses.replace(model.config, rope_theta=2e4)
     for other in (changed(model, 0), dataclasses.replace(model, config=faster)):
         with pytest.raises(CheckpointError, match=r"step-00000001 was made on another base model"):
@@ -45,8 +46,9 @@ def test_an_older_checkpoint_that_does_not_say_is_taken_with_a_warning(model, ro
 
     Its record of the environment has less, of which nothing differs, so nothing is said of it.
     """
-    again = {"config": ONE_STEP, "folder": tmp_path, "resume": True, "progress": "off"}
+    again = {"config": ONE_STEP, "folder": tmp_path, "progress": "off"}
     made = fit(model, rows, **again).checkpoint
+    again["resume"] = True
     assert made is not None
     record = made / "state.json"
     content = json.loads(record.read_text())
