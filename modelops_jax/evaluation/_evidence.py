@@ -13,7 +13,7 @@ import numpy as np
 import modelops_jax.metrics as numeric
 
 from ._class_intervals import ClassRatio, entries_of
-from ._computed import Computed, Confidence
+from ._computed import Computed, Confidence, resampled_of
 from ._front_rows import only_these, put_in_front
 from ._group_draws import UnitDraws
 from ._result import ClassResult
@@ -276,7 +276,8 @@ class Pair(Evidence):
             else:
                 units = self._summed_by(slicing.units, bound)
                 drawn = units.intervals(bound, confidence, [report.rows for report in parts])
-                of_groups, rest = units.tests(bound), _not_summed(bound)
+                of_groups, summed = units.tests(bound), resampled_of(bound, weighted=True)
+                rest = {name: metric for name, metric in bound.items() if name not in summed}
             for place, report in enumerate(parts):
                 intervals = self._slice_intervals(rest, report, slicing, place, confidence)
                 intervals |= drawn[place]
@@ -316,8 +317,7 @@ class Pair(Evidence):
 
     def _summed_by(self, units: UnitsThere, bound: Mapping[str, numeric.Metric]) -> UnitDraws:
         """The sums of each group in each slice, made where the rows lie."""
-        rest = _not_summed(bound)
-        sums = numeric.GroupResampleStream({n: m for n, m in bound.items() if n not in rest})
+        sums = numeric.GroupResampleStream(resampled_of(bound, weighted=True))
         sums.update(self.y_true, self.y_pred, units.ids, weight=self.weight)
         return UnitDraws(sums, units.slices)
 
@@ -362,11 +362,6 @@ class Pair(Evidence):
             chosen = np.flatnonzero(slicing.ids == place)
             found |= self.take(chosen).intervals(rest, confidence.of(chosen))
         return found
-
-
-def _not_summed(bound: Mapping[str, numeric.Metric]) -> dict[str, numeric.Metric]:
-    """The metrics that are not of sums over rows."""
-    return {n: metric for n, metric in bound.items() if metric.resampling not in ("rows", "cells")}
 
 
 def outcomes_of(computed: Mapping[str, Computed | Exception]) -> dict[str, SliceOutcome]:

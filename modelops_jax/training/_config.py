@@ -300,11 +300,12 @@ class RunConfig:
             )
         if self.labels is None:
             return
-        names = {label for label in self.labels if label.strip()}
-        if not names or len(names) < len(self.labels):
-            raise ConfigError(
-                f"labels must be names that all differ, none empty, found {list(self.labels)}"
-            )
+        if self.labels != "auto":
+            names = {label for label in self.labels if label.strip()}
+            if not names or len(names) < len(self.labels):
+                raise ConfigError(
+                    f"labels must be names that all differ, none empty, found {list(self.labels)}"
+                )
         if self.training.dpo is not None:
             raise ConfigError("labels and training.dpo are both given; keep one")
 
